@@ -1,0 +1,33 @@
+"""What can be wrong with a data set on disk; every message names the file and the way out."""
+
+
+class ManifestError(Exception):
+    """Base of all errors raised by this package on purpose."""
+
+
+class MissingManifestError(ManifestError, FileNotFoundError):
+    """A file that makes a folder a data set is not there."""
+
+
+class FormatVersionError(ManifestError, ValueError):
+    """The data set was written in another version of the format."""
+
+
+class SchemaError(ManifestError, TypeError):
+    """A table lacks a column or has one of the wrong type."""
+
+
+class ImageFileError(ManifestError, ValueError):
+    """An image file cannot be read as what it should be."""
+
+
+class UnsafePathError(ManifestError, ValueError):
+    """A path leaves the folder that it must stay in."""
+
+
+class SelectionError(ManifestError, LookupError):
+    """A split, scenario or burst that the data set does not have."""
+
+    def __str__(self) -> str:
+        """The message itself: LookupError would show its repr."""
+        return str(self.args[0]) if self.args else ""

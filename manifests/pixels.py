@@ -1,0 +1,81 @@
+"""Image files of a data set: writing 16-bit PNG, reading any stored frame as float32 with its range known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from manifests.errors import ImageFileError
+from manifests.store import write_bytes
+
+UINT16_MAX = 65535
+_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Encode [H, W] or RGB [H, W, 3], 8 or 16 bit, losslessly."""
+    done, data = cv2.imencode(".png", _swap_red_blue(image), _PNG_OPTIONS)
+    if not done:
+        raise ImageFileError(f"cannot encode an image of shape {image.shape} and type {image.dtype} as PNG")
+    return data.tobytes()
+
+
+def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Write a PNG atomically and return its bytes."""
+    data = encode_png(image)
+    write_bytes(path, data)
+    return data
+
+
+def quantise(image: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
+    """[0, 1] to 0..65535, rounded to nearest even, clipped."""
+    return np.rint(np.clip(image, 0, 1) * UINT16_MAX).astype(np.uint16)
+
+
+def read_pixels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read the stored values of an image file: [H, W] or RGB [H, W, 3], 8 or 16 bit, EXIF orientation not applied.
+
+    Raises:
+        ImageFileError: if there is no such file or it is no image.
+    """
+    if not path.is_file():
+        raise ImageFileError(f"{path}: no such image; restore it or build the data set again")
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((), (3,)):
+        raise ImageFileError(f"{path}: cannot be read as a grey or RGB image of 8 or 16 bit; restore it or build again")
+    return _swap_red_blue(pixels)
+
+
+def read_linear(path: Path, *, black_level: float, white_level: float, orientation: int = 1) -> NDArray[np.float32]:
+    """Read a stored frame as float32 where `black_level` is 0 and `white_level` is 1; nothing is clipped.
+
+    Args:
+        path: the file.
+        black_level: stored value that means 0.
+        white_level: stored value that means 1.
+        orientation: EXIF orientation to apply.
+
+    Raises:
+        ImageFileError: as `read_pixels`.
+    """
+    image = apply_orientation(read_pixels(path), orientation).astype(np.float32)
+    image -= np.float32(black_level)
+    image *= np.float32(1.0 / (white_level - black_level))
+    return image
+
+
+def apply_orientation(image: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn [H, W, ...] upright as EXIF orientation 1..8 says (TIFF 6.0, tag 274)."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    flip_rows, flip_columns = orientation in (3, 4, 7, 8), orientation in (2, 3, 6, 7)
+    return np.ascontiguousarray(image[:: -1 if flip_rows else 1, :: -1 if flip_columns else 1])
+
+
+def _swap_red_blue(image: NDArray[Any]) -> NDArray[Any]:
+    """OpenCV stores BGR; everything outside this module is RGB."""
+    return image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])

@@ -1,0 +1,266 @@
+"""Typed, sorted, atomic reading and writing of a data set's files.
+
+Equal content gives equal bytes: rows are sorted, row groups hold whole bursts, and no clock or host name is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from manifests.errors import FormatVersionError, MissingManifestError, SchemaError, UnsafePathError
+from manifests.schema import FORMAT_VERSION, TABLES, TableSchema
+
+ROWS_PER_GROUP = 8192
+"""A row group is closed at the first burst boundary after so many rows."""
+
+
+def table_path(root: Path, name: str) -> Path:
+    """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
+    return root / "manifests" / f"{name}.parquet"
+
+
+def labels_path(root: Path, scenario: str) -> Path:
+    """Where the labels of a scenario lie; `/` becomes `--` and `:` becomes `~`, so that the name is valid on every file system."""
+    return root / "manifests" / "labels" / f"{scenario.replace('/', '--').replace(':', '~')}.parquet"
+
+
+def write_table(
+    path: Path,
+    kind: TableSchema,
+    rows: Iterable[Mapping[str, Any]] | pa.Table,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write rows sorted, typed and atomically.
+
+    Args:
+        path: the Parquet file.
+        kind: what the table must look like.
+        rows: mappings from column to value, or a table with the columns of `kind`.
+        metadata: further key-value pairs for the file's footer.
+
+    Raises:
+        SchemaError: if a value does not fit its column, a value is missing, or two rows share a key.
+        OSError: if the file cannot be written; a previous version stays intact.
+    """
+    table = rows if isinstance(rows, pa.Table) else _build_table(kind, list(rows))
+    _require_schema(path, kind, table.schema)
+    table = table.sort_by([(name, "ascending") for name in kind.sort_by])
+    _require_content(path, kind, table)
+    footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
+    schema = kind.schema.with_metadata(footer)
+    table = table.cast(kind.schema).replace_schema_metadata(footer)
+    with write_atomically(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for start, stop in _row_groups(table, kind):
+            writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
+
+
+def read_table(path: Path, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table and check it against its schema.
+
+    Raises:
+        MissingManifestError: if there is no such file.
+        FormatVersionError: if it was written in another version of the format.
+        SchemaError: if it is not Parquet, a column is missing or has another type.
+    """
+    if not path.is_file():
+        raise MissingManifestError(
+            f"{path}: no such table; build the data set with `buiqa build` or `buiqa synthesize`"
+        )
+    try:
+        schema = pq.read_schema(path)
+        check_format_version(schema.metadata.get(b"format_version") if schema.metadata else None, path)
+        _require_schema(path, kind, schema)
+        return pq.read_table(path, columns=list(columns) if columns else kind.schema.names)
+    except pa.ArrowException as error:
+        raise SchemaError(
+            f"{path}: cannot be read as Parquet ({error}); restore it, or delete it and build again"
+        ) from error
+
+
+def read_or_empty(path: Path, kind: TableSchema) -> pa.Table:
+    """Like `read_table`, but an absent file reads as no rows."""
+    return read_table(path, kind) if path.is_file() else kind.schema.empty_table()
+
+
+def read_dataset_table(root: Path, name: str) -> pa.Table:
+    """Read `bursts`, `frames`, `splits` or `failures` of a data set.
+
+    Raises:
+        ManifestError: as `read_table`.
+    """
+    return read_table(table_path(root, name), TABLES[name])
+
+
+def list_label_files(root: Path) -> list[Path]:
+    """Label files of a data set, sorted by name."""
+    return sorted((root / "manifests" / "labels").glob("*.parquet"))
+
+
+def read_labels(root: Path, scenarios: Sequence[str] | None = None) -> pa.Table:
+    """Labels of some scenarios, or of all, one below the other.
+
+    Raises:
+        MissingManifestError: if a scenario has no labels.
+    """
+    paths = list_label_files(root) if scenarios is None else [labels_path(root, scenario) for scenario in scenarios]
+    tables = [read_table(path, TABLES["labels"]) for path in paths]
+    return pa.concat_tables(tables) if tables else TABLES["labels"].schema.empty_table()
+
+
+def read_description(root: Path) -> dict[str, Any]:
+    """`dataset.json`: format version, resolved recipe, software, totals, metric conventions.
+
+    Raises:
+        MissingManifestError: if `root` is no data set.
+        FormatVersionError: if it was written in another version of the format.
+    """
+    path = root / "dataset.json"
+    if not path.is_file():
+        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder that was given to --out")
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        version = description["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SchemaError(
+            f"{path}: expected a JSON object with format_version ({error}); restore it or build again"
+        ) from error
+    check_format_version(version, path)
+    return description
+
+
+def write_description(root: Path, description: Mapping[str, Any]) -> None:
+    """Write `dataset.json` with sorted keys."""
+    write_text(
+        root / "dataset.json",
+        json.dumps({"format_version": FORMAT_VERSION, **description}, indent=2, sort_keys=True, allow_nan=False) + "\n",
+    )
+
+
+def check_format_version(found: Any, path: Path) -> None:
+    """Refuse what another version wrote.
+
+    Raises:
+        FormatVersionError: with the way out.
+    """
+    try:
+        version = int(found)
+    except (TypeError, ValueError):
+        raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
+    if version > FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{path}: format {version} is newer than this version reads ({FORMAT_VERSION}): pip install --upgrade buiqa-toolkit"
+        )
+    if version < FORMAT_VERSION:
+        raise FormatVersionError(
+            f"{path}: format {version} is older than this version reads ({FORMAT_VERSION}): build the data set again"
+        )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, on failure removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(descriptor)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 (hex) of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def resolve_inside(root: Path, relative: str) -> Path:
+    """The file that a manifest's path names.
+
+    Raises:
+        UnsafePathError: if it is absolute, not POSIX, or leaves `root`, through `..` or through a symbolic link.
+    """
+    pure = PurePosixPath(relative)
+    path = root / pure
+    if (
+        pure.is_absolute()
+        or ".." in pure.parts
+        or "\\" in relative
+        or not path.resolve().is_relative_to(root.resolve())
+    ):
+        raise UnsafePathError(f"{relative!r}: expected a relative POSIX path inside {root}")
+    return path
+
+
+def _build_table(kind: TableSchema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    known = set(kind.schema.names)
+    for row in rows:
+        if row.keys() != known:
+            wrong = sorted(known.symmetric_difference(row))
+            raise SchemaError(f"table {kind.name}: columns missing or unknown: {', '.join(wrong)}")
+    try:
+        return pa.Table.from_pylist(list(rows), schema=kind.schema)
+    except pa.ArrowException as error:
+        raise SchemaError(f"table {kind.name}: {error}") from error
+
+
+def _require_schema(path: Path, kind: TableSchema, schema: pa.Schema) -> None:
+    for field in kind.schema:
+        if field.name not in schema.names:
+            raise SchemaError(f"{path}: column {field.name!r} is missing")
+        found = schema.field(field.name).type
+        if not found.equals(field.type):
+            raise SchemaError(f"{path}: column {field.name!r}: expected {field.type}, got {found}")
+
+
+def _require_content(path: Path, kind: TableSchema, table: pa.Table) -> None:
+    for field in kind.schema:
+        column = table.column(field.name)
+        if not field.nullable and column.null_count:
+            raise SchemaError(f"{path}: column {field.name!r}: {column.null_count} values are missing")
+    if kind.unique and table.num_rows:
+        keys = table.select(kind.sort_by).group_by(list(kind.sort_by)).aggregate([([], "count_all")])
+        if keys.num_rows < table.num_rows:
+            raise SchemaError(f"{path}: {table.num_rows - keys.num_rows} rows repeat the key {kind.sort_by}")
+
+
+def _row_groups(table: pa.Table, kind: TableSchema) -> Iterator[tuple[int, int]]:
+    """Cut rows at the first change of the first sort column after every `ROWS_PER_GROUP` rows."""
+    if table.num_rows <= ROWS_PER_GROUP:
+        yield 0, table.num_rows
+        return
+    codes = table.column(kind.sort_by[0]).combine_chunks().dictionary_encode().indices.to_numpy()
+    boundaries = np.append(np.flatnonzero(np.diff(codes)) + 1, table.num_rows)
+    start = 0
+    while start < table.num_rows:
+        stop = int(boundaries[min(np.searchsorted(boundaries, start + ROWS_PER_GROUP), len(boundaries) - 1)])
+        yield start, stop
+        start = stop

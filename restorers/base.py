@@ -1,0 +1,158 @@
+"""What a restorer is: one method to be usable, two more to be labelled fast."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+
+from restorers.burst import Burst, Domain, FloatImage
+from restorers.errors import InvalidRestorerError, RestorationError, UnsupportedBurstError
+
+MissingFrames = Literal["any_length", "repeat_reference", "retrain"]
+
+
+@dataclass(frozen=True)
+class RestorerInfo:
+    """Facts about a restorer that its callers need.
+
+    Attributes:
+        task: what it is for: `denoise`, `sr`, `deblur`, `hdr`, `focus`, `demosaic`.
+        version: changes whenever the output of equal input changes; it is part of the fingerprint of every label.
+        input_domains: the domains of bursts that it accepts.
+        output_domain: the domain of the image that it returns.
+        scale: output pixels per frame pixel, along each side.
+        min_frames: shortest burst that it accepts, the reference included.
+        max_frames: longest burst that it accepts; None for any. 1 marks a single-frame restorer.
+        missing_frames: what happens when frames are left out: the length may vary, the reference fills the gaps, or the model must
+            be trained anew.
+        summary: one line for lists.
+        paper: the publication it follows.
+        license: SPDX identifier of the code and the weights.
+        weights_sha256: of the weights file; None without weights.
+        deterministic: equal input gives equal bits.
+    """
+
+    task: str
+    version: str
+    input_domains: frozenset[Domain]
+    output_domain: Domain
+    scale: int = 1
+    min_frames: int = 1
+    max_frames: int | None = None
+    missing_frames: MissingFrames = "any_length"
+    summary: str = ""
+    paper: str = ""
+    license: str = "Apache-2.0"
+    weights_sha256: str | None = None
+    deterministic: bool = True
+
+    @property
+    def single_frame(self) -> bool:
+        """Whether it looks at one frame only."""
+        return self.max_frames == 1
+
+
+@runtime_checkable
+class Restorer(Protocol):
+    """Turns a burst into an image on the grid of its reference frame.
+
+    A restorer is best written as a frozen dataclass: its fields are its parameters and enter its fingerprint.
+    """
+
+    @property
+    def info(self) -> RestorerInfo:
+        """Facts, constant over the life of the object."""
+        ...
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Return float32 [H·scale, W·scale] or [H·scale, W·scale, 3] in the exposure of `exposure_ratio` 1."""
+        ...
+
+
+@runtime_checkable
+class SubsetRestorer(Restorer, Protocol):
+    """Works on each frame once, then merges any subset: T encodings instead of T².
+
+    `fuse(prepare(burst), members)` equals `restore(burst.subset(members))`.
+    """
+
+    def prepare(self, burst: Burst) -> Any:
+        """Align and encode every frame of the burst."""
+        ...
+
+    def fuse(self, prepared: Any, members: Sequence[int]) -> FloatImage:
+        """Merge the reference and the frames `members` (indices of the whole burst, without the reference)."""
+        ...
+
+
+@runtime_checkable
+class LinearMerge(Restorer, Protocol):
+    """Its output is the mean of contributions that do not depend on which frames are merged.
+
+    `contributions(burst)[[reference, *members]].mean(0)` equals `restore(burst.subset(members))`.
+    """
+
+    def contributions(self, burst: Burst) -> FloatImage:
+        """Return float32 [T, ...]: the image that each frame adds to the mean, the reference included."""
+        ...
+
+
+def fingerprint(scenario: str, restorer: Restorer, *, source_sha256: str | None = None) -> str:
+    """SHA-256 (hex) of everything about a restorer that may change its output.
+
+    Args:
+        scenario: its name.
+        restorer: its `info`, and its fields if it is a dataclass, are hashed.
+        source_sha256: hash of the file that defines it, for code that carries no trusted version.
+    """
+    parameters = dataclasses.asdict(restorer) if dataclasses.is_dataclass(restorer) else {}
+    info = restorer.info
+    facts = {
+        "scenario": scenario,
+        "version": info.version,
+        "parameters": parameters,
+        "output": [info.output_domain, info.scale],
+        "missing_frames": info.missing_frames,
+        "weights": info.weights_sha256,
+        "source": source_sha256,
+    }
+    try:
+        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidRestorerError(
+            f"{scenario}: its dataclass fields must be plain numbers, strings, lists or mappings to enter the fingerprint ({error})"
+        ) from error
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_accepts(info: RestorerInfo, burst: Burst) -> None:
+    """Check that a restorer takes bursts of this domain and length.
+
+    Raises:
+        UnsupportedBurstError: if not.
+    """
+    if burst.domain not in info.input_domains:
+        raise UnsupportedBurstError(f"domain: expected {' or '.join(sorted(info.input_domains))}, got {burst.domain}")
+    longest = burst.num_frames if info.max_frames is None else info.max_frames
+    if not info.min_frames <= burst.num_frames <= longest:
+        raise UnsupportedBurstError(f"frames: expected {info.min_frames} to {longest}, got {burst.num_frames}")
+
+
+def check_image(info: RestorerInfo, burst: Burst, image: np.ndarray[Any, np.dtype[Any]]) -> None:
+    """Check that a restorer kept its word about shape and values.
+
+    Raises:
+        RestorationError: if not.
+    """
+    height, width = burst.frames.shape[1] * info.scale, burst.frames.shape[2] * info.scale
+    expected = (height, width) if info.output_domain is Domain.RAW_BAYER else (height, width, 3)
+    if np.shape(image) != expected:
+        raise RestorationError(f"restored image: expected shape {list(expected)}, got {list(np.shape(image))}")
+    if not np.isfinite(image).all():
+        raise RestorationError("restored image: expected finite values, got NaN or infinity")

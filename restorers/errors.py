@@ -1,0 +1,33 @@
+"""What can be wrong with a burst, a scenario or a restorer; every message names the way out."""
+
+
+class RestorerError(Exception):
+    """Base of all errors raised by this package on purpose."""
+
+
+class InvalidBurstError(RestorerError, ValueError):
+    """The arrays or facts of a burst contradict each other."""
+
+
+class UnknownScenarioError(RestorerError, LookupError):
+    """No restorer goes by that name."""
+
+
+class DuplicateScenarioError(RestorerError, ValueError):
+    """Two restorers claim one scenario name."""
+
+
+class InvalidRestorerError(RestorerError, TypeError):
+    """An object that should be a restorer lacks what `restorers.base.Restorer` asks for."""
+
+
+class UnsupportedBurstError(RestorerError, ValueError):
+    """A restorer cannot work on this kind or length of burst."""
+
+
+class RestorationError(RestorerError, ArithmeticError):
+    """A restorer returned an image of the wrong shape, or one that is not finite."""
+
+
+class AlignmentError(RestorerError, ArithmeticError):
+    """Two frames cannot be registered to each other."""

@@ -1,0 +1,137 @@
+"""Which scenarios there are, and how a name becomes a restorer.
+
+Built-in restorers stand in one list; installed packages add theirs through the entry-point group `buiqa.restorers` (entry name =
+scenario, value = `module:attr`); anything else importable is named directly as `module:attr`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from restorers.base import Restorer, RestorerInfo, fingerprint
+from restorers.errors import DuplicateScenarioError, InvalidRestorerError, UnknownScenarioError
+
+ENTRY_POINT_GROUP = "buiqa.restorers"
+
+
+@dataclass(frozen=True)
+class ScenarioSpec:
+    """How to build the restorer of one scenario: the attribute to import and the arguments to call it with."""
+
+    scenario: str
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+BUILT_IN: tuple[ScenarioSpec, ...] = (
+    ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
+    ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
+    ScenarioSpec("denoise/nlm", "restorers.classical.nlm:NonLocalMeans"),
+    ScenarioSpec("sr/backprojection@x2", "restorers.classical.backprojection:BackProjection", {"scale": 2}),
+)
+
+
+def build_registry(specs: Iterable[ScenarioSpec]) -> Mapping[str, ScenarioSpec]:
+    """Index specs by scenario.
+
+    Raises:
+        DuplicateScenarioError: if two specs claim one name.
+    """
+    registry: dict[str, ScenarioSpec] = {}
+    for spec in specs:
+        if (other := registry.get(spec.scenario)) is not None:
+            raise DuplicateScenarioError(
+                f"scenario {spec.scenario!r} is claimed by {other.target} and by {spec.target}: rename one, or uninstall its package"
+            )
+        registry[spec.scenario] = spec
+    return MappingProxyType(registry)
+
+
+def list_scenarios() -> Mapping[str, ScenarioSpec]:
+    """All named scenarios: the built-in ones, then those of installed packages, each by name.
+
+    Raises:
+        DuplicateScenarioError: if an installed package claims a name that is taken.
+    """
+    installed = (ScenarioSpec(entry.name, entry.value) for entry in sorted(entry_points(group=ENTRY_POINT_GROUP)))
+    return build_registry((*BUILT_IN, *installed))
+
+
+def create(scenario: str) -> Restorer:
+    """Build the restorer of a scenario, given by name or as `module:attr`.
+
+    Raises:
+        UnknownScenarioError: if the name is not known or cannot be imported; close matches are named.
+        InvalidRestorerError: if what it names is not a restorer.
+    """
+    if ":" in scenario:
+        return _build(ScenarioSpec(scenario, scenario))
+    registry = list_scenarios()
+    if scenario not in registry:
+        close = get_close_matches(scenario, registry, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(registry)}"
+        raise UnknownScenarioError(f"scenario {scenario!r} is unknown: {hint} Your own restorer is named module:attr.")
+    return _build(registry[scenario])
+
+
+def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
+    """SHA-256 (hex) of a restorer; for code named as `module:attr` it covers the source file, so that an edit is noticed."""
+    if ":" not in scenario:
+        return fingerprint(scenario, restorer)
+    source = inspect.getsourcefile(importlib.import_module(scenario.partition(":")[0]))
+    digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
+    return fingerprint(scenario, restorer, source_sha256=digest)
+
+
+def _build(spec: ScenarioSpec) -> Restorer:
+    target = _import_attribute(spec)
+    is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
+    try:
+        restorer = target if is_instance else target(**spec.arguments)
+    except TypeError as error:
+        raise InvalidRestorerError(f"{spec.target}: cannot be built without further arguments ({error})") from error
+    if not isinstance(getattr(restorer, "info", None), RestorerInfo) or not callable(
+        getattr(restorer, "restore", None)
+    ):
+        raise InvalidRestorerError(
+            f"{spec.target}: expected a restorer with `info: RestorerInfo` and `restore(burst)`, got {type(restorer).__name__}"
+        )
+    return restorer  # type: ignore[no-any-return]  # structurally checked above
+
+
+def _import_attribute(spec: ScenarioSpec) -> Any:
+    module, _, attribute = spec.target.partition(":")
+    # A console script does not see the working directory, where people keep the module that they are trying out.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        value: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not module.startswith(error.name):
+            raise UnknownScenarioError(
+                f"scenario {spec.scenario!r}: {module} needs the package {error.name!r}: install it"
+            ) from error
+        raise UnknownScenarioError(
+            f"scenario {spec.scenario!r}: no module {module!r} in {here} or among the installed packages"
+        ) from error
+    for name in attribute.split("."):
+        if not hasattr(value, name):
+            public = [candidate for candidate in vars(value) if not candidate.startswith("_")]
+            close = get_close_matches(name, public, n=3, cutoff=0.4)
+            raise UnknownScenarioError(
+                f"scenario {spec.scenario!r}: {module} has no {name!r}"
+                + (f"; it has {', '.join(close)}" if close else "")
+            )
+        value = getattr(value, name)
+    return value
