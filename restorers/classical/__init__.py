@@ -1,0 +1,1 @@
+"""Published multi-frame and single-frame methods without learned weights."""

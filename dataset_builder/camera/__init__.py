@@ -1,0 +1,1 @@
+"""The camera model: display photograph to sensor values and back."""

@@ -1,0 +1,53 @@
+"""Linear sensor data to a picture that a person can look at; for contact sheets and reports, never for labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.camera.color import ColorProfile, process
+from restorers import CFA
+
+_DEMOSAIC_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
+
+
+def demosaic(image: NDArray[np.floating[Any]], cfa: CFA) -> NDArray[np.float32]:
+    """Bilinear demosaicking of a linear mosaic by normalised convolution.
+
+    Args:
+        image: [H, W], H and W even.
+        cfa: its colour filter array.
+
+    Returns:
+        float32 [H, W, 3], linear camera RGB.
+    """
+    import cv2  # noqa: PLC0415
+
+    image = image.astype(np.float32)
+    result = np.empty((*image.shape, 3), np.float32)
+    for channel in range(3):
+        mask = np.zeros(image.shape, np.float32)
+        for (row, column), seen in zip(np.ndindex(2, 2), cfa.channels, strict=True):
+            mask[row::2, column::2] = seen == channel
+        weight = cv2.filter2D(mask, -1, _DEMOSAIC_KERNEL, borderType=cv2.BORDER_REFLECT_101)
+        total = cv2.filter2D(image * mask, -1, _DEMOSAIC_KERNEL, borderType=cv2.BORDER_REFLECT_101)
+        result[..., channel] = total / weight
+    return result
+
+
+def develop(
+    linear: NDArray[np.floating[Any]], white_balance: Sequence[float], color_matrix: Sequence[float] | NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Linear camera RGB [H, W, 3] to sRGB float32 in [0, 1].
+
+    Args:
+        linear: 1 is the white level.
+        white_balance: gains of R, G, B.
+        color_matrix: white-balanced camera RGB to linear sRGB, 9 values by rows or [3, 3].
+    """
+    red, green, blue = (float(value) for value in white_balance)
+    matrix = tuple(float(value) for value in np.ravel(color_matrix))
+    return process(linear, ColorProfile((red, green, blue), matrix))

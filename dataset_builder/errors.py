@@ -1,0 +1,53 @@
+"""What can be wrong with a recipe, a source or an output folder; every message names the way out."""
+
+
+class BuildError(Exception):
+    """Base of all errors raised by this package on purpose."""
+
+
+class RecipeError(BuildError, ValueError):
+    """A recipe has an unknown key, a wrong type or an impossible value."""
+
+
+class SourceError(BuildError, ValueError):
+    """A photograph, frame or folder cannot be used; it costs its own bursts only."""
+
+
+class MissingSourceError(SourceError, FileNotFoundError):
+    """A file or folder named in the recipe is not there."""
+
+
+class UnreadableImageError(SourceError):
+    """A file is not an image, or a damaged one."""
+
+
+class PhotographTooSmallError(SourceError):
+    """A photograph has no room for the frames and their motion."""
+
+
+class FrameSizeError(SourceError):
+    """Frames of one burst differ in size or kind."""
+
+
+class DuplicateOriginError(SourceError):
+    """Two files or folders of one source hold the same pixels."""
+
+
+class TooFewFramesError(SourceError):
+    """A burst has fewer than two frames."""
+
+
+class OutputError(BuildError, OSError):
+    """The output folder cannot be used."""
+
+    def __str__(self) -> str:
+        """The message itself: OSError would look for an errno."""
+        return str(self.args[0]) if self.args else ""
+
+
+class LockedError(OutputError):
+    """Another build works on the same data set."""
+
+
+class WorkerDiedError(BuildError, RuntimeError):
+    """A unit of work killed the process that ran it."""

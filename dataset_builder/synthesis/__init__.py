@@ -1,0 +1,1 @@
+"""Synthetic bursts: parameters are sampled as plain data first, pixels are rendered from them second."""

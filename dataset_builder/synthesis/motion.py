@@ -1,0 +1,97 @@
+"""Hand motion as a continuous random trajectory; it gives the displacement between frames and the blur within each.
+
+The camera's pose is (x, y, roll): the shift of the image centre in frame pixels and the rotation about it in radians. Small rotations about
+the horizontal and vertical axes dominate hand tremor and act as shifts on a narrow field of view (Wronski et al., SIGGRAPH 2019, section 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+SWAY_BAND = (0.2, 2.0)
+"""Hz; slow drift of a hand that holds a camera."""
+TREMOR_BAND = (4.0, 12.0)
+"""Hz; physiological tremor."""
+_WAVES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """A stationary, nearly Gaussian process: on each axis a sum of sinusoids of random frequency and phase, evaluated at any time.
+
+    Attributes:
+        amplitude: float64 [K, 3]; px, px, rad.
+        frequency: float64 [K, 3]; Hz.
+        phase: float64 [K, 3]; rad.
+    """
+
+    amplitude: NDArray[np.float64]
+    frequency: NDArray[np.float64]
+    phase: NDArray[np.float64]
+
+    def pose(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Poses [..., 3] at times [...] in seconds."""
+        angle = 2 * np.pi * np.multiply.outer(times, self.frequency) + self.phase
+        poses: NDArray[np.float64] = (self.amplitude * np.cos(angle)).sum(axis=-2)
+        return poses
+
+
+def sample_trajectory(
+    rng: np.random.Generator, *, sway: tuple[float, float], tremor: tuple[float, float]
+) -> Trajectory:
+    """Draw a trajectory.
+
+    Args:
+        rng: generator.
+        sway: root mean square of the slow component: shift in px along each axis, roll in rad.
+        tremor: the same of the fast component.
+    """
+    parts = []
+    for (shift, roll), band in ((sway, SWAY_BAND), (tremor, TREMOR_BAND)):
+        amplitude = np.broadcast_to(np.array([shift, shift, roll]) * np.sqrt(2 / _WAVES), (_WAVES, 3))
+        frequency = rng.uniform(*band, size=(_WAVES, 3))
+        phase = rng.uniform(0, 2 * np.pi, size=(_WAVES, 3))
+        parts.append((amplitude, frequency, phase))
+    amplitude, frequency, phase = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Trajectory(amplitude, frequency, phase)
+
+
+def relate_poses(poses: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Express poses [..., 3] relative to a reference pose [3], so that the reference becomes (0, 0, 0)."""
+    roll = poses[..., 2] - reference[2]
+    cosine, sine = np.cos(roll), np.sin(roll)
+    x = poses[..., 0] - (cosine * reference[0] - sine * reference[1])
+    y = poses[..., 1] - (sine * reference[0] + cosine * reference[1])
+    return np.stack([x, y, roll], axis=-1)
+
+
+def pose_to_homography(pose: NDArray[np.float64] | tuple[float, float, float], height: int, width: int) -> NDArray[np.float64]:
+    """Reference to frame pixel, [..., 3, 3], of relative poses [..., 3]; rotation about the image centre."""
+    x, y, roll = np.moveaxis(np.asarray(pose, np.float64), -1, 0)
+    cosine, sine = np.cos(roll), np.sin(roll)
+    centre_x, centre_y = (width - 1) / 2, (height - 1) / 2
+    matrix = np.zeros((*np.shape(roll), 3, 3))
+    matrix[..., 0, 0], matrix[..., 0, 1] = cosine, -sine
+    matrix[..., 1, 0], matrix[..., 1, 1] = sine, cosine
+    matrix[..., 0, 2] = centre_x + x - cosine * centre_x + sine * centre_y
+    matrix[..., 1, 2] = centre_y + y - sine * centre_x - cosine * centre_y
+    matrix[..., 2, 2] = 1
+    return matrix
+
+
+def map_points(homography: NDArray[np.float64], points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Map points [N, 2] (x, y) by homographies [..., 3, 3]; [..., N, 2]."""
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    mapped = homogeneous @ np.swapaxes(homography, -1, -2)
+    result: NDArray[np.float64] = mapped[..., :2] / mapped[..., 2:]
+    return result
+
+
+def mean_displacement(homography: NDArray[np.float64], height: int, width: int) -> float:
+    """Mean distance in px that a homography moves the pixels of a grid (measured on 5 x 5 points)."""
+    grid = np.stack(np.meshgrid(np.linspace(0, width - 1, 5), np.linspace(0, height - 1, 5)), axis=-1).reshape(-1, 2)
+    return float(np.linalg.norm(map_points(homography, grid) - grid, axis=-1).mean())
