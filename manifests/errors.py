@@ -31,3 +31,7 @@ class SelectionError(ManifestError, LookupError):
     def __str__(self) -> str:
         """The message itself: LookupError would show its repr."""
         return str(self.args[0]) if self.args else ""
+
+
+class InvalidFractionsError(ManifestError, ValueError):
+    """The shares of the splits contradict each other."""

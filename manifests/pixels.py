@@ -33,7 +33,8 @@ def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> byte
 
 def quantise(image: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
     """[0, 1] to 0..65535, rounded to nearest even, clipped."""
-    return np.rint(np.clip(image, 0, 1) * UINT16_MAX).astype(np.uint16)
+    codes: NDArray[np.uint16] = np.rint(np.clip(image, 0, 1) * UINT16_MAX).astype(np.uint16)
+    return codes
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:

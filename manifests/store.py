@@ -25,6 +25,10 @@ ROWS_PER_GROUP = 8192
 """A row group is closed at the first burst boundary after so many rows."""
 
 
+DOCUMENTS = ("DATASET.md", "audit/index.html", "audit/statistics.parquet", "croissant.json", "recipe.toml")
+"""Files of a data set that are neither tables nor images; each may be absent."""
+
+
 def table_path(root: Path, name: str) -> Path:
     """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
     return root / "manifests" / f"{name}.parquet"
@@ -56,12 +60,15 @@ def write_table(
     """
     table = rows if isinstance(rows, pa.Table) else _build_table(kind, list(rows))
     _require_schema(path, kind, table.schema)
-    table = table.sort_by([(name, "ascending") for name in kind.sort_by])
+    table = table.select(kind.schema.names).sort_by([(name, "ascending") for name in _sort_columns(kind)])
     _require_content(path, kind, table)
     footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
     schema = kind.schema.with_metadata(footer)
     table = table.cast(kind.schema).replace_schema_metadata(footer)
-    with write_atomically(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with (
+        write_atomically(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
         for start, stop in _row_groups(table, kind):
             writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
 
@@ -82,8 +89,10 @@ def read_table(path: Path, kind: TableSchema, *, columns: Sequence[str] | None =
         schema = pq.read_schema(path)
         check_format_version(schema.metadata.get(b"format_version") if schema.metadata else None, path)
         _require_schema(path, kind, schema)
-        return pq.read_table(path, columns=list(columns) if columns else kind.schema.names)
-    except pa.ArrowException as error:
+        names = list(columns) if columns else kind.schema.names
+        # Without `partitioning=None` a parent folder called `split=x` would become a column.
+        return pq.read_table(path, columns=names, partitioning=None, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:  # a damaged page shows as OSError
         raise SchemaError(
             f"{path}: cannot be read as Parquet ({error}); restore it, or delete it and build again"
         ) from error
@@ -141,11 +150,24 @@ def read_description(root: Path) -> dict[str, Any]:
 
 
 def write_description(root: Path, description: Mapping[str, Any]) -> None:
-    """Write `dataset.json` with sorted keys."""
-    write_text(
-        root / "dataset.json",
-        json.dumps({"format_version": FORMAT_VERSION, **description}, indent=2, sort_keys=True, allow_nan=False) + "\n",
-    )
+    """Write `dataset.json` with sorted keys, the format version and a checksum over all the rest."""
+    write_text(root / "dataset.json", render_description({"format_version": FORMAT_VERSION, **description}))
+
+
+def render_description(description: Mapping[str, Any]) -> str:
+    """The text of `dataset.json`; its key `checksum` is the SHA-256 of the text without that key."""
+    content = {name: value for name, value in description.items() if name != "checksum"}
+    return _to_json({**content, "checksum": hashlib.sha256(_to_json(content).encode()).hexdigest()})
+
+
+def hash_manifests(root: Path) -> dict[str, str]:
+    """SHA-256 of the tables and of the documents beside them, by POSIX path, for the key `manifests` of `dataset.json`.
+
+    The image files have theirs in the tables.
+    """
+    documents = [root / name for name in DOCUMENTS]
+    paths = [path for path in documents if path.is_file()] + sorted((root / "manifests").rglob("*.parquet"))
+    return {path.relative_to(root).as_posix(): hash_file(path) for path in paths}
 
 
 def check_format_version(found: Any, path: Path) -> None:
@@ -166,6 +188,10 @@ def check_format_version(found: Any, path: Path) -> None:
         raise FormatVersionError(
             f"{path}: format {version} is older than this version reads ({FORMAT_VERSION}): build the data set again"
         )
+
+
+def _to_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:
@@ -214,6 +240,7 @@ def resolve_inside(root: Path, relative: str) -> Path:
         pure.is_absolute()
         or ".." in pure.parts
         or "\\" in relative
+        or "\0" in relative
         or not path.resolve().is_relative_to(root.resolve())
     ):
         raise UnsafePathError(f"{relative!r}: expected a relative POSIX path inside {root}")
@@ -230,6 +257,12 @@ def _build_table(kind: TableSchema, rows: Sequence[Mapping[str, Any]]) -> pa.Tab
         return pa.Table.from_pylist(list(rows), schema=kind.schema)
     except pa.ArrowException as error:
         raise SchemaError(f"table {kind.name}: {error}") from error
+
+
+def _sort_columns(kind: TableSchema) -> tuple[str, ...]:
+    """The sort key; where it does not identify a row, all columns, so that the order of equal keys is settled too."""
+    rest = () if kind.unique else tuple(name for name in kind.schema.names if name not in kind.sort_by)
+    return (*kind.sort_by, *rest)
 
 
 def _require_schema(path: Path, kind: TableSchema, schema: pa.Schema) -> None:
@@ -261,6 +294,6 @@ def _row_groups(table: pa.Table, kind: TableSchema) -> Iterator[tuple[int, int]]
     boundaries = np.append(np.flatnonzero(np.diff(codes)) + 1, table.num_rows)
     start = 0
     while start < table.num_rows:
-        stop = int(boundaries[min(np.searchsorted(boundaries, start + ROWS_PER_GROUP), len(boundaries) - 1)])
+        stop = int(boundaries[min(int(np.searchsorted(boundaries, start + ROWS_PER_GROUP)), len(boundaries) - 1)])
         yield start, stop
         start = stop

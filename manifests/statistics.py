@@ -1,0 +1,153 @@
+"""Counts and summaries of a data set as pandas frames, from its manifests alone; the card and the audit share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from manifests.schema import FAILURES, LABELS, SPLIT_NAMES
+from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
+
+_LABEL_GROUP = ["scenario", "estimator", "metric", "unit"]
+
+
+def count_contents(root: Path) -> pd.DataFrame:
+    """What there is, one row for each source, preset and domain, sorted.
+
+    Returns:
+        Columns `source`, `preset`, `domain`, `scenes`, `bursts`, `frames`, `min_frames`, `max_frames`, `min_height`,
+        `max_height`, `min_width`, `max_width`, `with_truth` (bursts that have a ground truth).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    bursts = _read(root, "bursts")
+    bursts["with_truth"] = bursts["ground_truth_kind"] != "none"
+    return (
+        bursts.groupby(["source", "preset", "domain"], sort=True)
+        .agg(
+            scenes=("scene_id", "nunique"),
+            bursts=("burst_id", "size"),
+            frames=("num_frames", "sum"),
+            min_frames=("num_frames", "min"),
+            max_frames=("num_frames", "max"),
+            min_height=("height", "min"),
+            max_height=("height", "max"),
+            min_width=("width", "min"),
+            max_width=("width", "max"),
+            with_truth=("with_truth", "sum"),
+        )
+        .reset_index()
+    )
+
+
+def count_licenses(root: Path) -> pd.DataFrame:
+    """Licences: columns `source`, `license`, `scenes`, `bursts`, `frames`, sorted.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    return (
+        _read(root, "bursts")
+        .groupby(["source", "license"], sort=True)
+        .agg(scenes=("scene_id", "nunique"), bursts=("burst_id", "size"), frames=("num_frames", "sum"))
+        .reset_index()
+    )
+
+
+def summarise_labels(root: Path) -> pd.DataFrame:
+    """Labels, one row for each scenario, estimator and metric, sorted.
+
+    Returns:
+        Columns `scenario`, `estimator`, `metric`, `unit`, `bursts` (with at least one score), `scores` (not null), and of the
+        scores `mean`, `std` (n − 1), `min`, `max`, `negative_share` (fraction below 0), and `std_error` (mean of the standard
+        errors of the scores).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    parts = [part for path in list_label_files(root) if len(part := _summarise_label_file(path))]
+    if not parts:
+        return _summarise_rows(LABELS.schema.empty_table().to_pandas())
+    return pd.concat(parts, ignore_index=True).sort_values(_LABEL_GROUP, ignore_index=True)
+
+
+def summarise_splits(root: Path) -> pd.DataFrame:
+    """Proof table of the splits, one row for each split that has bursts, in the order train, val, test.
+
+    Returns:
+        Columns `split`, `scenes`, `bursts`, `frames`, `labels` (scores that are not null).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    labels: pd.Series[int] = pd.Series(dtype="int64")
+    for path in list_label_files(root):
+        rows = read_table(path, LABELS, columns=["burst_id", "score"]).to_pandas()
+        labels = labels.add(rows.groupby("burst_id")["score"].count(), fill_value=0)
+    rows = _read(root, "splits").merge(_read(root, "bursts")[["burst_id", "num_frames"]], on="burst_id", how="left")
+    rows["labels"] = rows["burst_id"].map(labels).fillna(0)
+    table = rows.groupby("split").agg(
+        scenes=("scene_id", "nunique"),
+        bursts=("burst_id", "size"),
+        frames=("num_frames", "sum"),
+        labels=("labels", "sum"),
+    )
+    known = [name for name in SPLIT_NAMES if name in table.index]
+    order = [*known, *sorted(set(table.index) - set(known))]
+    return table.astype("int64").reindex(order).rename_axis("split").reset_index()
+
+
+def count_shared_scenes(root: Path) -> int:
+    """Number of scenes that lie in more than one split; 0 is the proof that nothing leaks.
+
+    Raises:
+        ManifestError: if the table is missing or damaged.
+    """
+    return int((_read(root, "splits").groupby("scene_id")["split"].nunique() > 1).sum())
+
+
+def count_failures(root: Path) -> pd.DataFrame:
+    """Failures: columns `stage`, `scenario`, `error_type`, `failures`, `example` (the first message), sorted.
+
+    Raises:
+        ManifestError: if the table is damaged.
+    """
+    return (
+        _read(root, "failures")
+        .groupby(["stage", "scenario", "error_type"], sort=True)
+        .agg(failures=("message", "size"), example=("message", "first"))
+        .reset_index()
+    )
+
+
+def _read(root: Path, name: str) -> pd.DataFrame:
+    # A data set without failures may lack the table.
+    table = read_or_empty(table_path(root, name), FAILURES) if name == "failures" else read_dataset_table(root, name)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _summarise_label_file(path: Path) -> pd.DataFrame:
+    columns = ["burst_id", "scenario", "estimator", "metric", "unit", "score", "std_error"]
+    return _summarise_rows(read_table(path, LABELS, columns=columns).to_pandas())
+
+
+def _summarise_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    scored = rows[rows["score"].notna()]
+    return (
+        scored.assign(negative=scored["score"] < 0)
+        .groupby(_LABEL_GROUP, sort=True)
+        .agg(
+            bursts=("burst_id", "nunique"),
+            scores=("score", "size"),
+            mean=("score", "mean"),
+            std=("score", "std"),
+            min=("score", "min"),
+            max=("score", "max"),
+            negative_share=("negative", "mean"),
+            std_error=("std_error", "mean"),
+        )
+        .reset_index()
+    )
