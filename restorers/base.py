@@ -111,7 +111,7 @@ def fingerprint(scenario: str, restorer: Restorer, *, source_sha256: str | None 
         restorer: its `info`, and its fields if it is a dataclass, are hashed.
         source_sha256: hash of the file that defines it, for code that carries no trusted version.
     """
-    parameters = dataclasses.asdict(restorer) if dataclasses.is_dataclass(restorer) else {}
+    parameters: dict[str, Any] = dataclasses.asdict(restorer) if dataclasses.is_dataclass(restorer) else {}
     info = restorer.info
     facts = {
         "scenario": scenario,

@@ -156,7 +156,8 @@ class Burst:
     @property
     def reference(self) -> FloatImage:
         """The reference frame, a view."""
-        return self.frames[self.reference_index]
+        reference: FloatImage = self.frames[self.reference_index]
+        return reference
 
     @property
     def others(self) -> tuple[int, ...]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+_Number = TypeVar("_Number", bound=np.generic)
 PSNR_CAP = 100.0
 """dB; the value of a perfect restoration, and the ceiling of all others."""
 
@@ -77,6 +78,6 @@ def psnr(
     return psnr_from_mse(float(np.mean(np.square(inner))), data_range=data_range)
 
 
-def crop_border(image: NDArray[np.floating[Any]], border: int) -> NDArray[np.floating[Any]]:
+def crop_border(image: NDArray[_Number], border: int) -> NDArray[_Number]:
     """Drop `border` pixels along each side of [H, W, ...]; a view."""
     return image[border : image.shape[0] - border, border : image.shape[1] - border]

@@ -70,7 +70,8 @@ def decode_srgb(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.flo
     full = np.iinfo(image.dtype).max
     encoded = np.arange(full + 1) / full
     table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-    return table.astype(np.float32)[image]
+    linear: NDArray[np.float32] = table.astype(np.float32)[image]
+    return linear
 
 
 def encode_srgb(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

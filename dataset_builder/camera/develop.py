@@ -39,7 +39,9 @@ def demosaic(image: NDArray[np.floating[Any]], cfa: CFA) -> NDArray[np.float32]:
 
 
 def develop(
-    linear: NDArray[np.floating[Any]], white_balance: Sequence[float], color_matrix: Sequence[float] | NDArray[np.float64]
+    linear: NDArray[np.floating[Any]],
+    white_balance: Sequence[float],
+    color_matrix: Sequence[float] | NDArray[np.float64],
 ) -> NDArray[np.float32]:
     """Linear camera RGB [H, W, 3] to sRGB float32 in [0, 1].
 

@@ -20,7 +20,7 @@ class Sensor:
     white_level: int = 16383
 
 
-def mosaic(image: NDArray[np.floating[Any]], cfa: CFA) -> NDArray[np.floating[Any]]:
+def mosaic(image: NDArray[np.float32], cfa: CFA) -> NDArray[np.float32]:
     """Keep of [H, W, 3] the channel that each pixel of the colour filter array sees; [H, W]."""
     height, width = image.shape[:2]
     result = np.empty((height, width), image.dtype)
@@ -41,10 +41,12 @@ def add_noise(
         if not (np.isfinite(value) and value >= 0):
             raise ValueError(f"{name}: expected a finite number >= 0, got {value}")
     deviation = np.sqrt(np.maximum(signal, 0) * np.float32(shot_noise) + np.float32(read_noise))
-    return signal + deviation * rng.standard_normal(signal.shape, dtype=np.float32)
+    noisy: NDArray[np.float32] = signal + deviation * rng.standard_normal(signal.shape, dtype=np.float32)
+    return noisy
 
 
 def digitise(signal: NDArray[np.floating[Any]], sensor: Sensor) -> NDArray[np.uint16]:
     """Signal (0 = no light, 1 = white) to sensor codes: scaled, offset by the black level, rounded, clipped to 0..white level."""
     codes = signal * (sensor.white_level - sensor.black_level) + sensor.black_level
-    return np.clip(np.rint(codes), 0, sensor.white_level).astype(np.uint16)
+    clipped: NDArray[np.uint16] = np.clip(np.rint(codes), 0, sensor.white_level).astype(np.uint16)
+    return clipped

@@ -1,7 +1,8 @@
 """Hand motion as a continuous random trajectory; it gives the displacement between frames and the blur within each.
 
-The camera's pose is (x, y, roll): the shift of the image centre in frame pixels and the rotation about it in radians. Small rotations about
-the horizontal and vertical axes dominate hand tremor and act as shifts on a narrow field of view (Wronski et al., SIGGRAPH 2019, section 4).
+The camera's pose is (x, y, roll): the shift of the image centre in frame pixels and the rotation about it in radians. Small
+rotations about the horizontal and vertical axes dominate hand tremor and act as shifts on a narrow field of view (Wronski et
+al., SIGGRAPH 2019, section 4).
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def relate_poses(poses: NDArray[np.float64], reference: NDArray[np.float64]) -> 
     return np.stack([x, y, roll], axis=-1)
 
 
-def pose_to_homography(pose: NDArray[np.float64] | tuple[float, float, float], height: int, width: int) -> NDArray[np.float64]:
+def pose_to_homography(
+    pose: NDArray[np.float64] | tuple[float, float, float], height: int, width: int
+) -> NDArray[np.float64]:
     """Reference to frame pixel, [..., 3, 3], of relative poses [..., 3]; rotation about the image centre."""
     x, y, roll = np.moveaxis(np.asarray(pose, np.float64), -1, 0)
     cosine, sine = np.cos(roll), np.sin(roll)

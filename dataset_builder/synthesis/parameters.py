@@ -178,9 +178,10 @@ def _place(
     scale: int,
 ) -> tuple[int, int]:
     """Draw the crop uniformly from all places where every sample of every pose falls inside the photograph."""
-    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]])
+    corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], np.float64)
     poses = np.concatenate([frame.poses for frame in frames])
-    seen = scale * map_points(np.linalg.inv(pose_to_homography(poses, height, width)), corners).reshape(-1, 2)
+    inverse = np.linalg.inv(pose_to_homography(poses, height, width)).astype(np.float64)
+    seen = scale * map_points(inverse, corners).reshape(-1, 2)
     low = np.ceil(INTERPOLATION_MARGIN - seen.min(axis=0)).astype(int)
     reach = np.ceil(seen.max(axis=0)).astype(int) + scale + INTERPOLATION_MARGIN
     room = np.array(photograph_size[::-1]) - reach

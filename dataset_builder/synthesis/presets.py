@@ -14,11 +14,13 @@ class Preset(BaseModel):
         num_frames: T, uniform over the integers of the range.
         frame_interval: seconds between the starts of two exposures, when the exposure leaves room for it.
         exposure_time: seconds; log-uniform, once per burst.
-        exposure_spread: stops; each frame's exposure time is the burst's times 2^U(-spread, spread), its gain the inverse: auto-exposure trades
-            blur for noise from frame to frame.
+        exposure_spread: stops; each frame's exposure time is the burst's times 2^U(-spread, spread) and its gain the inverse:
+            auto-exposure trades blur for noise from frame to frame.
         exposure_jitter: stops; standard deviation of what auto-exposure misses in each frame.
-        shot_noise: log-uniform, once per burst, of the reference; proportional to gain in the other frames. Range of Brooks et al. (CVPR 2019).
-        read_noise_deviation: of log(read noise) about 2.18·log(shot noise) + 1.20 (ibid.), once per burst; proportional to gain squared.
+        shot_noise: log-uniform, once per burst, of the reference; proportional to gain in the other frames. Range of Brooks et
+            al. (CVPR 2019).
+        read_noise_deviation: of log(read noise) about 2.18·log(shot noise) + 1.20 (ibid.), once per burst; proportional to gain
+            squared.
         sway_shift: px; root mean square of slow hand motion along each axis, log-uniform, once per burst.
         tremor_shift: px; the same of the fast component, which blurs.
         roll_ratio: rad of roll for each px of shift.

@@ -1,8 +1,9 @@
 """Pixels from parameters.
 
-Geometry: a frame pixel averages `scale` x `scale` pixels of the latent image, so frame pixel (x, y) of the reference covers latent pixels
-scale·x .. scale·x + scale − 1. The latent image is box-filtered once; every frame samples that on its own low-resolution grid, only the channel
-that its colour filter array sees, and averages the samples over the poses of its exposure.
+Geometry: a frame pixel averages `scale` x `scale` pixels of the latent image, so frame pixel (x, y) of the reference covers
+latent pixels scale·x .. scale·x + scale − 1. The latent image is box-filtered once; every frame samples that on its own
+low-resolution grid, only the channel that its colour filter array sees, and averages the samples over the poses of its
+exposure.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ def render_burst(latent: NDArray[np.float32], parameters: BurstParameters, seed:
         light = np.zeros((parameters.height, parameters.width), np.float32)
         for pose in frame.poses:
             homography = pose_to_homography(pose, parameters.height, parameters.width)
-            light += sample_mosaic(prefiltered, homography, light.shape, cfa=parameters.sensor.cfa, scale=scale, origin=(x, y))
+            light += sample_mosaic(
+                prefiltered, homography, light.shape, cfa=parameters.sensor.cfa, scale=scale, origin=(x, y)
+            )
         light *= np.float32(frame.exposure_ratio / len(frame.poses))
         noisy = add_noise(
             light,
@@ -64,7 +67,9 @@ def prefilter(latent: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
     """Average over `scale` x `scale` pixels to the right and below; the value at (scale·x, scale·y) is that of frame pixel (x, y)."""
     if scale == 1:
         return latent
-    return cv2.boxFilter(latent, -1, (scale, scale), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE).astype(np.float32, copy=False)
+    return cv2.boxFilter(latent, -1, (scale, scale), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE).astype(
+        np.float32, copy=False
+    )
 
 
 def sample_mosaic(

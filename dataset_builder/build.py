@@ -1,0 +1,252 @@
+"""The stages in order: bursts, labels, splits, description, card, audit. Each reads what the one before wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from dataset_builder.bursts import build_bursts
+from dataset_builder.errors import OutputError, RecipeError
+from dataset_builder.labeling.engine import build_labels, read_scenario_facts, resolve_scenarios
+from dataset_builder.labeling.estimators import ESTIMATORS
+from dataset_builder.lock import lock_dataset
+from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, parse_recipe
+from dataset_builder.report import Progress, StageReport, no_progress
+from dataset_builder.sources import plan_source
+from dataset_builder.work import WORK_FOLDER
+from manifests.card import write_card
+from manifests.schema import FAILURES, SPLITS
+from manifests.splits import SplitFractions, build_split_rows
+from manifests.store import (
+    hash_file,
+    list_label_files,
+    read_dataset_table,
+    read_description,
+    read_or_empty,
+    table_path,
+    write_bytes,
+    write_description,
+    write_table,
+)
+from restorers.fidelity import METRICS
+
+_SOFTWARE = ("buiqa-toolkit", "numpy", "opencv-python", "pyarrow", "scikit-image", "scipy", "torch")
+
+
+def build_dataset(
+    recipe_path: Path, recipe: Recipe, root: Path, *, jobs: int = 1, progress: Progress = no_progress
+) -> list[StageReport]:
+    """Make `root` the data set that a recipe describes; what is already there and still true is kept.
+
+    Args:
+        recipe_path: file that the recipe was read from; relative roots are relative to its folder.
+        recipe: as read.
+        root: folder of the data set; created if need be.
+        jobs: worker processes. The result does not depend on it.
+        progress: how to show progress.
+
+    Raises:
+        BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
+            work are rows of `failures` instead.
+    """
+    scenarios = resolve_scenarios(recipe.scenarios)
+    base = recipe_path.resolve().parent
+    _require_usable(root)
+    with lock_dataset(root):
+        _require_named(root, recipe)
+        plans = {source.name: plan_source(source, base, recipe_seed=recipe.seed) for source in recipe.sources}
+        bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        labels = build_labels(root, scenarios, jobs=jobs, progress=progress)
+        _record_failures(root, bursts, "source", plans)
+        _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        write_bytes(root / "recipe.toml", recipe_path.read_bytes())
+        _finish(root, recipe)
+    return [bursts, labels]
+
+
+def add_source(
+    root: Path, source: Source, *, seed: int | None = None, jobs: int = 1, progress: Progress = no_progress
+) -> list[StageReport]:
+    """Add the bursts of one source to a data set, new or old; a source of the same name is brought up to date.
+
+    Args:
+        root: folder of the data set; created if need be.
+        source: with an absolute root.
+        seed: of the data set; only for a new one, or equal to its own.
+        jobs: worker processes.
+        progress: how to show progress.
+
+    Raises:
+        BuildError: as `build_dataset`.
+    """
+    _require_usable(root)
+    with lock_dataset(root):
+        recipe = _read_recipe(root)
+        if seed is not None and recipe.sources and seed != recipe.seed:
+            raise RecipeError(
+                f"--seed {seed}: {root} was built with seed {recipe.seed}; leave --seed out or choose another --out"
+            )
+        others = tuple(other for other in recipe.sources if other.name != source.name)
+        changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
+        recipe = recipe.model_copy(update=changes)
+        plans = {source.name: plan_source(source, Path.cwd(), recipe_seed=recipe.seed)}
+        bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        build_labels(root, [], jobs=jobs, progress=progress)
+        _record_failures(root, bursts, "source", plans)
+        _finish(root, recipe)
+    return [bursts]
+
+
+def add_labels(
+    root: Path, choices: Sequence[ScenarioChoice], *, jobs: int = 1, progress: Progress = no_progress
+) -> list[StageReport]:
+    """Label a data set under further scenarios; labels that are already there are reused.
+
+    Raises:
+        BuildError: as `build_dataset`.
+        ManifestError: if `root` is no data set.
+        RestorerError: if a scenario is unknown.
+    """
+    read_description(root)
+    scenarios = resolve_scenarios(choices)
+    with lock_dataset(root):
+        recipe = _read_recipe(root)
+        labels = build_labels(root, scenarios, jobs=jobs, progress=progress)
+        _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        _finish(root, recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)}))
+    return [labels]
+
+
+def redo_splits(root: Path, splits: SplitChoice) -> None:
+    """Assign the splits of a data set anew.
+
+    Raises:
+        ManifestError: if `root` is no data set.
+    """
+    read_description(root)
+    with lock_dataset(root):
+        _finish(root, _read_recipe(root).model_copy(update={"splits": splits}))
+
+
+def redo_reports(root: Path) -> Path:
+    """Write card and audit of a data set anew; return the path of the audit.
+
+    Raises:
+        ManifestError: if `root` is no data set.
+    """
+    read_description(root)
+    with lock_dataset(root):
+        _finish(root, _read_recipe(root))
+    return root / "audit" / "index.html"
+
+
+def _finish(root: Path, recipe: Recipe) -> None:
+    from dataset_builder.audit import write_audit  # noqa: PLC0415  # needs more than a second to import
+
+    shares = SplitFractions(recipe.splits.train, recipe.splits.val, recipe.splits.test)
+    bursts = read_dataset_table(root, "bursts")
+    write_table(table_path(root, "splits"), SPLITS, build_split_rows(bursts, shares, salt=recipe.splits.salt))
+    description = _describe(root, recipe)
+    write_description(root, description)
+    card, audit = write_card(root), write_audit(root)
+    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in (card, *sorted(audit.parent.iterdir()))}
+    write_description(root, {**description, "manifests": {**description["manifests"], **digests}})
+
+
+def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
+    label_files = list_label_files(root)
+    scenarios = [read_scenario_facts(path) for path in label_files]
+    tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
+    num_labels = sum(table.num_rows - table.column("score").null_count for table in map(_read_scores, label_files))
+    written = [
+        *(table_path(root, name) for name in ("bursts", "frames", "splits", "failures")),
+        *label_files,
+        root / "recipe.toml",
+    ]
+    return {
+        "name": recipe.name,
+        "recipe": recipe.model_dump(mode="json"),
+        "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
+        "totals": {
+            **{name: table.num_rows for name, table in tables.items()},
+            "labels": num_labels,
+            "scenarios": len(label_files),
+        },
+        "metrics": {name: metric.describe() for name, metric in METRICS.items()},
+        "estimators": {name: estimator.formula for name, estimator in ESTIMATORS.items()},
+        "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
+        "manifests": {path.relative_to(root).as_posix(): hash_file(path) for path in written if path.is_file()},
+    }
+
+
+def _read_scores(path: Path) -> Any:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    return pq.read_table(path, columns=["score"])
+
+
+def _record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
+    """Replace the rows of what was tried; what was not tried keeps its rows."""
+    path = table_path(root, "failures")
+    kept = [
+        row
+        for row in read_or_empty(path, FAILURES).to_pylist()
+        if not (row["stage"] == report.stage and row[column] in scope)
+    ]
+    write_table(path, FAILURES, kept + report.failures)
+
+
+def _read_recipe(root: Path) -> Recipe:
+    path = root / "dataset.json"
+    if not path.is_file():
+        return Recipe()
+    return parse_recipe(read_description(root).get("recipe", {}), str(path))
+
+
+def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
+    merged = {choice.name: choice for choice in old}
+    for choice in new:
+        before = merged.get(choice.name)
+        estimators = (
+            (*before.estimators, *choice.estimators) if before and before.estimators and choice.estimators else ()
+        )
+        merged[choice.name] = (
+            choice.model_copy(update={"estimators": tuple(dict.fromkeys(estimators))}) if before else choice
+        )
+    return tuple(merged.values())
+
+
+def _require_usable(root: Path) -> None:
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"--out {root}: is a file; name a folder")
+    if (
+        root.is_dir()
+        and not (root / "dataset.json").is_file()
+        and not (root / WORK_FOLDER).is_dir()
+        and any(root.iterdir())
+    ):
+        raise OutputError(f"--out {root}: is not empty and holds no data set; name a new folder or that of a data set")
+
+
+def _require_named(root: Path, recipe: Recipe) -> None:
+    """A build makes a data set what the recipe says; it must not delete what somebody added under another name."""
+    path = table_path(root, "bursts")
+    if not path.is_file():
+        return
+    foreign = set(read_dataset_table(root, "bursts").column("source").to_pylist()) - {
+        source.name for source in recipe.sources
+    }
+    if foreign:
+        raise OutputError(
+            f"--out {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
+            "add the source to the recipe or choose another folder"
+        )
+
+
+def _find_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,71 @@
+"""What the person at the terminal sees: progress while it lasts, a table when it is over."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from dataset_builder.report import Advance, StageReport
+from manifests.store import read_description
+
+_ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
+_MAX_FAILURES = 5
+FAILED_STATUS = 3
+
+
+@contextlib.contextmanager
+def show_progress(title: str, steps: int) -> Iterator[Advance]:
+    """A bar with count, rate and time left on standard error; nothing when that is no terminal."""
+    columns = (
+        TextColumn("{task.description:>8}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or not steps) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda: bar.advance(task)
+
+
+def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
+    """Print what was done and where it lies; return the exit status."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title=f"{escape(str(root))}", title_justify="left", title_style="bold")
+    table.add_column("stage")
+    for action in _ACTIONS:
+        table.add_column(action, justify="right")
+    for report in reports:
+        table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in _ACTIONS))
+    console.print(table)
+    totals = read_description(root).get("totals", {})
+    console.print(
+        "holds " + ", ".join(f"{totals.get(name, 0):,} {name}" for name in ("bursts", "frames", "labels", "scenarios"))
+    )
+    for report in reports:
+        for remark in report.remarks:
+            console.print(f"[yellow]note[/] {escape(remark)}")
+        for row in report.failures[:_MAX_FAILURES]:
+            unit = " ".join(part for part in (row["burst_id"], row["scenario"]) if part)
+            console.print(f"[red]failed[/] {escape(unit)}: {escape(row['error_type'])}: {escape(row['message'])}")
+        if len(report.failures) > _MAX_FAILURES:
+            console.print(
+                f"[red]failed[/] and {len(report.failures) - _MAX_FAILURES} more: see manifests/failures.parquet"
+            )
+    console.print(f"card   {escape(str(root / 'DATASET.md'))}")
+    console.print(f"report {escape(str(root / 'audit' / 'index.html'))}")
+    return FAILED_STATUS if any(report.failures for report in reports) else 0
+
+
+def _format_count(action: str, count: int) -> str:
+    if not count:
+        return "[dim]0[/]"
+    return f"[red]{count:,}[/]" if action == "failed" else f"{count:,}"

@@ -1,0 +1,80 @@
+"""The command `buiqa`: finds its subcommands by name and turns expected errors into one line."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+from typing import Any
+
+import click
+
+_COMMANDS = {
+    "build": "Build the data set that a recipe describes.",
+    "synthesize": "Add synthetic bursts made from photographs.",
+    "ingest": "Add real bursts.",
+    "label": "Compute the labels of a scenario.",
+    "split": "Assign train, val and test anew.",
+    "audit": "Write the report on a data set.",
+    "verify": "Check a data set: schema, keys, hashes.",
+    "scenarios": "List the scenarios that can be labelled.",
+    "show": "Draw the contact sheet of a burst.",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is used; help needs their names and one line each only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"dataset_builder.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
+            ctx.exit(130)
+        except Exception as error:
+            if ctx.params.get("debug") or not _is_expected(error):
+                raise
+            raise click.ClickException(_explain(error)) from error
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="buiqa-toolkit", prog_name="buiqa")
+def main(debug: bool) -> None:
+    """Build, label, audit and load benchmarks of burst image quality.
+
+    Exit status: 0 done; 1 could not be done; 2 wrong usage; 3 done, but some bursts or labels failed (see failures).
+    """
+
+
+def _is_expected(error: Exception) -> bool:
+    from dataset_builder.errors import BuildError  # noqa: PLC0415
+    from manifests.errors import ManifestError  # noqa: PLC0415
+    from restorers.errors import RestorerError  # noqa: PLC0415
+
+    return isinstance(error, (BuildError, ManifestError, RestorerError)) or (
+        isinstance(error, OSError) and error.errno is not None
+    )
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    place = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{place}: make room and run the same command again; finished work is kept"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"no permission to write{place}: choose a folder that you may write to"
+    return f"{error.strerror}{place}"

@@ -1,0 +1,24 @@
+"""`buiqa show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+@click.argument("burst_id")
+@click.option("--out", type=click.Path(path_type=Path), help="PNG file; default: BURST_ID.png here.")
+@click.option("--columns", default=7, show_default=True, type=click.IntRange(min=1), help="Frames per row.")
+def command(dataset: Path, burst_id: str, out: Path | None, columns: int) -> None:
+    """Draw the frames of BURST_ID with their scores as a PNG."""
+    from dataset_builder.contact_sheet import draw_contact_sheet  # noqa: PLC0415
+    from manifests.pixels import write_png  # noqa: PLC0415
+
+    path = out or Path(f"{burst_id}.png")
+    write_png(path, draw_contact_sheet(dataset, burst_id, columns=columns))
+    click.echo(path)

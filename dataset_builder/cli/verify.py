@@ -1,0 +1,24 @@
+"""`buiqa verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+@click.option("--fast", is_flag=True, help="Do not hash the files.")
+@click.pass_context
+def command(ctx: click.Context, dataset: Path, fast: bool) -> None:
+    """Check DIR: schema, keys, ranks, splits, image headers and the SHA-256 of every file."""
+    from manifests.verify import verify  # noqa: PLC0415
+
+    problems = verify(dataset, hashes=not fast)
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{len(problems)} problems" if problems else "no problems")
+    ctx.exit(1 if problems else 0)

@@ -1,0 +1,1 @@
+"""Reading what cameras wrote: photographs to synthesise from, and real bursts."""

@@ -1,0 +1,1 @@
+"""Labels: what each frame is worth to a restorer."""

@@ -1,0 +1,283 @@
+"""The recipe: everything needed to rebuild a data set, read from TOML and checked key by key."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import tomllib
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from dataset_builder.errors import MissingSourceError, RecipeError
+from dataset_builder.labeling.estimators import ESTIMATORS
+from dataset_builder.synthesis.presets import PRESETS
+from restorers.fidelity import METRICS
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+PACKAGE_PREFIX = "package:"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Source(_Part):
+    name: Name
+    root: str = Field(min_length=1)
+    license: str = "unknown"
+
+    def resolve_root(self, base: Path) -> Path:
+        """The folder that `root` means: relative to the recipe, or inside an installed package (`package:skimage/data`).
+
+        Raises:
+            MissingSourceError: if it is not there.
+        """
+        if self.root.startswith(PACKAGE_PREFIX):
+            package, _, inner = self.root.removeprefix(PACKAGE_PREFIX).partition("/")
+            spec = importlib.util.find_spec(package)
+            if spec is None or spec.origin is None:
+                raise MissingSourceError(f"source {self.name!r}: root: the package {package!r} is not installed")
+            folder = Path(spec.origin).parent / inner
+        else:
+            folder = base / self.root
+        if not folder.is_dir():
+            raise MissingSourceError(
+                f"source {self.name!r}: root: no folder {folder}; correct the path (relative to {base})"
+            )
+        return folder.resolve()
+
+
+class PhotographSource(_Source):
+    """Photographs to synthesise bursts from.
+
+    Attributes:
+        files: below root; all images there when empty.
+        preset: how the frames of a burst differ.
+        bursts_per_photograph: all of one scene.
+        frame_height: px, even.
+        frame_width: px, even.
+        scale: ground-truth pixels per frame pixel.
+        shorter_side: px that photographs are reduced towards before use; null keeps them as they are.
+    """
+
+    kind: Literal["photographs"]
+    files: tuple[str, ...] = ()
+    preset: str = "handheld"
+    bursts_per_photograph: int = Field(default=4, ge=1, le=100)
+    frame_height: int = Field(default=96, ge=32, le=4096, multiple_of=2)
+    frame_width: int = Field(default=96, ge=32, le=4096, multiple_of=2)
+    scale: int = Field(default=2, ge=1, le=8)
+    shorter_side: int | None = Field(default=None, ge=32)
+
+    @field_validator("preset")
+    @classmethod
+    def _check_preset(cls, value: str) -> str:
+        return _require_one_of(value, PRESETS)
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _require_inside(value)
+
+
+class FolderSource(_Source):
+    """Real bursts, one sub-folder of images each.
+
+    Attributes:
+        folders: below root; all sub-folders there when empty, or root itself if it has none.
+        reference_index: frame on whose grid restorers work.
+    """
+
+    kind: Literal["folders"]
+    folders: tuple[str, ...] = ()
+    reference_index: int = Field(default=0, ge=0)
+
+    @field_validator("folders")
+    @classmethod
+    def _check_folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return _require_inside(value)
+
+
+Source = Annotated[PhotographSource | FolderSource, Field(discriminator="kind")]
+
+
+class ScenarioChoice(_Part):
+    """A scenario to label.
+
+    Attributes:
+        name: as `buiqa scenarios` lists it, or `module:attr`.
+        estimators: default: leave_one_out and add_one; solo for single-frame restorers.
+        metric: fidelity metric.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/-]*$", max_length=120)
+    estimators: tuple[str, ...] = ()
+    metric: str = "psnr"
+
+    @field_validator("estimators")
+    @classmethod
+    def _check_estimators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            _require_one_of(name, ESTIMATORS)
+        return value
+
+    @field_validator("metric")
+    @classmethod
+    def _check_metric(cls, value: str) -> str:
+        return _require_one_of(value, METRICS)
+
+
+class SplitChoice(_Part):
+    """Shares of the scenes, and the salt of the hash that assigns them."""
+
+    train: float = Field(default=0.8, ge=0, le=1)
+    val: float = Field(default=0.0, ge=0, le=1)
+    test: float = Field(default=0.2, ge=0, le=1)
+    salt: str = "buiqa"
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> SplitChoice:
+        if abs(self.train + self.val + self.test - 1) > 1e-9:
+            raise ValueError(f"train + val + test: expected 1, got {self.train + self.val + self.test:g}")
+        return self
+
+
+class Recipe(_Part):
+    """A whole data set."""
+
+    name: Name = "unnamed"
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    sources: tuple[Source, ...] = ()
+    scenarios: tuple[ScenarioChoice, ...] = ()
+    splits: SplitChoice = SplitChoice()
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Recipe:
+        for key, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("scenarios", [s.name for s in self.scenarios]),
+        ):
+            repeated = sorted({name for name in names if names.count(name) > 1})
+            if repeated:
+                raise ValueError(f"{key}: the name {repeated[0]!r} is used twice; names must differ")
+        return self
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe.
+
+    Raises:
+        RecipeError: naming the file, the key and what is allowed.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({error.strerror}); name an existing recipe") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
+    return parse_recipe(data, str(path))
+
+
+def parse_source(*, name: str | None, root: str, **values: Any) -> Source:
+    """Check a source given on the command line; its name defaults to that of its folder.
+
+    Raises:
+        RecipeError: naming the option that is wrong.
+    """
+    slug = re.sub(r"[^a-z0-9_]+", "-", Path(root).name.lower()).strip("-_")[:32] or "source"
+    return parse_recipe({"sources": [{"name": name or slug, "root": root, **values}]}, "command line").sources[0]
+
+
+def parse_scenario(**values: Any) -> ScenarioChoice:
+    """Check a scenario given on the command line.
+
+    Raises:
+        RecipeError: naming the option that is wrong.
+    """
+    return parse_recipe({"scenarios": [values]}, "command line").scenarios[0]
+
+
+def parse_splits(*, val: float, test: float, salt: str) -> SplitChoice:
+    """Check shares given on the command line; what val and test leave trains.
+
+    Raises:
+        RecipeError: naming the option that is wrong.
+    """
+    shares = {"val": val, "test": test, "train": round(1 - val - test, 12), "salt": salt}
+    return parse_recipe({"splits": shares}, "command line").splits
+
+
+def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
+    """Check plain data.
+
+    Raises:
+        RecipeError: one line per problem, naming the key and what is allowed.
+    """
+    try:
+        # As JSON, since strict checking of Python objects would refuse TOML's lists for tuples.
+        return Recipe.model_validate_json(json.dumps(data, default=str))
+    except ValidationError as error:
+        raise RecipeError("\n".join(f"{where}: {_describe(problem)}" for problem in error.errors())) from None
+
+
+def _require_inside(paths: tuple[str, ...]) -> tuple[str, ...]:
+    for path in paths:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+            raise ValueError(f"{path!r} leaves root; expected POSIX paths below root, or choose another root")
+    return paths
+
+
+def _require_one_of(value: str, allowed: Iterable[str]) -> str:
+    if value not in allowed:
+        raise ValueError(f"expected one of {', '.join(sorted(allowed))}, got {value!r}")
+    return value
+
+
+def _describe(problem: Any) -> str:
+    keys = [part for part in problem["loc"] if part not in {"photographs", "folders"} or part == problem["loc"][-1]]
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".") or "recipe"
+    if problem["type"] == "extra_forbidden":
+        allowed = sorted(_find_model(problem["loc"][:-1]).model_fields)
+        close = get_close_matches(str(keys[-1]), allowed, n=1)
+        return (
+            f"{key}: unknown key; "
+            + (f"did you mean {close[0]}? " if close else "")
+            + f"allowed are {', '.join(allowed)}"
+        )
+    if problem["type"] == "missing":
+        return f"{key}: is required"
+    if problem["type"] == "union_tag_not_found":
+        return f"{key}.kind: is required; expected photographs or folders"
+    if problem["type"] == "union_tag_invalid":
+        return f"{key}.kind: expected photographs or folders, got {problem['input'].get('kind')!r}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    shown = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
+    return f"{key}: {message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
+
+
+def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that a location in the recipe belongs to; union members are told apart by their kind, which pydantic puts into it."""
+    kinds = {"photographs": PhotographSource, "folders": FolderSource}
+    model: type[BaseModel] = Recipe
+    for part in loc:
+        if isinstance(part, int):
+            continue
+        if part in kinds:
+            model = kinds[part]
+            continue
+        inner: list[type[BaseModel]] = _models_in(model.model_fields[part].annotation)
+        model = inner[0] if inner else model
+    return model
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if get_origin(annotation) in (Union, UnionType, Annotated, tuple):
+        return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

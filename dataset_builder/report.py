@@ -1,0 +1,48 @@
+"""What a stage did, in the vocabulary of all logs; and how it shows that it is still alive."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataset_builder.work import Failure
+
+
+@dataclass
+class StageReport:
+    """Counts of units by what became of them, failures as rows of the table `failures`, and remarks for the person at the terminal."""
+
+    stage: str
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    def fail(self, failure: Failure, *, source: str, burst_id: str, scenario: str = "") -> None:
+        """Count a failed unit and keep its row."""
+        self.counts["failed"] += 1
+        self.failures.append(
+            {
+                "stage": self.stage,
+                "source": source,
+                "burst_id": burst_id,
+                "scenario": scenario,
+                "error_type": failure.error_type,
+                "message": failure.message,
+                "attempts": failure.attempts,
+            }
+        )
+
+
+Advance = Callable[[], None]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
+"""Given a title and a number of steps, a context that yields the function to call after each step."""
+
+
+@contextlib.contextmanager
+def no_progress(title: str, steps: int) -> Iterator[Advance]:  # noqa: ARG001  # the signature is that of Progress
+    """Show nothing."""
+    yield lambda: None
