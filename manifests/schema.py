@@ -237,6 +237,8 @@ FAILURES = TableSchema(
 
 TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, FAILURES)}
 
+DOMAINS = ("raw_bayer", "linear_rgb", "srgb")
+CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 GROUND_TRUTH_KINDS = ("exact", "reference_capture", "none")
 SPLIT_NAMES = ("train", "val", "test")
 MARGINAL_ESTIMATORS = frozenset({"leave_one_out", "add_one", "shapley", "banzhaf"})

@@ -1,0 +1,128 @@
+"""Check a data set on disk: files, tables, keys, and the rules that tie them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from manifests.errors import ManifestError
+from manifests.problem import Problem
+from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
+from manifests.store import (
+    hash_file,
+    list_label_files,
+    read_description,
+    read_table,
+    render_description,
+    resolve_inside,
+)
+from manifests.verify_files import Progress, check_images, list_entries, list_expected_images
+from manifests.verify_labels import check_labels
+from manifests.verify_rows import Rows, check_bursts, check_failures, check_frames, check_splits, check_values
+
+__all__ = ["Problem", "Progress", "verify"]
+
+_LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
+
+
+def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
+    """Check a data set, and return everything that is wrong with it.
+
+    A flipped byte is found in `dataset.json`, which holds a checksum of itself; in every file that its key `manifests` lists,
+    as the builder does for all tables and for the documents beside them; and in every image, whose SHA-256 stands in a table.
+    Out of reach are files that none of these name (further files in `audit/`, a document written later, `.work/`) and someone who
+    changes a file and its digests together. Where `manifests` is missing, damage to a table shows only as far as its page
+    checksums, its schema or the rules between the tables are broken.
+
+    Args:
+        root: folder of the data set.
+        hashes: whether to compare SHA-256 digests of all files; without, images are still opened for their headers.
+        on_progress: called with the number of images checked and the number of all.
+
+    Returns:
+        Problems, in a fixed order; none means that the data set is sound. Whatever is wrong with the files of the data set
+        is returned, not raised.
+    """
+    problems = list(_check_description(root, hashes=hashes))
+    tables = {}
+    for kind in (BURSTS, FRAMES, SPLITS, FAILURES):
+        file = f"manifests/{kind.name}.parquet"
+        rows, found = _load_rows(root, file, kind, kind.sort_by)
+        problems += found
+        if rows is not None:
+            tables[kind.name] = rows
+    problems += _check_tables(tables)
+    bursts = tables.get("bursts")
+    for path in list_label_files(root):
+        rows, found = _load_rows(root, path.relative_to(root).as_posix(), LABELS, _LABEL_KEYS)
+        problems += found
+        if rows is not None and bursts is not None:
+            problems += check_labels(rows, bursts)
+    if bursts is not None and "frames" in tables:
+        images = list_expected_images(bursts.frame.drop_duplicates("burst_id"), tables["frames"].frame)
+        problems += check_images(root, images, hashes=hashes, on_progress=on_progress)
+    return problems
+
+
+def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:
+    """The tables that could be read, against each other."""
+    bursts = tables.get("bursts")
+    if "failures" in tables:
+        yield from check_failures(tables["failures"])
+    if bursts is None:
+        return
+    yield from check_bursts(bursts)
+    if "frames" in tables:
+        yield from check_frames(tables["frames"], bursts)
+    if "splits" in tables:
+        yield from check_splits(tables["splits"], bursts)
+
+
+def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
+    try:
+        description = read_description(root)
+        sound = (root / "dataset.json").read_bytes() == render_description(description).encode()
+    except (ManifestError, OSError, ValueError, RecursionError) as error:
+        yield Problem("dataset.json", "", str(error))
+        return
+    if not sound:
+        yield Problem(
+            "dataset.json", "", "checksum: does not fit the content; restore the file, or build the data set again"
+        )
+    digests = description.get("manifests", {})
+    if not isinstance(digests, dict):
+        yield Problem(
+            "dataset.json", "", f"manifests: expected a mapping from path to SHA-256, got {type(digests).__name__}"
+        )
+        return
+    for path, expected in sorted(digests.items()):
+        yield from _check_digest(root, path, expected, hashes=hashes)
+    if digests:
+        for path, _ in sorted(list_entries(root, "manifests")):
+            if path not in digests:
+                yield Problem(path, "", "dataset.json does not list this file; delete it, or build the data set again")
+
+
+def _check_digest(root: Path, relative: str, expected: Any, *, hashes: bool) -> Iterator[Problem]:
+    try:
+        path = resolve_inside(root, relative)
+        if not path.is_file():
+            yield Problem(relative, "", "listed in dataset.json, but there is no such file; restore it, or build again")
+        elif hashes and (found := hash_file(path)) != expected:
+            yield Problem(relative, "", f"SHA-256: expected {expected}, got {found}; restore the file, or build again")
+    except (ManifestError, OSError) as error:
+        yield Problem("dataset.json", f"manifests={relative}", str(error))
+
+
+def _load_rows(root: Path, file: str, kind: TableSchema, keys: tuple[str, ...]) -> tuple[Rows | None, list[Problem]]:
+    """The rows of a table, if it can be read, and what is wrong with them by themselves."""
+    try:
+        table = read_table(root / file, kind)
+        table.validate(full=True)  # damaged text would otherwise raise in the middle of a check
+        problems = list(check_values(file, kind, table))
+        return Rows(file, keys, table.to_pandas()), problems
+    except (ManifestError, pa.ArrowException, OSError) as error:
+        return None, [Problem(file, "", str(error))]
