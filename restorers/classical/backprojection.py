@@ -1,0 +1,161 @@
+"""Super-resolution by iterative back-projection (Irani & Peleg, CVGIP 1991) from raw mosaics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from scipy import sparse
+
+from restorers.align import align_burst
+from restorers.base import RestorerInfo, check_accepts
+from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
+from restorers.classical.mean import merge_onto
+from restorers.classical.mosaic import covered, demosaic, noise_levels, unsaturated
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """What one frame says about the high-resolution image.
+
+    Attributes:
+        sampling: float32 [n, 3·sH·sW], sparse; takes the frame's n usable pixels from the three colours, averaged over s x s pixels
+            and flattened. Rows add up to 1.
+        values: float32 [n]; those pixels, in the exposure of the reference.
+        aligned: float32 [H, W]; the mosaic resampled onto the reference.
+        weight: inverse noise variance at the burst's mean signal.
+    """
+
+    sampling: sparse.csr_array
+    values: FloatImage
+    aligned: FloatImage
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedBurst:
+    """Observations of all frames that could be aligned, by frame index, and what `fuse` needs besides."""
+
+    observations: dict[int, Observation]
+    reference_index: int
+    cfa: CFA
+
+
+@dataclass(frozen=True)
+class BackProjection:
+    """Iterative back-projection (a `SubsetRestorer`): linear camera RGB at `scale` times the resolution, from raw mosaics.
+
+    Model: frame pixel p covers high-resolution pixels s·p .. s·p + s − 1 along each axis; its value is their mean, in the one colour of
+    its filter. Frames see the image through a rigid motion. From the weighted mean of the aligned mosaics, demosaicked and enlarged
+    by cubic interpolation, x ← x + step·C·Aᵀ·W·(y − A·x) with W the inverse noise variance of each frame and C the inverse column sums
+    of W·A (SIRT). Few iterations: stopping early keeps the noise out. Frames that cannot be aligned are left out. Without a noise
+    model the noise is measured (`estimate_noise`). The output is not clipped.
+
+    The prepared state takes 11 times the burst's float32 size (4 weights and 4 indices per pixel, its row pointer and value, and the
+    aligned mosaic), whatever the scale.
+
+    Attributes:
+        scale: output pixels per frame pixel, along each side.
+        iterations: number of updates.
+        step: relaxation, between 0 and 2.
+    """
+
+    scale: int = 2
+    iterations: int = 8
+    step: float = 1.0
+
+    @property
+    def info(self) -> RestorerInfo:
+        """Facts for callers."""
+        return RestorerInfo(
+            task="sr",
+            version="1",
+            input_domains=frozenset({Domain.RAW_BAYER}),
+            output_domain=Domain.LINEAR_RGB,
+            scale=self.scale,
+            summary="iterative back-projection of the mosaics, started from their aligned average",
+            paper="Irani & Peleg, Improving resolution by image registration, 1991",
+        )
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Super-resolve, float32 [scale·H, scale·W, 3]."""
+        return self.fuse(self.prepare(burst), burst.others)
+
+    def prepare(self, burst: Burst) -> PreparedBurst:
+        """Align every frame and build its sampling operator."""
+        check_accepts(self.info, burst)
+        assert burst.cfa is not None
+        alignment = align_burst(burst)
+        shot, read = noise_levels(burst)
+        ratios = burst.exposure_ratio.astype(np.float32)
+        reference = burst.reference / ratios[burst.reference_index]
+        signal = max(float(reference.mean()), 0.0)
+        observations = {}
+        for index in np.flatnonzero(alignment.aligned).tolist():
+            frame, homography, ratio = burst.frames[index], alignment.homographies[index], float(ratios[index])
+            own = index == burst.reference_index
+            aligned = reference if own else merge_onto(reference, frame, burst.cfa, homography, ratio)
+            sampling, values = self._sample(frame / ratios[index], burst.cfa, homography)
+            weight = 1 / max(shot[index] * signal + read[index], 1e-12)
+            observations[index] = Observation(sampling, values, aligned, weight)
+        return PreparedBurst(observations, burst.reference_index, burst.cfa)
+
+    def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
+        """Super-resolve from the reference and the frames `members`."""
+        wanted = sorted({prepared.reference_index, *members})
+        chosen = [prepared.observations[index] for index in wanted if index in prepared.observations]
+        total = sum(each.weight for each in chosen)
+        mosaic = sum((each.aligned * np.float32(each.weight / total) for each in chosen), np.float32(0))
+        height, width = chosen[0].aligned.shape
+        size = (width * self.scale, height * self.scale)
+        image = cv2.resize(demosaic(np.asarray(mosaic), prepared.cfa), size, interpolation=cv2.INTER_CUBIC)
+        estimate = np.ascontiguousarray(np.moveaxis(image, -1, 0))
+        coverage = self._project_back([(each, np.ones_like(each.values)) for each in chosen], estimate.shape)
+        gain = np.float32(self.step) / np.maximum(coverage, coverage.max() * np.float32(1e-3))
+        for _ in range(self.iterations):
+            averaged = _box(estimate, self.scale, adjoint=False).ravel()
+            residuals = [(each, each.values - each.sampling @ averaged) for each in chosen]
+            estimate += gain * self._project_back(residuals, estimate.shape)
+        return np.ascontiguousarray(np.moveaxis(estimate, 0, -1))
+
+    def _sample(self, frame: FloatImage, cfa: CFA, homography: FloatArray) -> tuple[sparse.csr_array, FloatImage]:
+        height, width = frame.shape
+        to_reference = np.linalg.inv(homography)
+        usable = covered(to_reference, height, width) & unsaturated(frame, np.eye(3))
+        y, x = (axis.astype(np.float64) for axis in np.nonzero(usable))
+        channel = np.array(cfa.channels).reshape(2, 2)[y.astype(int) % 2, x.astype(int) % 2]
+        px, py, pw = to_reference @ np.stack([x, y, np.ones_like(x)])
+        # Averaged pixel i covers pixels i .. i + s − 1: reference pixel p is the averaged pixel s·p.
+        columns, rows = self.scale * px / pw, self.scale * py / pw
+        left = np.clip(np.floor(columns), 0, self.scale * width - 2)
+        top = np.clip(np.floor(rows), 0, self.scale * height - 2)
+        fx, fy = columns - left, rows - top
+        row_length = self.scale * width
+        first = (channel * self.scale * height + top.astype(np.int64)) * row_length + left.astype(np.int64)
+        indices = first[:, None] + np.array([0, 1, row_length, row_length + 1])
+        taps = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], 1)
+        shape = (len(x), 3 * self.scale**2 * height * width)
+        index_type = np.int32 if shape[1] < 2**31 else np.int64
+        pointer = np.arange(0, 4 * len(x) + 1, 4, dtype=index_type)
+        matrix = sparse.csr_array(
+            (taps.astype(np.float32).ravel(), indices.astype(index_type).ravel(), pointer), shape=shape
+        )
+        return matrix, frame[usable]
+
+    def _project_back(self, residuals: list[tuple[Observation, FloatImage]], shape: tuple[int, ...]) -> FloatImage:
+        strongest = max(each.weight for each, _ in residuals)
+        total = np.zeros(shape, np.float32)
+        flat = total.reshape(-1)
+        for each, values in residuals:
+            flat += each.sampling.T @ (values * np.float32(each.weight / strongest))
+        return _box(total, self.scale, adjoint=True)
+
+
+def _box(channels: FloatImage, size: int, *, adjoint: bool) -> FloatImage:
+    """Mean of pixels i .. i + size − 1 of [3, H, W] along both axes, zeros beyond the edge; or the adjoint of that."""
+    anchor = (size - 1, size - 1) if adjoint else (0, 0)
+    arguments: dict[str, Any] = {"anchor": anchor, "normalize": True, "borderType": cv2.BORDER_CONSTANT}
+    return np.stack([cv2.boxFilter(channel, cv2.CV_32F, (size, size), **arguments) for channel in channels])

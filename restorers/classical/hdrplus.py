@@ -1,0 +1,147 @@
+"""Robust merge of a raw burst in the Fourier domain (Hasinoff et al., SIGGRAPH Asia 2016; Monod et al., IPOL 2021)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from restorers.align import BurstAlignment, TileMotion, align_burst, align_tiles, grey_image
+from restorers.base import RestorerInfo, check_accepts
+from restorers.burst import Burst, Domain, FloatArray, FloatImage
+from restorers.classical.mosaic import join_planes, noise_levels, resample_mosaic, split_planes, unsaturated
+from restorers.classical.spectrum import TileGrid, raised_cosine, real_fourier
+
+_INFO = RestorerInfo(
+    task="denoise",
+    version="1",
+    input_domains=frozenset({Domain.RAW_BAYER}),
+    output_domain=Domain.RAW_BAYER,
+    summary="tile alignment and pairwise Wiener merge per colour plane",
+    paper="Hasinoff et al., Burst photography for high dynamic range and low-light imaging on mobile cameras, 2016",
+)
+
+
+@dataclass(frozen=True)
+class HdrPlusMerge:
+    """HDR+ merge (a `LinearMerge`): each frame is merged with the reference alone, and the merges are averaged.
+
+    Frames are aligned by a rigid camera motion and, where that is not enough, by the displacement of tiles. Per colour plane and
+    tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
+    d = |T − R| and σ² the variance of d under the noise models of both. Tiles overlap by half under a raised-cosine window. A frame
+    that cannot be aligned contributes the reference. Without a noise model the noise is measured (`estimate_noise`). The output is
+    not clipped. `restore` holds 1.1 x 4 tile spectra of a frame's size, whatever T.
+
+    Attributes:
+        tile_size: side of the merged tiles in colour-plane pixels, even.
+        tolerance: c, how many times the noise variance a coefficient may differ before it is trusted by half.
+    """
+
+    tile_size: int = 16
+    tolerance: float = 8.0
+
+    @property
+    def info(self) -> RestorerInfo:
+        """Facts for callers."""
+        return _INFO
+
+    def contributions(self, burst: Burst) -> FloatImage:
+        """The pairwise merge of each frame with the reference, float32 [T, H, W]."""
+        merge = _Merge(self, burst)
+        images = np.empty_like(burst.frames)
+        for index in range(burst.num_frames):
+            spectra = merge.empty_spectra()
+            merge.add_frame(spectra, index)
+            images[index] = merge.reference + merge.image(spectra)
+        return images
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Mean of the contributions, float32 [H, W]."""
+        merge = _Merge(self, burst)
+        spectra = merge.empty_spectra()
+        for index in range(burst.num_frames):
+            merge.add_frame(spectra, index)
+        return merge.reference + merge.image(spectra) / np.float32(burst.num_frames)
+
+
+class _Merge:
+    """One burst being merged: what its frames share."""
+
+    def __init__(self, settings: HdrPlusMerge, burst: Burst) -> None:
+        check_accepts(_INFO, burst)
+        self.settings, self.burst = settings, burst
+        self.ratios = burst.exposure_ratio.astype(np.float32)
+        self.reference = burst.reference / self.ratios[burst.reference_index]
+        self.shot, self.read = noise_levels(burst)
+        self.alignment: BurstAlignment = align_burst(burst)
+        height, width = self.reference.shape
+        self.grid = TileGrid(settings.tile_size, height // 2, width // 2)
+        self.fourier = real_fourier(settings.tile_size)
+        tiles = self.grid.windows(split_planes(self.reference))
+        self.signal = np.maximum(tiles.mean((-2, -1)), 0)
+        self.grey, _ = grey_image(self.reference, burst.domain)
+
+    def empty_spectra(self) -> FloatImage:
+        rows, columns = self.grid.shape
+        return np.zeros((rows, 4, columns, self.fourier.basis.shape[1]), np.float32)
+
+    def add_frame(self, spectra: FloatImage, index: int) -> None:
+        """Add (1 − A)·(T − R) of a frame to spectra [rows, 4, columns, 2F], in place."""
+        burst, reference_index = self.burst, self.burst.reference_index
+        if index == reference_index or not self.alignment.aligned[index]:
+            return
+        windows = self.grid.windows(split_planes(self._difference(index)))
+        shot = self.shot[index] + self.shot[reference_index]
+        read = self.read[index] + self.read[reference_index]
+        # A signal of 0 without read noise still shrinks instead of dividing 0 by 0.
+        variance = np.maximum(self.settings.tolerance * (shot * self.signal + read), 1e-12).astype(np.float32)
+        for rows in self.grid.chunks(4):
+            _add_shrunk(spectra[rows], windows[rows], variance[rows], self.fourier.basis, self.fourier.multiplicity)
+
+    def image(self, spectra: FloatImage) -> FloatImage:
+        """Turn spectra of differences into a mosaic [H, W]."""
+        size = self.settings.tile_size
+        inverse = self.fourier.basis.T * raised_cosine(size).ravel()
+        tiles = (spectra.reshape(-1, spectra.shape[-1]) @ inverse).reshape(*spectra.shape[:3], size, size)
+        return join_planes(self.grid.overlap_add(tiles))
+
+    def _difference(self, index: int) -> FloatImage:
+        """Frame minus reference on the reference's grid, 0 where the frame has nothing to tell."""
+        frame, homography = self.burst.frames[index], self.alignment.homographies[index]
+        cfa = self.burst.cfa
+        assert cfa is not None
+        warped, usable = resample_mosaic(frame, cfa, homography, self._local_motion(index, homography))
+        if self.ratios[index] > 1:
+            usable &= unsaturated(frame, homography)
+        warped *= 1 / self.ratios[index]
+        warped -= self.reference
+        warped *= usable
+        return warped
+
+    def _local_motion(self, index: int, homography: FloatArray) -> TileMotion | None:
+        grey, factor = grey_image(self.burst.frames[index], self.burst.domain, float(self.ratios[index]))
+        to_grey = np.array([[1 / factor, 0, -0.25], [0, 1 / factor, -0.25], [0, 0, 1]])
+        matrix = to_grey @ homography @ np.linalg.inv(to_grey)
+        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        aligned = cv2.warpPerspective(grey, matrix, grey.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        both = [index, self.burst.reference_index]
+        noise = float((self.shot[both] * max(float(self.grey.mean()), 0.0) + self.read[both]).sum()) / 4
+        motion = align_tiles(self.grey, aligned, noise_variance=noise)
+        return motion if motion.moves() else None
+
+
+def _add_shrunk(
+    spectra: FloatImage, windows: FloatImage, variance: FloatImage, basis: FloatImage, multiplicity: FloatImage
+) -> None:
+    half = len(multiplicity)
+    coefficients = windows.reshape(-1, len(basis)) @ basis
+    real, imaginary = coefficients[:, :half], coefficients[:, half:]
+    noise = variance.reshape(-1, 1) * multiplicity
+    weight = real * real
+    weight += imaginary * imaginary
+    weight += noise
+    np.divide(noise, weight, out=weight)
+    real *= weight
+    imaginary *= weight
+    spectra += coefficients.reshape(spectra.shape)
