@@ -1,0 +1,199 @@
+"""One burst as people look at it: frames, the factors that made them, and their scores; for contact sheets and reports."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset_builder.audit.tables import LABEL_SET, Tables
+from manifests.errors import SelectionError
+from manifests.schema import MARGINAL_ESTIMATORS
+
+Mark = Literal["best", "worst", ""]
+
+MID_GREY = 0.18
+"""Signal at which the noise of a frame is stated: the reflectance of a grey card."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """One property of every frame of a burst.
+
+    Attributes:
+        name: for people.
+        unit: of the values; empty for ratios.
+        values: one per frame; None where unknown.
+    """
+
+    name: str
+    unit: str
+    values: tuple[float | None, ...]
+
+    @property
+    def known(self) -> bool:
+        """Whether any frame has a value."""
+        return any(value is not None for value in self.values)
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """Scores of one label set for every frame of a burst.
+
+    Attributes:
+        scenario: of the label set.
+        estimator: of the label set.
+        metric: of the label set.
+        unit: of the scores.
+        values: one per frame; None where there is no score.
+        marks: `best` and `worst` of the burst, ties included; empty elsewhere, and everywhere if no two scores differ.
+    """
+
+    scenario: str
+    estimator: str
+    metric: str
+    unit: str
+    values: tuple[float | None, ...]
+    marks: tuple[Mark, ...]
+
+    @property
+    def signed(self) -> bool:
+        """Whether scores are gains and losses, whose sign matters."""
+        return self.estimator.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS
+
+    @property
+    def decimals(self) -> int:
+        """Digits after the point that tell the frames apart: two significant ones of the range of the values."""
+        known = [value for value in self.values if value is not None]
+        spread = max(known) - min(known) if known else 0.0
+        return 2 if spread <= 0 else min(4, max(1, 1 - math.floor(math.log10(spread))))
+
+    def format(self, frame_index: int) -> str:
+        """The score of a frame as text; an en dash where there is none."""
+        return format_number(self.values[frame_index], self.decimals, signed=self.signed)
+
+
+@dataclass(frozen=True)
+class BurstView:
+    """A burst, its frames in capture order, and what is known of them.
+
+    Attributes:
+        burst: its row of `bursts`.
+        split: its split; empty if it has none.
+        frames: its rows of `frames`.
+        factors: exposure relative to the reference; noise, its standard deviation at `MID_GREY` in per cent of white; blur, the path
+            during the exposure; shift, the mean displacement against the reference.
+        scores: one row per label set, in the order asked for; label sets without a score in this burst are left out.
+    """
+
+    burst: dict[str, Any]
+    split: str
+    frames: tuple[dict[str, Any], ...]
+    factors: tuple[Factor, ...]
+    scores: tuple[ScoreRow, ...]
+
+    @property
+    def reference_index(self) -> int:
+        """The reference frame."""
+        return int(self.burst["reference_index"])
+
+
+def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFrame) -> list[BurstView]:
+    """Gather what there is to see of some bursts.
+
+    Args:
+        tables: the manifests.
+        burst_ids: which bursts, in the order wanted.
+        label_sets: scenario, estimator, metric, unit of the scores wanted.
+
+    Raises:
+        SelectionError: if a burst does not exist; the message offers close matches.
+    """
+    wanted = set(burst_ids)
+    bursts = {row["burst_id"]: row for row in _records(tables.bursts[tables.bursts["burst_id"].isin(wanted)])}
+    frames = _rows_by_burst(tables.frames[tables.frames["burst_id"].isin(wanted)].sort_values("frame_index"))
+    labels = tables.labels[tables.labels["burst_id"].isin(wanted)]
+    scores = {
+        key: rows.set_index("frame_index")["score"]
+        for key, rows in labels.groupby(["burst_id", *LABEL_SET], observed=True)
+    }
+    splits = dict(zip(tables.splits["burst_id"], tables.splits["split"], strict=True))
+    views = []
+    for burst_id in burst_ids:
+        if burst_id not in bursts:
+            raise SelectionError(_unknown_burst(burst_id, list(tables.bursts["burst_id"])))
+        mine = tuple(frames.get(burst_id, ()))
+        rows = [
+            _score_row(scores[key].reindex(range(len(mine))), (*names, unit))
+            for *names, unit in label_sets[[*LABEL_SET, "unit"]].itertuples(index=False)
+            if (key := (burst_id, *names)) in scores
+        ]
+        views.append(
+            BurstView(
+                burst=bursts[burst_id],
+                split=str(splits.get(burst_id, "")),
+                frames=mine,
+                factors=_factors(mine),
+                scores=tuple(row for row in rows if any(value is not None for value in row.values)),
+            )
+        )
+    return views
+
+
+def format_number(value: float | None, decimals: int, *, signed: bool = False) -> str:
+    """A number as text with a true minus sign and thousands set apart; an en dash for None and NaN; no sign on what rounds to 0."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
+    if not text.strip("+-0.,"):
+        text = text.lstrip("+-")
+    return text.replace("-", "−")
+
+
+def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> ScoreRow:
+    aligned = scores.to_numpy(np.float64)
+    known = aligned[np.isfinite(aligned)]
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    marks: tuple[Mark, ...] = tuple(
+        "" if low == high else "best" if value == high else "worst" if value == low else "" for value in aligned
+    )
+    scenario, estimator, metric, unit = names
+    return ScoreRow(scenario, estimator, metric, unit, _plain(aligned), marks)
+
+
+def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
+    columns = {
+        name: np.array([row[name] for row in frames], np.float64)
+        for name in ("exposure_ratio", "shot_noise", "read_noise", "blur_length", "displacement")
+    }
+    noise = 100 * np.sqrt(columns["shot_noise"] * MID_GREY + columns["read_noise"])
+    return (
+        Factor("exposure", "×", _plain(columns["exposure_ratio"])),
+        Factor("noise", "%", _plain(noise)),
+        Factor("blur", "px", _plain(columns["blur_length"])),
+        Factor("shift", "px", _plain(columns["displacement"])),
+    )
+
+
+def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:
+    return tuple(float(value) if math.isfinite(value) else None for value in values)
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
+
+
+def _rows_by_burst(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    return {str(burst_id): _records(group) for burst_id, group in rows.groupby("burst_id", sort=False)}
+
+
+def _unknown_burst(burst_id: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(burst_id, known, n=3, cutoff=0.4) or sorted(known)[:3]
+    offer = f"did you mean {', '.join(close)}?" if close else "the data set has no bursts"
+    return f"burst {burst_id!r}: not among the {len(known)} bursts of the data set; {offer}"
