@@ -242,7 +242,7 @@ def _require_one_of(value: str, allowed: Iterable[str]) -> str:
 
 def _describe(problem: Any) -> str:
     keys = [part for part in problem["loc"] if part not in {"photographs", "folders"} or part == problem["loc"][-1]]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".") or "recipe"
+    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_find_model(problem["loc"][:-1]).model_fields)
         close = get_close_matches(str(keys[-1]), allowed, n=1)
@@ -259,7 +259,8 @@ def _describe(problem: Any) -> str:
         return f"{key}.kind: expected photographs or folders, got {problem['input'].get('kind')!r}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     shown = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
-    return f"{key}: {message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
+    text = f"{message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
+    return f"{key}: {text}" if key else text
 
 
 def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:

@@ -1,0 +1,84 @@
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dataset_builder.errors import LockedError
+from dataset_builder.lock import lock_dataset
+from dataset_builder.work import hash_facts, read_part, remove_part, run_units
+
+
+@dataclass(frozen=True)
+class Square:
+    number: int
+    behaviour: str = "work"
+
+    @property
+    def key(self) -> str:
+        return hash_facts([self.number])
+
+    @property
+    def part(self) -> str:
+        return f"squares/{self.number}"
+
+    def run(self, root: Path):
+        if self.behaviour == "raise":
+            raise ValueError("two\nlines")
+        if self.behaviour == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.behaviour == "nan":
+            return {"square": float("nan")}
+        return {"square": self.number**2}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_are_found_again(tmp_path, jobs):
+    units = [Square(number) for number in range(7)]
+    outcomes = dict(run_units(units, tmp_path, jobs=jobs))
+    assert outcomes == dict.fromkeys(units)
+    assert [read_part(tmp_path, unit) for unit in units] == [{"square": number**2} for number in range(7)]
+    remove_part(tmp_path, units[0])
+    assert read_part(tmp_path, units[0]) is None
+
+
+def test_broken_units_cost_themselves_only(tmp_path):
+    behaviours = {2: "raise", 5: "die", 6: "nan", 9: "die"}
+    units = [Square(number, behaviours.get(number, "work")) for number in range(12)]
+    outcomes = dict(run_units(units, tmp_path, jobs=2))
+    assert set(outcomes) == set(units)
+    failed = {unit.number: failure for unit, failure in outcomes.items() if failure}
+    assert failed.keys() == behaviours.keys()
+    assert (failed[2].error_type, failed[2].message) == ("ValueError", "two lines")
+    assert (failed[5].error_type, failed[5].attempts) == ("WorkerDiedError", 2)
+    assert failed[6].error_type == "ValueError"
+    assert all(read_part(tmp_path, unit) for unit in units if unit.number not in behaviours)
+
+
+def test_damaged_and_foreign_parts_are_not_trusted(tmp_path):
+    unit = Square(3)
+    list(run_units([unit], tmp_path, jobs=1))
+    path = tmp_path / ".work/squares/3.json"
+    content = path.read_bytes()
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
+        assert read_part(tmp_path, unit) in (None, {"square": 9})
+    for position in range(len(content)):
+        path.write_bytes(content[:position])
+        assert read_part(tmp_path, unit) is None
+    path.write_bytes(content.replace(unit.key.encode(), Square(4).key.encode()))
+    assert read_part(tmp_path, unit) is None
+
+
+def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
+    with lock_dataset(tmp_path):
+        with pytest.raises(LockedError, match=f"process {os.getpid()} on"), lock_dataset(tmp_path):
+            pass
+    child = os.fork()
+    if child == 0:
+        with lock_dataset(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with lock_dataset(tmp_path):
+        pass
