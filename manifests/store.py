@@ -70,7 +70,7 @@ def write_table(
         pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for start, stop in _row_groups(table, kind):
-            writer.write_table(table.slice(start, stop - start), row_group_size=stop - start)
+            writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
 
 
 def read_table(path: Path, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
