@@ -45,7 +45,19 @@ def read_pixels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """
     if not path.is_file():
         raise ImageFileError(f"{path}: no such image; restore it or build the data set again")
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return decode_pixels(path.read_bytes(), path)
+
+
+def decode_pixels(data: bytes, path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Decode the bytes of an image file, as `read_pixels` does; `path` names them in the error.
+
+    Raises:
+        ImageFileError: if they are no grey or RGB image of 8 or 16 bit.
+    """
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error:  # no bytes at all, or more pixels than OpenCV allows
+        pixels = None
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2:] not in ((), (3,)):
         raise ImageFileError(f"{path}: cannot be read as a grey or RGB image of 8 or 16 bit; restore it or build again")
     return _swap_red_blue(pixels)

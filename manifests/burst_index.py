@@ -1,0 +1,99 @@
+"""All that a loader needs of `bursts` and `frames`, as flat arrays: cheap to share between processes, found by position."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from manifests.errors import SchemaError
+from manifests.schema import BURSTS, FRAMES
+from manifests.store import read_description, read_table, table_path
+
+
+@dataclass(frozen=True, eq=False)
+class BurstIndex:
+    """B bursts and their F frames; frame t of burst b is row `starts[b] + t`.
+
+    Attributes:
+        burst_ids: pyarrow string array [B], sorted.
+        starts: int64 [B + 1].
+        reference_index: int32 [B].
+        height: int32 [B], upright.
+        width: int32 [B], upright.
+        channels: int8 [B]; 1 for a mosaic, else 3.
+        black_level: float32 [B].
+        white_level: float32 [B].
+        paths: pyarrow string array [F], relative to the data set.
+        orientation: int8 [F], EXIF.
+    """
+
+    burst_ids: pa.StringArray
+    starts: NDArray[np.int64]
+    reference_index: NDArray[np.int32]
+    height: NDArray[np.int32]
+    width: NDArray[np.int32]
+    channels: NDArray[np.int8]
+    black_level: NDArray[np.float32]
+    white_level: NDArray[np.float32]
+    paths: pa.StringArray
+    orientation: NDArray[np.int8]
+
+    def locate(self, burst_ids: pa.ChunkedArray, table: Path) -> NDArray[np.int64]:
+        """Positions of bursts that another table names.
+
+        Raises:
+            SchemaError: if one is not there.
+        """
+        found = pc.index_in(burst_ids, value_set=self.burst_ids)
+        if found.null_count:
+            stranger = burst_ids.filter(pc.is_null(found))[0].as_py()
+            raise SchemaError(f"{table}: burst {stranger!r} is not in the table bursts; run `buiqa verify`")
+        positions: NDArray[np.int64] = found.to_numpy().astype(np.int64)
+        return positions
+
+
+def load_burst_index(root: Path) -> BurstIndex:
+    """Read the index of a data set.
+
+    Raises:
+        ManifestError: if `root` is no data set of this format, a table cannot be read, or the frames do not fit the bursts.
+    """
+    read_description(root)
+    bursts_path, frames_path = table_path(root, "bursts"), table_path(root, "frames")
+    scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level"]
+    bursts = read_table(bursts_path, BURSTS, columns=["burst_id", "domain", *scalars])
+    frames = read_table(frames_path, FRAMES, columns=["burst_id", "frame_index", "path", "orientation"])
+    values = {name: bursts.column(name).to_numpy() for name in scalars}
+    starts = np.concatenate([[0], np.cumsum(values["num_frames"], dtype=np.int64)])
+    index = BurstIndex(
+        burst_ids=_join(bursts.column("burst_id")),
+        starts=starts,
+        reference_index=values["reference_index"],
+        height=values["height"],
+        width=values["width"],
+        channels=np.where(pc.equal(bursts.column("domain"), "raw_bayer").to_numpy(), 1, 3).astype(np.int8),
+        black_level=values["black_level"].astype(np.float32),
+        white_level=values["white_level"].astype(np.float32),
+        paths=_join(frames.column("path")),
+        orientation=frames.column("orientation").to_numpy().astype(np.int8),
+    )
+    owners = index.locate(frames.column("burst_id"), frames_path)
+    expected = np.repeat(np.arange(len(index.burst_ids)), values["num_frames"])
+    if len(pc.unique(index.burst_ids)) < len(index.burst_ids):
+        raise SchemaError(f"{bursts_path}: a burst stands in several rows; run `buiqa verify`")
+    if not (index.black_level < index.white_level).all():
+        raise SchemaError(f"{bursts_path}: expected black_level below white_level; run `buiqa verify`")
+    if not np.array_equal(owners, expected) or not np.array_equal(
+        frames.column("frame_index").to_numpy(), np.arange(len(owners)) - starts[owners]
+    ):
+        raise SchemaError(f"{frames_path}: expected frames 0..num_frames-1 of every burst, sorted; run `buiqa verify`")
+    return index
+
+
+def _join(column: pa.ChunkedArray) -> pa.StringArray:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
