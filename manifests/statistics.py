@@ -42,6 +42,15 @@ def count_contents(root: Path) -> pd.DataFrame:
     )
 
 
+def count_scenes(root: Path) -> int:
+    """Number of scenes; sources and presets may share one, so it is no sum over them.
+
+    Raises:
+        ManifestError: if the table is missing or damaged.
+    """
+    return int(_read(root, "bursts")["scene_id"].nunique())
+
+
 def count_licenses(root: Path) -> pd.DataFrame:
     """Licences: columns `source`, `license`, `scenes`, `bursts`, `frames`, sorted.
 
