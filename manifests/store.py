@@ -25,10 +25,6 @@ ROWS_PER_GROUP = 8192
 """A row group is closed at the first burst boundary after so many rows."""
 
 
-DOCUMENTS = ("DATASET.md", "audit/index.html", "audit/statistics.parquet", "croissant.json", "recipe.toml")
-"""Files of a data set that are neither tables nor images; each may be absent."""
-
-
 def table_path(root: Path, name: str) -> Path:
     """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
     return root / "manifests" / f"{name}.parquet"
@@ -60,6 +56,8 @@ def write_table(
     """
     table = rows if isinstance(rows, pa.Table) else _build_table(kind, list(rows))
     _require_schema(path, kind, table.schema)
+    if unknown := sorted(set(table.column_names) - set(kind.schema.names)):
+        raise SchemaError(f"{path}: columns that the table {kind.name} does not have: {', '.join(unknown)}")
     table = table.select(kind.schema.names).sort_by([(name, "ascending") for name in _sort_columns(kind)])
     _require_content(path, kind, table)
     footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
@@ -158,16 +156,6 @@ def render_description(description: Mapping[str, Any]) -> str:
     """The text of `dataset.json`; its key `checksum` is the SHA-256 of the text without that key."""
     content = {name: value for name, value in description.items() if name != "checksum"}
     return _to_json({**content, "checksum": hashlib.sha256(_to_json(content).encode()).hexdigest()})
-
-
-def hash_manifests(root: Path) -> dict[str, str]:
-    """SHA-256 of the tables and of the documents beside them, by POSIX path, for the key `manifests` of `dataset.json`.
-
-    The image files have theirs in the tables.
-    """
-    documents = [root / name for name in DOCUMENTS]
-    paths = [path for path in documents if path.is_file()] + sorted((root / "manifests").rglob("*.parquet"))
-    return {path.relative_to(root).as_posix(): hash_file(path) for path in paths}
 
 
 def check_format_version(found: Any, path: Path) -> None:

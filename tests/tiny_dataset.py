@@ -16,7 +16,7 @@ from manifests.pixels import encode_png, quantise, write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, MARGINAL_ESTIMATORS, SPLITS
 from manifests.splits import SplitFractions, build_split_rows
 from manifests.store import (
-    hash_manifests,
+    hash_file,
     labels_path,
     read_dataset_table,
     table_path,
@@ -70,7 +70,9 @@ def finish_description(root: Path) -> None:
     description = make_description()
     write_description(root, description)
     write_card(root)
-    write_description(root, {**description, "manifests": hash_manifests(root)})
+    paths = [root / "DATASET.md", root / "recipe.toml", *sorted((root / "manifests").rglob("*.parquet"))]
+    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in paths}
+    write_description(root, {**description, "manifests": digests})
 
 
 def make_description() -> dict[str, Any]:

@@ -1,0 +1,22 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny_dataset import write_tiny_dataset
+
+
+@pytest.fixture(scope="session")
+def tiny_original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny data set, to be read only."""
+    return write_tiny_dataset(tmp_path_factory.mktemp("tiny") / "dataset")
+
+
+@pytest.fixture
+def tiny(tiny_original: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny data set, to be changed at will."""
+    return Path(shutil.copytree(tiny_original, tmp_path / "dataset"))
