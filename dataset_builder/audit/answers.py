@@ -168,7 +168,7 @@ def _answer_scenarios(statistics: Statistics) -> Answer:
 
 
 def _answer_factors(statistics: Statistics) -> Answer:
-    question = "Do trivial factors explain it?"
+    question = "Do trivial factors explain scores?"
     explained = statistics.explained.dropna(subset="explained").sort_values("explained")
     factors = statistics.factors.dropna(subset="spearman")
     if explained.empty or factors.empty:

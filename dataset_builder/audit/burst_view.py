@@ -69,10 +69,11 @@ class ScoreRow:
 
     @property
     def decimals(self) -> int:
-        """Digits after the point that tell the frames apart: two significant ones of the range of the values."""
+        """Digits after the point that tell the frames apart: two significant ones of the range of the values, or more."""
         known = [value for value in self.values if value is not None]
         spread = max(known) - min(known) if known else 0.0
-        return 2 if spread <= 0 else min(4, max(1, 1 - math.floor(math.log10(spread))))
+        fewest = 2 if self.signed else 1
+        return fewest if spread <= 0 else min(4, max(fewest, 1 - math.floor(math.log10(spread))))
 
     def format(self, frame_index: int) -> str:
         """The score of a frame as text; an en dash where there is none."""

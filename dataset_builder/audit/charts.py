@@ -18,7 +18,7 @@ _BASE, _BAND, _AXIS = 66, 78, 97
 
 
 def draw_histogram(
-    counts: NDArray[np.int64], edges: NDArray[np.float64], quantiles: Sequence[float], *, label: str
+    counts: NDArray[np.int64], edges: NDArray[np.float64], quantiles: Sequence[float], *, label: str, signed: bool
 ) -> Markup:
     """A histogram with a line of quantiles below, and a rule at 0 where the axis spans it.
 
@@ -27,6 +27,7 @@ def draw_histogram(
         edges: one more than `counts`, increasing; the axis spans them.
         quantiles: of the scores: 5, 25, 50, 75 and 95 %.
         label: what the chart says, for screen readers.
+        signed: whether scores below 0 are losses, and coloured so.
     """
     low, high = float(edges[0]), float(edges[-1])
 
@@ -36,7 +37,7 @@ def draw_histogram(
     tallest = max(int(counts.max()), 1)
     bars = Markup("").join(
         Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-            "bar loss" if right <= 0 or left + right < 0 else "bar",
+            "bar loss" if signed and right <= 0 else "bar",
             place(left),
             round(_BASE - 60 * count / tallest, 1),
             round(max(place(right) - place(left) - 0.8, 0.4), 1),

@@ -138,16 +138,16 @@ def _histograms_by_estimator(statistics: Statistics) -> list[dict[str, Any]]:
     summaries = {tuple(row[name] for name in LABEL_SET): row for row in statistics.scores.to_dict("records")}
     groups = []
     for (estimator, unit), bins in statistics.histograms.groupby(["estimator", "unit"], sort=True):
-        panels = []
+        panels, signed = [], is_marginal(str(estimator))
         for (scenario, metric), rows in bins.groupby(["scenario", "metric"], sort=True):
             summary = summaries[scenario, estimator, metric]
             edges = np.append(rows["left"].to_numpy(), rows["right"].iloc[-1])
             quantiles = [float(summary[quantile_name(value)]) for value in QUANTILES]
             q05, _, q50, _, q95 = (format_number(value, 2) for value in quantiles)
             label = f"{scenario}, {estimator}: median {q50} {unit}, 90 % of {int(summary['scores'])} scores from {q05} to {q95} {unit}"
-            chart = charts.draw_histogram(rows["count"].to_numpy(), edges, quantiles, label=label)
+            chart = charts.draw_histogram(rows["count"].to_numpy(), edges, quantiles, label=label, signed=signed)
             panels.append({"scenario": scenario, "metric": metric, "chart": chart, "summary": summary})
-        groups.append({"estimator": estimator, "unit": unit, "panels": panels, "signed": is_marginal(str(estimator))})
+        groups.append({"estimator": estimator, "unit": unit, "panels": panels, "signed": signed})
     return sorted(groups, key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"]))
 
 

@@ -6,6 +6,7 @@ Read the manifests once with `audit.tables.read_tables`; counts of contents, spl
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -65,7 +66,7 @@ def histogram_scores(labels: pd.DataFrame, *, num_bins: int = 40) -> pd.DataFram
     """Histograms whose bins are common to all label sets of one estimator and unit, so that they can be compared.
 
     The range spans 0 and the middle 99 % of the pooled scores, or that middle alone where 0 is far off (further than its width);
-    the outermost bins also hold what lies beyond.
+    the outermost bins also hold what lies beyond. An axis that spans 0 has an edge there, at the price of one or two more bins.
 
     Returns:
         One row per bin: scenario, estimator, metric, unit, `left`, `right` (edges, in the unit), `count`. Label sets
@@ -289,6 +290,11 @@ def _common_edges(scores: NDArray[np.float64], num_bins: int) -> NDArray[np.floa
         low, high = min(low, 0.0), max(high, 0.0)
     if high <= low:
         low, high = low - 0.5, high + 0.5
+    if low <= 0 <= high:
+        # An edge at exactly 0 keeps gains and losses in different bins.
+        width = (high - low) / num_bins
+        steps = np.arange(math.floor(low / width), math.ceil(high / width) + 1)
+        return np.asarray(width * steps, np.float64)
     return np.linspace(low, high, num_bins + 1)
 
 
