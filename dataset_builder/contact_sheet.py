@@ -51,7 +51,8 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
     tables = read_tables(root)
     view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels))[0]
     pictures = [_fit(read_thumbnail(root, view.burst, frame, tile), tile) for frame in view.frames]
-    sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile)
+    tallest = max((picture.height for picture in pictures), default=tile)
+    sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile, picture_height=tallest)
     canvas = Image.new("RGB", (sheet.width, sheet.height), _PAPER)
     draw = ImageDraw.Draw(canvas)
     sheet.draw_title(draw)
@@ -74,6 +75,7 @@ class _Sheet:
     view: BurstView
     columns: int
     tile: int
+    picture_height: int
 
     @cached_property
     def em(self) -> int:
@@ -105,7 +107,7 @@ class _Sheet:
     def cell(self) -> int:
         """Height of a frame with its captions."""
         lines = 1 + -(-len(self.known_factors) // _FACTORS_PER_LINE) + len(self.view.scores)
-        return self.tile + round(0.6 * self.em) + lines * self.line + self.gap
+        return self.picture_height + round(0.6 * self.em) + lines * self.line + self.gap
 
     @property
     def width(self) -> int:
@@ -133,13 +135,13 @@ class _Sheet:
         row, column = divmod(index, self.columns)
         left = self.margin + column * (self.tile + self.gap)
         top = self.header + row * self.cell
-        x, y = left + (self.tile - picture.width) // 2, top + (self.tile - picture.height) // 2
+        x, y = left + (self.tile - picture.width) // 2, top + (self.picture_height - picture.height) // 2
         canvas.paste(picture, (x, y))
         is_reference = index == self.view.reference_index
         if is_reference:
             around = (x - 4, y - 4, x + picture.width + 3, y + picture.height + 3)
             draw.rectangle(around, outline=_ACCENT, width=3)
-        y = top + self.tile + round(0.6 * self.em)
+        y = top + self.picture_height + round(0.6 * self.em)
         self._write(draw, (left, y), str(index), _INK, 1.15)
         if is_reference:
             self._write(draw, (left + self.tile, y), "reference", _QUIET, 1.0, anchor="ra")

@@ -83,10 +83,9 @@ def _answer_contents(statistics: Statistics) -> Answer:
     if bursts:
         length = _range(table["min_frames"].min(), table["max_frames"].max())
         known = "All have" if truth == bursts else "None has" if not truth else f"{truth:,} of them have"
-        sentence = (
-            f"{count(bursts, 'burst')} of {length} frames, {frames:,} frames in all, from "
-            f"{count(table['source'].nunique(), 'source')}. {known} a ground truth."
-        )
+        total = f", {frames:,} frames in all" if bursts > 1 else ""
+        sources = count(table["source"].nunique(), "source")
+        sentence = f"{count(bursts, 'burst')} of {length} frames{total}, from {sources}. {known} a ground truth."
     return Answer(
         "contents",
         "What is in it?",
