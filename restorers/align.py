@@ -13,7 +13,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -22,10 +21,23 @@ from restorers.errors import AlignmentError
 
 Model = Literal["euclidean", "homography"]
 
-_ECC_PIXELS = 320 * 320
+_WORKING_PIXELS = 320 * 320
 """Grey images are halved until they are no larger: more pixels cost time and add no accuracy that matters."""
 _SEARCH_SIDE = 96
 """Longest side of the images in which the first translation is sought."""
+_SMOOTHING = 1.0
+"""Standard deviation of the Gaussian before refinement, in grey pixels."""
+_RIM = 3
+"""Pixels along the edges that the smoothing spoils."""
+_MAX_STEPS = 30
+_CONVERGED = 2e-3
+"""Pixels that a corner moves in the last step."""
+_MIN_OVERLAP = 0.25
+"""Fraction of the reference that the aligned frame must cover."""
+_MIN_CORRELATION = 0.45
+"""Of the fine structure: unrelated photographs rarely reach it at their best shift."""
+_NOISE_SLACK = 1.25
+"""How many times its expected energy a difference may have and still count as noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +81,29 @@ def align_burst(burst: Burst, model: Model = "euclidean") -> BurstAlignment:
     homographies = np.tile(np.eye(3), (burst.num_frames, 1, 1))
     correlation = np.zeros(burst.num_frames)
     reference, factor = grey_image(burst.reference, burst.domain, burst.exposure_ratio[burst.reference_index])
-    correlation[burst.reference_index] = 1
+    aligned = np.zeros(burst.num_frames, bool)
+    correlation[burst.reference_index], aligned[burst.reference_index] = 1, True
     for index in burst.others:
         frame, _ = grey_image(burst.frames[index], burst.domain, burst.exposure_ratio[index])
         try:
-            matrix, correlation[index] = align_grey(reference, frame, model)
+            noise = _difference_noise(burst, index, reference, factor)
+            matrix, correlation[index] = align_grey(reference, frame, model, noise_variance=noise)
         except AlignmentError:
             continue
         homographies[index] = enlarge_homography(matrix, factor)
-    return BurstAlignment(homographies, correlation, correlation > 0)
+        aligned[index] = True
+    return BurstAlignment(homographies, correlation, aligned)
+
+
+def _difference_noise(burst: Burst, index: int, reference: FloatImage, factor: int) -> float:
+    """Variance of the difference between the grey images of a frame and of the reference; 0 if the noise is unknown."""
+    if burst.shot_noise is None or burst.read_noise is None:
+        return 0.0
+    both = [index, burst.reference_index]
+    ratio, signal = burst.exposure_ratio[both], max(float(reference.mean()), 0.0)
+    variance = burst.shot_noise[both] / ratio * signal + burst.read_noise[both] / ratio**2
+    averaged = factor**2 if burst.domain is Domain.RAW_BAYER else 3
+    return float(variance.sum()) / averaged
 
 
 def estimate_homography(
@@ -116,45 +142,59 @@ def enlarge_homography(matrix: FloatArray, factor: float) -> FloatArray:
     return np.asarray(full / full[2, 2])
 
 
-def align_grey(reference: FloatImage, frame: FloatImage, model: Model = "euclidean") -> tuple[FloatArray, float]:
-    """Register one grey image to another: correlation search for the shift, then ECC (Evangelidis & Psarakis 2008).
+def align_grey(
+    reference: FloatImage, frame: FloatImage, model: Model = "euclidean", *, noise_variance: float = 0.0
+) -> tuple[FloatArray, float]:
+    """Register one grey image to another: correlation search for the shift, then Gauss-Newton from coarse to fine.
 
     Args:
         reference: float32 [h, w], at least 16 x 16.
         frame: same shape and exposure.
         model: of the motion.
+        noise_variance: of the difference of two pixels, if known.
 
     Returns:
-        Homography from reference to frame in grey pixels, float64 [3, 3], and the correlation of their fine structure.
+        Homography from reference to frame in grey pixels, float64 [3, 3], and the correlation of their fine structure. Where both show
+        nothing but noise, any motion will do, and the identity may be returned.
 
     Raises:
-        AlignmentError: if ECC diverges or the correlation could be that of unrelated images.
+        AlignmentError: if the correlation could be that of unrelated images, and the difference is more than noise.
     """
-    pyramid = [(reference, frame)]
-    while pyramid[-1][0].size > _ECC_PIXELS:
+    pyramid, factor = [(reference, frame)], 1
+    while pyramid[-1][0].size > _WORKING_PIXELS:
+        pyramid = [(halve(pyramid[-1][0]), halve(pyramid[-1][1]))]
+        factor *= 2
+    while max(pyramid[-1][0].shape) > _SEARCH_SIDE:
         pyramid.append((halve(pyramid[-1][0]), halve(pyramid[-1][1])))
-    working, working_factor = pyramid[-1], 2 ** (len(pyramid) - 1)
-    coarse, coarse_factor = working, 1
-    while max(coarse[0].shape) > _SEARCH_SIDE:
-        coarse, coarse_factor = (halve(coarse[0]), halve(coarse[1])), 2 * coarse_factor
-    shift = find_translation(band_pass(coarse[0]), band_pass(coarse[1]))
     matrix = np.eye(3)
-    matrix[:2, 2] = shift
-    matrix = enlarge_homography(matrix, coarse_factor)
-    matrix = _refine(working[0], working[1], matrix, model)
-    correlation = _check(working[0], working[1], matrix)
-    return enlarge_homography(matrix, working_factor), correlation
+    matrix[:2, 2] = find_translation(band_pass(pyramid[-1][0]), band_pass(pyramid[-1][1]))
+    try:
+        for level, (first, second) in reversed(list(enumerate(pyramid))):
+            matrix = refine_motion(first, second, matrix, model)
+            if level:
+                matrix = enlarge_homography(matrix, 2)
+    except AlignmentError:
+        if noise_variance == 0:
+            raise
+        matrix = np.eye(3)
+    correlation = _check(*pyramid[0], matrix, noise_variance / factor**2)
+    return enlarge_homography(matrix, factor), correlation
 
 
 def halve(image: FloatImage) -> FloatImage:
     """Average 2 x 2 pixels; an odd last row or column is dropped."""
     height, width = (side // 2 for side in image.shape)
-    return cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
+    even = image[: 2 * height, : 2 * width]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def band_pass(image: FloatImage, fine: float = 1.0, coarse: float = 4.0) -> FloatImage:
     """Difference of Gaussians: without shading, which correlates in unrelated images, and with less of the noise."""
-    return cv2.GaussianBlur(image, (0, 0), fine) - cv2.GaussianBlur(image, (0, 0), coarse)
+    return _blur(image, fine) - _blur(image, coarse)
+
+
+def _blur(image: FloatImage, deviation: float) -> FloatImage:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), deviation), np.float32)
 
 
 def find_translation(reference: FloatImage, frame: FloatImage, min_overlap: float = 0.5) -> tuple[float, float]:
@@ -182,160 +222,127 @@ def find_translation(reference: FloatImage, frame: FloatImage, min_overlap: floa
     first_variance = correlate(transform(np.square(reference)), ones) - np.square(first_sum) / count
     second_variance = correlate(ones, transform(np.square(frame))) - np.square(second_sum) / count
     scale = first_variance * second_variance
-    floor = max(float(scale.max()) * 1e-6, np.finfo(np.float32).tiny)
+    floor = max(float(scale.max()) * 1e-6, float(np.finfo(np.float32).tiny))
     correlation = np.where(
         count >= min_overlap * reference.size, covariance / np.sqrt(np.maximum(scale, floor)), -np.inf
     )
-    row, column = np.unravel_index(int(np.argmax(correlation)), padded)
+    row, column = divmod(int(np.argmax(correlation)), padded[1])
     return (
         float(column - padded[1] if column >= width else column),
         float(row - padded[0] if row >= height else row),
     )
 
 
-def _refine(reference: FloatImage, frame: FloatImage, matrix: FloatArray, model: Model) -> FloatArray:
-    rows = 3 if model == "homography" else 2
-    motion = cv2.MOTION_HOMOGRAPHY if model == "homography" else cv2.MOTION_EUCLIDEAN
-    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-6)
+def refine_motion(
+    reference: FloatImage, frame: FloatImage, matrix: FloatArray, model: Model = "euclidean"
+) -> FloatArray:
+    """Improve a homography by Gauss-Newton steps on the difference of the smoothed images.
+
+    Follows the second-order minimisation of Benhimane & Malis (IROS 2004), which takes the mean gradient of both images, so that
+    their noise does not pull the motion towards 0. Gain and offset between the images are free, as in ECC (Evangelidis & Psarakis
+    2008), and large residuals, which other motion or occlusion leaves, count less (Cauchy weights).
+
+    Args:
+        reference: float32 [h, w].
+        frame: same shape.
+        matrix: initial homography from reference to frame, float64 [3, 3], off by no more than about 2 pixels.
+        model: of the motion.
+
+    Raises:
+        AlignmentError: if the motion leaves the frame or cannot be told.
+    """
+    height, width = reference.shape
+    size, flags = (width, height), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    first, second = (_blur(image, _SMOOTHING) for image in (reference, frame))
+    # Smoothing mirrors the image at its edges, and a mirrored scene moves the wrong way: the rim takes no part.
+    inner = np.zeros((height, width), np.float32)
+    inner[_RIM : height - _RIM, _RIM : width - _RIM] = 1
+    centre_x, centre_y, radius = (width - 1) / 2, (height - 1) / 2, max(width, height) / 2
+    to_unit = np.array([[1 / radius, 0, -centre_x / radius], [0, 1 / radius, -centre_y / radius], [0, 0, 1]])
+    x = ((np.arange(width) - centre_x) / radius).astype(np.float32)
+    y = ((np.arange(height)[:, None] - centre_y) / radius).astype(np.float32)
+    corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], float)
+    robust = False
+    for _ in range(_MAX_STEPS):
+        warped = np.asarray(cv2.warpPerspective(second, matrix, size, flags=flags), np.float32)
+        usable = (inner * cv2.warpPerspective(inner, matrix, size, flags=flags) > 0.999).ravel()
+        if np.count_nonzero(usable) < _MIN_OVERLAP * reference.size:
+            raise AlignmentError("no motion aligns the frame to the reference: too little of it would overlap")
+        columns = _motion_columns(first + warped, x, y, radius, model)
+        design = np.stack([*(column.ravel()[usable] for column in columns), first.ravel()[usable]])
+        step = _solve(design, warped.ravel()[usable], robust=robust)
+        update = np.linalg.inv(to_unit) @ _motion_matrix(step, model) @ to_unit
+        matrix = matrix @ update
+        matrix = matrix / matrix[2, 2]
+        moved = float(np.abs(cv2.perspectiveTransform(corners, update) - corners).max())
+        if not moved < radius:
+            raise AlignmentError("no motion aligns the frame to the reference: the refinement diverges")
+        if robust and moved < _CONVERGED:
+            break
+        # Before the edges meet, their residuals are large because they are misplaced, and they must count in full.
+        robust = robust or moved < 0.1
+    return matrix
+
+
+def _motion_columns(both: FloatImage, x: FloatImage, y: FloatImage, radius: float, model: Model) -> list[FloatImage]:
+    """Change of the image per unit of each motion parameter, in coordinates of which `radius` pixels are 1."""
+    scale = radius / 4  # twice for the central difference, twice for the mean of both images
+    slope = np.array([[-scale, 0.0, scale]])
+    gradient_x, gradient_y = (
+        np.asarray(cv2.filter2D(both, cv2.CV_32F, kernel), np.float32) for kernel in (slope, slope.T)
+    )
+    if model == "euclidean":
+        return [gradient_x, gradient_y, x * gradient_y - y * gradient_x]
+    towards = x * gradient_x + y * gradient_y
+    linear = [axis * gradient for gradient in (gradient_x, gradient_y) for axis in (x, y)]
+    return [gradient_x, gradient_y, *linear, -x * towards, -y * towards]
+
+
+def _motion_matrix(step: FloatArray, model: Model) -> FloatArray:
+    if model == "euclidean":
+        cosine, sine = math.cos(step[2]), math.sin(step[2])
+        return np.array([[cosine, -sine, step[0]], [sine, cosine, step[1]], [0, 0, 1]])
+    a, b, c, d, e, f, g, h = step
+    return np.array([[1 + c, d, a], [e, 1 + f, b], [g, h, 1]])
+
+
+def _solve(design: FloatImage, target: FloatImage, *, robust: bool) -> FloatArray:
+    """Motion δ that minimises the squares of target + motionᵀ·δ − gain·reference − offset; the reference is the last row of design."""
+    design = design - design.mean(1, keepdims=True)
+    target = target - target.mean()
+    weighted = design
+    if robust:
+        reference = design[-1]
+        residual = target - reference * (np.dot(reference, target) / max(float(np.dot(reference, reference)), 1e-20))
+        spread = 1.4826 * float(np.median(np.abs(residual[:: max(1, residual.size // 8192)])))
+        weight = 1 / (1 + np.square(residual / (2.385 * spread + 1e-9)))
+        total = weight.sum()
+        target = target - np.dot(weight, target) / total
+        design = design - (design @ weight / total)[:, None]
+        weighted = design * weight
+    normal = (weighted @ design.T).astype(np.float64)
     try:
-        _, warp = cv2.findTransformECC(
-            reference, frame, matrix[:rows].astype(np.float32), motion, criteria, None, 5
-        )
-    except cv2.error as error:
-        raise AlignmentError("no motion aligns the frame to the reference: ECC did not converge") from error
-    refined = np.eye(3)
-    refined[:rows] = warp
-    return refined
+        solution = np.linalg.solve(normal, (weighted @ target).astype(np.float64))
+    except np.linalg.LinAlgError as error:
+        raise AlignmentError("no motion aligns the frame to the reference: they show no structure") from error
+    return np.asarray(-solution[:-1])
 
 
-def _check(reference: FloatImage, frame: FloatImage, matrix: FloatArray) -> float:
+def _check(reference: FloatImage, frame: FloatImage, matrix: FloatArray, noise_variance: float) -> float:
     height, width = reference.shape
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     inside = cv2.warpPerspective(np.ones_like(reference), matrix, (width, height), flags=flags) > 0.999
-    if np.count_nonzero(inside) < reference.size / 4:
-        raise AlignmentError("no motion aligns the frame to the reference: less than a quarter of it would overlap")
     warped = cv2.warpPerspective(band_pass(frame), matrix, (width, height), flags=flags)
     first, second = band_pass(reference)[inside], warped[inside]
     first, second = first - first.mean(), second - second.mean()
     scale = math.sqrt(float(np.dot(first, first)) * float(np.dot(second, second)))
     correlation = float(np.dot(first, second)) / scale if scale > 0 else 0.0
-    needed = 0.3
-    if not correlation > needed:
+    impulse = np.zeros((33, 33), np.float32)
+    impulse[16, 16] = 1
+    expected = noise_variance * float(np.square(band_pass(impulse)).sum())
+    if not correlation > _MIN_CORRELATION and not np.square(first - second).mean() < _NOISE_SLACK * expected:
         raise AlignmentError(
-            f"no motion aligns the frame to the reference: expected correlation above {needed:.2f}, got {correlation:.2f}"
+            "no motion aligns the frame to the reference: "
+            f"expected a correlation above {_MIN_CORRELATION}, got {correlation:.2f}"
         )
     return correlation
-
-
-@dataclass(frozen=True, eq=False)
-class TileMotion:
-    """Displacement of square tiles.
-
-    Attributes:
-        displacement: float32 [rows, columns, 2], (x, y) in pixels of the images that were compared.
-        tile_size: side of a tile.
-        stride: distance of neighbouring tiles; tile (r, c) starts at pixel (c·stride, r·stride).
-    """
-
-    displacement: FloatImage
-    tile_size: int
-    stride: int
-
-    def moves(self) -> bool:
-        """Whether any tile is displaced."""
-        return bool(self.displacement.any())
-
-    def sample(self, x: FloatImage, y: FloatImage) -> FloatImage:
-        """Displacement at positions x [n] by y [m], bilinear between tile centres, constant beyond the last: float32 [m, n, 2]."""
-        centre = (self.tile_size - 1) / 2
-        grid = np.meshgrid((x - centre) / self.stride, (y - centre) / self.stride)
-        column, row = (axis.astype(np.float32) for axis in grid)
-        return cv2.remap(self.displacement, column, row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-
-
-def align_tiles(
-    reference: FloatImage,
-    frame: FloatImage,
-    *,
-    noise_variance: float,
-    tile_size: int = 16,
-    radii: tuple[int, ...] = (1, 2, 4),
-) -> TileMotion:
-    """Find what moves otherwise than the camera: a displacement per tile, coarse to fine (Hasinoff 2016, section 4).
-
-    Tiles are compared by their sum of squared differences. A displacement is kept only where it lowers that sum by more than noise
-    would, so that tiles without structure stay where the camera motion put them.
-
-    Args:
-        reference: float32 [h, w].
-        frame: same shape, already aligned globally.
-        noise_variance: of the difference of two pixels.
-        tile_size: side of a tile at every level of the pyramid; tiles of the finest level overlap by half.
-        radii: search radius per level, finest first; levels smaller than two tiles are left out.
-    """
-    pyramid = [(reference, frame)]
-    while len(pyramid) < len(radii) and min(pyramid[-1][0].shape) >= 4 * tile_size:
-        pyramid.append((halve(pyramid[-1][0]), halve(pyramid[-1][1])))
-    stride = tile_size // 2
-    motion: TileMotion | None = None
-    for level in reversed(range(len(pyramid))):
-        stride = tile_size if level else tile_size // 2
-        height, width = pyramid[level][0].shape
-        rows, columns = (max(side - tile_size, 0) // stride + 1 for side in (height, width))
-        corner_y, corner_x = (axis.ravel() * stride for axis in np.mgrid[:rows, :columns])
-        if motion is None:
-            start = np.zeros((rows * columns, 2), np.int64)
-        else:
-            centre = (tile_size - 1) / 2
-            x, y = ((np.arange(count) * stride + centre - 0.5) / 2 for count in (columns, rows))
-            start = np.rint(2 * motion.sample(x, y)).astype(np.int64).reshape(-1, 2)
-        found = _search_tiles(*pyramid[level], corner_x, corner_y, start, tile_size, radii[level], noise_variance / 4**level)
-        motion = TileMotion(found.reshape(rows, columns, 2), tile_size, stride)
-    assert motion is not None
-    return motion
-
-
-def _search_tiles(
-    reference: FloatImage,
-    frame: FloatImage,
-    corner_x: NDArray[np.int64],
-    corner_y: NDArray[np.int64],
-    start: NDArray[np.int64],
-    size: int,
-    radius: int,
-    noise_variance: float,
-) -> FloatImage:
-    side, span = size + 2 * radius, 2 * radius + 1
-    margin = size + radius
-    padded = cv2.copyMakeBorder(frame, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    tiles = sliding_window_view(reference, (size, size))[corner_y, corner_x]
-    still = sliding_window_view(frame, (size, size))[corner_y, corner_x]
-    x = np.clip(corner_x + start[:, 0] + margin - radius, 0, padded.shape[1] - side)
-    y = np.clip(corner_y + start[:, 1] + margin - radius, 0, padded.shape[0] - side)
-    windows = sliding_window_view(padded, (side, side))[y, x]
-    cost = np.empty((len(tiles), span, span), np.float32)
-    for row in range(span):
-        for column in range(span):
-            difference = windows[:, row : row + size, column : column + size] - tiles
-            cost[:, row, column] = np.einsum("nij,nij->n", difference, difference)
-    best = cost.reshape(len(tiles), -1).argmin(1)
-    best_row, best_column = np.divmod(best, span)
-    lowest = np.take_along_axis(cost.reshape(len(tiles), -1), best[:, None], 1)[:, 0]
-    offset_x, gain_x = _parabola(cost[np.arange(len(tiles)), best_row], best_column)
-    offset_y, gain_y = _parabola(cost[np.arange(len(tiles)), :, best_column], best_row)
-    displacement = np.stack([x - corner_x - margin + best_column + offset_x, y - corner_y - margin + best_row + offset_y], -1)
-    still -= tiles
-    unmoved = np.einsum("nij,nij->n", still, still)
-    # The sums of two unrelated noise fields differ by 2·size·variance (one standard deviation); 4 of them leave room for the search.
-    worthwhile = unmoved - (lowest - gain_x - gain_y) > np.maximum(8 * size * noise_variance, 0.2 * unmoved)
-    return np.where(worthwhile[:, None], displacement, 0).astype(np.float32)
-
-
-def _parabola(cost: FloatImage, at: NDArray[np.int64]) -> tuple[FloatImage, FloatImage]:
-    """Offset of the minimum of the parabola through cost[n, at − 1 .. at + 1] and how much lower it is; 0 at the rim."""
-    rows, last = np.arange(len(cost)), cost.shape[1] - 1
-    before, here, after = (cost[rows, np.clip(at + step, 0, last)] for step in (-1, 0, 1))
-    slope, curvature = (after - before) / 2, after - 2 * here + before
-    usable = (at > 0) & (at < last) & (curvature > 0)
-    offset = np.where(usable, -slope / np.where(usable, curvature, 1), 0)
-    return offset, np.where(usable, slope * slope / (2 * np.where(usable, curvature, 1)), 0)

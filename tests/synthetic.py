@@ -12,7 +12,6 @@ from functools import lru_cache
 
 import numpy as np
 from scipy import ndimage
-from skimage import data
 
 from restorers.burst import CFA, Burst, Domain
 
@@ -20,6 +19,8 @@ from restorers.burst import CFA, Burst, Domain
 @lru_cache
 def photograph(name: str) -> np.ndarray:
     """Linear RGB, float64 [H, W, 3], of a photograph bundled with scikit-image."""
+    from skimage import data
+
     srgb = getattr(data, name)()[..., :3] / 255.0
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
@@ -81,7 +82,12 @@ def make_burst(
     ratios = np.ones(num_frames) if exposure_ratio is None else np.array(exposure_ratio)
     homographies = np.stack([rigid(*motion, height, width) for motion in motions])
     splines = [ndimage.spline_filter(linear[..., channel], order=3, mode="mirror") for channel in range(3)]
-    clean = np.stack([_expose(splines, matrix, height, width, scale, corner, cfa) for matrix in homographies])
+    clean = np.stack(
+        [
+            _expose(splines, matrix, height=height, width=width, scale=scale, corner=corner, cfa=cfa)
+            for matrix in homographies
+        ]
+    )
     clean *= ratios[:, None, None]
     noise = rng.standard_normal(clean.shape) * np.sqrt(shot * clean + read)
     frames = np.clip(clean + noise, -1, 1).astype(np.float32)
@@ -102,7 +108,7 @@ def make_burst(
     return Sample(burst, clean, truth.astype(np.float32), homographies, scale)
 
 
-def _expose(splines, matrix, height, width, scale, corner, cfa):
+def _expose(splines, matrix, *, height, width, scale, corner, cfa):
     inverse = np.linalg.inv(matrix)
     steps = (np.arange(scale) - (scale - 1) / 2) / scale
     mosaic = np.empty((height, width))

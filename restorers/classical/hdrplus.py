@@ -7,11 +7,19 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from restorers.align import BurstAlignment, TileMotion, align_burst, align_tiles, grey_image
+from restorers.align import BurstAlignment, align_burst, enlarge_homography, grey_image
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import join_planes, noise_levels, resample_mosaic, split_planes, unsaturated
+from restorers.classical.mosaic import (
+    join_planes,
+    noise_levels,
+    resample_planes,
+    split_planes,
+    unsaturated,
+    warp_covers,
+)
 from restorers.classical.spectrum import TileGrid, raised_cosine, real_fourier
+from restorers.tile_motion import TileMotion, align_tiles
 
 _INFO = RestorerInfo(
     task="denoise",
@@ -62,7 +70,7 @@ class HdrPlusMerge:
         spectra = merge.empty_spectra()
         for index in range(burst.num_frames):
             merge.add_frame(spectra, index)
-        return merge.reference + merge.image(spectra) / np.float32(burst.num_frames)
+        return np.asarray(merge.reference + merge.image(spectra) / np.float32(burst.num_frames))
 
 
 class _Merge:
@@ -73,14 +81,13 @@ class _Merge:
         self.settings, self.burst = settings, burst
         self.ratios = burst.exposure_ratio.astype(np.float32)
         self.reference = burst.reference / self.ratios[burst.reference_index]
+        self.planes = split_planes(self.reference)
+        self.grey, _ = grey_image(self.reference, burst.domain)
         self.shot, self.read = noise_levels(burst)
         self.alignment: BurstAlignment = align_burst(burst)
-        height, width = self.reference.shape
-        self.grid = TileGrid(settings.tile_size, height // 2, width // 2)
+        self.grid = TileGrid(settings.tile_size, *self.planes.shape[1:])
         self.fourier = real_fourier(settings.tile_size)
-        tiles = self.grid.windows(split_planes(self.reference))
-        self.signal = np.maximum(tiles.mean((-2, -1)), 0)
-        self.grey, _ = grey_image(self.reference, burst.domain)
+        self.signal = np.maximum(self.grid.windows(self.planes).mean((-2, -1)), 0)
 
     def empty_spectra(self) -> FloatImage:
         rows, columns = self.grid.shape
@@ -88,10 +95,10 @@ class _Merge:
 
     def add_frame(self, spectra: FloatImage, index: int) -> None:
         """Add (1 − A)·(T − R) of a frame to spectra [rows, 4, columns, 2F], in place."""
-        burst, reference_index = self.burst, self.burst.reference_index
+        reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:
             return
-        windows = self.grid.windows(split_planes(self._difference(index)))
+        windows = self.grid.windows(self._difference(index))
         shot = self.shot[index] + self.shot[reference_index]
         read = self.read[index] + self.read[reference_index]
         # A signal of 0 without read noise still shrinks instead of dividing 0 by 0.
@@ -107,27 +114,32 @@ class _Merge:
         return join_planes(self.grid.overlap_add(tiles))
 
     def _difference(self, index: int) -> FloatImage:
-        """Frame minus reference on the reference's grid, 0 where the frame has nothing to tell."""
+        """Frame minus reference on the reference's grid, in planes; 0 where the frame has nothing to tell."""
         frame, homography = self.burst.frames[index], self.alignment.homographies[index]
-        cfa = self.burst.cfa
-        assert cfa is not None
-        warped, usable = resample_mosaic(frame, cfa, homography, self._local_motion(index, homography))
+        assert self.burst.cfa is not None
+        warped, usable = resample_planes(frame, self.burst.cfa, homography, self._local_motion(index, homography))
         if self.ratios[index] > 1:
-            usable &= unsaturated(frame, homography)
+            usable &= split_planes(unsaturated(frame, homography))
         warped *= 1 / self.ratios[index]
-        warped -= self.reference
+        warped -= self.planes
         warped *= usable
         return warped
 
     def _local_motion(self, index: int, homography: FloatArray) -> TileMotion | None:
         grey, factor = grey_image(self.burst.frames[index], self.burst.domain, float(self.ratios[index]))
-        to_grey = np.array([[1 / factor, 0, -0.25], [0, 1 / factor, -0.25], [0, 0, 1]])
-        matrix = to_grey @ homography @ np.linalg.inv(to_grey)
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        aligned = cv2.warpPerspective(grey, matrix, grey.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        matrix = enlarge_homography(homography, 1 / factor)
+        size, flags = grey.shape[::-1], cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+        aligned = np.asarray(
+            cv2.warpPerspective(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
+        )
         both = [index, self.burst.reference_index]
-        noise = float((self.shot[both] * max(float(self.grey.mean()), 0.0) + self.read[both]).sum()) / 4
-        motion = align_tiles(self.grey, aligned, noise_variance=noise)
+        variance = self.shot[both] * max(float(self.grey.mean()), 0.0) + self.read[both]
+        motion = align_tiles(
+            self.grey,
+            aligned,
+            covered=warp_covers(matrix, *grey.shape),
+            noise_variance=float(variance.sum()) / factor**2,
+        )
         return motion if motion.moves() else None
 
 

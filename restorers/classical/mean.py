@@ -11,7 +11,7 @@ import numpy as np
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import resample_mosaic, unsaturated
+from restorers.classical.mosaic import join_planes, resample_planes, split_planes, unsaturated
 
 _INFO = RestorerInfo(
     task="denoise",
@@ -63,7 +63,7 @@ def merge_onto(
     reference: FloatImage, frame: FloatImage, cfa: CFA, homography: FloatArray, exposure_ratio: float
 ) -> FloatImage:
     """Resample a mosaic onto the reference, in its exposure; the reference itself where the frame has nothing to tell."""
-    warped, usable = resample_mosaic(frame, cfa, homography, interpolation=cv2.INTER_LANCZOS4)
+    planes, usable = resample_planes(frame, cfa, homography, interpolation=cv2.INTER_LANCZOS4)
     if exposure_ratio > 1:
-        usable &= unsaturated(frame, homography)
-    return np.where(usable, warped / np.float32(exposure_ratio), reference)
+        usable &= split_planes(unsaturated(frame, homography))
+    return np.where(join_planes(usable), join_planes(planes) / np.float32(exposure_ratio), reference)

@@ -6,13 +6,17 @@ A plane holds the pixels of one position of the 2 x 2 colour filter cell: pixel 
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from restorers.align import TileMotion
 from restorers.burst import CFA, Burst, FloatArray, FloatImage
+from restorers.tile_motion import TileMotion
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 PLANE_OFFSETS = ((0, 0), (1, 0), (0, 1), (1, 1))
 """(dx, dy) of the four planes, in their order."""
@@ -21,12 +25,12 @@ _CLIPPED = 0.98
 """Signal from which a pixel counts as saturated: noise and rounding keep clipped pixels just below 1."""
 
 
-def split_planes(mosaic: FloatImage) -> FloatImage:
+def split_planes(mosaic: NDArray[_Value]) -> NDArray[_Value]:
     """Separate [..., H, W] into contiguous planes [..., 4, H/2, W/2]."""
     return np.stack([mosaic[..., dy::2, dx::2] for dx, dy in PLANE_OFFSETS], axis=-3)
 
 
-def join_planes(planes: FloatImage) -> FloatImage:
+def join_planes(planes: NDArray[_Value]) -> NDArray[_Value]:
     """Interleave [..., 4, h, w] to the mosaic [..., 2h, 2w]; the inverse of `split_planes`."""
     height, width = planes.shape[-2:]
     mosaic = np.empty((*planes.shape[:-3], 2 * height, 2 * width), planes.dtype)
@@ -35,7 +39,7 @@ def join_planes(planes: FloatImage) -> FloatImage:
     return mosaic
 
 
-def resample_mosaic(
+def resample_planes(
     mosaic: FloatImage,
     cfa: CFA,
     homography: FloatArray,
@@ -53,39 +57,53 @@ def resample_mosaic(
         mosaic: float32 [H, W].
         cfa: its colour filter array.
         homography: reference to frame, mosaic pixels, float64 [3, 3].
-        local: motion that comes on top, measured between grey images of half the size.
+        local: motion that comes on top, measured between grey images of half the size after the homography.
         interpolation: of OpenCV.
 
     Returns:
-        The resampled mosaic, float32 [H, W], and a mask [H, W] that is False where it would need pixels from outside the frame (its
-        values there mean nothing).
+        The planes of the resampled mosaic, float32 [4, H/2, W/2], and a mask of the same shape that is False where they would need
+        pixels from outside the frame (their values there mean nothing).
     """
-    height, width = mosaic.shape
+    height, width = mosaic.shape[0] // 2, mosaic.shape[1] // 2
     colours = interpolate_colours(mosaic, cfa)
-    warped = np.empty_like(mosaic)
+    ones = np.ones_like(mosaic)
+    warped, inside = np.empty((4, height, width), np.float32), np.empty((4, height, width), bool)
+    position = None
+    if local is not None:
+        u, v = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+        # The grid of the grey image lies amidst the planes, a quarter of its pixel from each: too little for the motion to differ.
+        position = local.sample(u, v)
+        position[..., 0] += u
+        position[..., 1] += v[:, None]
     for index, (dx, dy) in enumerate(PLANE_OFFSETS):
-        colour, size = colours[cfa.channels[index]], (width // 2, height // 2)
-        to_mosaic = np.array([[2.0, 0.0, dx], [0.0, 2.0, dy], [0.0, 0.0, 1.0]])
-        if local is None:
-            matrix, flags = homography @ to_mosaic, interpolation | cv2.WARP_INVERSE_MAP
-            plane = cv2.warpPerspective(colour, matrix, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-        else:
-            u, v = (np.arange(count, dtype=np.float32) for count in size)
-            # A step of one grey pixel is two mosaic pixels; grey pixel u lies at mosaic pixel 2u + 0.5.
-            position = local.sample(u + (dx - 0.5) / 2, v + (dy - 0.5) / 2)
-            position[..., 0] += u
-            position[..., 1] += v[:, None]
-            position = cv2.perspectiveTransform(position, homography @ to_mosaic)
-            plane = cv2.remap(colour, position, None, interpolation, borderMode=cv2.BORDER_REFLECT_101)
-        warped[dy::2, dx::2] = plane
-    return warped, covered(homography, height, width)
+        matrix = homography @ np.array([[2.0, 0.0, dx], [0.0, 2.0, dy], [0.0, 0.0, 1.0]])
+        warped[index] = _warp(colours[cfa.channels[index]], matrix, position, (height, width), interpolation)
+        covered = _warp(ones, matrix, position, (height, width), cv2.INTER_LINEAR, border=cv2.BORDER_CONSTANT)
+        inside[index] = covered > 1 - 1e-4
+    return warped, inside
 
 
-def covered(homography: FloatArray, height: int, width: int) -> NDArray[np.bool_]:
+def _warp(
+    image: FloatImage,
+    matrix: FloatArray,
+    position: FloatImage | None,
+    shape: tuple[int, int],
+    interpolation: int,
+    *,
+    border: int = cv2.BORDER_REFLECT_101,
+) -> FloatImage:
+    """Sample an image at `matrix` times `position`, float32 [h, w, 2], or times the pixels of `shape` if there is none."""
+    if position is None:
+        flags = interpolation | cv2.WARP_INVERSE_MAP
+        return np.asarray(cv2.warpPerspective(image, matrix, shape[::-1], flags=flags, borderMode=border), np.float32)
+    at = np.asarray(cv2.perspectiveTransform(position, matrix), np.float32)
+    return np.asarray(cv2.remap(image, at[..., 0], at[..., 1], interpolation, borderMode=border), np.float32)
+
+
+def warp_covers(homography: FloatArray, height: int, width: int) -> NDArray[np.bool_]:
     """Which reference pixels have their counterpart inside a frame of the same size; bool [H, W]."""
-    rows, columns = np.arange(height)[:, None], np.arange(width)
-    x, y, w = (row[0] * columns + row[1] * rows + row[2] for row in homography)
-    return np.asarray((w > 0) & (x >= 0) & (y >= 0) & (x <= (width - 1) * w) & (y <= (height - 1) * w))
+    ones = np.ones((height, width), np.float32)
+    return _warp(ones, homography, None, (height, width), cv2.INTER_LINEAR, border=cv2.BORDER_CONSTANT) > 1 - 1e-4
 
 
 def unsaturated(frame: FloatImage, homography: FloatArray) -> NDArray[np.bool_]:
@@ -160,10 +178,11 @@ def interpolate_colours(mosaic: FloatImage, cfa: CFA) -> FloatImage:
         R, G and B, float32 [3, H, W], not clipped.
     """
     green, beside, above, opposite = (
-        cv2.filter2D(mosaic, cv2.CV_32F, kernel / 16, borderType=cv2.BORDER_REFLECT_101) for kernel in _MALVAR
+        np.asarray(cv2.filter2D(mosaic, cv2.CV_32F, kernel / 16, borderType=cv2.BORDER_REFLECT_101))
+        for kernel in _MALVAR
     )
     image = np.empty((3, *mosaic.shape), np.float32)
-    for index, (dx, dy) in enumerate(PLANE_OFFSETS):
+    for dx, dy in PLANE_OFFSETS:
         cell = np.s_[dy::2, dx::2]
         own, horizontal, vertical = (cfa.channels[2 * (dy ^ b) + (dx ^ a)] for a, b in ((0, 0), (1, 0), (0, 1)))
         image[own][cell] = mosaic[cell]

@@ -48,7 +48,7 @@ class NonLocalMeans:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Denoise the only frame, float32 [H, W]."""
-        from skimage.restoration import denoise_nl_means  # noqa: PLC0415
+        from skimage.restoration import denoise_nl_means
 
         check_accepts(_INFO, burst)
         shot, read = (float(level[0]) for level in noise_levels(burst))

@@ -1,0 +1,149 @@
+"""Motion of tiles: what moves otherwise than the camera. Conventions as in `restorers.align`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from restorers.align import halve
+from restorers.burst import FloatImage
+
+Axis = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class TileMotion:
+    """Displacement of square tiles.
+
+    Attributes:
+        displacement: float32 [rows, columns, 2], (x, y) in pixels of the images that were compared.
+        tile_size: side of a tile.
+        stride: distance of neighbouring tiles; tile (r, c) starts at pixel (c·stride, r·stride).
+    """
+
+    displacement: FloatImage
+    tile_size: int
+    stride: int
+
+    def moves(self) -> bool:
+        """Whether any tile is displaced."""
+        return bool(self.displacement.any())
+
+    def sample(self, x: Axis, y: Axis) -> FloatImage:
+        """Displacement at positions x [n] by y [m], bilinear between tile centres, constant beyond the last: float32 [m, n, 2]."""
+        centre = (self.tile_size - 1) / 2
+        grid = np.meshgrid((x - centre) / self.stride, (y - centre) / self.stride)
+        column, row = (axis.astype(np.float32) for axis in grid)
+        mode = cv2.BORDER_REPLICATE
+        return np.asarray(cv2.remap(self.displacement, column, row, cv2.INTER_LINEAR, borderMode=mode), np.float32)
+
+
+def align_tiles(
+    reference: FloatImage,
+    frame: FloatImage,
+    *,
+    covered: NDArray[np.bool_],
+    noise_variance: float,
+    tile_size: int = 16,
+    radii: tuple[int, ...] = (1, 2, 4),
+) -> TileMotion:
+    """Find what moves otherwise than the camera: a displacement per tile, coarse to fine (Hasinoff 2016, section 4).
+
+    Tiles are compared by their sum of squared differences. A displacement is kept only where it lowers that sum by more than noise
+    would, so that tiles without structure stay where the camera motion put them.
+
+    Args:
+        reference: float32 [h, w].
+        frame: same shape, already aligned globally.
+        covered: bool [h, w]; False where the aligned frame has no pixels. Tiles that reach there stay put.
+        noise_variance: of the difference of two pixels.
+        tile_size: side of a tile at every level of the pyramid; tiles of the finest level overlap by half.
+        radii: search radius per level, finest first; levels smaller than two tiles are left out.
+    """
+    pyramid = [(reference, frame, covered.astype(np.float32))]
+    while len(pyramid) < len(radii) and min(pyramid[-1][0].shape) >= 4 * tile_size:
+        first, second, known = pyramid[-1]
+        pyramid.append((halve(first), halve(second), halve(known)))
+    stride = tile_size // 2
+    motion: TileMotion | None = None
+    for level in reversed(range(len(pyramid))):
+        stride = tile_size if level else tile_size // 2
+        height, width = pyramid[level][0].shape
+        rows, columns = (max(side - tile_size, 0) // stride + 1 for side in (height, width))
+        corner_y, corner_x = (axis.ravel() * stride for axis in np.mgrid[:rows, :columns])
+        if motion is None:
+            start = np.zeros((rows * columns, 2), np.int64)
+        else:
+            centre = (tile_size - 1) / 2
+            x, y = ((np.arange(count) * stride + centre - 0.5) / 2 for count in (columns, rows))
+            start = np.rint(2 * motion.sample(x, y)).astype(np.int64).reshape(-1, 2)
+        found = _search_tiles(
+            *pyramid[level],
+            corner_x=corner_x,
+            corner_y=corner_y,
+            start=start,
+            size=tile_size,
+            radius=radii[level],
+            noise_variance=noise_variance / 4**level,
+        )
+        motion = TileMotion(found.reshape(rows, columns, 2), tile_size, stride)
+    assert motion is not None
+    return motion
+
+
+def _search_tiles(
+    reference: FloatImage,
+    frame: FloatImage,
+    covered: FloatImage,
+    *,
+    corner_x: NDArray[np.int64],
+    corner_y: NDArray[np.int64],
+    start: NDArray[np.int64],
+    size: int,
+    radius: int,
+    noise_variance: float,
+) -> FloatImage:
+    side, span = size + 2 * radius, 2 * radius + 1
+    margin = size + radius
+    padded = cv2.copyMakeBorder(frame, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
+    tiles = sliding_window_view(reference, (size, size))[corner_y, corner_x]
+    still = sliding_window_view(frame, (size, size))[corner_y, corner_x]
+    x = np.clip(corner_x + start[:, 0] + margin - radius, 0, padded.shape[1] - side)
+    y = np.clip(corner_y + start[:, 1] + margin - radius, 0, padded.shape[0] - side)
+    windows = sliding_window_view(padded, (side, side))[y, x]
+    cost = np.empty((len(tiles), span, span), np.float32)
+    for row in range(span):
+        for column in range(span):
+            difference = windows[:, row : row + size, column : column + size] - tiles
+            cost[:, row, column] = np.einsum("nij,nij->n", difference, difference)
+    best = cost.reshape(len(tiles), -1).argmin(1)
+    best_row, best_column = np.divmod(best, span)
+    lowest = np.take_along_axis(cost.reshape(len(tiles), -1), best[:, None], 1)[:, 0]
+    offset_x, gain_x = _parabola(cost[np.arange(len(tiles)), best_row], best_column)
+    offset_y, gain_y = _parabola(cost[np.arange(len(tiles)), :, best_column], best_row)
+    displacement = np.stack(
+        [x - corner_x - margin + best_column + offset_x, y - corner_y - margin + best_row + offset_y], -1
+    )
+    still -= tiles
+    unmoved = np.einsum("nij,nij->n", still, still)
+    # The sums of two unrelated noise fields differ by 2·size·variance (one standard deviation); 4 of them leave room for the search.
+    worthwhile = unmoved - (lowest - gain_x - gain_y) > np.maximum(8 * size * noise_variance, 0.2 * unmoved)
+    missing = cv2.integral((covered < 1).astype(np.uint8))
+    top, left, bottom, right = corner_y, corner_x, corner_y + size, corner_x + size
+    known = missing[bottom, right] - missing[top, right] - missing[bottom, left] + missing[top, left] == 0
+    return np.where((worthwhile & known)[:, None], displacement, 0).astype(np.float32)
+
+
+def _parabola(cost: FloatImage, at: NDArray[np.int64]) -> tuple[FloatImage, FloatImage]:
+    """Offset of the minimum of the parabola through cost[n, at − 1 .. at + 1] and how much lower it is; 0 at the rim."""
+    rows, last = np.arange(len(cost)), cost.shape[1] - 1
+    before, here, after = (cost[rows, np.clip(at + step, 0, last)] for step in (-1, 0, 1))
+    slope, curvature = (after - before) / 2, after - 2 * here + before
+    usable = (at > 0) & (at < last) & (curvature > 0)
+    offset = np.where(usable, -slope / np.where(usable, curvature, 1), 0)
+    return offset, np.where(usable, slope * slope / (2 * np.where(usable, curvature, 1)), 0)
