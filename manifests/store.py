@@ -90,7 +90,11 @@ def read_table(path: Path, kind: TableSchema, *, columns: Sequence[str] | None =
         names = list(columns) if columns else kind.schema.names
         # Without `partitioning=None` a parent folder called `split=x` would become a column.
         return pq.read_table(path, columns=names, partitioning=None, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:  # a damaged page shows as OSError
+    except (
+        pa.ArrowException,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:  # a damaged page or name shows as one of the latter
         raise SchemaError(
             f"{path}: cannot be read as Parquet ({error}); restore it, or delete it and build again"
         ) from error
@@ -166,7 +170,7 @@ def check_format_version(found: Any, path: Path) -> None:
     """
     try:
         version = int(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
     if version > FORMAT_VERSION:
         raise FormatVersionError(
@@ -229,7 +233,7 @@ def resolve_inside(root: Path, relative: str) -> Path:
         or ".." in pure.parts
         or "\\" in relative
         or "\0" in relative
-        or not path.resolve().is_relative_to(root.resolve())
+        or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))  # `Path.resolve` raises on loops
     ):
         raise UnsafePathError(f"{relative!r}: expected a relative POSIX path inside {root}")
     return path

@@ -33,7 +33,10 @@ class Rows:
 
     def report(self, wrong: pd.Series[bool], column: str, expected: str) -> Iterator[Problem]:
         """One problem for each row that is wrong."""
-        for row in self.frame[wrong.to_numpy(dtype=bool)].to_dict("records"):
+        chosen = wrong.to_numpy(dtype=bool)
+        if not chosen.any():
+            return
+        for row in self.frame.loc[chosen, [*self.keys, *{column}.difference(self.keys)]].to_dict("records"):
             keys = ", ".join(f"{key}={row[key]}" for key in self.keys)
             yield Problem(self.file, keys, f"{column}: expected {expected}, got {row[column]!r}")
 

@@ -67,12 +67,16 @@ def write_tiny_dataset(root: Path) -> Path:
 
 def finish_description(root: Path) -> None:
     """Write DATASET.md and dataset.json for the manifests that are there now."""
-    description = make_description()
-    write_description(root, description)
+    write_description(root, make_description())
     write_card(root)
+    seal(root)
+
+
+def seal(root: Path) -> None:
+    """Record the digests of tables and documents as they are now."""
     paths = [root / "DATASET.md", root / "recipe.toml", *sorted((root / "manifests").rglob("*.parquet"))]
-    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in paths}
-    write_description(root, {**description, "manifests": digests})
+    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in paths if path.is_file()}
+    write_description(root, {**make_description(), "manifests": digests})
 
 
 def make_description() -> dict[str, Any]:
