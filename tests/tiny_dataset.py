@@ -218,8 +218,8 @@ def _write_synthetic_burst(
     )
     for index in range(LENGTHS[burst_id]):
         row = make_frame_row(burst_id, index)
-        # Values below black and at white occur, as they do in noisy RAW.
-        mosaic = random.integers(int(BLACK) - 200, int(WHITE) + 1, (SIDE, SIDE)).astype(np.uint16)
+        mosaic = random.integers(int(BLACK), int(WHITE), (SIDE, SIDE)).astype(np.uint16)
+        mosaic[0, :2] = BLACK - 200, WHITE  # noisy RAW goes below black and reaches white
         frames.append({**row, "sha256": _hash(write_png(root / row["path"], mosaic))})
 
 
