@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import cv2
@@ -42,6 +43,21 @@ class TileMotion:
         mode = cv2.BORDER_REPLICATE
         return np.asarray(cv2.remap(self.displacement, column, row, cv2.INTER_LINEAR, borderMode=mode), np.float32)
 
+    def candidates(self, x: Axis, y: Axis) -> NDArray[np.int64]:
+        """Twice the displacements of the four tiles around each position (x, y) [n], and none: whole pixels, int64 [n, 5, 2]."""
+        centre = (self.tile_size - 1) / 2
+        row, column = ((axis - centre) / self.stride for axis in (y, x))
+        rows, columns = self.displacement.shape[:2]
+        around = [
+            self.displacement[
+                np.clip(np.floor(row).astype(np.int64) + down, 0, rows - 1),
+                np.clip(np.floor(column).astype(np.int64) + right, 0, columns - 1),
+            ]
+            for down in (0, 1)
+            for right in (0, 1)
+        ]
+        return np.asarray(np.rint(2 * np.stack([*around, np.zeros_like(around[0])], 1)), np.int64)
+
 
 def align_tiles(
     reference: FloatImage,
@@ -58,7 +74,7 @@ def align_tiles(
     would, so that tiles without structure stay where the camera motion put them.
 
     Args:
-        reference: float32 [h, w].
+        reference: float32 [h, w], at least one tile large.
         frame: same shape, already aligned globally.
         covered: bool [h, w]; False where the aligned frame has no pixels. Tiles that reach there stay put.
         noise_variance: of the difference of two pixels.
@@ -76,67 +92,80 @@ def align_tiles(
         height, width = pyramid[level][0].shape
         rows, columns = (max(side - tile_size, 0) // stride + 1 for side in (height, width))
         corner_y, corner_x = (axis.ravel() * stride for axis in np.mgrid[:rows, :columns])
-        if motion is None:
-            start = np.zeros((rows * columns, 2), np.int64)
-        else:
+        candidates = np.zeros((rows * columns, 1, 2), np.int64)
+        if motion is not None and motion.moves():
             centre = (tile_size - 1) / 2
-            x, y = ((np.arange(count) * stride + centre - 0.5) / 2 for count in (columns, rows))
-            start = np.rint(2 * motion.sample(x, y)).astype(np.int64).reshape(-1, 2)
-        found = _search_tiles(
-            *pyramid[level],
-            corner_x=corner_x,
-            corner_y=corner_y,
-            start=start,
+            candidates = motion.candidates((corner_x + centre - 0.5) / 2, (corner_y + centre - 0.5) / 2)
+        search = partial(
+            _search_tiles,
+            pyramid[level],
             size=tile_size,
             radius=radii[level],
             noise_variance=noise_variance / 4**level,
         )
+        found, at_rim = search(corner_x, corner_y, candidates)
+        again = np.flatnonzero(at_rim)
+        if again.size:
+            start = np.rint(found[again, None]).astype(np.int64)
+            found[again], _ = search(corner_x[again], corner_y[again], start)
         motion = TileMotion(found.reshape(rows, columns, 2), tile_size, stride)
     assert motion is not None
     return motion
 
 
 def _search_tiles(
-    reference: FloatImage,
-    frame: FloatImage,
-    covered: FloatImage,
-    *,
+    images: tuple[FloatImage, FloatImage, FloatImage],
     corner_x: NDArray[np.int64],
     corner_y: NDArray[np.int64],
-    start: NDArray[np.int64],
+    candidates: NDArray[np.int64],
+    *,
     size: int,
     radius: int,
     noise_variance: float,
-) -> FloatImage:
+) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """Displacement of each tile, float32 [n, 2], and whether it lies at the rim of the search, where it may end too early."""
+    reference, frame, covered = images
     side, span = size + 2 * radius, 2 * radius + 1
     margin = size + radius
     padded = cv2.copyMakeBorder(frame, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
     tiles = sliding_window_view(reference, (size, size))[corner_y, corner_x]
-    still = sliding_window_view(frame, (size, size))[corner_y, corner_x]
-    x = np.clip(corner_x + start[:, 0] + margin - radius, 0, padded.shape[1] - side)
-    y = np.clip(corner_y + start[:, 1] + margin - radius, 0, padded.shape[0] - side)
+    # Corners in the padded frame of the windows that hold all displacements within the radius of a candidate.
+    x = np.clip(corner_x[:, None] + candidates[..., 0] + size, 0, padded.shape[1] - side)
+    y = np.clip(corner_y[:, None] + candidates[..., 1] + size, 0, padded.shape[0] - side)
+    if candidates.shape[1] > 1:
+        cost = _squared_difference(sliding_window_view(padded, (size, size))[y + radius, x + radius], tiles[:, None])
+        best = cost.argmin(1)[:, None]
+        x, y = np.take_along_axis(x, best, 1), np.take_along_axis(y, best, 1)
+    x, y = x[:, 0], y[:, 0]
     windows = sliding_window_view(padded, (side, side))[y, x]
     cost = np.empty((len(tiles), span, span), np.float32)
     for row in range(span):
         for column in range(span):
-            difference = windows[:, row : row + size, column : column + size] - tiles
-            cost[:, row, column] = np.einsum("nij,nij->n", difference, difference)
-    best = cost.reshape(len(tiles), -1).argmin(1)
-    best_row, best_column = np.divmod(best, span)
-    lowest = np.take_along_axis(cost.reshape(len(tiles), -1), best[:, None], 1)[:, 0]
+            cost[:, row, column] = _squared_difference(windows[:, row : row + size, column : column + size], tiles)
+    best_row, best_column = np.divmod(cost.reshape(len(tiles), -1).argmin(1), span)
+    lowest = cost[np.arange(len(tiles)), best_row, best_column]
     offset_x, gain_x = _parabola(cost[np.arange(len(tiles)), best_row], best_column)
     offset_y, gain_y = _parabola(cost[np.arange(len(tiles)), :, best_column], best_row)
     displacement = np.stack(
         [x - corner_x - margin + best_column + offset_x, y - corner_y - margin + best_row + offset_y], -1
     )
-    still -= tiles
-    unmoved = np.einsum("nij,nij->n", still, still)
+    unmoved = _squared_difference(sliding_window_view(frame, (size, size))[corner_y, corner_x], tiles)
+    # A parabola may promise less than the noise that remains at the true displacement.
+    reachable = np.maximum(lowest - gain_x - gain_y, np.minimum(lowest, size**2 * noise_variance))
     # The sums of two unrelated noise fields differ by 2·size·variance (one standard deviation); 4 of them leave room for the search.
-    worthwhile = unmoved - (lowest - gain_x - gain_y) > np.maximum(8 * size * noise_variance, 0.2 * unmoved)
+    worthwhile = unmoved - reachable > np.maximum(8 * size * noise_variance, 0.2 * unmoved)
     missing = cv2.integral((covered < 1).astype(np.uint8))
     top, left, bottom, right = corner_y, corner_x, corner_y + size, corner_x + size
     known = missing[bottom, right] - missing[top, right] - missing[bottom, left] + missing[top, left] == 0
-    return np.where((worthwhile & known)[:, None], displacement, 0).astype(np.float32)
+    moved = worthwhile & known
+    at_rim = (np.maximum(np.abs(best_row - radius), np.abs(best_column - radius)) == radius) & moved
+    return np.where(moved[:, None], displacement, 0).astype(np.float32), at_rim
+
+
+def _squared_difference(first: FloatImage, second: FloatImage) -> FloatImage:
+    """Sum of squares of the difference over the last two axes."""
+    difference = first - second
+    return np.asarray(np.einsum("...ij,...ij->...", difference, difference))
 
 
 def _parabola(cost: FloatImage, at: NDArray[np.int64]) -> tuple[FloatImage, FloatImage]:

@@ -1,8 +1,9 @@
 """Small bursts with exact truth, made without the builder: a second opinion on it as well as test data.
 
-A scene is a continuous function: cubic-spline interpolation of a linear photograph, mirrored at its edges. Frame pixel p is the mean
+A scene is a continuous function: cubic-spline interpolation of a linear photograph that a Gaussian lens has blurred by `lens` frame
+pixels (0.75 makes half contrast at a quarter of the sampling rate, a good camera), mirrored at its edges. Frame pixel p is the mean
 of the scene over `scale` x `scale` points at frame positions p + (k − (scale − 1) / 2) / scale, seen through the frame's rigid motion
-about the frame's centre. The truth at `scale` is the photograph itself.
+about the frame's centre. The truth at `scale` is the blurred photograph itself.
 """
 
 from __future__ import annotations
@@ -41,6 +42,18 @@ class Sample:
         return self.clean[self.burst.reference_index]
 
 
+def texture(height: int, width: int, *, seed: int = 0) -> np.ndarray:
+    """Linear RGB of random blobs on several scales, float64 [H, W, 3], about 0.3 on average."""
+    rng = np.random.Generator(np.random.Philox(seed))
+    grey = sum(
+        size * ndimage.gaussian_filter(rng.standard_normal((height, width)), size, mode="mirror") for size in (2, 4, 8)
+    )
+    tint = 0.05 * np.stack(
+        [8 * ndimage.gaussian_filter(rng.standard_normal((height, width)), 8, mode="mirror") for _ in range(3)], -1
+    )
+    return np.clip(0.3 + 0.2 * grey[..., None] / grey.std() * 0.7 + tint, 0.02, 1.2)
+
+
 def rigid(shift_x: float, shift_y: float, degrees: float, height: int, width: int) -> np.ndarray:
     """Rotate about the centre of the frame, then shift."""
     angle, centre = np.deg2rad(degrees), np.array([(width - 1) / 2, (height - 1) / 2])
@@ -63,6 +76,7 @@ def make_burst(
     read: float = 4e-5,
     brightness: float = 0.6,
     scale: int = 2,
+    lens: float = 0.75,
     corner: tuple[int, int] = (0, 0),
     cfa: CFA = CFA.RGGB,
     reference_index: int = 0,
@@ -74,6 +88,8 @@ def make_burst(
     """Photograph `scene` from `corner` (x, y) on with a shaking hand; `motions` [T, 3] (x, y, degrees) replaces the random ones."""
     rng = np.random.Generator(np.random.Philox(seed))
     linear = brightness * (photograph(scene) if isinstance(scene, str) else scene)
+    if lens:
+        linear = ndimage.gaussian_filter(linear, (lens * scale, lens * scale, 0), mode="mirror")
     if motions is None:
         limits = np.array([max_shift, max_shift, max_degrees])
         motions = rng.uniform(-limits, limits, (num_frames, 3))

@@ -31,6 +31,10 @@ _INFO = RestorerInfo(
 )
 
 
+_ALIGNED_TILE = 16
+"""Side of the tiles whose motion is measured, in pixels of the grey image of half the size."""
+
+
 @dataclass(frozen=True)
 class HdrPlusMerge:
     """HDR+ merge (a `LinearMerge`): each frame is merged with the reference alone, and the merges are averaged.
@@ -126,6 +130,8 @@ class _Merge:
         return warped
 
     def _local_motion(self, index: int, homography: FloatArray) -> TileMotion | None:
+        if min(self.grey.shape) < _ALIGNED_TILE:
+            return None
         grey, factor = grey_image(self.burst.frames[index], self.burst.domain, float(self.ratios[index]))
         matrix = enlarge_homography(homography, 1 / factor)
         size, flags = grey.shape[::-1], cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP

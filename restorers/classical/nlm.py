@@ -37,9 +37,9 @@ class NonLocalMeans:
         patch_distance: how far patches are sought, in colour-plane pixels.
     """
 
-    strength: float = 0.6
-    patch_size: int = 3
-    patch_distance: int = 7
+    strength: float = 0.8
+    patch_size: int = 5
+    patch_distance: int = 5
 
     @property
     def info(self) -> RestorerInfo:
