@@ -92,22 +92,23 @@ def align_tiles(
         height, width = pyramid[level][0].shape
         rows, columns = (max(side - tile_size, 0) // stride + 1 for side in (height, width))
         corner_y, corner_x = (axis.ravel() * stride for axis in np.mgrid[:rows, :columns])
+        unmoved = _squared_difference(*(_tiles(image, tile_size, corner_x, corner_y) for image in pyramid[level][:2]))
+        level_noise = noise_variance / 4**level
+        # Most tiles of a still scene differ by no more than noise: they need no search.
+        sought = np.flatnonzero(unmoved > (tile_size**2 + 4 * tile_size) * level_noise)
+        search = partial(_search_tiles, pyramid[level], size=tile_size, radius=radii[level], noise_variance=level_noise)
         candidates = np.zeros((rows * columns, 1, 2), np.int64)
         if motion is not None and motion.moves():
             centre = (tile_size - 1) / 2
             candidates = motion.candidates((corner_x + centre - 0.5) / 2, (corner_y + centre - 0.5) / 2)
-        search = partial(
-            _search_tiles,
-            pyramid[level],
-            size=tile_size,
-            radius=radii[level],
-            noise_variance=noise_variance / 4**level,
-        )
-        found, at_rim = search(corner_x, corner_y, candidates)
-        again = np.flatnonzero(at_rim)
-        if again.size:
-            start = np.rint(found[again, None]).astype(np.int64)
-            found[again], _ = search(corner_x[again], corner_y[again], start)
+        found = np.zeros((rows * columns, 2), np.float32)
+        # The second search starts where the first one ended at the rim of its radius.
+        for _ in range(2):
+            if not sought.size:
+                break
+            found[sought], at_rim = search(corner_x[sought], corner_y[sought], candidates[sought], unmoved[sought])
+            sought = sought[at_rim]
+            candidates = np.rint(found[:, None]).astype(np.int64)
         motion = TileMotion(found.reshape(rows, columns, 2), tile_size, stride)
     assert motion is not None
     return motion
@@ -118,26 +119,30 @@ def _search_tiles(
     corner_x: NDArray[np.int64],
     corner_y: NDArray[np.int64],
     candidates: NDArray[np.int64],
+    unmoved: FloatImage,
     *,
     size: int,
     radius: int,
     noise_variance: float,
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
-    """Displacement of each tile, float32 [n, 2], and whether it lies at the rim of the search, where it may end too early."""
+    """Displacement of each tile, float32 [n, 2], and whether it lies at the rim of the search, where it may end too early.
+
+    `unmoved` [n] is the sum of squares at displacement 0.
+    """
     reference, frame, covered = images
     side, span = size + 2 * radius, 2 * radius + 1
     margin = size + radius
-    padded = cv2.copyMakeBorder(frame, margin, margin, margin, margin, cv2.BORDER_REPLICATE)
-    tiles = sliding_window_view(reference, (size, size))[corner_y, corner_x]
+    padded = np.pad(frame, margin, mode="edge")
+    tiles = _tiles(reference, size, corner_x, corner_y)
     # Corners in the padded frame of the windows that hold all displacements within the radius of a candidate.
     x = np.clip(corner_x[:, None] + candidates[..., 0] + size, 0, padded.shape[1] - side)
     y = np.clip(corner_y[:, None] + candidates[..., 1] + size, 0, padded.shape[0] - side)
     if candidates.shape[1] > 1:
-        cost = _squared_difference(sliding_window_view(padded, (size, size))[y + radius, x + radius], tiles[:, None])
+        cost = _squared_difference(_tiles(padded, size, x + radius, y + radius), tiles[:, None])
         best = cost.argmin(1)[:, None]
         x, y = np.take_along_axis(x, best, 1), np.take_along_axis(y, best, 1)
     x, y = x[:, 0], y[:, 0]
-    windows = sliding_window_view(padded, (side, side))[y, x]
+    windows = _tiles(padded, side, x, y)
     cost = np.empty((len(tiles), span, span), np.float32)
     for row in range(span):
         for column in range(span):
@@ -149,7 +154,6 @@ def _search_tiles(
     displacement = np.stack(
         [x - corner_x - margin + best_column + offset_x, y - corner_y - margin + best_row + offset_y], -1
     )
-    unmoved = _squared_difference(sliding_window_view(frame, (size, size))[corner_y, corner_x], tiles)
     # A parabola may promise less than the noise that remains at the true displacement.
     reachable = np.maximum(lowest - gain_x - gain_y, np.minimum(lowest, size**2 * noise_variance))
     # The sums of two unrelated noise fields differ by 2·size·variance (one standard deviation); 4 of them leave room for the search.
@@ -160,6 +164,11 @@ def _search_tiles(
     moved = worthwhile & known
     at_rim = (np.maximum(np.abs(best_row - radius), np.abs(best_column - radius)) == radius) & moved
     return np.where(moved[:, None], displacement, 0).astype(np.float32), at_rim
+
+
+def _tiles(image: FloatImage, size: int, x: NDArray[np.int64], y: NDArray[np.int64]) -> FloatImage:
+    """Squares of an image by their top-left corners [...]: float32 [..., size, size]."""
+    return np.asarray(sliding_window_view(image, (size, size))[y, x])
 
 
 def _squared_difference(first: FloatImage, second: FloatImage) -> FloatImage:

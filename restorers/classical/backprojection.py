@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
 from restorers.classical.mean import merge_onto
-from restorers.classical.mosaic import interpolate_colours, noise_levels, unsaturated, warp_covers
+from restorers.classical.mosaic import PLANE_OFFSETS, interpolate_colours, noise_levels, unsaturated, warp_covers
 
 _LEAST_VARIANCE = 1e-8
 """Below the rounding of any sensor; frames without noise would weigh infinitely."""
@@ -61,7 +62,7 @@ class BackProjection:
 
     Frames that cannot be aligned are left out. Without a noise model the noise is measured (`estimate_noise`). The output is not clipped.
     The prepared state takes 11 times the burst's float32 size (4 weights and 4 indices per pixel, its row pointer and value, and the
-    aligned mosaic), whatever the scale; `fuse` adds about 12 images of the output's size.
+    aligned mosaic), whatever the scale; `fuse` works in 7 more images of the output's size.
 
     Attributes:
         scale: output pixels per frame pixel, along each side.
@@ -119,18 +120,27 @@ class BackProjection:
         chosen = [prepared.observations[index] for index in wanted if index in prepared.observations]
         start = self._enlarge(chosen, prepared.cfa)
         estimate = start.copy()
-        ones = self._project_back(chosen, [np.ones_like(each.values) for each in chosen], start.shape)
+        ones = self._project_back(((each, np.ones_like(each.values)) for each in chosen), start.shape)
         damping = np.float32(1 / (self.scale * self.detail) ** 2)
-        support = self._smooth(ones)
-        normalise = [weight + damping / share for weight, share in zip(support, (1, 1, 3), strict=True)]
+        brightness, coarse, colours = self._smooth(ones)
+        brightness += damping
+        coarse += damping
+        colours += damping / 3
+        pull = damping / brightness
         for _ in range(self.iterations):
-            averaged = _box(estimate, self.scale, adjoint=False).ravel()
-            residuals = [each.values - each.sampling @ averaged for each in chosen]
-            common, coarse, colours = self._smooth(self._project_back(chosen, residuals, start.shape))
-            pull = damping / normalise[0]
-            estimate += (
-                common / normalise[0] - coarse / normalise[1] + colours / normalise[2] - pull * (estimate - start)
-            )
+            averaged = _box(estimate.copy(), self.scale, adjoint=False).ravel()
+            residuals = ((each, each.values - each.sampling @ averaged) for each in chosen)
+            common, common_coarse, correction = self._smooth(self._project_back(residuals, start.shape))
+            common /= brightness
+            common_coarse /= coarse
+            common -= common_coarse
+            correction /= colours
+            correction += common
+            estimate += correction
+            # What is left of `correction` serves as scratch space: these arrays are the largest there are.
+            np.subtract(start, estimate, out=correction)
+            correction *= pull
+            estimate += correction
         return np.ascontiguousarray(np.moveaxis(estimate, 0, -1))
 
     def _enlarge(self, chosen: list[Observation], cfa: CFA) -> FloatImage:
@@ -144,53 +154,58 @@ class BackProjection:
         return np.stack([cv2.resize(channel, size, interpolation=cv2.INTER_CUBIC) for channel in channels])
 
     def _smooth(self, channels: FloatImage) -> tuple[FloatImage, FloatImage, FloatImage]:
-        """The sum of the colours under both kernels, [sH, sW] each, and the colours under the wider one, [3, sH, sW]."""
+        """The sum of the colours under both kernels, [sH, sW] each, and the colours under the wider one, [3, sH, sW], in place."""
 
         def blur(image: FloatImage, deviation: float) -> FloatImage:
             blurred = cv2.GaussianBlur(image, (0, 0), deviation * self.scale, borderType=cv2.BORDER_CONSTANT)
             return np.asarray(blurred, np.float32)
 
         total = channels.sum(0)
-        colours = np.stack([blur(channel, self.colour_kernel) for channel in channels])
-        return blur(total, self.kernel), blur(total, self.colour_kernel), colours
+        for channel in channels:
+            channel[...] = blur(channel, self.colour_kernel)
+        return blur(total, self.kernel), blur(total, self.colour_kernel), channels
 
     def _sample(self, frame: FloatImage, cfa: CFA, homography: FloatArray) -> tuple[sparse.csr_array, FloatImage]:
+        """Sampling operator and values of the usable pixels, plane by plane, which bounds the float64 coordinates in memory."""
         height, width = frame.shape
         to_reference: FloatArray = np.linalg.inv(homography).astype(np.float64)
         usable = warp_covers(to_reference, height, width) & unsaturated(frame, np.eye(3))
-        y, x = (axis.astype(np.float64) for axis in np.nonzero(usable))
-        channel = np.array(cfa.channels).reshape(2, 2)[y.astype(int) % 2, x.astype(int) % 2]
-        px, py, pw = to_reference @ np.stack([x, y, np.ones_like(x)])
-        # Averaged pixel i covers pixels i .. i + s − 1: reference pixel p is the averaged pixel s·p.
-        columns, rows = self.scale * px / pw, self.scale * py / pw
-        left = np.clip(np.floor(columns), 0, self.scale * width - 2)
-        top = np.clip(np.floor(rows), 0, self.scale * height - 2)
-        fx, fy = columns - left, rows - top
-        row_length = self.scale * width
-        first = (channel * self.scale * height + top.astype(np.int64)) * row_length + left.astype(np.int64)
-        indices = first[:, None] + np.array([0, 1, row_length, row_length + 1])
-        taps = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], 1)
-        shape = (len(x), 3 * self.scale**2 * height * width)
-        index_type = np.int32 if shape[1] < 2**31 else np.int64
-        pointer = np.arange(0, 4 * len(x) + 1, 4, dtype=index_type)
-        matrix = sparse.csr_array(
-            (taps.astype(np.float32).ravel(), indices.astype(index_type).ravel(), pointer), shape=shape
-        )
-        return matrix, frame[usable]
+        parts = []
+        for position, (dx, dy) in enumerate(PLANE_OFFSETS):
+            v, u = np.nonzero(usable[dy::2, dx::2])
+            x, y, w = to_reference @ np.stack([2.0 * u + dx, 2.0 * v + dy, np.ones(len(u))])
+            # Averaged pixel i covers pixels i .. i + s − 1: reference pixel p is the averaged pixel s·p.
+            parts.append(self._taps(self.scale * x / w, self.scale * y / w, cfa.channels[position], frame.shape))
+        weights, indices = (np.concatenate([part[which] for part in parts]).ravel() for which in (0, 1))
+        pointer = np.arange(0, len(indices) + 1, 4, dtype=indices.dtype)
+        shape = (len(pointer) - 1, 3 * self.scale**2 * height * width)
+        values = [frame[dy::2, dx::2][usable[dy::2, dx::2]] for dx, dy in PLANE_OFFSETS]
+        return sparse.csr_array((weights, indices, pointer), shape=shape), np.concatenate(values)
 
-    def _project_back(
-        self, chosen: list[Observation], residuals: list[FloatImage], shape: tuple[int, ...]
-    ) -> FloatImage:
+    def _taps(
+        self, column: FloatArray, row: FloatArray, channel: int, shape: tuple[int, ...]
+    ) -> tuple[FloatImage, NDArray[np.integer[Any]]]:
+        """Weights and flat indices, [n, 4] each, that interpolate one channel of the averaged image at (column, row)."""
+        height, width = self.scale * shape[0], self.scale * shape[1]
+        left, top = np.clip(np.floor(column), 0, width - 2), np.clip(np.floor(row), 0, height - 2)
+        x, y = (column - left).astype(np.float32), (row - top).astype(np.float32)
+        first = (channel * height + top) * width + left
+        kind = np.int32 if 3 * height * width < 2**31 else np.int64
+        indices = first.astype(kind)[:, None] + np.array([0, 1, width, width + 1], kind)
+        return np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], 1), indices
+
+    def _project_back(self, residuals: Iterable[tuple[Observation, FloatImage]], shape: tuple[int, ...]) -> FloatImage:
         """Adjoint of the model, weighted by frame: float32 [3, sH, sW]."""
         total = np.zeros(shape, np.float32)
         flat = total.reshape(-1)
-        for each, values in zip(chosen, residuals, strict=True):
+        for each, values in residuals:
             flat += each.sampling.T @ (values * np.float32(each.weight))
         return _box(total, self.scale, adjoint=True)
 
 
 def _box(channels: FloatImage, size: int, *, adjoint: bool) -> FloatImage:
-    """Mean of pixels i .. i + size − 1 of [3, H, W] along both axes, zeros beyond the edge; or the adjoint of that."""
+    """Mean of pixels i .. i + size − 1 of [3, H, W] along both axes, zeros beyond the edge, or the adjoint of that; in place."""
     anchor = (size - 1, size - 1) if adjoint else (0, 0)
-    arguments: dict[str, Any] = {"anchor": anchor, "normalize": True, "borderType": cv2.BORDER_CONSTANT}
-    return np.stack([cv2.boxFilter(channel, cv2.CV_32F, (size, size), **arguments) for channel in channels])
+    for channel in channels:
+        channel[...] = cv2.boxFilter(channel, cv2.CV_32F, (size, size), anchor=anchor, borderType=cv2.BORDER_CONSTANT)
+    return channels

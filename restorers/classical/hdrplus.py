@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
 
 from restorers.align import BurstAlignment, align_burst, enlarge_homography, grey_image
 from restorers.base import RestorerInfo, check_accepts
@@ -18,7 +20,7 @@ from restorers.classical.mosaic import (
     unsaturated,
     warp_covers,
 )
-from restorers.classical.spectrum import TileGrid, raised_cosine, real_fourier
+from restorers.classical.tile_grid import TileGrid, raised_cosine
 from restorers.tile_motion import TileMotion, align_tiles
 
 _INFO = RestorerInfo(
@@ -30,6 +32,8 @@ _INFO = RestorerInfo(
     paper="Hasinoff et al., Burst photography for high dynamic range and low-light imaging on mobile cameras, 2016",
 )
 
+
+Spectra = NDArray[np.complex64]
 
 _ALIGNED_TILE = 16
 """Side of the tiles whose motion is measured, in pixels of the grey image of half the size."""
@@ -43,7 +47,8 @@ class HdrPlusMerge:
     tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
     d = |T − R| and σ² the variance of d under the noise models of both. Tiles overlap by half under a raised-cosine window. A frame
     that cannot be aligned contributes the reference. Without a noise model the noise is measured (`estimate_noise`). The output is
-    not clipped. `restore` holds 1.1 x 4 tile spectra of a frame's size, whatever T.
+    not clipped. Besides images of one frame's size, `restore`
+    holds one set of spectra, 9 times that size, whatever T.
 
     Attributes:
         tile_size: side of the merged tiles in colour-plane pixels, even.
@@ -90,31 +95,37 @@ class _Merge:
         self.shot, self.read = noise_levels(burst)
         self.alignment: BurstAlignment = align_burst(burst)
         self.grid = TileGrid(settings.tile_size, *self.planes.shape[1:])
-        self.fourier = real_fourier(settings.tile_size)
         self.signal = np.maximum(self.grid.windows(self.planes).mean((-2, -1)), 0)
 
-    def empty_spectra(self) -> FloatImage:
+    def empty_spectra(self) -> Spectra:
         rows, columns = self.grid.shape
-        return np.zeros((rows, 4, columns, self.fourier.basis.shape[1]), np.float32)
+        return np.zeros((rows, 4, columns, self.grid.size, self.grid.size // 2 + 1), np.complex64)
 
-    def add_frame(self, spectra: FloatImage, index: int) -> None:
-        """Add (1 − A)·(T − R) of a frame to spectra [rows, 4, columns, 2F], in place."""
+    def add_frame(self, spectra: Spectra, index: int) -> None:
+        """Add (1 − A)·(T − R) of a frame to spectra [rows, 4, columns, size, size/2 + 1], in place."""
         reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:
             return
         windows = self.grid.windows(self._difference(index))
         shot = self.shot[index] + self.shot[reference_index]
         read = self.read[index] + self.read[reference_index]
-        # A signal of 0 without read noise still shrinks instead of dividing 0 by 0.
-        variance = np.maximum(self.settings.tolerance * (shot * self.signal + read), 1e-12).astype(np.float32)
+        # The transform of a tile adds up size² pixels. A signal of 0 without read noise is shrunk instead of dividing 0 by 0.
+        variance = np.maximum(self.grid.size**2 * (shot * self.signal + read), 1e-12)
+        noise = (self.settings.tolerance * variance).astype(np.float32)[..., None, None]
         for rows in self.grid.chunks(4):
-            _add_shrunk(spectra[rows], windows[rows], variance[rows], self.fourier.basis, self.fourier.multiplicity)
+            difference = fft.rfft2(windows[rows])
+            weight = np.square(difference.real)
+            weight += np.square(difference.imag)
+            weight += noise[rows]
+            np.divide(noise[rows], weight, out=weight)
+            difference *= weight
+            spectra[rows] += difference
 
-    def image(self, spectra: FloatImage) -> FloatImage:
+    def image(self, spectra: Spectra) -> FloatImage:
         """Turn spectra of differences into a mosaic [H, W]."""
-        size = self.settings.tile_size
-        inverse = self.fourier.basis.T * raised_cosine(size).ravel()
-        tiles = (spectra.reshape(-1, spectra.shape[-1]) @ inverse).reshape(*spectra.shape[:3], size, size)
+        size = self.grid.size
+        tiles = fft.irfft2(spectra, s=(size, size))
+        tiles *= raised_cosine(size)
         return join_planes(self.grid.overlap_add(tiles))
 
     def _difference(self, index: int) -> FloatImage:
@@ -147,19 +158,3 @@ class _Merge:
             noise_variance=float(variance.sum()) / factor**2,
         )
         return motion if motion.moves() else None
-
-
-def _add_shrunk(
-    spectra: FloatImage, windows: FloatImage, variance: FloatImage, basis: FloatImage, multiplicity: FloatImage
-) -> None:
-    half = len(multiplicity)
-    coefficients = windows.reshape(-1, len(basis)) @ basis
-    real, imaginary = coefficients[:, :half], coefficients[:, half:]
-    noise = variance.reshape(-1, 1) * multiplicity
-    weight = real * real
-    weight += imaginary * imaginary
-    weight += noise
-    np.divide(noise, weight, out=weight)
-    real *= weight
-    imaginary *= weight
-    spectra += coefficients.reshape(spectra.shape)

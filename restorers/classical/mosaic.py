@@ -115,7 +115,8 @@ def unsaturated(frame: FloatImage, homography: FloatArray) -> NDArray[np.bool_]:
     # 7 x 7: reach of the demosaicking (5) and of the interpolation of the pixels next to it.
     clean = cv2.erode((frame < _CLIPPED).astype(np.uint8), np.ones((7, 7), np.uint8))
     flags = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    return np.asarray(cv2.warpPerspective(clean, homography, (width, height), flags=flags)).astype(bool)
+    warped = cv2.warpPerspective(clean, homography, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, bool)
 
 
 def noise_levels(burst: Burst) -> tuple[FloatArray, FloatArray]:

@@ -1,14 +1,9 @@
-"""Overlapping square tiles of colour planes and their Fourier coefficients, as matrix products.
-
-The discrete Fourier transform of many small real tiles is one product with a fixed matrix, which BLAS computes several times faster
-than an FFT routine that is called tile by tile.
-"""
+"""Square tiles of colour planes, overlapping by half, and their sum under a raised-cosine window."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -17,39 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from restorers.burst import FloatImage
 
 _CHUNK = 512
-"""Tiles transformed at a time, so that they stay in the processor's cache."""
-
-
-@dataclass(frozen=True, eq=False)
-class RealFourier:
-    """Orthonormal Fourier basis of real tiles of n x n pixels.
-
-    Of two conjugate coefficients one is kept: F of them, the first four being their own conjugates (for even n). The first F columns
-    of `basis` give the real parts, the last F the imaginary parts (0 for those four), scaled so that the transform keeps energy.
-
-    Attributes:
-        basis: float32 [n², 2F]; its transpose inverts it.
-        multiplicity: float32 [F]; how many coefficients of the full transform each stands for, 1 or 2.
-    """
-
-    basis: FloatImage
-    multiplicity: FloatImage
-
-
-@lru_cache
-def real_fourier(size: int) -> RealFourier:
-    """Build the basis for tiles of an even size."""
-    v, u = (axis.ravel() for axis in np.mgrid[:size, :size])
-    conjugate = (-v % size) * size + (-u % size)
-    own = np.arange(size * size)
-    kept = np.concatenate([own[conjugate == own], own[own < conjugate]])
-    multiplicity = np.where(conjugate[kept] == kept, 1.0, 2.0)
-    phase = 2 * np.pi * (np.outer(v, v[kept]) + np.outer(u, u[kept])) / size
-    scale = np.sqrt(multiplicity) / size
-    sine = np.where(multiplicity == 1, 0, np.sin(phase))
-    return RealFourier(
-        np.hstack([np.cos(phase) * scale, sine * scale]).astype(np.float32), multiplicity.astype(np.float32)
-    )
+"""Tiles worked on at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
