@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -22,76 +22,80 @@ Progress = Callable[[int, int], None]
 
 _FILES_PER_TASK = 32
 _BUFFER_BYTES = 1 << 20
+_SMALL_FILE = 1 << 16
+_SAMPLE = 32
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedImage:
-    """What a row says about a file.
+class ExpectedImage(NamedTuple):
+    """What a row says about a file; a tuple, for there are as many as frames.
 
     Attributes:
-        table: the table that names it, `bursts` or `frames`.
-        row: keys of the row.
+        burst_id: burst of the row.
+        frame_index: frame of the row; None for the ground truth, which stands in `bursts`.
         path: relative, POSIX.
         sha256: hex.
-        header: size as stored, channels, and least number of bits.
-        exact_bits: whether another number of bits is wrong, too.
+        header: size as stored, channels, and bits: exactly so many for the ground truth, at least so many for a frame.
     """
 
-    table: Literal["bursts", "frames"]
-    row: str
+    burst_id: str
+    frame_index: int | None
     path: str
     sha256: str
     header: ImageHeader
-    exact_bits: bool
+
+    @property
+    def row(self) -> str:
+        """Keys of the row, for messages."""
+        return f"burst_id={self.burst_id}" + ("" if self.frame_index is None else f", frame_index={self.frame_index}")
+
+    @property
+    def table(self) -> str:
+        """File of the table that names the image."""
+        return "manifests/bursts.parquet" if self.frame_index is None else "manifests/frames.parquet"
+
+    def fits(self, found: ImageHeader) -> bool:
+        """Whether a file's header is as the row says."""
+        more_bits = self.frame_index is not None and found.bits > self.header.bits
+        return found == self.header or (more_bits and found[:3] == self.header[:3])
 
 
 def list_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> list[ExpectedImage]:
-    """Every file that the tables name; rows whose numbers make no sense are left to the checks of the tables.
+    """Every file that the tables name; frames of unknown bursts are left to the checks of the tables.
 
     Args:
         bursts: the table `bursts`, `burst_id` unique.
         frames: the table `frames`.
     """
-    columns = ["burst_id", "height", "width", "domain", "white_level"]
-    rows = frames.merge(bursts[columns], on="burst_id")
-    expected = [
-        ExpectedImage(
-            "frames",
-            f"burst_id={burst_id}, frame_index={index}",
-            path,
-            sha256,
-            ImageHeader(
-                *((width, height) if orientation >= 5 else (height, width)),
-                channels=1 if domain == "raw_bayer" else 3,
-                bits=16 if white_level > 255 else 8,
-            ),
-            exact_bits=False,
-        )
-        for burst_id, index, path, sha256, orientation, height, width, domain, white_level in zip(
-            *(
-                rows[name].tolist()
-                for name in ("burst_id", "frame_index", "path", "sha256", "orientation", *columns[1:])
-            ),
-            strict=True,
-        )
+    truths: list[ExpectedImage] = []
+    headers: dict[str, tuple[ImageHeader, ImageHeader]] = {}
+    facts = [
+        "burst_id",
+        "height",
+        "width",
+        "domain",
+        "white_level",
+        "scale",
+        "ground_truth_path",
+        "ground_truth_sha256",
     ]
-    truths = bursts[bursts["ground_truth_path"].notna() & bursts["ground_truth_sha256"].notna()]
-    expected += [
-        ExpectedImage(
-            "bursts",
-            f"burst_id={burst_id}",
-            path,
-            sha256,
-            ImageHeader(height * scale, width * scale, channels=3, bits=16),
-            exact_bits=True,
-        )
-        for burst_id, path, sha256, height, width, scale in zip(
-            *(truths[name].tolist() for name in ("burst_id", "ground_truth_path", "ground_truth_sha256")),
-            *(truths[name].tolist() for name in ("height", "width", "scale")),
-            strict=True,
-        )
+    for burst_id, height, width, domain, white_level, scale, path, sha256 in _iterate_rows(bursts, facts):
+        form = {"channels": 1 if domain == "raw_bayer" else 3, "bits": 16 if white_level > 255 else 8}
+        headers[burst_id] = ImageHeader(height, width, **form), ImageHeader(width, height, **form)
+        if isinstance(path, str) and isinstance(sha256, str):
+            truth = ImageHeader(height * scale, width * scale, channels=3, bits=16)
+            truths.append(ExpectedImage(burst_id, None, path, sha256, truth))
+    known = frames[frames["burst_id"].isin(bursts["burst_id"])]
+    rows = _iterate_rows(known, ["burst_id", "frame_index", "path", "sha256", "orientation"])
+    images = [
+        # EXIF orientations from 5 up swap rows and columns.
+        ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
+        for burst_id, index, path, sha256, orientation in rows
     ]
-    return expected
+    return images + truths
+
+
+def _iterate_rows(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
+    return zip(*(table[name].tolist() for name in columns), strict=True)
 
 
 def check_images(
@@ -99,7 +103,7 @@ def check_images(
 ) -> Iterator[Problem]:
     """Check that every file lies inside `root`, is there, and has the header and the SHA-256 that its row states.
 
-    Files are read once, by as many threads as there are cores to run on; reading and hashing both let other threads run.
+    Every file is read once.
 
     Args:
         root: the data set.
@@ -112,9 +116,13 @@ def check_images(
     """
     entries = dict(list_entries(root, "frames"))
     batches = [images[start : start + _FILES_PER_TASK] for start in range(0, len(images), _FILES_PER_TASK)]
+    threads = _choose_threads(root, images) if hashes else 1
     done = 0
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        found = pool.map(lambda batch: _check_batch(root, batch, entries, hashes=hashes), batches)
+    with ThreadPoolExecutor(threads) as pool:
+        # A pool of one thread would only add its hand-overs.
+        found = (pool.map if threads > 1 else map)(
+            lambda batch: _check_batch(root, batch, entries, hashes=hashes), batches
+        )
         for batch, problems in zip(batches, found, strict=True):
             yield from problems
             done += len(batch)
@@ -129,15 +137,26 @@ def list_entries(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
 
     Symbolic links are not followed, so that a plain file found here certainly lies inside `root`.
     """
-    if not (root / folder).is_dir():
-        return
-    with os.scandir(root / folder) as entries:
-        for entry in entries:
-            path = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                yield from list_entries(root, path)
-            else:
-                yield path, entry.is_file(follow_symlinks=False)
+    folders = [folder] if (root / folder).is_dir() else []
+    while folders:
+        current = folders.pop()
+        with os.scandir(root / current) as entries:
+            for entry in entries:
+                path = f"{current}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(path)
+                else:
+                    yield path, entry.is_file(follow_symlinks=False)
+
+
+def _choose_threads(root: Path, images: Sequence[ExpectedImage]) -> int:
+    """As many threads as there are cores to run on, but one where files are so small that threads wait for each other."""
+    sizes = []
+    for image in images[:: max(1, len(images) // _SAMPLE)]:
+        with contextlib.suppress(OSError, ValueError):
+            sizes.append((root / image.path).stat().st_size)
+    small = sum(sizes) < _SMALL_FILE * len(sizes)
+    return 1 if small or not sizes else len(os.sched_getaffinity(0))
 
 
 def _check_batch(
@@ -150,11 +169,10 @@ def _check_batch(
 def _check_image(
     root: Path, image: ExpectedImage, entries: Mapping[str, bool], buffer: memoryview, *, hashes: bool
 ) -> Iterator[Problem]:
-    table = f"manifests/{image.table}.parquet"
     if not entries.get(image.path, False):
         message = _explain_path(root, image.path)
         if message is not None:
-            yield Problem(table, image.row, message)
+            yield Problem(image.table, image.row, message)
             return
     path = f"{root}/{image.path}"
     try:
@@ -165,11 +183,8 @@ def _check_image(
         return
     if digest is not None and digest != image.sha256:
         yield Problem(image.path, image.row, f"SHA-256: expected {image.sha256}, got {digest}; restore the file")
-    expected = image.header
-    if (header.height, header.width, header.channels) != (expected.height, expected.width, expected.channels) or (
-        header.bits != expected.bits if image.exact_bits else header.bits < expected.bits
-    ):
-        yield Problem(image.path, image.row, f"image header: expected {expected}, got {header}; restore the file")
+    if not image.fits(header):
+        yield Problem(image.path, image.row, f"image header: expected {image.header}, got {header}; restore the file")
 
 
 def _explain_path(root: Path, relative: str) -> str | None:

@@ -170,11 +170,11 @@ def check_splits(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     scene = splits["burst_id"].map(bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["scene_id"])
     yield from rows.report(scene.notna() & (scene != splits["scene_id"]), "scene_id", "the scene that bursts states")
     # The scenes of `bursts` count: two tables that agree on nothing must not hide a leak.
-    per_scene = splits.groupby(scene.fillna(splits["scene_id"]))["split"].agg(lambda names: sorted(set(names)))
-    for scene_id, names in per_scene[per_scene.map(len) > 1].items():
-        yield Problem(
-            rows.file, f"scene_id={scene_id}", f"expected one split, got {' and '.join(names)}; run `buiqa split`"
-        )
+    scene = scene.fillna(splits["scene_id"])
+    counts = splits.groupby(scene)["split"].nunique()
+    for scene_id in counts.index[counts > 1]:
+        names = " and ".join(sorted(set(splits["split"][scene == scene_id])))
+        yield Problem(rows.file, f"scene_id={scene_id}", f"expected one split, got {names}; run `buiqa split`")
 
 
 def check_failures(rows: Rows) -> Iterator[Problem]:
