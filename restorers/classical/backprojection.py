@@ -62,7 +62,7 @@ class BackProjection:
 
     Frames that cannot be aligned are left out. Without a noise model the noise is measured (`estimate_noise`). The output is not clipped.
     The prepared state takes 11 times the burst's float32 size (4 weights and 4 indices per pixel, its row pointer and value, and the
-    aligned mosaic), whatever the scale; `fuse` works in 7 more images of the output's size.
+    aligned mosaic), whatever the scale; `fuse` works in 9 more images of the output's size.
 
     Attributes:
         scale: output pixels per frame pixel, along each side.

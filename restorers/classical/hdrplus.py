@@ -32,7 +32,6 @@ _INFO = RestorerInfo(
     paper="Hasinoff et al., Burst photography for high dynamic range and low-light imaging on mobile cameras, 2016",
 )
 
-
 Spectra = NDArray[np.complex64]
 
 _ALIGNED_TILE = 16
@@ -47,8 +46,7 @@ class HdrPlusMerge:
     tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
     d = |T − R| and σ² the variance of d under the noise models of both. Tiles overlap by half under a raised-cosine window. A frame
     that cannot be aligned contributes the reference. Without a noise model the noise is measured (`estimate_noise`). The output is
-    not clipped. Besides images of one frame's size, `restore`
-    holds one set of spectra, 9 times that size, whatever T.
+    not clipped. Whatever T, `restore` holds one set of spectra, 4.5 times a frame's size, and about as many images and tiles again.
 
     Attributes:
         tile_size: side of the merged tiles in colour-plane pixels, even.

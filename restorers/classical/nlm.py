@@ -37,8 +37,8 @@ class NonLocalMeans:
         patch_distance: how far patches are sought, in colour-plane pixels.
     """
 
-    strength: float = 0.8
-    patch_size: int = 5
+    strength: float = 0.5
+    patch_size: int = 3
     patch_distance: int = 5
 
     @property
