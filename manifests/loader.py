@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -15,11 +14,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from manifests.burst_index import load_burst_index
+from manifests.confined import read_files_inside
 from manifests.errors import ImageFileError, SelectionError
 from manifests.label_matrix import ScoreColumn, load_label_matrix
 from manifests.pixels import apply_orientation, decode_pixels
 from manifests.schema import SPLITS
-from manifests.store import read_table, resolve_inside, table_path
+from manifests.store import read_table, table_path
 
 
 class BurstItem(TypedDict):
@@ -168,11 +168,11 @@ class BurstQualityDataset(Dataset[BurstItem]):
         black = index.black_level[burst]
         gain = np.float32(1) / (index.white_level[burst] - black)
         frames = np.empty((rows.stop - rows.start, channels, height, width), np.float32)
-        paths = index.paths[rows].to_pylist()
+        paths, root = index.paths[rows].to_pylist(), str(self.root)
         for frame, path, data, orientation in zip(
-            frames, paths, _read_files(self.root, paths), index.orientation[rows].tolist(), strict=True
+            frames, paths, read_files_inside(self.root, paths), index.orientation[rows].tolist(), strict=True
         ):
-            pixels = decode_pixels(data, self.root / path)
+            pixels = decode_pixels(data, f"{root}/{path}")
             if orientation != 1:
                 pixels = apply_orientation(pixels, orientation)
             planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
@@ -182,7 +182,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
                 )
             np.subtract(planes, black, out=frame, dtype=np.float32)
             np.multiply(frame, gain, out=frame)
-            np.clip(frame, 0, 1, out=frame)
+            frame.clip(0, 1, out=frame)
         return frames
 
 
@@ -213,27 +213,3 @@ def collate_bursts(items: Sequence[BurstItem]) -> BurstBatch:
         "mask": mask,
         "reference_index": torch.tensor([item["reference_index"] for item in items]),
     }
-
-
-def _read_files(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
-    """Bytes of files that lie inside `root`; folders are resolved once, and a link at the end of a path is looked at apart."""
-    folders: set[str] = set()
-    for path in paths:
-        folder = path.rpartition("/")[0]
-        if folder not in folders:
-            resolve_inside(root, path)
-            folders.add(folder)
-        try:
-            yield _read_plain(f"{root}/{path}")
-        except (OSError, ValueError) as error:
-            if getattr(error, "errno", None) != errno.ELOOP:
-                raise ImageFileError(f"{root / path}: cannot be read ({error}); restore it or build again") from error
-            yield resolve_inside(root, path).read_bytes()
-
-
-def _read_plain(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return os.read(descriptor, os.fstat(descriptor).st_size)
-    finally:
-        os.close(descriptor)

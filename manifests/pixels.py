@@ -48,7 +48,7 @@ def read_pixels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
     return decode_pixels(path.read_bytes(), path)
 
 
-def decode_pixels(data: bytes, path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def decode_pixels(data: bytes, path: Path | str) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Decode the bytes of an image file, as `read_pixels` does; `path` names them in the error.
 
     Raises:
