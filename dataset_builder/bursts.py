@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dataset_builder.report import Progress, StageReport
@@ -63,7 +63,7 @@ def _retire(root: Path, kept: Rows, stale: Rows, units: Mapping[str, BurstUnit],
     if stale:
         _write_rows(root, kept)
     for burst_id in stale.keys() - units.keys():
-        _remove_files(root, stale[burst_id])
+        _remove_folder(root, str(PurePosixPath(stale[burst_id]["frames"][0]["path"]).parent))
         report.counts["removed"] += 1
 
 
@@ -88,6 +88,7 @@ def _make(
             else:
                 lost = failure or Failure("OSError", "the result was removed while the build ran")
                 report.fail(lost, source=unit.origin.source, burst_id=unit.burst_id)
+                _remove_folder(root, unit.folder)
             advance()
     return made
 
@@ -116,7 +117,8 @@ def _files_exist(root: Path, rows: Mapping[str, Any]) -> bool:
     return all(resolve_inside(root, path).is_file() for path in _list_files(rows))
 
 
-def _remove_files(root: Path, rows: Mapping[str, Any]) -> None:
-    folder = resolve_inside(root, rows["frames"][0]["path"]).parent
-    if folder.is_relative_to(root / "frames") and folder != root / "frames":
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove_folder(root: Path, folder: str) -> None:
+    # What a manifest names may be anything; only a burst's own folder may go.
+    parts = PurePosixPath(folder).parts
+    if len(parts) == 3 and parts[0] == "frames":
+        shutil.rmtree(resolve_inside(root, folder), ignore_errors=True)

@@ -78,3 +78,7 @@ def _explain(error: Exception) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission to write{place}: choose a folder that you may write to"
     return f"{error.strerror}{place}"
+
+
+if __name__ == "__main__":
+    main()
