@@ -12,7 +12,7 @@ from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.labeling.engine import build_labels, read_scenario_facts, resolve_scenarios
 from dataset_builder.labeling.estimators import ESTIMATORS
 from dataset_builder.lock import lock_dataset
-from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, parse_recipe
+from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
 from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
 from dataset_builder.work import WORK_FOLDER
@@ -201,7 +201,7 @@ def _record_failures(root: Path, report: StageReport, column: str, scope: Sequen
 def _read_recipe(root: Path) -> Recipe:
     path = root / "dataset.json"
     if not path.is_file():
-        return Recipe()
+        return Recipe(name=name_after(root, default="unnamed"))
     return parse_recipe(read_description(root).get("recipe", {}), str(path))
 
 

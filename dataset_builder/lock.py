@@ -29,7 +29,7 @@ def lock_dataset(root: Path) -> Iterator[None]:
         (work / "holder.json").touch()
     except OSError as error:
         raise OutputError(
-            f"--out {root}: cannot be written ({error.strerror}); choose a folder that you may write to"
+            f"{root}: cannot be written ({error.strerror}); choose a folder that you may write to"
         ) from error
     lock = FileLock(work / "lock")
     try:

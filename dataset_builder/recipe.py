@@ -190,8 +190,13 @@ def parse_source(*, name: str | None, root: str, **values: Any) -> Source:
     Raises:
         RecipeError: naming the option that is wrong.
     """
-    slug = re.sub(r"[^a-z0-9_]+", "-", Path(root).name.lower()).strip("-_")[:32] or "source"
-    return parse_recipe({"sources": [{"name": name or slug, "root": root, **values}]}, "command line").sources[0]
+    name = name or name_after(Path(root), default="source")
+    return parse_recipe({"sources": [{"name": name, "root": root, **values}]}, "command line").sources[0]
+
+
+def name_after(folder: Path, *, default: str) -> str:
+    """A name for what a folder holds, of at most 32 characters of [a-z0-9_-]; `default` if nothing of the folder's name is left."""
+    return re.sub(r"[^a-z0-9_]+", "-", folder.resolve().name.lower()).strip("-_")[:32].rstrip("-_") or default
 
 
 def parse_scenario(**values: Any) -> ScenarioChoice:
@@ -265,7 +270,7 @@ def _describe(problem: Any) -> str:
 
 def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that a location in the recipe belongs to; union members are told apart by their kind, which pydantic puts into it."""
-    kinds = {"photographs": PhotographSource, "folders": FolderSource}
+    kinds: dict[str, type[BaseModel]] = {"photographs": PhotographSource, "folders": FolderSource}
     model: type[BaseModel] = Recipe
     for part in loc:
         if isinstance(part, int):
@@ -273,7 +278,7 @@ def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
         if part in kinds:
             model = kinds[part]
             continue
-        inner: list[type[BaseModel]] = _models_in(model.model_fields[part].annotation)
+        inner = _models_in(model.model_fields[part].annotation)
         model = inner[0] if inner else model
     return model
 

@@ -3,7 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataset_builder.camera.color import ColorProfile, decode_srgb, encode_srgb, mix_color_matrix, process, to_camera, unprocess
+from dataset_builder.camera.color import (
+    ColorProfile,
+    decode_srgb,
+    encode_srgb,
+    mix_color_matrix,
+    process,
+    to_camera,
+    unprocess,
+)
 from dataset_builder.camera.develop import demosaic, develop
 from dataset_builder.camera.sensor import Sensor, add_noise, digitise, mosaic
 from restorers import CFA

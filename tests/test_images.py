@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataset_builder.errors import FrameSizeError, MissingSourceError, SourceError, TooFewFramesError, UnreadableImageError
+from dataset_builder.errors import (
+    FrameSizeError,
+    MissingSourceError,
+    SourceError,
+    TooFewFramesError,
+    UnreadableImageError,
+)
 from dataset_builder.ingest.folders import list_bursts, list_frames, relate_captures, require_frames, store_frames
 from dataset_builder.ingest.images import natural_key, read_image
 from dataset_builder.ingest.photographs import list_photographs, read_photograph
@@ -35,9 +41,10 @@ def test_natural_order_of_phone_names():
     assert [name[25:-4] for name in sorted(names, key=natural_key)] == ["1", "2", "3", "10", "11", "20"]
 
 
-@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), max_size=8), max_size=6))
+@given(st.lists(st.text("aA01b_", max_size=4), max_size=6))
 def test_natural_order_is_total(names):
-    assert sorted(sorted(names, key=natural_key), key=natural_key) == sorted(names, key=natural_key)
+    backwards = list(reversed(names))
+    assert sorted(backwards, key=natural_key) == sorted(names, key=natural_key)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
@@ -69,6 +76,13 @@ def test_other_modes_become_rgb(tmp_path, mode):
     found = read_image(path)
     assert found.pixels.shape == IMAGE.shape
     assert not found.stored_plainly
+
+
+def test_a_transparent_colour_is_dropped(tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png", transparency=tuple(int(value) for value in IMAGE[0, 0]))
+    found = read_image(tmp_path / "a.png")
+    assert not found.stored_plainly
+    np.testing.assert_array_equal(found.pixels, IMAGE)
 
 
 def test_capture_facts_are_kept(tmp_path):
@@ -134,9 +148,10 @@ def test_flipped_bytes_never_escape_as_another_error(tmp_path_factory, data):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     try:
-        assert read_image(path).pixels.ndim == 3
+        found = read_image(path).pixels.ndim
     except SourceError as error:
-        assert "\n" not in str(error)
+        found = str(error)
+    assert found == 3 or "\n" not in found
 
 
 def test_photographs_are_reduced_in_linear_light(tmp_path):
@@ -159,7 +174,14 @@ def make_folder(tmp_path, suffixes=(".jpg", ".png", ".tif"), **options):
     folder = tmp_path / "in" / "burst"
     folder.mkdir(parents=True)
     for index, suffix in enumerate(suffixes):
-        save(folder / f"f{index}{suffix}", taken="2020:01:01 00:00:00", subsecond=f"{index}50", exposure=0.01 * 2**index, iso=100, **options)
+        save(
+            folder / f"f{index}{suffix}",
+            taken="2020:01:01 00:00:00",
+            subsecond=f"{index}50",
+            exposure=0.01 * 2**index,
+            iso=100,
+            **options,
+        )
     return folder
 
 

@@ -8,7 +8,13 @@ from dataset_builder.camera.color import ColorProfile, mix_color_matrix, unproce
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.errors import PhotographTooSmallError
 from dataset_builder.randomness import derive_seed, make_generator
-from dataset_builder.synthesis.motion import map_points, mean_displacement, pose_to_homography, relate_poses, sample_trajectory
+from dataset_builder.synthesis.motion import (
+    map_points,
+    mean_displacement,
+    pose_to_homography,
+    relate_poses,
+    sample_trajectory,
+)
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters, sample_burst
 from dataset_builder.synthesis.presets import HANDHELD, Preset
 from dataset_builder.synthesis.render import render_burst
@@ -110,10 +116,15 @@ def test_displacement_is_recovered_independently():
     latent = unprocess(cv2.GaussianBlur(make_photograph(320, 320, seed=3), (0, 0), 2.5), PROFILE)
     frames = (make_frame(), make_frame((3.4, -2.2, 0.0)), make_frame((-1.3, 0.6, 0.01)))
     burst = render_burst(latent, make_parameters(*frames, side=96, origin=(60, 60)), "00")
-    greys = [cv2.resize(to_signal(codes).astype(np.float32), (48, 48), interpolation=cv2.INTER_AREA) for codes in burst.frames]
+    greys = [
+        cv2.resize(to_signal(codes).astype(np.float32), (48, 48), interpolation=cv2.INTER_AREA)
+        for codes in burst.frames
+    ]
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 300, 1e-9)
     for grey, frame in zip(greys[1:], frames[1:], strict=True):
-        _, warp = cv2.findTransformECC(greys[0], grey, np.eye(2, 3, dtype=np.float32), cv2.MOTION_EUCLIDEAN, criteria, None, 3)
+        _, warp = cv2.findTransformECC(
+            greys[0], grey, np.eye(2, 3, dtype=np.float32), cv2.MOTION_EUCLIDEAN, criteria, None, 3
+        )
         half = np.vstack([warp, [0, 0, 1]])
         to_full = np.array([[2, 0, 0.5], [0, 2, 0.5], [0, 0, 1]])
         found = to_full @ half @ np.linalg.inv(to_full)
@@ -157,7 +168,8 @@ def test_parameters_depend_on_the_seed_alone():
 
 def test_frames_of_a_burst_differ_as_the_preset_says():
     bursts = [
-        sample_burst(HANDHELD, derive_seed(i), photograph_size=(600, 600), height=64, width=64, scale=2) for i in range(40)
+        sample_burst(HANDHELD, derive_seed(i), photograph_size=(600, 600), height=64, width=64, scale=2)
+        for i in range(40)
     ]
     for burst in bursts:
         reference = burst.frames[burst.reference_index]
@@ -176,7 +188,11 @@ def test_frames_of_a_burst_differ_as_the_preset_says():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"shot_noise": (1e-2, 1e-3)}, "0 < low <= high"), ({"num_frames": (1, 3)}, "at least 2"), ({"tremor": 1}, "extra")],
+    [
+        ({"shot_noise": (1e-2, 1e-3)}, "0 < low <= high"),
+        ({"num_frames": (1, 3)}, "at least 2"),
+        ({"tremor": 1}, "extra"),
+    ],
 )
 def test_impossible_presets_are_refused(changes, message):
     with pytest.raises(ValueError, match=message):

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 from dataclasses import dataclass
@@ -23,11 +24,13 @@ class Square:
     def part(self) -> str:
         return f"squares/{self.number}"
 
-    def run(self, root: Path):
+    def run(self, root: Path):  # noqa: ARG002  # the protocol's
         if self.behaviour == "raise":
             raise ValueError("two\nlines")
         if self.behaviour == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.behaviour == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self.behaviour == "nan":
             return {"square": float("nan")}
         return {"square": self.number**2}
@@ -56,6 +59,13 @@ def test_broken_units_cost_themselves_only(tmp_path):
     assert all(read_part(tmp_path, unit) for unit in units if unit.number not in behaviours)
 
 
+def test_a_full_disk_stops_all(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught:
+        dict(run_units([Square(1), Square(2, "full"), Square(3)], tmp_path, jobs=1))
+    assert caught.value.errno == errno.ENOSPC
+    assert read_part(tmp_path, Square(1)) == {"square": 1}
+
+
 def test_damaged_and_foreign_parts_are_not_trusted(tmp_path):
     unit = Square(3)
     list(run_units([unit], tmp_path, jobs=1))
@@ -72,9 +82,9 @@ def test_damaged_and_foreign_parts_are_not_trusted(tmp_path):
 
 
 def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
-    with lock_dataset(tmp_path):
-        with pytest.raises(LockedError, match=f"process {os.getpid()} on"), lock_dataset(tmp_path):
-            pass
+    refused = pytest.raises(LockedError, match=f"process {os.getpid()} on")
+    with lock_dataset(tmp_path), refused, lock_dataset(tmp_path):
+        pass
     child = os.fork()
     if child == 0:
         with lock_dataset(tmp_path):

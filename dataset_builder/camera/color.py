@@ -77,7 +77,8 @@ def decode_srgb(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.flo
 def encode_srgb(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Apply the sRGB transfer curve to linear values, clipped to [0, 1]; float32."""
     clipped = np.clip(linear, 0, 1).astype(np.float32)
-    return np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055).astype(np.float32)
+    encoded: NDArray[np.float32] = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
+    return encoded
 
 
 def unprocess(image: NDArray[np.uint8] | NDArray[np.uint16], profile: ColorProfile) -> NDArray[np.float32]:

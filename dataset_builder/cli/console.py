@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -39,7 +40,7 @@ def show_progress(title: str, steps: int) -> Iterator[Advance]:
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     """Print what was done and where it lies; return the exit status."""
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title=f"{escape(str(root))}", title_justify="left", title_style="bold")
+    table = Table(title=escape(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     for action in _ACTIONS:
         table.add_column(action, justify="right")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
 def command(as_json: bool) -> None:
     """List the scenarios that can be labelled: the built-in ones and those of installed packages."""
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -27,7 +29,9 @@ def command(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    table = Table("scenario", "kind", "frames", "in", "out", "summary", title="Scenarios", title_justify="left")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("scenario", "kind", "frames", "in", "out", "summary"):
+        table.add_column(heading, no_wrap=heading != "summary")
     for name, fact in facts.items():
         longest = fact["max_frames"] or "any"
         frames = f"{fact['min_frames']}" if longest == fact["min_frames"] else f"{fact['min_frames']} to {longest}"
@@ -40,7 +44,7 @@ def command(as_json: bool) -> None:
             fact["output_domain"] + scale,
             fact["summary"],
         )
-    Console(soft_wrap=True).print(table)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
     click.echo("Your own: buiqa label DIR --scenario module:attr")
 
 

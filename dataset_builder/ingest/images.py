@@ -65,12 +65,10 @@ class SourceImage:
     stored_plainly: bool
 
 
-def natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which `BURST2` comes before `BURST10`."""
-    return tuple(
-        (0, int(part), "") if part.isdigit() else (1, 0, part.casefold())
-        for part in re.findall(r"[0-9]+|[^0-9]+", name)
-    )
+def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
+    """Sort key under which `BURST2` comes before `BURST10`, and different names never tie."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.casefold()) for part in parts), name
 
 
 def read_image(path: Path) -> SourceImage:
@@ -105,7 +103,8 @@ def _read_with_pillow(path: Path) -> SourceImage:
         facts = _read_exif(image.getexif())
         depth16 = image.format == "PNG" and _png_bit_depth(path) == 16
         image.load()
-        plain = image.mode == "RGB" and (image.format != "PNG" or facts.orientation == 1)
+        opaque = "transparency" not in image.info
+        plain = image.mode == "RGB" and opaque and (image.format != "PNG" or facts.orientation == 1)
         pixels: Pixels = _read_png16(path) if depth16 else np.asarray(image.convert("RGB"))
     return SourceImage(apply_orientation(pixels, facts.orientation), facts, plain)
 
