@@ -31,3 +31,15 @@ class RestorationError(RestorerError, ArithmeticError):
 
 class AlignmentError(RestorerError, ArithmeticError):
     """Two frames cannot be registered to each other."""
+
+
+class MissingExtraError(RestorerError, ImportError):
+    """A package that only some restorers need is not installed."""
+
+
+class UnknownArchitectureError(RestorerError, LookupError):
+    """No network goes by that name."""
+
+
+class UnsafeWeightsError(RestorerError, ValueError):
+    """A file of weights cannot be read without trusting it."""

@@ -1,0 +1,1 @@
+"""Bridges to restoration networks that live in other packages."""
