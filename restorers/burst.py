@@ -81,6 +81,8 @@ class Burst:
     color_matrix: FloatArray = field(default_factory=lambda: np.eye(3))
 
     def __post_init__(self) -> None:
+        kinds = f"one of {', '.join(Domain)} as a Domain"
+        _require(isinstance(self.domain, Domain), "domain", kinds, repr(self.domain))
         frames = np.asarray(self.frames)
         _require(frames.dtype == np.float32, "frames", "float32", frames.dtype)
         mosaic = self.domain is Domain.RAW_BAYER
@@ -103,9 +105,7 @@ class Burst:
             _require(frames.shape[1] % 2 == 0 and frames.shape[2] % 2 == 0, "frames", "even sides", frames.shape[1:])
         else:
             _require(self.cfa is None, "cfa", f"None for {self.domain}", self.cfa)
-        _require(
-            0 <= self.reference_index < len(frames), "reference_index", f"0..{len(frames) - 1}", self.reference_index
-        )
+        _require_index(self.reference_index, len(frames), "reference_index")
         _require(self.black_level < self.white_level, "black_level", f"below {self.white_level}", self.black_level)
         _require(
             (self.shot_noise is None) == (self.read_noise is None),
@@ -125,8 +125,9 @@ class Burst:
         ):
             self._freeze_per_frame(name, missing)
         _require(bool((self.exposure_ratio > 0).all()), "exposure_ratio", "positive", self.exposure_ratio.min())
-        _require(np.shape(self.white_balance) == (3,), "white_balance", "3 gains", np.shape(self.white_balance))
-        _require(np.shape(self.color_matrix) == (3, 3), "color_matrix", "3 x 3", np.shape(self.color_matrix))
+        self._freeze_color("white_balance", (3,), "3 gains")
+        self._freeze_color("color_matrix", (3, 3), "3 x 3")
+        _require(bool((self.white_balance > 0).all()), "white_balance", "positive", self.white_balance.tolist())
 
     def _freeze_per_frame(self, name: str, missing: float | None) -> None:
         value = getattr(self, name)
@@ -141,10 +142,19 @@ class Burst:
             f"{len(self.frames)} numbers, one per frame",
             f"shape {list(array.shape)}",
         )
-        if name != "timestamps":
+        if name == "timestamps":
+            _require(not np.isinf(array).any(), name, "finite or NaN", array.tolist())
+        else:
             _require(
                 bool(np.isfinite(array).all() and (array >= 0).all()), name, "finite and not negative", array.tolist()
             )
+        array.flags.writeable = False
+        object.__setattr__(self, name, array)
+
+    def _freeze_color(self, name: str, shape: tuple[int, ...], words: str) -> None:
+        array = np.array(getattr(self, name), np.float64)
+        _require(array.shape == shape, name, words, array.shape)
+        _require(bool(np.isfinite(array).all()), name, "finite", array.tolist())
         array.flags.writeable = False
         object.__setattr__(self, name, array)
 
@@ -176,11 +186,21 @@ class Burst:
         return self._select(kept, kept.index(self.reference_index))
 
     def single(self, index: int) -> Burst:
-        """Frame `index` alone, as a burst of one whose reference it is; its exposure ratio is kept."""
+        """Frame `index` alone, as a burst of one whose reference it is; its exposure ratio is kept.
+
+        Raises:
+            InvalidBurstError: if the index is out of range.
+        """
+        _require_index(index, self.num_frames, "index")
         return self._select([index], 0)
 
     def with_reference(self, index: int) -> Burst:
-        """The same frames on the grid, and relative to the exposure, of frame `index`."""
+        """The same frames on the grid, and relative to the exposure, of frame `index`.
+
+        Raises:
+            InvalidBurstError: if the index is out of range.
+        """
+        _require_index(index, self.num_frames, "index")
         return replace(self, reference_index=index, exposure_ratio=self.exposure_ratio / self.exposure_ratio[index])
 
     def _select(self, kept: list[int], reference: int) -> Burst:
@@ -190,6 +210,10 @@ class Burst:
             if (value := getattr(self, name)) is not None
         }
         return replace(self, frames=self.frames[kept], reference_index=reference, **per_frame)
+
+
+def _require_index(index: int, length: int, name: str) -> None:
+    _require(isinstance(index, int | np.integer) and 0 <= index < length, name, f"0..{length - 1}", index)
 
 
 def _require(holds: bool, name: str, expected: object, got: object) -> None:
