@@ -50,7 +50,16 @@ METRICS = {PSNR.name: PSNR}
 
 
 def psnr_from_mse(mse: float, *, data_range: float = 1.0) -> float:
-    """10·log10(data_range² / mse), at most `PSNR_CAP` dB."""
+    """10·log10(data_range² / mse), at most `PSNR_CAP` dB.
+
+    Raises:
+        ValueError: if the error is not finite, or the range not a positive number.
+    """
+    if not 0 < data_range < math.inf:
+        raise ValueError(f"data_range: expected a positive number, got {data_range}")
+    # Not left to the comparisons below: every one of them is false for NaN, which would then count as perfect.
+    if not math.isfinite(mse):
+        raise ValueError(f"mse: expected a finite number, got {mse}")
     if mse <= 0:
         return PSNR_CAP
     return min(PSNR_CAP, 10 * math.log10(data_range * data_range / mse))
@@ -68,16 +77,25 @@ def psnr(
         border: pixels dropped along each side; the error is averaged over what remains, all channels together, in float64.
 
     Raises:
-        ValueError: if the shapes differ or nothing remains.
+        ValueError: if the shapes differ, nothing remains, or what remains is not finite.
     """
     if image.shape != truth.shape:
         raise ValueError(f"image and truth: expected equal shapes, got {list(image.shape)} and {list(truth.shape)}")
-    inner = crop_border(image, border).astype(np.float64) - crop_border(truth, border)
-    if inner.size == 0:
+    restored, expected = (crop_border(each, border).astype(np.float64) for each in (image, truth))
+    if restored.size == 0:
         raise ValueError(f"border: {border} leaves nothing of {list(image.shape)}")
-    return psnr_from_mse(float(np.mean(np.square(inner))), data_range=data_range)
+    for name, values in (("image", restored), ("truth", expected)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: expected finite values, got NaN or infinity")
+    return psnr_from_mse(float(np.mean(np.square(restored - expected))), data_range=data_range)
 
 
 def crop_border(image: NDArray[_Number], border: int) -> NDArray[_Number]:
-    """Drop `border` pixels along each side of [H, W, ...]; a view."""
+    """Drop `border` pixels along each side of [H, W, ...]; a view.
+
+    Raises:
+        ValueError: if the border is negative.
+    """
+    if border < 0:
+        raise ValueError(f"border: expected 0 or more, got {border}")
     return image[border : image.shape[0] - border, border : image.shape[1] - border]
