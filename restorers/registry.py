@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import inspect
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from types import MappingProxyType
 from typing import Any
 
 from restorers.base import Restorer, RestorerInfo, fingerprint
-from restorers.errors import DuplicateScenarioError, InvalidRestorerError, UnknownScenarioError
+from restorers.errors import DuplicateScenarioError, InvalidRestorerError, RestorerError, UnknownScenarioError
 
 ENTRY_POINT_GROUP = "buiqa.restorers"
+_WORD = r"[a-z0-9_]+(-[a-z0-9_]+)*"
+_SCENARIO = re.compile(rf"{_WORD}/{_WORD}(@[a-z0-9_.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,15 @@ def build_registry(specs: Iterable[ScenarioSpec]) -> Mapping[str, ScenarioSpec]:
 
     Raises:
         DuplicateScenarioError: if two specs claim one name.
+        InvalidRestorerError: if a name is not of the form `task/restorer` or `task/restorer@setting`.
     """
     registry: dict[str, ScenarioSpec] = {}
     for spec in specs:
+        if not _SCENARIO.fullmatch(spec.scenario):
+            raise InvalidRestorerError(
+                f"scenario {spec.scenario!r} of {spec.target}: expected task/restorer or task/restorer@setting "
+                "in small letters, digits, _ and single -; rename it, or uninstall its package"
+            )
         if (other := registry.get(spec.scenario)) is not None:
             raise DuplicateScenarioError(
                 f"scenario {spec.scenario!r} is claimed by {other.target} and by {spec.target}: rename one, or uninstall its package"
@@ -62,6 +71,7 @@ def list_scenarios() -> Mapping[str, ScenarioSpec]:
 
     Raises:
         DuplicateScenarioError: if an installed package claims a name that is taken.
+        InvalidRestorerError: if an installed package claims a malformed name.
     """
     installed = (ScenarioSpec(entry.name, entry.value) for entry in sorted(entry_points(group=ENTRY_POINT_GROUP)))
     return build_registry((*BUILT_IN, *installed))
@@ -95,14 +105,17 @@ def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
 
 def _build(spec: ScenarioSpec) -> Restorer:
     target = _import_attribute(spec)
-    is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
     try:
+        is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
         restorer = target if is_instance else target(**spec.arguments)
+        is_restorer = isinstance(getattr(restorer, "info", None), RestorerInfo)
+    except RestorerError:
+        raise
     except TypeError as error:
         raise InvalidRestorerError(f"{spec.target}: cannot be built without further arguments ({error})") from error
-    if not isinstance(getattr(restorer, "info", None), RestorerInfo) or not callable(
-        getattr(restorer, "restore", None)
-    ):
+    except Exception as error:
+        raise InvalidRestorerError(f"{spec.target}: cannot be built ({type(error).__name__}: {error})") from error
+    if not is_restorer or not callable(getattr(restorer, "restore", None)):
         raise InvalidRestorerError(
             f"{spec.target}: expected a restorer with `info: RestorerInfo` and `restore(burst)`, got {type(restorer).__name__}"
         )
@@ -111,27 +124,44 @@ def _build(spec: ScenarioSpec) -> Restorer:
 
 def _import_attribute(spec: ScenarioSpec) -> Any:
     module, _, attribute = spec.target.partition(":")
+    if not all(part.isidentifier() for name in (module, attribute) for part in name.split(".")):
+        raise UnknownScenarioError(
+            f"scenario {spec.scenario!r}: expected module:attr, such as mymodule:MyRestorer, got {spec.target!r}"
+        )
+    value = _import_module(spec, module)
+    for name in attribute.split("."):
+        try:
+            value = getattr(value, name)
+        except AttributeError as error:
+            public = [candidate for candidate in dir(value) if not candidate.startswith("_")]
+            close = get_close_matches(name, public, n=3, cutoff=0.4)
+            raise UnknownScenarioError(
+                f"scenario {spec.scenario!r}: {module} has no {name!r}"
+                + (f"; it has {', '.join(close)}" if close else "")
+            ) from error
+        except Exception as error:
+            raise InvalidRestorerError(
+                f"{spec.target}: reading {name!r} failed ({type(error).__name__}: {error})"
+            ) from error
+    return value
+
+
+def _import_module(spec: ScenarioSpec, module: str) -> Any:
     # A console script does not see the working directory, where people keep the module that they are trying out.
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
-        value: Any = importlib.import_module(module)
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is not None and not module.startswith(error.name):
+        if error.name is not None and not f"{module}.".startswith(f"{error.name}."):
             raise UnknownScenarioError(
                 f"scenario {spec.scenario!r}: {module} needs the package {error.name!r}: install it"
             ) from error
         raise UnknownScenarioError(
             f"scenario {spec.scenario!r}: no module {module!r} in {here} or among the installed packages"
         ) from error
-    for name in attribute.split("."):
-        if not hasattr(value, name):
-            public = [candidate for candidate in vars(value) if not candidate.startswith("_")]
-            close = get_close_matches(name, public, n=3, cutoff=0.4)
-            raise UnknownScenarioError(
-                f"scenario {spec.scenario!r}: {module} has no {name!r}"
-                + (f"; it has {', '.join(close)}" if close else "")
-            )
-        value = getattr(value, name)
-    return value
+    except RestorerError:
+        raise
+    except Exception as error:
+        raise InvalidRestorerError(f"{spec.target}: importing it failed ({type(error).__name__}: {error})") from error
