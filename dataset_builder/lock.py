@@ -42,6 +42,7 @@ def lock_dataset(root: Path) -> Iterator[None]:
         )
         yield
     finally:
+        (work / "holder.json").unlink(missing_ok=True)
         lock.release()
 
 
