@@ -18,9 +18,9 @@ from dataset_builder.sources import plan_source
 from dataset_builder.work import WORK_FOLDER
 from manifests.card import write_card
 from manifests.schema import FAILURES, SPLITS
+from manifests.seal import seal_dataset
 from manifests.splits import SplitFractions, build_split_rows
 from manifests.store import (
-    hash_file,
     list_label_files,
     read_dataset_table,
     read_description,
@@ -150,9 +150,9 @@ def _finish(root: Path, recipe: Recipe) -> None:
     write_table(table_path(root, "splits"), SPLITS, build_split_rows(bursts, shares, salt=recipe.splits.salt))
     description = _describe(root, recipe)
     write_description(root, description)
-    card, audit = write_card(root), write_audit(root)
-    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in (card, *sorted(audit.parent.iterdir()))}
-    write_description(root, {**description, "manifests": {**description["manifests"], **digests}})
+    write_card(root)
+    write_audit(root)
+    seal_dataset(root, description)
 
 
 def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
@@ -160,11 +160,6 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     scenarios = [read_scenario_facts(path) for path in label_files]
     tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
     num_labels = sum(table.num_rows - table.column("score").null_count for table in map(_read_scores, label_files))
-    written = [
-        *(table_path(root, name) for name in ("bursts", "frames", "splits", "failures")),
-        *label_files,
-        root / "recipe.toml",
-    ]
     return {
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
@@ -177,7 +172,6 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
         "metrics": {name: metric.describe() for name, metric in METRICS.items()},
         "estimators": {name: estimator.formula for name, estimator in ESTIMATORS.items()},
         "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
-        "manifests": {path.relative_to(root).as_posix(): hash_file(path) for path in written if path.is_file()},
     }
 
 

@@ -12,6 +12,7 @@ from dataset_builder.errors import SourceError
 from dataset_builder.ingest.folders import INGEST_VERSION, relate_captures, require_frames, store_frames
 from dataset_builder.origin import Origin, make_frame_row
 from dataset_builder.work import hash_facts
+from manifests.appearance import hash_reference
 
 
 @dataclass(frozen=True)
@@ -89,4 +90,4 @@ class IngestUnit:
             "ground_truth_sha256": None,
             "ground_truth_kind": "none",
         }
-        return {"burst": burst, "frames": frames}
+        return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}

@@ -21,6 +21,7 @@ from dataset_builder.synthesis.parameters import BurstParameters, sample_burst
 from dataset_builder.synthesis.presets import PRESETS
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.work import hash_facts
+from manifests.appearance import hash_reference
 from manifests.pixels import write_png
 
 
@@ -102,7 +103,7 @@ class SynthesisUnit:
             "ground_truth_sha256": hashlib.sha256(truth).hexdigest(),
             "ground_truth_kind": "exact",
         }
-        return {"burst": burst, "frames": frames}
+        return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
 
 
 # Neighbouring units share their photograph; the worker that gets them decodes it once.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
-import pyarrow as pa
 
 from manifests import statistics
-from manifests.schema import FORMAT_VERSION, TABLES, TableSchema
+from manifests.markdown import escape_cell, join_lines, render_columns, render_table
+from manifests.schema import FORMAT_VERSION, TABLES
 from manifests.store import hash_file, read_description, write_text
 
 CARD_NAME = "DATASET.md"
@@ -43,7 +43,7 @@ def render_card(root: Path) -> str:
     environment = jinja2.Environment(  # noqa: S701
         loader=jinja2.PackageLoader("manifests", ""), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
-    environment.filters.update(cell=_cell, line=_line)
+    environment.filters.update(cell=escape_cell, line=join_lines)
     return environment.get_template("card.md.j2").render(
         table=render_table,
         name=description.get("name") or "Burst quality data set",
@@ -71,15 +71,8 @@ def render_card(root: Path) -> str:
         software=sorted(_mapping(description, "software").items()),
         recipe=json.dumps(recipe, indent=2, sort_keys=True) if (recipe := _mapping(description, "recipe")) else "",
         format_version=FORMAT_VERSION,
-        columns=[(kind.name, list(_list_columns(kind))) for kind in TABLES.values()],
+        columns=[(kind.name, render_columns(kind)) for kind in TABLES.values()],
     )
-
-
-def render_table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """A Markdown table; each value is put on one line and cannot end its cell or open a tag."""
-    names = list(header)
-    lines = [names, ["---"] * len(names), *([_cell(value) for value in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _list_contents(contents: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
@@ -115,18 +108,6 @@ def _list_limits(contents: pd.DataFrame, labels: pd.DataFrame) -> Iterator[str]:
     yield "Splits follow scenes; near-duplicates among differently named scenes would not be noticed by the splits themselves."
 
 
-def _list_columns(kind: TableSchema) -> Iterator[tuple[str, ...]]:
-    for field in kind.schema:
-        name = f"**`{field.name}`**" if field.name in kind.sort_by else f"`{field.name}`"
-        yield name, _name_type(field.type), "yes" if field.nullable else "no", field.metadata[b"doc"].decode()
-
-
-def _name_type(kind: pa.DataType) -> str:
-    if pa.types.is_fixed_size_list(kind):
-        return f"{kind.value_type}[{kind.list_size}]"
-    return f"{kind.value_type}[]" if pa.types.is_list(kind) else str(kind)
-
-
 def _mapping(description: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = description.get(name)
     return value if isinstance(value, dict) else {}
@@ -138,11 +119,3 @@ def _span(low: int, high: int) -> str:
 
 def _number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.4f}"
-
-
-def _line(value: Any) -> str:
-    return " ".join(str(value).split())
-
-
-def _cell(value: Any) -> str:
-    return _line(value).replace("|", "\\|").replace("<", "\\<")

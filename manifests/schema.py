@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-FORMAT_VERSION = 1
-"""Version of the on-disk form; written to `dataset.json` and to the metadata of every Parquet file."""
+FORMAT_VERSION = 2
+"""Version of the on-disk form; written to `dataset.json` and to the metadata of every Parquet file.
+
+1: the first. 2: `bursts.perceptual_hash`, `splits.fold`. `manifests.migrate` brings older data sets up to date.
+"""
 
 
 def _column(name: str, kind: pa.DataType, doc: str, *, nullable: bool = False) -> pa.Field:
@@ -86,6 +89,12 @@ BURSTS = TableSchema(
             _column("ground_truth_sha256", _TEXT, "SHA-256 of that file.", nullable=True),
             _column("ground_truth_kind", _TEXT, "exact, reference_capture or none."),
             _column("license", _TEXT, "Licence of the origin."),
+            _column(
+                "perceptual_hash",
+                _TEXT,
+                "DCT hash of the reference frame, 64 bits as hex, alike for pictures that look alike; null if it shows next to nothing.",
+                nullable=True,
+            ),
         ]
     ),
     ("burst_id",),
@@ -213,6 +222,7 @@ SPLITS = TableSchema(
             _column("burst_id", _TEXT, "Burst."),
             _column("scene_id", _TEXT, "Its scene."),
             _column("split", _TEXT, "train, val or test."),
+            _column("fold", _INT, "Fold of the scene in cross-validation, from 0; null without folds.", nullable=True),
         ]
     ),
     ("burst_id",),

@@ -72,5 +72,11 @@ def build_split_rows(bursts: pa.Table, fractions: SplitFractions, *, salt: str) 
         [assign_split(scene, fractions, salt=salt) for scene in scenes.dictionary.to_pylist()], pa.string()
     )
     return pa.Table.from_arrays(
-        [bursts.column("burst_id"), bursts.column("scene_id"), splits.take(scenes.indices)], schema=SPLITS.schema
+        [
+            bursts.column("burst_id"),
+            bursts.column("scene_id"),
+            splits.take(scenes.indices),
+            pa.nulls(bursts.num_rows, pa.int32()),
+        ],
+        schema=SPLITS.schema,
     )

@@ -11,6 +11,7 @@ import pyarrow as pa
 from manifests.errors import ManifestError
 from manifests.problem import Problem
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
+from manifests.seal import list_documents
 from manifests.store import (
     hash_file,
     list_label_files,
@@ -19,6 +20,7 @@ from manifests.store import (
     render_description,
     resolve_inside,
 )
+from manifests.verify_duplicates import check_near_duplicates
 from manifests.verify_files import Progress, check_images, list_entries, list_expected_images
 from manifests.verify_labels import check_labels
 from manifests.verify_rows import Rows, check_bursts, check_failures, check_frames, check_splits, check_values
@@ -31,11 +33,10 @@ _LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
 def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
     """Check a data set, and return everything that is wrong with it.
 
-    A flipped byte is found in `dataset.json`, which holds a checksum of itself; in every file that its key `manifests` lists,
-    as the builder does for all tables and for the documents beside them; and in every image, whose SHA-256 stands in a table.
-    Out of reach are files that none of these name (further files in `audit/`, a document written later, `.work/`) and someone who
-    changes a file and its digests together. Where `manifests` is missing, damage to a table shows only as far as its page
-    checksums, its schema or the rules between the tables are broken.
+    A flipped byte is found in every file: `dataset.json` holds a checksum of itself and the SHA-256 of every other document, the
+    tables hold those of the images, and what none of these names is reported as left over. Out of reach are hidden files (`.work/`)
+    and someone who changes a file and its digests together. Where the key `manifests` of `dataset.json` is missing, damage to a table
+    shows only as far as its page checksums, its schema or the rules between the tables are broken.
 
     Args:
         root: folder of the data set.
@@ -64,6 +65,8 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
     if bursts is not None and "frames" in tables:
         images = list_expected_images(bursts.frame.drop_duplicates("burst_id"), tables["frames"].frame)
         problems += check_images(root, images, hashes=hashes, on_progress=on_progress)
+        if "splits" in tables:
+            problems += check_near_duplicates(root, bursts.frame, tables["frames"].frame, tables["splits"].frame)
     return problems
 
 
@@ -101,7 +104,8 @@ def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
     for path, expected in sorted(digests.items()):
         yield from _check_digest(root, path, expected, hashes=hashes)
     if digests:
-        for path, _ in sorted(list_entries(root, "manifests")):
+        # Within `manifests` hidden files count too: there, the next build would trip over them.
+        for path in sorted({*list_documents(root), *(path for path, _ in list_entries(root, "manifests"))}):
             if path not in digests:
                 yield Problem(path, "", "dataset.json does not list this file; delete it, or build the data set again")
 

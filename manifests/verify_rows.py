@@ -15,6 +15,7 @@ from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, SPLIT_NA
 
 ID = r"[a-z0-9_-]{1,32}"
 SHA256 = r"[0-9a-f]{64}"
+PERCEPTUAL_HASH = r"[0-9a-f]{16}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,7 @@ def check_bursts(rows: Rows) -> Iterator[Problem]:
     yield from rows.require_text("burst_id", ID, "at most 32 characters of [a-z0-9_-]")
     for column in ("origin_sha256", "burst_key", "seed", "ground_truth_sha256"):
         yield from rows.require_text(column, SHA256, "a SHA-256 in lower-case hex")
+    yield from rows.require_text("perceptual_hash", PERCEPTUAL_HASH, "16 hex digits")
     for column in ("num_frames", "height", "width", "scale"):
         yield from rows.require_range(column, 1)
     inside = (bursts["reference_index"] >= 0) & (bursts["reference_index"] < bursts["num_frames"])
@@ -165,16 +167,18 @@ def check_splits(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     splits = rows.frame
     yield from rows.require_known_burst(bursts.frame)
     yield from rows.require_one_of("split", SPLIT_NAMES)
+    yield from rows.require_range("fold", 0)
     for burst_id in bursts.frame["burst_id"][~bursts.frame["burst_id"].isin(splits["burst_id"])]:
         yield Problem(rows.file, f"burst_id={burst_id}", "expected a row for this burst; run `buiqa split`")
     scene = splits["burst_id"].map(bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["scene_id"])
     yield from rows.report(scene.notna() & (scene != splits["scene_id"]), "scene_id", "the scene that bursts states")
     # The scenes of `bursts` count: two tables that agree on nothing must not hide a leak.
     scene = scene.fillna(splits["scene_id"])
-    counts = splits.groupby(scene)["split"].nunique()
-    for scene_id in counts.index[counts > 1]:
-        names = " and ".join(sorted(set(splits["split"][scene == scene_id])))
-        yield Problem(rows.file, f"scene_id={scene_id}", f"expected one split, got {names}; run `buiqa split`")
+    for column in ("split", "fold"):
+        counts = splits.groupby(scene)[column].nunique(dropna=False)
+        for scene_id in counts.index[counts > 1]:
+            names = " and ".join(sorted({str(value) for value in splits[column][scene == scene_id]}))
+            yield Problem(rows.file, f"scene_id={scene_id}", f"expected one {column}, got {names}; run `buiqa split`")
 
 
 def check_failures(rows: Rows) -> Iterator[Problem]:

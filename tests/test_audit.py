@@ -34,7 +34,7 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.tables import Tables, read_tables
 from manifests.errors import MissingManifestError, SelectionError
-from manifests.schema import BURSTS, FRAMES, LABELS, SPLITS
+from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
 from tests.tiny_dataset import INGESTED, LENGTHS, make_burst_row, make_frame_row, write_tiny_dataset
 
@@ -232,7 +232,7 @@ class TestTidyTable:
     def test_holds_every_number_once(self, tiny):
         table = pq.read_table(tiny / "audit" / "statistics.parquet")
         assert table.schema.names == STATISTICS.schema.names
-        assert table.schema.metadata[b"format_version"] == b"1"
+        assert table.schema.metadata[b"format_version"] == str(FORMAT_VERSION).encode()
         rows = table.to_pandas()
         assert not rows.duplicated(list(STATISTICS.sort_by)).any()
         frames = rows[(rows["topic"] == "contents") & (rows["name"] == "frames")].set_index("source")["value"]

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from manifests.card import render_card, render_table, write_card
+from manifests.card import render_card, write_card
 from manifests.errors import MissingManifestError
+from manifests.markdown import render_table
 from manifests.schema import FAILURES, LABELS, SPLITS, TABLES
 from manifests.statistics import (
     count_contents,

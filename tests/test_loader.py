@@ -30,7 +30,7 @@ from manifests.errors import (
 )
 from manifests.loader import BurstItem
 from manifests.pixels import write_png
-from manifests.schema import BURSTS, FRAMES, LABELS
+from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS
 from manifests.store import labels_path, read_dataset_table, read_labels, table_path, write_table
 from tests.tiny_dataset import (
     BLACK,
@@ -217,7 +217,7 @@ def test_a_burst_of_another_split_is_not_found(tiny_original: Path) -> None:
 def test_no_data_set_and_another_version(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingManifestError, match="not a data set"):
         load(tmp_path)
-    (tiny / "dataset.json").write_text('{"format_version": 2}')
+    (tiny / "dataset.json").write_text(f'{{"format_version": {FORMAT_VERSION + 1}}}')
     with pytest.raises(FormatVersionError, match="pip install --upgrade"):
         load(tiny)
 

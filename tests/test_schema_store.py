@@ -63,7 +63,7 @@ def make_rows(kind: TableSchema) -> list[dict[str, Any]]:
         case "labels":
             return make_label_rows("tiny-2", "denoise/mean", "add_one", rng)
         case "splits":
-            return [{"burst_id": name, "scene_id": "s", "split": "test"} for name in "abc"]
+            return [{"burst_id": name, "scene_id": "s", "split": "test", "fold": None} for name in "abc"]
         case "failures":
             facts = {"stage": "bursts", "source": "s", "burst_id": "b", "scenario": "", "message": "m", "attempts": 1}
             return [{**facts, "error_type": "A"}, {**facts, "error_type": "B"}, {**facts, "error_type": "B"}]
@@ -234,7 +234,7 @@ def rewrite(path: Path, table: pa.Table, version: str | None) -> None:
     ("version", "hint"),
     [
         (str(FORMAT_VERSION + 1), "pip install --upgrade buiqa-toolkit"),
-        (str(FORMAT_VERSION - 1), "build the data set again"),
+        (str(FORMAT_VERSION - 1), "buiqa migrate"),
         (None, "not written by this toolkit"),
         ("one", "not written by this toolkit"),
     ],
@@ -249,11 +249,11 @@ def test_other_versions_are_refused_with_the_way_out(tmp_path: Path, version: st
 
 def test_a_table_of_another_shape_is_refused(tmp_path: Path) -> None:
     table = pa.Table.from_pylist(make_rows(SPLITS), schema=SPLITS.schema)
-    rewrite(tmp_path / "lacks", table.drop_columns("scene_id"), "1")
+    rewrite(tmp_path / "lacks", table.drop_columns("scene_id"), str(FORMAT_VERSION))
     with pytest.raises(SchemaError, match="'scene_id' is missing"):
         read_table(tmp_path / "lacks", SPLITS)
     large = table.set_column(2, "split", table.column("split").cast(pa.large_string()))
-    rewrite(tmp_path / "large", large, "1")
+    rewrite(tmp_path / "large", large, str(FORMAT_VERSION))
     with pytest.raises(SchemaError, match="'split': expected string, got large_string"):
         read_table(tmp_path / "large", SPLITS)
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 from manifests.headers import ImageHeader, read_header
 from manifests.pixels import encode_png, write_png
-from manifests.schema import TABLES
+from manifests.schema import FORMAT_VERSION, TABLES
 from manifests.store import hash_file, read_description, read_table, write_description
 from manifests.verify import Problem, verify
 from tests.tiny_dataset import seal, write_tiny_dataset
@@ -39,7 +39,9 @@ def change_rows(root: Path, file: str, change: Callable[[list[Row]], object]) ->
     table = read_table(root / file, kind)
     rows = table.to_pylist()
     change(rows)
-    loose = pa.schema([field.with_nullable(True) for field in kind.schema], metadata={"format_version": "1"})
+    loose = pa.schema(
+        [field.with_nullable(True) for field in kind.schema], metadata={"format_version": str(FORMAT_VERSION)}
+    )
     pq.write_table(pa.Table.from_pylist(rows, schema=loose), root / file)
     seal(root)
 
@@ -129,14 +131,16 @@ def test_no_data_set_at_all(tmp_path: Path) -> None:
     assert verify(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, '{"format_version": 1}', '{"format_version": 1e999}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "[" * 100_000, f'{{"format_version": {FORMAT_VERSION}}}', '{"format_version": 1e999}']
+)
 def test_a_damaged_description(tiny: Path, text: str) -> None:
     (tiny / "dataset.json").write_text(text)
     expect(tiny, "dataset.json", "", "")
 
 
 def test_another_format_version(tiny: Path) -> None:
-    (tiny / "dataset.json").write_text('{"format_version": 2}')
+    (tiny / "dataset.json").write_text(f'{{"format_version": {FORMAT_VERSION + 1}}}')
     expect(tiny, "dataset.json", "", "pip install --upgrade buiqa-toolkit")
 
 
@@ -298,7 +302,9 @@ def test_ranks_follow_scores_with_ties(tiny: Path) -> None:
 def test_text_that_is_no_text(tiny: Path) -> None:
     table = read_table(tiny / SPLITS, TABLES["splits"])
     broken = pa.array([b"\xff"] * len(table), pa.binary()).view(pa.string())
-    table = table.set_column(2, table.schema.field("split"), broken).replace_schema_metadata({"format_version": "1"})
+    table = table.set_column(2, table.schema.field("split"), broken).replace_schema_metadata(
+        {"format_version": str(FORMAT_VERSION)}
+    )
     pq.write_table(table, tiny / SPLITS)
     expect(tiny, SPLITS, "", "")
 
@@ -364,6 +370,7 @@ def test_links(tiny: Path) -> None:
     (tiny / "store").mkdir()
     outside.rename(tiny / "store/x.png")
     (tiny / FRAME).symlink_to("../../../store/x.png")
+    seal(tiny)
     assert verify(tiny) == []  # a link that stays inside does no harm
     (tiny / FRAME).unlink()
     (tiny / FRAME).symlink_to("00.png")  # a link to itself

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from manifests.appearance import hash_reference
 from manifests.card import write_card
 from manifests.pixels import encode_png, quantise, write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, MARGINAL_ESTIMATORS, SPLITS
+from manifests.seal import seal_dataset
 from manifests.splits import SplitFractions, build_split_rows
 from manifests.store import (
-    hash_file,
     labels_path,
     read_dataset_table,
     table_path,
@@ -47,6 +48,9 @@ def write_tiny_dataset(root: Path) -> Path:
     for burst_id in LENGTHS:
         _write_synthetic_burst(root, burst_id, random, bursts, frames)
     _write_ingested_burst(root, random, bursts, frames)
+    for burst in bursts:
+        own = [frame for frame in frames if frame["burst_id"] == burst["burst_id"]]
+        burst["perceptual_hash"] = hash_reference(root, burst, own)
     write_table(table_path(root, "bursts"), BURSTS, bursts)
     write_table(table_path(root, "frames"), FRAMES, frames)
     for scenario, estimators in SCENARIOS.items():
@@ -74,9 +78,7 @@ def finish_description(root: Path) -> None:
 
 def seal(root: Path) -> None:
     """Record the digests of tables and documents as they are now."""
-    paths = [root / "DATASET.md", root / "recipe.toml", *sorted((root / "manifests").rglob("*.parquet"))]
-    digests = {path.relative_to(root).as_posix(): hash_file(path) for path in paths if path.is_file()}
-    write_description(root, {**make_description(), "manifests": digests})
+    seal_dataset(root, make_description())
 
 
 def make_description() -> dict[str, Any]:
@@ -165,6 +167,7 @@ def make_burst_row(burst_id: str, **changes: Any) -> dict[str, Any]:
         "ground_truth_sha256": _digest(f"truth {burst_id}"),
         "ground_truth_kind": "exact",
         "license": "CC0-1.0",
+        "perceptual_hash": None,
         **changes,
     }
 

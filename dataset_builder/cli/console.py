@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -23,6 +23,20 @@ FAILED_STATUS = 3
 @contextlib.contextmanager
 def show_progress(title: str, steps: int) -> Iterator[Advance]:
     """A bar with count, rate and time left on standard error; nothing when that is no terminal."""
+    with _make_bar(hidden=not steps) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda: bar.advance(task)
+
+
+@contextlib.contextmanager
+def show_count(title: str) -> Iterator[Callable[[int, int], None]]:
+    """As `show_progress`, for work that itself says how much is done, and of how much."""
+    with _make_bar(hidden=False) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _make_bar(*, hidden: bool) -> Progress:
     columns = (
         TextColumn("{task.description:>8}"),
         BarColumn(),
@@ -32,9 +46,7 @@ def show_progress(title: str, steps: int) -> Iterator[Advance]:
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal or not steps) as bar:
-        task = bar.add_task(title, total=steps)
-        yield lambda: bar.advance(task)
+    return Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
 
 
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:

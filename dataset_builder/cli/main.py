@@ -15,7 +15,8 @@ _COMMANDS = {
     "label": "Compute the labels of a scenario.",
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
-    "verify": "Check a data set: schema, keys, hashes.",
+    "verify": "Check a data set: schema, keys, splits, hashes.",
+    "migrate": "Bring a data set of an older format up to date.",
     "scenarios": "List the scenarios that can be labelled.",
     "show": "Draw the contact sheet of a burst.",
 }

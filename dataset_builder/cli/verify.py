@@ -14,10 +14,15 @@ from dataset_builder.cli.options import dataset_argument
 @click.option("--fast", is_flag=True, help="Do not hash the files.")
 @click.pass_context
 def command(ctx: click.Context, dataset: Path, fast: bool) -> None:
-    """Check DIR: schema, keys, ranks, splits, image headers and the SHA-256 of every file."""
+    """Check DIR: schema, keys, ranks, splits, near-duplicates across splits, image headers and the SHA-256 of every file.
+
+    Prints one line for each problem, with its file and row. Exit status: 0 if there is none, else 1.
+    """
+    from dataset_builder.cli.console import show_count  # noqa: PLC0415
     from manifests.verify import verify  # noqa: PLC0415
 
-    problems = verify(dataset, hashes=not fast)
+    with show_count("verify") as on_progress:
+        problems = verify(dataset, hashes=not fast, on_progress=on_progress)
     for problem in problems:
         click.echo(problem)
     click.echo(f"{len(problems)} problems" if problems else "no problems")

@@ -1,0 +1,25 @@
+"""`buiqa migrate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+def command(dataset: Path) -> None:
+    """Bring DIR, written by an older version, up to the format of this one."""
+    from dataset_builder.lock import lock_dataset  # noqa: PLC0415
+    from manifests.migrate import migrate_dataset  # noqa: PLC0415
+    from manifests.schema import FORMAT_VERSION  # noqa: PLC0415
+
+    if not dataset.is_dir():
+        raise click.UsageError(f"{dataset}: no such folder")
+    with lock_dataset(dataset):
+        changed = migrate_dataset(dataset)
+    text = f"{len(changed)} tables rewritten" if changed else "nothing to do"
+    click.echo(f"{dataset}: format {FORMAT_VERSION}, {text}")

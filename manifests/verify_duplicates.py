@@ -1,0 +1,69 @@
+"""Check that no two splits show the same picture under different names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from manifests.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, read_thumbnail
+from manifests.errors import ManifestError
+from manifests.problem import Problem
+from manifests.verify_rows import PERCEPTUAL_HASH
+
+_MAX_COMPARISONS = 100_000
+"""Pairs of pictures that are compared for good; a data set of flat pictures has millions whose hashes are close."""
+
+
+def check_near_duplicates(
+    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
+) -> Iterator[Problem]:
+    """Bursts of different splits and scenes whose reference frames look alike.
+
+    Pairs whose perceptual hashes are close are compared by the thumbnails themselves, so that likeness by chance is no problem.
+    Each burst is reported once, with the first burst that it is like.
+
+    Args:
+        root: the data set, for its pixels.
+        bursts: the table `bursts`.
+        frames: the table `frames`.
+        splits: the table `splits`.
+    """
+    rows = bursts.drop_duplicates("burst_id").merge(splits[["burst_id", "split"]].drop_duplicates("burst_id"))
+    rows = rows[rows["perceptual_hash"].fillna("").str.fullmatch(PERCEPTUAL_HASH)].reset_index(drop=True)
+    references = frames[frames["is_reference"].fillna(value=False)].drop_duplicates("burst_id").set_index("burst_id")
+    thumbnail = _remember_thumbnails(root, rows, references)
+    scenes, splits_of, names = rows["scene_id"].tolist(), rows["split"].tolist(), rows["burst_id"].tolist()
+    reported: set[int] = set()
+    for pair in find_near_pairs(rows["perceptual_hash"].tolist(), splits_of)[:_MAX_COMPARISONS]:
+        if scenes[pair.first] == scenes[pair.second] or {pair.first, pair.second} <= reported:
+            continue
+        first, second = thumbnail(pair.first), thumbnail(pair.second)
+        if first is None or second is None or correlate_thumbnails(first, second) < MIN_CORRELATION:
+            continue
+        reported |= {pair.first, pair.second}
+        yield Problem(
+            "manifests/splits.parquet",
+            f"burst_id={names[pair.first]}",
+            f"perceptual_hash: looks like {names[pair.second]} ({pair.distance} of 64 bits differ), but lies in "
+            f"{splits_of[pair.first]} and that in {splits_of[pair.second]}; give both one scene_id, or remove one",
+        )
+
+
+def _remember_thumbnails(root: Path, rows: pd.DataFrame, references: pd.DataFrame) -> Any:
+    @cache
+    def read(position: int) -> NDArray[np.float32] | None:
+        burst: Any = rows.loc[position].to_dict()
+        if burst["burst_id"] not in references.index:
+            return None
+        try:
+            return read_thumbnail(root, burst, references.loc[burst["burst_id"]].to_dict())
+        except (ManifestError, OSError, ValueError, ZeroDivisionError):
+            return None  # the checks of files and rows report it
+
+    return read
