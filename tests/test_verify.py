@@ -256,6 +256,9 @@ WRONG_ROWS = [
     (SPLITS, set_value(1, split="dev"), "burst_id=tiny-0", "one of train, val, test"),
     (SPLITS, set_value(1, split="val"), "scene_id=scene-a", "expected one split, got train and val"),
     (SPLITS, set_value(1, split="val", scene_id="new"), "scene_id=scene-a", "expected one split"),
+    (SPLITS, set_value(1, fold=-1), "burst_id=tiny-0", "fold: expected at least 0"),
+    (SPLITS, set_value(1, fold=1), "scene_id=scene-a", "expected one fold"),
+    (BURSTS, set_value(1, perceptual_hash="12"), "burst_id=tiny-0", "perceptual_hash: expected 16 hex digits"),
     (FAILURES, set_value(0, stage="audit"), "burst_id=broken", "one of bursts, labels"),
     (FAILURES, set_value(0, attempts=0), "burst_id=broken", "attempts: expected at least 1"),
     (MEAN, set_value(1, burst_id="nobody"), "burst_id=nobody", "a burst of the table bursts"),
@@ -358,6 +361,21 @@ def test_a_missing_image_and_a_left_over_one(tiny: Path) -> None:
     expect(tiny, "frames/tiny/tiny-0/spare.png", "", "no row names this file")
     shutil.rmtree(tiny / "frames")
     assert len(verify(tiny)) == 20
+
+
+@pytest.mark.parametrize("path", ["notes.txt", "audit/old.html", "manifests/old.parquet", "manifests/.bursts.tmp"])
+def test_a_left_over_document(tiny: Path, path: str) -> None:
+    (tiny / path).parent.mkdir(exist_ok=True)
+    (tiny / path).write_text("x")
+    assert [(problem.file, problem.row) for problem in verify(tiny)] == [(path, "")]
+    seal(tiny)
+    assert (verify(tiny) == []) == ("/." not in path)
+
+
+def test_the_work_folder_is_no_part_of_the_data_set(tiny: Path) -> None:
+    (tiny / ".work").mkdir()
+    (tiny / ".work" / "lock").touch()
+    assert verify(tiny) == []
 
 
 def test_links(tiny: Path) -> None:
