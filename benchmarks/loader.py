@@ -33,8 +33,8 @@ ROUNDS = 9
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure_construction(Path(folder) / "tables")
-        measure_images(Path(folder) / "small", side=96, num_bursts=400)
-        measure_images(Path(folder) / "large", side=256, num_bursts=150)
+        measure_images(Path(folder) / "small", side=96, num_bursts=2000)
+        measure_images(Path(folder) / "large", side=256, num_bursts=400)
 
 
 def measure_construction(root: Path) -> None:
@@ -117,7 +117,7 @@ def measure_verification(root: Path) -> None:
             list(pool.map(hash_files, batches))
 
     def check() -> None:
-        assert not [problem for problem in verify(root) if problem.file.startswith("frames/")]
+        assert verify(root) == []
 
     report("verifying against SHA-256 of the same files, one by one", lambda: hash_files(paths), check, bar=0.8)
     report("verifying against SHA-256 of the same files, in threads", hash_in_threads, check, bar=0.8)
@@ -130,6 +130,8 @@ def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str
     bursts = {
         "burst_id": name_bursts(np.arange(len(lengths))),
         "scene_id": name_bursts(np.arange(len(lengths))),
+        "origin_sha256": ["0" * 64] * len(lengths),
+        "burst_key": ["0" * 64] * len(lengths),
         "num_frames": lengths.astype(np.int32),
         "height": np.full(len(lengths), side, np.int32),
         "width": np.full(len(lengths), side, np.int32),

@@ -21,7 +21,7 @@ from manifests.store import (
     resolve_inside,
 )
 from manifests.verify_duplicates import check_near_duplicates
-from manifests.verify_files import Progress, check_images, list_entries, list_expected_images
+from manifests.verify_files import Progress, check_images, iterate_expected_images, list_entries
 from manifests.verify_labels import check_labels
 from manifests.verify_rows import Rows, check_bursts, check_failures, check_frames, check_splits, check_values
 
@@ -63,8 +63,10 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         if rows is not None and bursts is not None:
             problems += check_labels(rows, bursts)
     if bursts is not None and "frames" in tables:
-        images = list_expected_images(bursts.frame.drop_duplicates("burst_id"), tables["frames"].frame)
-        problems += check_images(root, images, hashes=hashes, on_progress=on_progress)
+        named = bursts.frame.drop_duplicates("burst_id")
+        images = iterate_expected_images(named, tables["frames"].frame)
+        total = len(tables["frames"].frame) + int(named["ground_truth_path"].notna().sum())
+        problems += check_images(root, images, hashes=hashes, total=total, on_progress=on_progress)
         if "splits" in tables:
             problems += check_near_duplicates(root, bursts.frame, tables["frames"].frame, tables["splits"].frame)
     return problems

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -59,14 +60,13 @@ class ExpectedImage(NamedTuple):
         return found == self.header or (more_bits and found[:3] == self.header[:3])
 
 
-def list_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> list[ExpectedImage]:
-    """Every file that the tables name; frames of unknown bursts are left to the checks of the tables.
+def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Iterator[ExpectedImage]:
+    """Every file that the tables name, one by one; frames of unknown bursts are left to the checks of the tables.
 
     Args:
         bursts: the table `bursts`, `burst_id` unique.
         frames: the table `frames`.
     """
-    truths: list[ExpectedImage] = []
     headers: dict[str, tuple[ImageHeader, ImageHeader]] = {}
     facts = [
         "burst_id",
@@ -83,15 +83,13 @@ def list_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> list[Exp
         headers[burst_id] = ImageHeader(height, width, **form), ImageHeader(width, height, **form)
         if isinstance(path, str) and isinstance(sha256, str):
             truth = ImageHeader(height * scale, width * scale, channels=3, bits=16)
-            truths.append(ExpectedImage(burst_id, None, path, sha256, truth))
+            yield ExpectedImage(burst_id, None, path, sha256, truth)
     known = frames[frames["burst_id"].isin(bursts["burst_id"])]
-    rows = _iterate_rows(known, ["burst_id", "frame_index", "path", "sha256", "orientation"])
-    images = [
+    for burst_id, index, path, sha256, orientation in _iterate_rows(
+        known, ["burst_id", "frame_index", "path", "sha256", "orientation"]
+    ):
         # EXIF orientations from 5 up swap rows and columns.
-        ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
-        for burst_id, index, path, sha256, orientation in rows
-    ]
-    return images + truths
+        yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
 
 
 def _iterate_rows(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -99,7 +97,7 @@ def _iterate_rows(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any
 
 
 def check_images(
-    root: Path, images: Sequence[ExpectedImage], *, hashes: bool, on_progress: Progress | None = None
+    root: Path, images: Iterable[ExpectedImage], *, hashes: bool, total: int, on_progress: Progress | None = None
 ) -> Iterator[Problem]:
     """Check that every file lies inside `root`, is there, and has the header and the SHA-256 that its row states.
 
@@ -107,29 +105,38 @@ def check_images(
 
     Args:
         root: the data set.
-        images: what the tables say.
+        images: what the tables say; kept no longer than needed, for there may be millions.
         hashes: whether to read whole files; otherwise only headers are read.
+        total: their number, for `on_progress`.
         on_progress: called as files are done.
 
     Yields:
         Problems, then the files below `frames/` that no row names.
     """
     entries = dict(list_entries(root, "frames"))
-    batches = [images[start : start + _FILES_PER_TASK] for start in range(0, len(images), _FILES_PER_TASK)]
-    threads = _choose_threads(root, images) if hashes else 1
+    unnamed = set(entries)
+    threads = _choose_threads(root, list(entries)) if hashes else 1
     done = 0
+
+    def check(batch: Sequence[ExpectedImage]) -> tuple[Sequence[ExpectedImage], list[Problem]]:
+        return batch, _check_batch(root, batch, entries, hashes=hashes)
+
     with ThreadPoolExecutor(threads) as pool:
         # A pool of one thread would only add its hand-overs.
-        found = (pool.map if threads > 1 else map)(
-            lambda batch: _check_batch(root, batch, entries, hashes=hashes), batches
-        )
-        for batch, problems in zip(batches, found, strict=True):
+        for batch, problems in (pool.map if threads > 1 else map)(check, _cut_batches(images)):
             yield from problems
+            unnamed.difference_update(image.path for image in batch)
             done += len(batch)
             if on_progress is not None:
-                on_progress(done, len(images))
-    for path in sorted(entries.keys() - {image.path for image in images}):
+                on_progress(done, total)
+    for path in sorted(unnamed):
         yield Problem(path, "", "no row names this file; delete it, or build the data set again")
+
+
+def _cut_batches(images: Iterable[ExpectedImage]) -> Iterator[Sequence[ExpectedImage]]:
+    rest = iter(images)
+    while batch := tuple(itertools.islice(rest, _FILES_PER_TASK)):
+        yield batch
 
 
 def list_entries(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
@@ -149,12 +156,12 @@ def list_entries(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
                     yield path, entry.is_file(follow_symlinks=False)
 
 
-def _choose_threads(root: Path, images: Sequence[ExpectedImage]) -> int:
+def _choose_threads(root: Path, paths: Sequence[str]) -> int:
     """As many threads as there are cores to run on, but one where files are so small that threads wait for each other."""
     sizes = []
-    for image in images[:: max(1, len(images) // _SAMPLE)]:
+    for path in paths[:: max(1, len(paths) // _SAMPLE)]:
         with contextlib.suppress(OSError, ValueError):
-            sizes.append((root / image.path).stat().st_size)
+            sizes.append((root / path).stat().st_size)
     small = sum(sizes) < _SMALL_FILE * len(sizes)
     return 1 if small or not sizes else len(os.sched_getaffinity(0))
 
@@ -163,28 +170,34 @@ def _check_batch(
     root: Path, images: Sequence[ExpectedImage], entries: Mapping[str, bool], *, hashes: bool
 ) -> list[Problem]:
     buffer = memoryview(bytearray(_BUFFER_BYTES if hashes else HEADER_BYTES))
-    return [problem for image in images for problem in _check_image(root, image, entries, buffer, hashes=hashes)]
-
-
-def _check_image(
-    root: Path, image: ExpectedImage, entries: Mapping[str, bool], buffer: memoryview, *, hashes: bool
-) -> Iterator[Problem]:
-    if not entries.get(image.path, False):
-        message = _explain_path(root, image.path)
-        if message is not None:
-            yield Problem(image.table, image.row, message)
-            return
-    path = f"{root}/{image.path}"
-    try:
-        start, digest = _read_file(path, buffer, hashes=hashes)
-        header = parse_png_header(start) or read_header(Path(path))
-    except (OSError, ImageFileError) as error:
-        yield Problem(image.path, image.row, str(error))
-        return
-    if digest is not None and digest != image.sha256:
-        yield Problem(image.path, image.row, f"SHA-256: expected {image.sha256}, got {digest}; restore the file")
-    if not image.fits(header):
-        yield Problem(image.path, image.row, f"image header: expected {image.header}, got {header}; restore the file")
+    headers: dict[tuple[bytes, ImageHeader], ImageHeader] = {}
+    problems: list[Problem] = []
+    for image in images:
+        if not entries.get(image.path, False):
+            message = _explain_path(root, image.path)
+            if message is not None:
+                problems.append(Problem(image.table, image.row, message))
+                continue
+        path = f"{root}/{image.path}"
+        try:
+            start, digest = _read_file(path, buffer, hashes=hashes)
+            # Frames of a burst begin alike; what begins as a sound one did is not taken apart again.
+            if headers.get((start, image.header)) is None:
+                header = parse_png_header(start)
+                if header is None:
+                    header = read_header(Path(path))
+                elif image.fits(header):
+                    headers[start, image.header] = header
+                if not image.fits(header):
+                    message = f"image header: expected {image.header}, got {header}; restore the file"
+                    problems.append(Problem(image.path, image.row, message))
+        except (OSError, ImageFileError) as error:
+            problems.append(Problem(image.path, image.row, str(error)))
+            continue
+        if digest is not None and digest != image.sha256:
+            message = f"SHA-256: expected {image.sha256}, got {digest}; restore the file"
+            problems.append(Problem(image.path, image.row, message))
+    return problems
 
 
 def _explain_path(root: Path, relative: str) -> str | None:
@@ -209,10 +222,11 @@ def _read_file(path: str, buffer: memoryview, *, hashes: bool) -> tuple[bytes, s
         start = bytes(buffer[: min(count, HEADER_BYTES)])
         if not hashes:
             return start, None
-        digest = hashlib.sha256()
-        while count:
-            digest.update(buffer[:count])
+        digest = hashlib.sha256(buffer[:count])
+        # Most files fit the buffer; a short read is the end of a plain file only once another reads nothing.
+        while count and os.fstat(descriptor).st_size > os.lseek(descriptor, 0, os.SEEK_CUR):
             count = os.readv(descriptor, [buffer])
+            digest.update(buffer[:count])
         return start, digest.hexdigest()
     finally:
         os.close(descriptor)
