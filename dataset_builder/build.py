@@ -7,6 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.labeling.engine import build_labels, read_scenario_facts, resolve_scenarios
@@ -19,7 +21,7 @@ from dataset_builder.work import WORK_FOLDER
 from manifests.card import write_card
 from manifests.schema import FAILURES, SPLITS
 from manifests.seal import seal_dataset
-from manifests.splits import SplitFractions, build_split_rows
+from manifests.split_plan import plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,
@@ -123,11 +125,11 @@ def redo_splits(root: Path, splits: SplitChoice) -> None:
     """Assign the splits of a data set anew.
 
     Raises:
-        ManifestError: if `root` is no data set.
+        ManifestError: if `root` is no data set, or the choice does not fit it.
     """
     read_description(root)
     with lock_dataset(root):
-        _finish(root, _read_recipe(root).model_copy(update={"splits": splits}))
+        _finish(root, _read_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
 
 
 def redo_reports(root: Path) -> Path:
@@ -142,17 +144,25 @@ def redo_reports(root: Path) -> Path:
     return root / "audit" / "index.html"
 
 
-def _finish(root: Path, recipe: Recipe) -> None:
+def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True) -> None:
     from dataset_builder.audit import write_audit  # noqa: PLC0415  # needs more than a second to import
 
-    shares = SplitFractions(recipe.splits.train, recipe.splits.val, recipe.splits.test)
-    bursts = read_dataset_table(root, "bursts")
-    write_table(table_path(root, "splits"), SPLITS, build_split_rows(bursts, shares, salt=recipe.splits.salt))
+    previous = _read_splits(root, recipe) if keep_splits else None
+    splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
+    write_table(table_path(root, "splits"), SPLITS, splits)
     description = _describe(root, recipe)
     write_description(root, description)
     write_card(root)
     write_audit(root)
     seal_dataset(root, description)
+
+
+def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
+    """The splits that are there, if they were made as the recipe says now."""
+    path = table_path(root, "splits")
+    if not path.is_file() or not (root / "dataset.json").is_file() or _read_recipe(root).splits != recipe.splits:
+        return None
+    return read_dataset_table(root, "splits")
 
 
 def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:

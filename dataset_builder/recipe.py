@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from dataset_builder.errors import MissingSourceError, RecipeError
 from dataset_builder.labeling.estimators import ESTIMATORS
 from dataset_builder.synthesis.presets import PRESETS
+from manifests.split_plan import SplitMethod, SplitPlan
+from manifests.splits import SplitFractions
 from restorers.fidelity import METRICS
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
@@ -134,18 +136,50 @@ class ScenarioChoice(_Part):
 
 
 class SplitChoice(_Part):
-    """Shares of the scenes, and the salt of the hash that assigns them."""
+    """How scenes are split; see `manifests.split_plan.SplitPlan`.
+
+    Attributes:
+        train: share of the scenes.
+        val: share of the scenes.
+        test: share of the scenes.
+        salt: another salt draws another split.
+        method: how scenes are chosen.
+        folds: of cross-validation; 0 for none.
+        source: the one that `leave_one_source_out` tests on.
+        lists: for `official`, names of scenes or bursts by split.
+    """
 
     train: float = Field(default=0.8, ge=0, le=1)
     val: float = Field(default=0.0, ge=0, le=1)
     test: float = Field(default=0.2, ge=0, le=1)
     salt: str = "buiqa"
+    method: SplitMethod = "hash"
+    folds: int = Field(default=0, ge=0, le=1000)
+    source: str = ""
+    lists: dict[Literal["train", "val", "test"], tuple[str, ...]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_sum(self) -> SplitChoice:
         if abs(self.train + self.val + self.test - 1) > 1e-9:
             raise ValueError(f"train + val + test: expected 1, got {self.train + self.val + self.test:g}")
+        if self.folds == 1:
+            raise ValueError("folds: expected 0 or at least 2, got 1")
+        if (self.method == "leave_one_source_out") != bool(self.source):
+            raise ValueError("source: is needed by the method leave_one_source_out, and by no other")
+        if (self.method == "official") != bool(self.lists):
+            raise ValueError("lists: are needed by the method official, and by no other")
         return self
+
+    def to_plan(self) -> SplitPlan:
+        """The same for `plan_splits`."""
+        return SplitPlan(
+            method=self.method,
+            fractions=SplitFractions(self.train, self.val, self.test),
+            salt=self.salt,
+            folds=self.folds,
+            source=self.source,
+            lists={name: members for name, members in self.lists.items()},  # noqa: C416  # widens the type of the keys
+        )
 
 
 class Recipe(_Part):
@@ -208,14 +242,14 @@ def parse_scenario(**values: Any) -> ScenarioChoice:
     return parse_recipe({"scenarios": [values]}, "command line").scenarios[0]
 
 
-def parse_splits(*, val: float, test: float, salt: str) -> SplitChoice:
-    """Check shares given on the command line; what val and test leave trains.
+def parse_splits(*, val: float, test: float, **values: Any) -> SplitChoice:
+    """Check a split given on the command line; what val and test leave trains.
 
     Raises:
         RecipeError: naming the option that is wrong.
     """
-    shares = {"val": val, "test": test, "train": round(1 - val - test, 12), "salt": salt}
-    return parse_recipe({"splits": shares}, "command line").splits
+    shares = {"val": val, "test": test, "train": round(1 - val - test, 12)}
+    return parse_recipe({"splits": {**shares, **values}}, "command line").splits
 
 
 def parse_recipe(data: dict[str, Any], where: str) -> Recipe:

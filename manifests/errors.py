@@ -35,3 +35,7 @@ class SelectionError(ManifestError, LookupError):
 
 class InvalidFractionsError(ManifestError, ValueError):
     """The shares of the splits contradict each other."""
+
+
+class SplitListError(ManifestError, ValueError):
+    """Lists of an official split that do not fit the data set."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,14 +15,49 @@ from dataset_builder.cli.options import dataset_argument
 @click.option("--val", default=0.0, show_default=True, help="Share of the scenes.")
 @click.option("--test", default=0.2, show_default=True, help="Share of the scenes; the rest trains.")
 @click.option("--salt", default="buiqa", show_default=True, help="Another salt draws another split.")
-def command(dataset: Path, val: float, test: float, salt: str) -> None:
-    """Assign the scenes of DIR to train, val and test anew. A scene is never cut, and adding data never moves one."""
+@click.option("--stratified", is_flag=True, help="Give every source and preset its share of each split.")
+@click.option("--folds", default=0, show_default=True, type=click.IntRange(min=0), help="Folds of cross-validation.")
+@click.option("--leave-out", "source", default="", metavar="SOURCE", help="Test on this source, train on the others.")
+@click.option(
+    "--list",
+    "lists",
+    multiple=True,
+    metavar="SPLIT=FILE",
+    help="Official split: a file with a scene, burst or origin in each line; given once for each split.",
+)
+def command(
+    dataset: Path, val: float, test: float, salt: str, stratified: bool, folds: int, source: str, lists: tuple[str, ...]
+) -> None:
+    """Assign the scenes of DIR to train, val and test anew. A scene is never cut.
+
+    Without options that say otherwise, a scene's split depends on its name alone, so that adding data never moves one.
+    """
     from collections import Counter  # noqa: PLC0415
 
     from dataset_builder.build import redo_splits  # noqa: PLC0415
     from dataset_builder.recipe import parse_splits  # noqa: PLC0415
+    from manifests.schema import SPLIT_NAMES  # noqa: PLC0415
     from manifests.store import read_dataset_table  # noqa: PLC0415
 
-    redo_splits(dataset, parse_splits(val=val, test=test, salt=salt))
-    counts = Counter(read_dataset_table(dataset, "splits").column("split").to_pylist())
-    click.echo(", ".join(f"{name}: {counts[name]} bursts" for name in ("train", "val", "test")))
+    if stratified + bool(source) + bool(lists) > 1:
+        raise click.UsageError("--stratified, --leave-out and --list exclude each other")
+    method = "stratified" if stratified else "leave_one_source_out" if source else "official" if lists else "hash"
+    values: dict[str, Any] = {"salt": salt, "method": method, "folds": folds, "source": source}
+    redo_splits(dataset, parse_splits(val=val, test=test, **values, lists=dict(map(_read_list, lists))))
+    table = read_dataset_table(dataset, "splits")
+    counts = Counter(table.column("split").to_pylist())
+    click.echo(", ".join(f"{name}: {counts[name]} bursts" for name in SPLIT_NAMES))
+    if folds:
+        counts = Counter(table.column("fold").to_pylist())
+        click.echo(", ".join(f"fold {fold}: {counts[fold]} bursts" for fold in range(folds)))
+
+
+def _read_list(option: str) -> tuple[str, list[str]]:
+    split, separator, name = option.partition("=")
+    if not separator:
+        raise click.UsageError(f"--list {option}: expected SPLIT=FILE")
+    try:
+        lines = Path(name).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.UsageError(f"--list {option}: cannot be read ({error}); name a text file") from error
+    return split, [line.strip() for line in lines if line.strip() and not line.startswith("#")]
