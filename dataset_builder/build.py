@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.labeling.engine import build_labels, read_scenario_facts, resolve_scenarios
-from dataset_builder.labeling.estimators import ESTIMATORS
+from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.lock import lock_dataset
 from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
 from dataset_builder.report import Progress, StageReport, no_progress
@@ -169,26 +170,28 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     label_files = list_label_files(root)
     scenarios = [read_scenario_facts(path) for path in label_files]
     tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
-    num_labels = sum(table.num_rows - table.column("score").null_count for table in map(_read_scores, label_files))
+    labels = [_read_names(path) for path in label_files]
+    estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
     return {
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
         "totals": {
             **{name: table.num_rows for name, table in tables.items()},
-            "labels": num_labels,
+            "labels": sum(count for count, _, _ in labels),
             "scenarios": len(label_files),
         },
-        "metrics": {name: metric.describe() for name, metric in METRICS.items()},
-        "estimators": {name: estimator.formula for name, estimator in ESTIMATORS.items()},
+        "metrics": {name: METRICS[name].describe() for name in sorted(metrics & METRICS.keys())},
+        "estimators": {name: find_estimator(name).formula for name in sorted(estimators) if is_estimator(name)},
         "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
     }
 
 
-def _read_scores(path: Path) -> Any:
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    return pq.read_table(path, columns=["score"])
+def _read_names(path: Path) -> tuple[int, set[str], set[str]]:
+    """Number of scores in a label file, its estimators and its metrics."""
+    table = pq.read_table(path, columns=["score", "estimator", "metric"])
+    estimators, metrics = (set(table.column(name).unique().to_pylist()) for name in ("estimator", "metric"))
+    return table.num_rows - table.column("score").null_count, estimators, metrics
 
 
 def _record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:

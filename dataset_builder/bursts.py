@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,6 +48,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: 
     _write_rows(root, kept)
     for unit in waiting:
         remove_part(root, unit)
+    _remove_orphans(root, plans, kept)
     return report
 
 
@@ -78,6 +79,8 @@ def _make(
             made[unit.burst_id] = part
             report.counts["reused"] += 1
         else:
+            # A killed build leaves torn files, and a burst of fewer frames would leave those of its longer self.
+            _remove_folder(root, unit.folder)
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in run_units(missing, root, jobs=jobs):
@@ -115,6 +118,15 @@ def _list_files(rows: Mapping[str, Any]) -> Sequence[str]:
 
 def _files_exist(root: Path, rows: Mapping[str, Any]) -> bool:
     return all(resolve_inside(root, path).is_file() for path in _list_files(rows))
+
+
+def _remove_orphans(root: Path, sources: Iterable[str], kept: Rows) -> None:
+    """Delete what an interrupted build rendered and the recipe no longer asks for."""
+    for source in sources:
+        folder = root / "frames" / source
+        for path in folder.iterdir() if folder.is_dir() else ():
+            if path.name not in kept:
+                _remove_folder(root, path.relative_to(root).as_posix())
 
 
 def _remove_folder(root: Path, folder: str) -> None:

@@ -17,7 +17,7 @@ from dataset_builder.work import WORK_FOLDER
 
 @contextlib.contextmanager
 def lock_dataset(root: Path) -> Iterator[None]:
-    """Create the folder if need be and hold its lock.
+    """Create the folder if need be, hold its lock, and clear away what interrupted writes left behind.
 
     Raises:
         LockedError: if another process holds it; says which.
@@ -40,10 +40,19 @@ def lock_dataset(root: Path) -> Iterator[None]:
         (work / "holder.json").write_text(
             json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8"
         )
+        _remove_torn(root)
         yield
     finally:
         (work / "holder.json").unlink(missing_ok=True)
         lock.release()
+
+
+def _remove_torn(root: Path) -> None:
+    for folder in (root, root / "manifests", root / "manifests" / "labels", root / "audit"):
+        for path in folder.glob(".*.tmp"):
+            path.unlink()
+    for path in (root / WORK_FOLDER).rglob(".*.tmp"):
+        path.unlink()
 
 
 def _describe_holder(work: Path) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dataset_builder.errors import MissingSourceError, RecipeError
-from dataset_builder.labeling.estimators import ESTIMATORS
+from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.synthesis.presets import PRESETS
 from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
@@ -126,7 +126,7 @@ class ScenarioChoice(_Part):
     @classmethod
     def _check_estimators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            _require_one_of(name, ESTIMATORS)
+            find_estimator(name)
         return value
 
     @field_validator("metric")

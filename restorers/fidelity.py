@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,15 +14,34 @@ PSNR_CAP = 100.0
 """dB; the value of a perfect restoration, and the ceiling of all others."""
 
 
+Space = Literal["linear", "srgb", "raw"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "negative_mse"]
+_SPACES: dict[Space, str] = {
+    "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
+    "linear sRGB for srgb",
+    "srgb": "display sRGB in [0, 1]: linear outputs and their truth are demosaicked (bilinear) if need be, white-balanced, "
+    "colour-corrected, clipped and encoded alike",
+    "raw": "linear light in the mosaic of the frames: outputs of a larger scale are averaged over blocks and mosaicked",
+}
+_DEFINITIONS: dict[Kind, str] = {
+    "psnr": "10·log10(data_range² / MSE), MSE over all pixels and channels",
+    "ssim": "mean SSIM (Wang et al. 2004) over pixels and channels; Gaussian window, σ = 1.5 px, 11 x 11, K1 = 0.01, K2 = 0.03",
+    "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
+    "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
+    "negative_mse": "−MSE against held-out frames aligned to the reference, each in turn; differences estimate those of the true MSE",
+}
+
+
 @dataclass(frozen=True)
 class MetricConvention:
-    """What a fidelity number means; written beside every label.
+    """What a fidelity number means; written beside every label. More is always better.
 
     Attributes:
         name: as in the column `metric`.
+        kind: what is computed.
+        space: where the images are compared.
         version: changes whenever equal input would give another number.
         unit: of the number.
-        domain: where the error is measured.
         data_range: the signal's full range.
         border: ground-truth pixels dropped along each side.
         cap: ceiling of the value.
@@ -30,23 +49,63 @@ class MetricConvention:
     """
 
     name: str = "psnr"
+    kind: Kind = "psnr"
+    space: Space = "linear"
     version: str = "1"
     unit: str = "dB"
-    domain: str = (
-        "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb"
-    )
     data_range: float = 1.0
     border: int = 8
     cap: float = PSNR_CAP
     aggregate: str = "mean of per-image values"
 
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it compares with a ground truth, rather than with held-out frames."""
+        return self.kind != "negative_mse"
+
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
-        return asdict(self)
+        return {**asdict(self), "definition": _DEFINITIONS[self.kind], "domain": _SPACES[self.space]}
 
 
 PSNR = MetricConvention()
-METRICS = {PSNR.name: PSNR}
+METRICS = {
+    metric.name: metric
+    for metric in (
+        PSNR,
+        MetricConvention("psnr_srgb", space="srgb"),
+        MetricConvention("psnr_raw", space="raw"),
+        MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
+        MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
+        MetricConvention(
+            "mse_held_out", "negative_mse", "linear", unit="signal²", cap=0.0, aggregate="mean over held-out frames"
+        ),
+    )
+}
+
+
+def measure(
+    metric: MetricConvention, image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], *, border: int = 0
+) -> float:
+    """The fidelity of an image that is already in the metric's space.
+
+    Args:
+        metric: what to compute.
+        image: [H, W] or [H, W, C].
+        truth: same shape.
+        border: pixels dropped along each side first.
+
+    Raises:
+        ValueError: if the shapes differ, too little remains, or what remains is not finite.
+    """
+    if metric.kind == "psnr":
+        return psnr(image, truth, data_range=metric.data_range, border=border)
+    restored, expected = _prepare(image, truth, border)
+    if metric.kind == "negative_mse":
+        return -float(np.mean(np.square(restored - expected)))
+    from restorers.structure import ms_ssim, ssim  # noqa: PLC0415  # SciPy's filters are slow to import
+
+    return (ssim if metric.kind == "ssim" else ms_ssim)(restored, expected, data_range=metric.data_range)
 
 
 def psnr_from_mse(mse: float, *, data_range: float = 1.0) -> float:
@@ -79,14 +138,7 @@ def psnr(
     Raises:
         ValueError: if the shapes differ, nothing remains, or what remains is not finite.
     """
-    if image.shape != truth.shape:
-        raise ValueError(f"image and truth: expected equal shapes, got {list(image.shape)} and {list(truth.shape)}")
-    restored, expected = (crop_border(each, border).astype(np.float64) for each in (image, truth))
-    if restored.size == 0:
-        raise ValueError(f"border: {border} leaves nothing of {list(image.shape)}")
-    for name, values in (("image", restored), ("truth", expected)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name}: expected finite values, got NaN or infinity")
+    restored, expected = _prepare(image, truth, border)
     return psnr_from_mse(float(np.mean(np.square(restored - expected))), data_range=data_range)
 
 
@@ -99,3 +151,17 @@ def crop_border(image: NDArray[_Number], border: int) -> NDArray[_Number]:
     if border < 0:
         raise ValueError(f"border: expected 0 or more, got {border}")
     return image[border : image.shape[0] - border, border : image.shape[1] - border]
+
+
+def _prepare(
+    image: NDArray[np.floating[Any]], truth: NDArray[np.floating[Any]], border: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    if image.shape != truth.shape:
+        raise ValueError(f"image and truth: expected equal shapes, got {list(image.shape)} and {list(truth.shape)}")
+    restored, expected = (crop_border(each, border).astype(np.float64) for each in (image, truth))
+    if restored.size == 0:
+        raise ValueError(f"border: {border} leaves nothing of {list(image.shape)}")
+    for name, values in (("image", restored), ("truth", expected)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name}: expected finite values, got NaN or infinity")
+    return restored, expected

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import ndimage
 
-from restorers.fidelity import METRICS, PSNR, PSNR_CAP, crop_border, psnr, psnr_from_mse
+from restorers.fidelity import METRICS, PSNR, PSNR_CAP, crop_border, measure, psnr, psnr_from_mse
+from restorers.structure import ms_ssim, ssim
 
 
 def make_pair(*shape: int, noise: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
@@ -110,8 +113,10 @@ def test_the_border_is_not_looked_at():
 
 
 def test_the_convention_says_what_the_number_means():
-    assert METRICS == {"psnr": PSNR}
+    assert METRICS["psnr"] == PSNR
+    assert all(METRICS[name].name == name for name in METRICS)
     facts = PSNR.describe()
+    assert facts["definition"] == "10·log10(data_range² / MSE), MSE over all pixels and channels"
     assert facts["cap"] == PSNR_CAP
     assert facts["unit"] == "dB"
     assert facts["data_range"] == 1.0
@@ -146,3 +151,60 @@ def test_psnr_scales_with_its_range(image, truth, factor):
 def test_a_larger_error_never_scores_better(mse, data_range):
     low, high = (psnr_from_mse(value, data_range=data_range) for value in mse)
     assert low >= high
+
+
+@pytest.mark.parametrize("shape", [(11, 11), (40, 23), (64, 64, 3)])
+@pytest.mark.parametrize("data_range", [1.0, 255.0])
+def test_ssim_agrees_with_scikit_image(shape, data_range):
+    from skimage.metrics import structural_similarity
+
+    rng = np.random.default_rng(3)
+    truth = rng.uniform(0, data_range, shape)
+    image = truth + rng.normal(0, 0.1 * data_range, shape)
+    expected = structural_similarity(
+        truth, image, data_range=data_range, gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+        channel_axis=-1 if len(shape) == 3 else None,
+    )  # fmt: skip
+    assert ssim(image, truth, data_range=data_range) == pytest.approx(expected, abs=1e-9)
+
+
+def test_ms_ssim_follows_its_definition():
+    """Against terms written out: contrast and structure at the finer scales, full SSIM at the coarsest."""
+    rng = np.random.default_rng(4)
+    truth = ndimage.gaussian_filter(rng.uniform(size=(190, 200)), 2)
+    image = truth + rng.normal(0, 0.02, truth.shape)
+    found, product = ms_ssim(image, truth), 1.0
+    for level, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        pairs = (image, truth, image**2, truth**2, image * truth)
+        x, y, xx, yy, xy = (ndimage.gaussian_filter(each, 1.5, radius=5)[5:-5, 5:-5] for each in pairs)
+        structure = (2 * (xy - x * y) + 9e-4) / (xx - x**2 + yy - y**2 + 9e-4)
+        luminance = (2 * x * y + 1e-4) / (x**2 + y**2 + 1e-4)
+        product *= (structure * (luminance if level == 4 else 1)).mean() ** weight
+        even = np.s_[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2]
+        image, truth = (
+            cv2.resize(each[even], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for each in (image, truth)
+        )
+    assert found == pytest.approx(product, abs=1e-9)
+    assert 0.1 < product < 0.99
+
+
+def test_structure_metrics_know_their_limits():
+    image, truth = make_pair(24, 30)
+    assert ssim(truth, truth) == pytest.approx(1)
+    assert ms_ssim(truth, truth) == pytest.approx(1)
+    assert ms_ssim(image[:15, :15], truth[:15, :15]) == pytest.approx(ssim(image[:15, :15], truth[:15, :15]))
+    assert ms_ssim(1 - truth, truth) >= 0
+    with pytest.raises(ValueError, match="at least 11 px"):
+        ssim(image[:10], truth[:10])
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_more_is_better_under_every_metric(name):
+    image, truth = make_pair(40, 40)
+    worse = truth + 3 * (image - truth)
+    values = [measure(METRICS[name], each, truth, border=4) for each in (truth, image, worse)]
+    assert values == sorted(values, reverse=True)
+    assert values[0] == METRICS[name].cap
+    assert values[2] < values[1] < values[0]
+    with pytest.raises(ValueError, match="finite"):
+        measure(METRICS[name], np.full_like(truth, np.nan), truth)

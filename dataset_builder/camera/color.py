@@ -74,6 +74,13 @@ def decode_srgb(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.flo
     return linear
 
 
+def decode_srgb_values(encoded: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Undo the sRGB transfer curve of values in [0, 1] (clipped to it); float32."""
+    clipped = np.clip(encoded, 0, 1).astype(np.float32)
+    linear: NDArray[np.float32] = np.where(clipped <= 0.04045, clipped / 12.92, ((clipped + 0.055) / 1.055) ** 2.4)
+    return linear
+
+
 def encode_srgb(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Apply the sRGB transfer curve to linear values, clipped to [0, 1]; float32."""
     clipped = np.clip(linear, 0, 1).astype(np.float32)

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.errors import RecipeError
-from dataset_builder.labeling.estimators import ESTIMATORS, choose_estimators, rank_scores
+from dataset_builder.labeling.estimators import choose_estimators, find_estimator, is_estimator, rank_scores
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.randomness import make_generator
 from dataset_builder.recipe import ScenarioChoice
 from dataset_builder.report import Progress, StageReport
 from dataset_builder.work import Failure, hash_facts, read_part, remove_part, run_units
@@ -99,9 +100,9 @@ class LabelUnit:
         return {"rows": [row for name in self.estimators for row in self._estimate(game, name)]}
 
     def _estimate(self, game: FidelityGame, estimator: str) -> Iterable[dict[str, Any]]:
-        estimate = ESTIMATORS[estimator].function(game)
-        rank, scaled = rank_scores(estimate.score)
         key = make_label_key(self.rows.content, self.scenario.fingerprint, estimator, self.scenario.metric)
+        estimate = find_estimator(estimator).function(game, make_generator(key, "sampling"))
+        rank, scaled = rank_scores(estimate.score)
         for index, score in enumerate(estimate.score):
             known = rank[index] > 0
             yield {
@@ -149,12 +150,11 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice]) -> list[ResolvedScenari
 
 def make_label_key(content: str, fingerprint: str, estimator: str, metric: str) -> str:
     """SHA-256 (hex) of everything declared that a score depends on."""
-    known = ESTIMATORS.get(estimator)
     return hash_facts(
         {
             "burst": content,
             "restorer": fingerprint,
-            "estimator": [estimator, known.version if known else None],
+            "estimator": [estimator, find_estimator(estimator).version if is_estimator(estimator) else None],
             "metric": METRICS[metric].describe() if metric in METRICS else metric,
         }
     )

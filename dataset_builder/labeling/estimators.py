@@ -5,16 +5,19 @@ Burst with frames 0..T−1, reference r, others N; v(S) is the fidelity of what 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.labeling import semivalues
 
-class Game(Protocol):
+
+class Game(semivalues.SubsetGame, Protocol):
     """What an estimator may ask about one burst under one restorer and metric."""
 
     @property
@@ -22,17 +25,12 @@ class Game(Protocol):
         """T."""
         ...
 
-    @property
-    def reference_index(self) -> int:
-        """r."""
-        ...
-
-    def value(self, members: frozenset[int]) -> float:
-        """v(S) of the frames S, none of which is the reference."""
-        ...
-
     def value_alone(self, index: int) -> float:
         """Fidelity of what the restorer makes of frame `index` alone, on that frame's own grid."""
+        ...
+
+    def value_as_reference(self, index: int) -> float:
+        """Fidelity of what the restorer makes of all frames on the grid of frame `index`."""
         ...
 
 
@@ -42,7 +40,7 @@ class Estimate:
 
     Attributes:
         score: float64 [T]; NaN where the estimator defines none.
-        std_error: float64 [T]; 0 when nothing was sampled; NaN with score.
+        std_error: float64 [T]; 0 when nothing was sampled; NaN with score, or when it is unknown.
         num_evaluations: int64 [T]; fidelities that each score was computed from.
     """
 
@@ -51,36 +49,51 @@ class Estimate:
     num_evaluations: NDArray[np.int64]
 
 
+Family = Literal["marginal", "alone", "as_reference"]
+
+
 @dataclass(frozen=True)
 class Estimator:
     """A definition of worth.
 
     Attributes:
-        name: as in the column `estimator`.
+        name: as in the column `estimator`, with its parameter if it has one: `banzhaf(4)`.
         version: changes whenever equal fidelities would give other scores.
         formula: the score of frame i.
-        single_frame: whether it makes sense for restorers that look at one frame.
-        function: computes it.
+        family: what it asks of the game: values of subsets, of single frames, or of bursts with another reference.
+        min_frames: shortest burst that it is defined for.
+        function: computes it; the generator decides what is sampled, if anything is.
     """
 
     name: str
     version: str
     formula: str
-    single_frame: bool
-    function: Callable[[Game], Estimate]
+    family: Family
+    min_frames: int
+    function: Callable[[Game, np.random.Generator], Estimate]
 
 
 def leave_one_out(game: Game) -> Estimate:
     """v(N) − v(N∖{i}): what is lost without frame i."""
-    others = _others(game)
+    others = frozenset(game.others)
     whole = game.value(others)
-    return _collect(game, {i: whole - game.value(others - {i}) for i in others}, evaluations=2)
+    return _collect(game, {i: whole - game.value(others - {i}) for i in game.others}, evaluations=2)
 
 
 def add_one(game: Game) -> Estimate:
     """v({i}) − v(∅): what frame i adds to the reference alone."""
     nothing = game.value(frozenset())
-    return _collect(game, {i: game.value(frozenset({i})) - nothing for i in _others(game)}, evaluations=2)
+    return _collect(game, {i: game.value(frozenset({i})) - nothing for i in game.others}, evaluations=2)
+
+
+def shapley(game: Game, rng: np.random.Generator, *, std_error: float) -> Estimate:
+    """Shapley value: the mean gain of frame i over all orders in which frames may arrive; see `semivalues`."""
+    return _scatter(game, semivalues.shapley(game, rng, std_error=std_error))
+
+
+def banzhaf(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
+    """Mean gain of frame i over the subsets of `size` other frames; see `semivalues`."""
+    return _scatter(game, semivalues.banzhaf(game, rng, size=size))
 
 
 def solo(game: Game) -> Estimate:
@@ -88,27 +101,87 @@ def solo(game: Game) -> Estimate:
     return _collect(game, {i: game.value_alone(i) for i in range(game.num_frames)}, evaluations=1)
 
 
-ESTIMATORS: Mapping[str, Estimator] = MappingProxyType(
-    {
-        estimator.name: estimator
-        for estimator in (
-            Estimator("leave_one_out", "1", "v(N) − v(N∖{i})", False, leave_one_out),
-            Estimator("add_one", "1", "v({i}) − v(∅)", False, add_one),
-            Estimator("solo", "1", "Q(restore(frame i alone), truth on the grid of frame i)", True, solo),
-        )
-    }
+def as_reference(game: Game) -> Estimate:
+    """Fidelity of the whole burst restored on the grid of frame i; defined for the reference too."""
+    return _collect(game, {i: game.value_as_reference(i) for i in range(game.num_frames)}, evaluations=1)
+
+
+def _define(name: str, formula: str, family: Family, function: Callable[[Game], Estimate]) -> Estimator:
+    least = 2 if family == "marginal" else 1
+    return Estimator(name, "1", formula, family, least, lambda game, _: function(game))
+
+
+_PLAIN = (
+    _define("leave_one_out", "v(N) − v(N∖{i})", "marginal", leave_one_out),
+    _define("add_one", "v({i}) − v(∅)", "marginal", add_one),
+    _define("solo", "Q(restore(frame i alone), truth on the grid of frame i)", "alone", solo),
+    _define(
+        "as_reference", "Q(restore(all frames, on the grid of frame i), truth there)", "as_reference", as_reference
+    ),
 )
+SHAPLEY_ERROR = 0.05
+"""Standard error, in the metric's unit, at which `shapley` stops sampling."""
+
+
+def _make_shapley(name: str, std_error: float) -> Estimator:
+    if not 0 < std_error < np.inf:
+        raise ValueError(f"{name}: expected a positive standard error, for example shapley(0.05)")
+    formula = (
+        "Shapley value of i in (N, v): Σ |S|! (|N|−|S|−1)! / |N|! · (v(S∪{i}) − v(S)) over S ⊆ N∖{i}; exact where all v(S) can be had, "
+        f"else the mean over antithetic pairs of random orders until the standard error is {std_error:g}"
+    )
+    return Estimator(name, "1", formula, "marginal", 2, lambda game, rng: shapley(game, rng, std_error=std_error))
+
+
+def _make_banzhaf(name: str, size: float) -> Estimator:
+    if size != int(size) or not 0 <= size <= 100:
+        raise ValueError(f"{name}: expected a whole number of frames, for example banzhaf(4)")
+    formula = f"mean of v(S∪{{i}}) − v(S) over the S ⊆ N∖{{i}} with |S| = {int(size)}; over a random sample of them where they are many"
+    return Estimator(
+        name, "1", formula, "marginal", int(size) + 2, lambda game, rng: banzhaf(game, rng, size=int(size))
+    )
+
+
+_PARAMETRIC: Mapping[str, tuple[Callable[[str, float], Estimator], float]] = MappingProxyType(
+    {"shapley": (_make_shapley, SHAPLEY_ERROR), "banzhaf": (_make_banzhaf, 4.0)}
+)
+NAMES = (*(estimator.name for estimator in _PLAIN), "shapley", "shapley(STD_ERROR)", "banzhaf(SIZE)")
+
+
+def find_estimator(name: str) -> Estimator:
+    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `banzhaf(4)`.
+
+    Raises:
+        ValueError: if there is none; names those that there are.
+    """
+    for estimator in _PLAIN:
+        if estimator.name == name:
+            return estimator
+    match = re.fullmatch(r"(shapley|banzhaf)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
+    if match is None:
+        raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
+    make, default = _PARAMETRIC[match[1]]
+    return make(name, float(match[2]) if match[2] else default)
+
+
+def is_estimator(name: str) -> bool:
+    """Whether `find_estimator` knows the name; labels may also come from elsewhere, for example from people's preferences."""
+    try:
+        find_estimator(name)
+    except ValueError:
+        return False
+    return True
 
 
 def choose_estimators(requested: tuple[str, ...], *, single_frame: bool) -> tuple[str, ...]:
     """What to compute: what was asked for, else every estimator that makes sense for the restorer at no great cost.
 
     Raises:
-        ValueError: if a marginal estimator is asked of a single-frame restorer.
+        ValueError: if an estimator that compares bursts is asked of a single-frame restorer.
     """
     if not requested:
         return ("solo",) if single_frame else ("leave_one_out", "add_one")
-    wrong = [name for name in requested if single_frame and not ESTIMATORS[name].single_frame]
+    wrong = [name for name in requested if single_frame and find_estimator(name).family != "alone"]
     if wrong:
         raise ValueError(
             f"estimator {wrong[0]}: the restorer looks at one frame only, so no frame adds to others; use solo"
@@ -131,12 +204,14 @@ def rank_scores(score: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[
     return rank, scaled
 
 
-def _others(game: Game) -> frozenset[int]:
-    return frozenset(range(game.num_frames)) - {game.reference_index}
-
-
 def _collect(game: Game, scores: Mapping[int, float], *, evaluations: int) -> Estimate:
     score = np.full(game.num_frames, np.nan)
     score[list(scores)] = list(scores.values())
     known = np.isfinite(score)
     return Estimate(score, np.where(known, 0.0, np.nan), np.where(known, evaluations, 0))
+
+
+def _scatter(game: Game, gains: semivalues.Gains) -> Estimate:
+    estimate = _collect(game, dict(zip(game.others, gains.mean, strict=True)), evaluations=gains.num_evaluations)
+    estimate.std_error[list(game.others)] = gains.std_error
+    return estimate

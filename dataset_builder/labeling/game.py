@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
-from restorers import Burst, LinearMerge, Restorer, SubsetRestorer
+from restorers import Burst, Domain, LinearMerge, Restorer, SubsetRestorer
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorationError, UnsupportedBurstError
-from restorers.fidelity import MetricConvention, crop_border, psnr, psnr_from_mse
+from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse
 
-_MIN_PIXELS = 256
+MIN_PIXELS = 256
+"""Smallest area over which a fidelity on a frame's own grid is measured."""
+MAX_LINEAR = 20
+"""Linear merges of bursts of at most this many frames are enumerated: 2^19 subsets."""
+MAX_ENUMERATED = 8
+"""So are other restorers' bursts of at most this many frames: 2^7 restorations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +49,6 @@ class FidelityGame:
     task: LabelingTask
     metric: MetricConvention
     _known: dict[frozenset[int], float] = field(default_factory=dict)
-    _evaluate: Callable[[frozenset[int]], float] | None = None
 
     @property
     def num_frames(self) -> int:
@@ -51,50 +56,131 @@ class FidelityGame:
         return self.task.burst.num_frames
 
     @property
-    def reference_index(self) -> int:
-        """r."""
-        return self.task.burst.reference_index
+    def others(self) -> tuple[int, ...]:
+        """All frames but the reference."""
+        return self.task.burst.others
 
     @property
     def border(self) -> int:
-        """Pixels of the restorer's output that the metric drops: the convention counts in pixels of the truth."""
-        return -(-self.metric.border * self.restorer.info.scale // self.task.scale)
+        """Pixels that the metric drops, of the images that it compares: the convention counts in pixels of the truth."""
+        scale = 1 if self.metric.space == "raw" else self.restorer.info.scale
+        return -(-self.metric.border * scale // self.task.scale)
 
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
         if members not in self._known:
-            if self._evaluate is None:
-                check_accepts(self.restorer.info, self.task.burst)
-                self._evaluate = _choose_evaluation(self)
             self._known[members] = self._evaluate(members)
         return self._known[members]
 
+    def enumerate_values(self) -> NDArray[np.float64] | None:
+        """v of all subsets of `others` by number: of linear merges in milliseconds, of other restorers one by one if they are few."""
+        count = len(self.others)
+        if self._gram is not None and count < MAX_LINEAR:
+            order = [self.task.burst.reference_index, *self.others]
+            mse = enumerate_mse(self._gram[np.ix_(order, order)])
+            return np.array([psnr_from_mse(value, data_range=self.metric.data_range) for value in mse])
+        if count < MAX_ENUMERATED:
+            return np.array([self.value(self._find_members(number)) for number in range(2**count)])
+        return None
+
     def value_alone(self, index: int) -> float:
-        """Fidelity of frame `index` restored alone, over the pixels of its grid that the truth shows."""
-        burst, task = self.task.burst.single(index), self.task
-        check_accepts(self.restorer.info, burst)
+        """Fidelity of frame `index` restored alone, over the part of its grid that the truth shows."""
+        return self._score_on_grid(index, self.task.burst.single(index), exposure=1.0)
+
+    def value_as_reference(self, index: int) -> float:
+        """Fidelity of all frames restored on the grid of frame `index`, over the part that the truth shows."""
+        exposure = float(self.task.burst.exposure_ratio[index])
+        return self._score_on_grid(index, self.task.burst.with_reference(index), exposure=exposure)
+
+    def _score_on_grid(self, index: int, burst: Burst, *, exposure: float) -> float:
+        task, info = self.task, self.restorer.info
+        check_accepts(info, burst)
         if task.homographies is None:
-            raise UnsupportedBurstError("solo: the motion of the frames is unknown, so their own grids have no truth")
+            raise UnsupportedBurstError(f"frame {index}: the motion is unknown, so its own grid has no truth")
         truth, inside = project_truth_to_frame(
-            task.truth,
-            self.restorer.info,
-            task.homographies[index],
-            scale=task.scale,
-            cfa=burst.cfa,
-            shape=burst.frames.shape[1:3],
+            task.truth, info, task.homographies[index], scale=task.scale, cfa=burst.cfa, shape=burst.frames.shape[1:3]
         )
         image = self.restorer.restore(burst)
-        check_image(self.restorer.info, burst, image)
-        inner = crop_border(inside, self.border)
-        if inner.sum() < _MIN_PIXELS:
-            raise UnsupportedBurstError(
-                f"solo: frame {index} shares {inner.sum()} px with the truth, fewer than {_MIN_PIXELS}"
-            )
-        return psnr(
-            crop_border(image, self.border)[inner][:, None],
-            crop_border(truth, self.border)[inner][:, None],
-            data_range=self.metric.data_range,
+        check_image(info, burst, image)
+        seen, expected = (
+            to_space(each, self.metric.space, info=info, burst=task.burst)
+            for each in (image / np.float32(exposure), truth)
         )
+        rows, columns = find_inner_rectangle(crop_border(inside, self.border))
+        if (rows.stop - rows.start) * (columns.stop - columns.start) < MIN_PIXELS:
+            raise UnsupportedBurstError(
+                f"frame {index}: shares a rectangle of fewer than {MIN_PIXELS} px with the truth of the reference"
+            )
+        inner = np.s_[rows, columns]
+        return measure(self.metric, crop_border(seen, self.border)[inner], crop_border(expected, self.border)[inner])
+
+    @cached_property
+    def _evaluate(self) -> Callable[[frozenset[int]], float]:
+        task, info, metric = self.task, self.restorer.info, self.metric
+        check_accepts(info, task.burst)
+        if (gram := self._gram) is not None:
+            reference = task.burst.reference_index
+
+            def merge(members: frozenset[int]) -> float:
+                chosen = sorted(members | {reference})
+                return psnr_from_mse(float(gram[np.ix_(chosen, chosen)].mean()), data_range=metric.data_range)
+
+            return merge
+        restore = make_subset_restoration(self.restorer, task.burst)
+        expected = to_space(self._truth, metric.space, info=info, burst=task.burst)
+
+        def score(members: frozenset[int]) -> float:
+            image = restore(members)
+            check_image(info, task.burst, image)
+            return measure(
+                metric, to_space(image, metric.space, info=info, burst=task.burst), expected, border=self.border
+            )
+
+        return score
+
+    @cached_property
+    def _gram(self) -> NDArray[np.float64] | None:
+        """Of linear merges, under metrics that are functions of the MSE of the merge itself."""
+        task, info = self.task, self.restorer.info
+        direct = self.metric.space == "linear" or info.output_domain is Domain.RAW_BAYER
+        if not isinstance(self.restorer, LinearMerge) or self.metric.kind != "psnr" or self.metric.space == "srgb":
+            return None
+        if not direct or info.output_domain is Domain.SRGB:
+            return None
+        check_accepts(info, task.burst)
+        return compute_gram(load_contributions(self.restorer, task.burst), self._truth, self.border)
+
+    @cached_property
+    def _truth(self) -> NDArray[np.float32]:
+        return project_truth(self.task.truth, self.restorer.info, scale=self.task.scale, cfa=self.task.burst.cfa)
+
+    def _find_members(self, number: int) -> frozenset[int]:
+        return frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)
+
+
+def load_contributions(restorer: LinearMerge, burst: Burst) -> NDArray[np.float32]:
+    """The checked contributions of all frames, float32 [T, ...].
+
+    Raises:
+        RestorationError: if their number, shape or values are wrong.
+    """
+    contributions = restorer.contributions(burst)
+    if len(contributions) != burst.num_frames:
+        raise RestorationError(f"contributions: expected {burst.num_frames} images, got {len(contributions)}")
+    for image in contributions:
+        check_image(restorer.info, burst, image)
+    return contributions
+
+
+def make_subset_restoration(restorer: Restorer, burst: Burst) -> Callable[[frozenset[int]], NDArray[np.float32]]:
+    """A function from the frames S to the image R(S), by the cheapest way that the restorer offers."""
+    if isinstance(restorer, LinearMerge):
+        contributions = load_contributions(restorer, burst)
+        return lambda members: contributions[sorted(members | {burst.reference_index})].mean(axis=0)
+    if isinstance(restorer, SubsetRestorer):
+        prepared = restorer.prepare(burst)
+        return lambda members: restorer.fuse(prepared, sorted(members))
+    return lambda members: restorer.restore(burst.subset(sorted(members)))
 
 
 def compute_gram(contributions: NDArray[np.float32], truth: NDArray[np.float32], border: int) -> NDArray[np.float64]:
@@ -114,30 +200,36 @@ def compute_gram(contributions: NDArray[np.float32], truth: NDArray[np.float32],
     return gram
 
 
-def _choose_evaluation(game: FidelityGame) -> Callable[[frozenset[int]], float]:
-    restorer, task, info = game.restorer, game.task, game.restorer.info
-    truth = project_truth(task.truth, info, scale=task.scale, cfa=task.burst.cfa)
+def enumerate_mse(gram: NDArray[np.float64]) -> NDArray[np.float64]:
+    """MSE of every subset from the Gram matrix of the residuals, whose first row and column are those of the reference.
 
-    def score(image: NDArray[Any]) -> float:
-        check_image(info, task.burst, image)
-        return psnr(image, truth, data_range=game.metric.data_range, border=game.border)
+    Args:
+        gram: float64 [1 + n, 1 + n].
 
-    if isinstance(restorer, LinearMerge):
-        contributions = restorer.contributions(task.burst)
-        if len(contributions) != task.burst.num_frames:
-            raise RestorationError(f"contributions: expected {task.burst.num_frames} images, got {len(contributions)}")
-        for image in contributions:
-            check_image(info, task.burst, image)
-        gram = compute_gram(contributions, truth, game.border)
-        reference = task.burst.reference_index
+    Returns:
+        float64 [2^n]: 1ᵀ G_S 1 / |S|² with the reference in S, by the number of the subset of the others (bit k for the k-th).
+    """
+    total = np.array([gram[0, 0]])
+    for player in range(1, len(gram)):
+        # Σ_{j ∈ S} G_ij of all subsets of the frames before, built up in the same order of numbers.
+        cross = np.array([gram[0, player]])
+        for other in range(1, player):
+            cross = np.concatenate([cross, cross + gram[other, player]])
+        total = np.concatenate([total, total + 2 * cross + gram[player, player]])
+    size = 1 + np.bitwise_count(np.arange(len(total), dtype=np.uint32))
+    mse: NDArray[np.float64] = total / size.astype(np.float64) ** 2
+    return mse
 
-        def merge(members: frozenset[int]) -> float:
-            chosen = sorted(members | {reference})
-            mse = float(gram[np.ix_(chosen, chosen)].mean())
-            return psnr_from_mse(mse, data_range=game.metric.data_range)
 
-        return merge
-    if isinstance(restorer, SubsetRestorer):
-        prepared = restorer.prepare(task.burst)
-        return lambda members: score(restorer.fuse(prepared, sorted(members)))
-    return lambda members: score(restorer.restore(task.burst.subset(sorted(members))))
+def find_inner_rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """A large rectangle of true pixels: sides that hold the most false ones give way first. Empty if there is none."""
+    top, bottom, left, right = 0, inside.shape[0], 0, inside.shape[1]
+    while top < bottom and left < right and not inside[top:bottom, left:right].all():
+        region = inside[top:bottom, left:right]
+        shares = [region[0].mean(), region[-1].mean(), region[:, 0].mean(), region[:, -1].mean()]
+        worst = int(np.argmin(shares))
+        if shares[worst] == 1:  # false pixels in the middle only: no rectangle of any size is to be had by trimming
+            return slice(0, 0), slice(0, 0)
+        top, bottom = top + (worst == 0), bottom - (worst == 1)
+        left, right = left + (worst == 2), right - (worst == 3)
+    return slice(top, bottom), slice(left, right)

@@ -1,0 +1,144 @@
+"""Mean marginal gains over subsets of frames: Shapley values and Banzhaf values of fixed size, exact or sampled.
+
+Subsets are numbered by their bits: bit k of the number stands for the k-th of the frames that take part.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_PAIRS = 8
+MAX_PAIRS = 256
+MAX_SUBSETS = 256
+"""Subsets of fixed size that are drawn for each frame when they are more than that."""
+
+
+class SubsetGame(Protocol):
+    """A cooperative game among the frames of a burst."""
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The frames that take part, in order: all but the reference."""
+        ...
+
+    def value(self, members: frozenset[int]) -> float:
+        """v(S) of the frames S, a subset of `others`."""
+        ...
+
+    def enumerate_values(self) -> NDArray[np.float64] | None:
+        """v of all 2^n subsets by number; None where that would cost too much."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Mean gain and its standard error, float64 [n] each, of the frames that take part; and the number of fidelities that went in."""
+
+    mean: NDArray[np.float64]
+    std_error: NDArray[np.float64]
+    num_evaluations: int
+
+
+def shapley(game: SubsetGame, rng: np.random.Generator, *, std_error: float) -> Gains:
+    """Shapley values (Shapley 1953), exact where all subsets can be had, else from random orders of arrival.
+
+    Orders come in pairs, one the reverse of the other, whose errors tend to cancel (antithetic sampling; Mitchell et al., JMLR 2022).
+    Sampling stops when the largest standard error is at most `std_error`, and after `MAX_PAIRS` pairs in any case.
+    """
+    count = len(game.others)
+    values = game.enumerate_values()
+    if values is not None:
+        sizes = np.arange(count)
+        weights = np.array([1 / (count * math.comb(count - 1, size)) for size in sizes])
+        return _average_exactly(values, weights)
+    known: set[frozenset[int]] = set()
+
+    def draw() -> NDArray[np.float64]:
+        order = rng.permutation(count)
+        return (_walk(game, order, known) + _walk(game, order[::-1], known)) / 2
+
+    return _sample(draw, known, std_error=std_error, least=MIN_PAIRS, most=MAX_PAIRS)
+
+
+def banzhaf(game: SubsetGame, rng: np.random.Generator, *, size: int) -> Gains:
+    """Mean gain over the subsets of `size` other frames, which compares bursts of different length on equal terms.
+
+    Exact where all subsets can be had or there are at most `MAX_SUBSETS` for each frame, else from that many random ones.
+
+    Raises:
+        ValueError: if there are not `size` other frames.
+    """
+    count = len(game.others)
+    if size > count - 1:
+        raise ValueError(f"banzhaf({size}): expected at least {size + 2} frames, got {count + 1}")
+    values = game.enumerate_values()
+    if values is not None:
+        return _average_exactly(values, np.where(np.arange(count) == size, 1 / math.comb(count - 1, size), 0.0))
+    known: set[frozenset[int]] = set()
+    gains = [_collect_gains(game, player, size, rng, known) for player in range(count)]
+    exact = math.comb(count - 1, size) <= MAX_SUBSETS
+    errors = [0.0 if exact else float(np.std(gain, ddof=1) / math.sqrt(len(gain))) for gain in gains]
+    return Gains(np.array([gain.mean() for gain in gains]), np.array(errors), len(known))
+
+
+def _average_exactly(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Gains:
+    """Weighted sums of v(S ∪ {i}) − v(S) over all S without i, where `weights` [n] are by the size of S."""
+    count = len(weights)
+    by_size = np.append(weights, 0.0)[np.bitwise_count(np.arange(len(values), dtype=np.uint32))]
+    means = np.empty(count)
+    for player in range(count):
+        pairs = values.reshape(-1, 2, 2**player)
+        means[player] = np.sum((pairs[:, 1] - pairs[:, 0]) * by_size.reshape(pairs.shape)[:, 0])
+    return Gains(means, np.zeros(count), len(values))
+
+
+def _walk(game: SubsetGame, order: NDArray[np.int64], known: set[frozenset[int]]) -> NDArray[np.float64]:
+    gains = np.empty(len(order))
+    members: frozenset[int] = frozenset()
+    before = _ask(game, members, known)
+    for player in order:
+        members |= {game.others[player]}
+        after = _ask(game, members, known)
+        gains[player], before = after - before, after
+    return gains
+
+
+def _collect_gains(
+    game: SubsetGame, player: int, size: int, rng: np.random.Generator, known: set[frozenset[int]]
+) -> NDArray[np.float64]:
+    frame = game.others[player]
+    rest = [index for index in game.others if index != frame]
+    return np.array(
+        [_ask(game, subset | {frame}, known) - _ask(game, subset, known) for subset in _choose_subsets(rest, size, rng)]
+    )
+
+
+def _choose_subsets(rest: list[int], size: int, rng: np.random.Generator) -> list[frozenset[int]]:
+    if math.comb(len(rest), size) <= MAX_SUBSETS:
+        return [frozenset(subset) for subset in combinations(rest, size)]
+    return [frozenset(rng.choice(rest, size, replace=False).tolist()) for _ in range(MAX_SUBSETS)]
+
+
+def _ask(game: SubsetGame, members: frozenset[int], known: set[frozenset[int]]) -> float:
+    known.add(members)
+    return game.value(members)
+
+
+def _sample(
+    draw: Callable[[], NDArray[np.float64]], known: set[frozenset[int]], *, std_error: float, least: int, most: int
+) -> Gains:
+    """Draw until the largest standard error of the mean is small enough."""
+    draws = [draw() for _ in range(least)]
+    while True:
+        sample = np.stack(draws)
+        error = sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
+        if error.max() <= std_error or len(draws) >= most:
+            return Gains(sample.mean(axis=0), error, len(known))
+        draws += [draw() for _ in range(min(len(draws), most - len(draws)))]
