@@ -22,9 +22,10 @@ import numpy as np
 from restorers.align import align_burst
 from restorers.burst import CFA, Burst, FloatImage
 from restorers.classical.hdrplus import HdrPlusMerge
-from restorers.classical.mosaic import join_planes, noise_levels, resample_planes, split_planes
+from restorers.classical.mosaic import join_planes, resample_planes, split_planes
 from restorers.classical.tile_grid import TileGrid, raised_cosine
 from restorers.fidelity import psnr
+from restorers.noise import noise_levels
 from restorers.registry import BUILT_IN, create
 
 SIDE, NUM_FRAMES = 1024, 14

@@ -46,17 +46,22 @@ class BurstAlignment:
     aligned: NDArray[np.bool_]
 
 
-def grey_image(frame: FloatImage, domain: Domain, exposure_ratio: float = 1.0) -> tuple[FloatImage, int]:
+def grey_image(
+    frame: FloatImage, domain: Domain, exposure_ratio: float = 1.0, *, ceiling: float | None = None
+) -> tuple[FloatImage, int]:
     """Reduce a frame to one channel for motion estimation, in the exposure of the reference.
 
     Args:
         frame: float32 [H, W] mosaic or [H, W, 3].
         domain: of the frame.
         exposure_ratio: light gathered relative to the reference.
+        ceiling: value, in the exposure of the reference, above which the other frame is saturated: where one is clipped, both must be.
 
     Returns:
         float32 [H/f, W/f] and f: 2 for a mosaic, whose 2 x 2 cells are averaged (each colour moves alike), else 1.
     """
+    if ceiling is not None and ceiling * exposure_ratio < 1:
+        frame = np.minimum(frame, np.float32(ceiling * exposure_ratio))
     if domain is Domain.RAW_BAYER:
         height, width = frame.shape
         grey = cv2.resize(frame, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
@@ -71,11 +76,10 @@ def align_burst(burst: Burst, model: Model = "euclidean") -> BurstAlignment:
     """
     homographies = np.tile(np.eye(3), (burst.num_frames, 1, 1))
     correlation = np.zeros(burst.num_frames)
-    reference, factor = grey_image(burst.reference, burst.domain, burst.exposure_ratio[burst.reference_index])
     aligned = np.zeros(burst.num_frames, bool)
     correlation[burst.reference_index], aligned[burst.reference_index] = 1, True
     for index in burst.others:
-        frame, _ = grey_image(burst.frames[index], burst.domain, burst.exposure_ratio[index])
+        reference, frame, factor = grey_pair(burst, index)
         try:
             noise = _difference_noise(burst, index, reference, factor)
             matrix, correlation[index] = align_grey(reference, frame, model, noise_variance=noise)
@@ -84,6 +88,15 @@ def align_burst(burst: Burst, model: Model = "euclidean") -> BurstAlignment:
         homographies[index] = enlarge_homography(matrix, factor)
         aligned[index] = True
     return BurstAlignment(homographies, correlation, aligned)
+
+
+def grey_pair(burst: Burst, index: int) -> tuple[FloatImage, FloatImage, int]:
+    """Grey images of the reference and of frame `index`, in one exposure and clipped alike, and their reduction."""
+    own, other = float(burst.exposure_ratio[burst.reference_index]), float(burst.exposure_ratio[index])
+    ceiling = 1 / max(own, other)
+    reference, factor = grey_image(burst.reference, burst.domain, own, ceiling=ceiling)
+    frame, _ = grey_image(burst.frames[index], burst.domain, other, ceiling=ceiling)
+    return reference, frame, factor
 
 
 def _difference_noise(burst: Burst, index: int, reference: FloatImage, factor: int) -> float:
@@ -112,7 +125,8 @@ def estimate_homography(
         frame: same shape.
         domain: of both.
         exposure_ratio: of the frame, relative to the reference.
-        model: `euclidean` (shift and rotation) for hand motion, `homography` when the camera turned.
+        model: `euclidean` (shift and rotation) for hand motion, `similarity` when the magnification changes too, `homography` when the
+            camera turned.
 
     Returns:
         float64 [3, 3].
@@ -134,7 +148,11 @@ def enlarge_homography(matrix: FloatArray, factor: float) -> FloatArray:
 
 
 def align_grey(
-    reference: FloatImage, frame: FloatImage, model: Model = "euclidean", *, noise_variance: float = 0.0
+    reference: FloatImage,
+    frame: FloatImage,
+    model: Model = "euclidean",
+    *,
+    noise_variance: float = 0.0,
 ) -> tuple[FloatArray, float]:
     """Register one grey image to another: correlation search for the shift, then Gauss-Newton from coarse to fine.
 

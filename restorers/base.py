@@ -25,24 +25,26 @@ class RestorerInfo:
         task: what it is for: `denoise`, `sr`, `deblur`, `hdr`, `focus`, `demosaic`.
         version: changes whenever the output of equal input changes; it is part of the fingerprint of every label.
         input_domains: the domains of bursts that it accepts.
-        output_domain: the domain of the image that it returns.
-        scale: output pixels per frame pixel, along each side.
+        output_domain: the domain of the image that it returns; None if a mosaic gives a mosaic and any other burst `linear_rgb`.
+        scale: output pixels per frame pixel, along each side; halves are allowed, since the sides of mosaics are even.
         min_frames: shortest burst that it accepts, the reference included.
         max_frames: longest burst that it accepts; None for any. 1 marks a single-frame restorer.
         missing_frames: what happens when frames are left out: the length may vary, the reference fills the gaps, or the model must
             be trained anew.
         summary: one line for lists.
         paper: the publication it follows.
-        license: SPDX identifier of the code and the weights.
+        license: SPDX identifier of the code, and of the weights unless `weights_license` says otherwise.
         weights_sha256: of the weights file; None without weights.
+        weights_license: SPDX identifier; None without weights, `unknown` for a file that does not say.
         deterministic: equal input gives equal bits.
+        device: where it computes: `cpu`, `cuda`.
     """
 
     task: str
     version: str
     input_domains: frozenset[Domain]
-    output_domain: Domain
-    scale: int = 1
+    output_domain: Domain | None
+    scale: float = 1
     min_frames: int = 1
     max_frames: int | None = None
     missing_frames: MissingFrames = "any_length"
@@ -50,12 +52,20 @@ class RestorerInfo:
     paper: str = ""
     license: str = "Apache-2.0"
     weights_sha256: str | None = None
+    weights_license: str | None = None
     deterministic: bool = True
+    device: str = "cpu"
 
     @property
     def single_frame(self) -> bool:
         """Whether it looks at one frame only."""
         return self.max_frames == 1
+
+    def output_for(self, domain: Domain) -> Domain:
+        """Domain of what it makes of a burst of this domain."""
+        if self.output_domain is not None:
+            return self.output_domain
+        return Domain.RAW_BAYER if domain is Domain.RAW_BAYER else Domain.LINEAR_RGB
 
 
 @runtime_checkable
@@ -150,8 +160,8 @@ def check_image(info: RestorerInfo, burst: Burst, image: np.ndarray[Any, np.dtyp
     Raises:
         RestorationError: if not.
     """
-    height, width = burst.frames.shape[1] * info.scale, burst.frames.shape[2] * info.scale
-    expected = (height, width) if info.output_domain is Domain.RAW_BAYER else (height, width, 3)
+    height, width = (round(side * info.scale) for side in burst.frames.shape[1:3])
+    expected = (height, width) if info.output_for(burst.domain) is Domain.RAW_BAYER else (height, width, 3)
     if np.shape(image) != expected:
         raise RestorationError(f"restored image: expected shape {list(expected)}, got {list(np.shape(image))}")
     if not np.isfinite(image).all():

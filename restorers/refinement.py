@@ -11,7 +11,7 @@ import numpy as np
 from restorers.burst import FloatArray, FloatImage
 from restorers.errors import AlignmentError
 
-Model = Literal["euclidean", "homography"]
+Model = Literal["euclidean", "similarity", "homography"]
 
 _SMOOTHING = 1.0
 """Standard deviation of the Gaussian before refinement, in grey pixels."""
@@ -30,7 +30,10 @@ def blur(image: FloatImage, deviation: float) -> FloatImage:
 
 
 def refine_motion(
-    reference: FloatImage, frame: FloatImage, matrix: FloatArray, model: Model = "euclidean"
+    reference: FloatImage,
+    frame: FloatImage,
+    matrix: FloatArray,
+    model: Model = "euclidean",
 ) -> FloatArray:
     """Improve a homography by Gauss-Newton steps on the difference of the smoothed images.
 
@@ -90,6 +93,8 @@ def _motion_columns(both: FloatImage, x: FloatImage, y: FloatImage, radius: floa
     if model == "euclidean":
         return [gradient_x, gradient_y, x * gradient_y - y * gradient_x]
     towards = x * gradient_x + y * gradient_y
+    if model == "similarity":
+        return [gradient_x, gradient_y, x * gradient_y - y * gradient_x, towards]
     linear = [axis * gradient for gradient in (gradient_x, gradient_y) for axis in (x, y)]
     return [gradient_x, gradient_y, *linear, -x * towards, -y * towards]
 
@@ -98,6 +103,8 @@ def _motion_matrix(step: FloatArray, model: Model) -> FloatArray:
     if model == "euclidean":
         cosine, sine = math.cos(step[2]), math.sin(step[2])
         return np.array([[cosine, -sine, step[0]], [sine, cosine, step[1]], [0, 0, 1]])
+    if model == "similarity":
+        return np.array([[1 + step[3], -step[2], step[0]], [step[2], 1 + step[3], step[1]], [0, 0, 1]])
     a, b, c, d, e, f, g, h = step
     return np.array([[1 + c, d, a], [e, 1 + f, b], [g, h, 1]])
 

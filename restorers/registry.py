@@ -37,10 +37,24 @@ class ScenarioSpec:
 
 
 BUILT_IN: tuple[ScenarioSpec, ...] = (
-    ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
+    ScenarioSpec("deblur/fourier", "restorers.classical.fourier:FourierAccumulation"),
+    ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
+    ScenarioSpec("demosaic/malvar", "restorers.classical.demosaicking:LinearDemosaicking"),
+    ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1}),
     ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
+    ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
     ScenarioSpec("denoise/nlm", "restorers.classical.nlm:NonLocalMeans"),
+    ScenarioSpec("denoise/robust_mean", "restorers.classical.robust_mean:RobustMean"),
+    ScenarioSpec("denoise/tv", "restorers.classical.total_variation:TotalVariation"),
+    ScenarioSpec("denoise/wavelet", "restorers.classical.wavelet:WaveletShrinkage"),
+    ScenarioSpec("focus/stack", "restorers.classical.focus:FocusStack"),
+    ScenarioSpec("hdr/fusion", "restorers.classical.fusion:ExposureFusion"),
+    ScenarioSpec("hdr/radiance", "restorers.classical.radiance:RadianceMerge"),
     ScenarioSpec("sr/backprojection@x2", "restorers.classical.backprojection:BackProjection", {"scale": 2}),
+    ScenarioSpec("sr/backprojection@x4", "restorers.classical.backprojection:BackProjection", {"scale": 4}),
+    ScenarioSpec("sr/handheld@x1.5", "restorers.classical.handheld:Handheld", {"scale": 1.5}),
+    ScenarioSpec("sr/handheld@x2", "restorers.classical.handheld:Handheld", {"scale": 2}),
+    ScenarioSpec("sr/handheld@x4", "restorers.classical.handheld:Handheld", {"scale": 4}),
 )
 
 

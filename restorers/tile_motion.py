@@ -43,6 +43,14 @@ class TileMotion:
         mode = cv2.BORDER_REPLICATE
         return np.asarray(cv2.remap(self.displacement, column, row, cv2.INTER_LINEAR, borderMode=mode), np.float32)
 
+    def positions(self, height: int, width: int) -> FloatImage:
+        """Where each pixel of an image lies in the frame: float32 [height, width, 2], (x, y)."""
+        u, v = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+        position = self.sample(u, v)
+        position[..., 0] += u
+        position[..., 1] += v[:, None]
+        return position
+
     def candidates(self, x: Axis, y: Axis) -> NDArray[np.int64]:
         """Twice the displacements of the four tiles around each position (x, y) [n], and none: whole pixels, int64 [n, 5, 2]."""
         centre = (self.tile_size - 1) / 2

@@ -3,7 +3,8 @@
 A scene is a continuous function: cubic-spline interpolation of a linear photograph that a Gaussian lens has blurred by `lens` frame
 pixels (0.75 makes half contrast at a quarter of the sampling rate, a good camera), mirrored at its edges. Frame pixel p is the mean
 of the scene over `scale` x `scale` points at frame positions p + (k − (scale − 1) / 2) / scale, seen through the frame's rigid motion
-about the frame's centre. The truth at `scale` is the blurred photograph itself.
+about the frame's centre; an `aperture` below 1 keeps the middle of those points only. The truth at `scale` is the blurred
+photograph itself.
 """
 
 from __future__ import annotations
@@ -77,6 +78,7 @@ def make_burst(
     brightness: float = 0.6,
     scale: int = 2,
     lens: float = 0.75,
+    aperture: float = 1.0,
     corner: tuple[int, int] = (0, 0),
     cfa: CFA = CFA.RGGB,
     reference_index: int = 0,
@@ -100,7 +102,7 @@ def make_burst(
     splines = [ndimage.spline_filter(linear[..., channel], order=3, mode="mirror") for channel in range(3)]
     clean = np.stack(
         [
-            _expose(splines, matrix, height=height, width=width, scale=scale, corner=corner, cfa=cfa)
+            _expose(splines, matrix, height=height, width=width, scale=scale, corner=corner, cfa=cfa, aperture=aperture)
             for matrix in homographies
         ]
     )
@@ -124,9 +126,10 @@ def make_burst(
     return Sample(burst, clean, truth.astype(np.float32), homographies, scale)
 
 
-def _expose(splines, matrix, *, height, width, scale, corner, cfa):
+def _expose(splines, matrix, *, height, width, scale, corner, cfa, aperture):
     inverse = np.linalg.inv(matrix)
-    steps = (np.arange(scale) - (scale - 1) / 2) / scale
+    count = round(scale * aperture)
+    steps = (np.arange(count) - (count - 1) / 2) / scale
     mosaic = np.empty((height, width))
     for index, channel in enumerate(cfa.channels):
         dy, dx = divmod(index, 2)
@@ -137,5 +140,110 @@ def _expose(splines, matrix, *, height, width, scale, corner, cfa):
         # Reference pixel to photograph pixel: frame pixel p covers the photograph's pixels s·p .. s·p + s − 1.
         at_x, at_y = (scale * points[:2] + (scale - 1) / 2) + np.array(corner)[:, None]
         values = ndimage.map_coordinates(splines[channel], [at_y, at_x], order=3, mode="mirror", prefilter=False)
-        mosaic[dy::2, dx::2] = values.reshape(height // 2, scale, width // 2, scale).mean((1, 3))
+        mosaic[dy::2, dx::2] = values.reshape(height // 2, count, width // 2, count).mean((1, 3))
     return np.maximum(mosaic, 0)
+
+
+def make_colour_burst(
+    scene="astronaut", *, domain: Domain = Domain.LINEAR_RGB, read: float = 4e-4, **settings
+) -> Sample:
+    """A burst of RGB frames with white noise of variance `read`: three mosaic bursts of one scene give its colours."""
+    sample = make_burst(scene, shot=0, read=0, **settings)
+    plain = [
+        make_burst(scene, shot=0, read=0, cfa=cfa, **settings).clean for cfa in (CFA.RGGB, CFA.BGGR, CFA.GRBG, CFA.GBRG)
+    ]
+    # Every pixel is red, green or blue in one of the four filter orders.
+    clean = np.empty((*sample.clean.shape, 3))
+    for mosaics, cfa in zip(plain, (CFA.RGGB, CFA.BGGR, CFA.GRBG, CFA.GBRG), strict=True):
+        for position, channel in enumerate(cfa.channels):
+            dy, dx = divmod(position, 2)
+            clean[:, dy::2, dx::2, channel] = mosaics[:, dy::2, dx::2]
+    noise = np.random.default_rng(1).normal(0, np.sqrt(read), clean.shape)
+    frames = np.clip(clean + noise, 0 if domain is Domain.SRGB else -1, 1)
+    if domain is Domain.SRGB:
+        frames = np.where(frames <= 0.0031308, 12.92 * frames, 1.055 * np.maximum(frames, 1e-9) ** (1 / 2.4) - 0.055)
+    levels = np.zeros(len(frames)), np.full(len(frames), read)
+    burst = Burst(
+        frames.astype(np.float32),
+        domain=domain,
+        shot_noise=None if domain is Domain.SRGB else levels[0],
+        read_noise=None if domain is Domain.SRGB else levels[1],
+    )
+    return Sample(burst, clean, sample.high_resolution, sample.homographies, sample.scale)
+
+
+def make_shaken_burst(
+    scene="astronaut", *, num_frames: int = 8, blur: float = 6.0, num_poses: int = 9, seed: int = 0, **settings
+) -> Sample:
+    """Every frame is the mean over a straight path of random direction; its length varies between a fifth of `blur` and all of it."""
+    rng = np.random.default_rng(seed)
+    middle = rng.uniform(-4, 4, (num_frames, 2)) * (np.arange(num_frames) > 0)[:, None]
+    angle, length = rng.uniform(0, np.pi, num_frames), blur * rng.uniform(0.2, 1, num_frames)
+    along = np.stack([np.cos(angle), np.sin(angle)], -1) * length[:, None]
+    steps = (np.arange(num_poses) + 0.5) / num_poses - 0.5
+    shifts = middle[:, None] + along[:, None] * steps[:, None]
+    motions = np.concatenate([shifts, np.zeros((num_frames, num_poses, 1))], -1).reshape(-1, 3)
+    return _photograph_means(scene, motions, num_frames, seed=seed, **settings)
+
+
+def _photograph_means(
+    scene, motions, num_frames, *, seed, shot: float = 4e-3, read: float = 4e-5, **settings
+) -> Sample:
+    """Frames that are means of consecutive exposures, with noise added after."""
+    at = len(motions) // num_frames // 2
+    sharp = make_burst(scene, num_frames=len(motions), motions=motions, reference_index=at, shot=0, read=0, **settings)
+    clean = sharp.clean.reshape(num_frames, -1, *sharp.clean.shape[1:]).mean(1)
+    noise = np.random.default_rng(seed + 1).standard_normal(clean.shape) * np.sqrt(shot * clean + read)
+    burst = Burst(
+        np.clip(clean + noise, -1, 1).astype(np.float32),
+        cfa=sharp.burst.cfa,
+        shot_noise=np.full(num_frames, shot),
+        read_noise=np.full(num_frames, read),
+    )
+    homographies = sharp.homographies.reshape(num_frames, -1, 3, 3)[:, at]
+    return Sample(burst, clean, sharp.high_resolution, homographies, sharp.scale)
+
+
+def make_focus_series(
+    scene="astronaut",
+    *,
+    num_frames: int = 4,
+    defocus: float = 3.0,
+    width: int = 128,
+    seed: int = 0,
+    max_shift: float = 2.0,
+    corner=(0, 0),
+    **settings,
+) -> Sample:
+    """Frame t is sharp in the t-th of `num_frames` upright strips; elsewhere it is blurred by `defocus` frame pixels per strip of distance.
+
+    `clean[t]` is what an all-in-focus lens would have seen in frame t.
+    """
+    linear = photograph(scene) if isinstance(scene, str) else scene
+    rng = np.random.default_rng(seed)
+    scale = settings.get("scale", 2)
+    strip = np.clip((np.arange(linear.shape[1]) - corner[0]) * num_frames // (scale * width), 0, num_frames - 1)
+    frames, sharp = [], None
+    for index in range(num_frames):
+        shift = rng.uniform(-max_shift, max_shift, 2) * (index > 0)
+        motions = np.array([[0, 0, 0], [*shift, 0]])
+        blurred = np.empty_like(linear)
+        for distance in range(num_frames):
+            deviation = defocus * scale * distance
+            image = ndimage.gaussian_filter(linear, (deviation, deviation, 0), mode="mirror") if distance else linear
+            columns = np.abs(strip - index) == distance
+            blurred[:, columns] = image[:, columns]
+        shared = {
+            "width": width,
+            "num_frames": 2,
+            "motions": motions,
+            "seed": seed + index,
+            "corner": corner,
+            **settings,
+        }
+        frames.append(make_burst(blurred, **shared).burst)
+        sharp = sharp or make_burst(linear, **shared)
+    levels = [np.full(num_frames, level[0]) for level in (frames[0].shot_noise, frames[0].read_noise)]
+    pixels = np.stack([frames[0].frames[0], *(each.frames[1] for each in frames[1:])])
+    burst = Burst(pixels, cfa=frames[0].cfa, shot_noise=levels[0], read_noise=levels[1])
+    return Sample(burst, sharp.burst.frames, sharp.high_resolution, sharp.homographies, scale)

@@ -13,10 +13,9 @@ from restorers.base import LinearMerge, check_image
 from restorers.burst import CFA, Burst, Domain
 from restorers.classical.hdrplus import HdrPlusMerge
 from restorers.classical.mean import MeanMerge
-from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import psnr
 from restorers.registry import create
-from tests.synthetic import make_burst, texture
+from tests.synthetic import make_burst, make_colour_burst, texture
 
 MERGES = [MeanMerge(), HdrPlusMerge()]
 BORDER = 8
@@ -202,9 +201,12 @@ def test_black_frames(restorer):
 
 
 @pytest.mark.parametrize("restorer", MERGES)
-def test_other_domains_are_refused(restorer):
-    burst = Burst(np.zeros((2, 64, 64, 3), np.float32), domain=Domain.SRGB)
-    with pytest.raises(UnsupportedBurstError, match="raw_bayer"):
-        restorer.restore(burst)
-    with pytest.raises(UnsupportedBurstError, match="raw_bayer"):
-        restorer.contributions(burst)
+@pytest.mark.parametrize("domain", [Domain.LINEAR_RGB, Domain.SRGB])
+def test_colour_frames_merge_alike(restorer, domain):
+    sample = make_colour_burst("coffee", height=96, width=112, num_frames=8, corner=(60, 60), domain=domain)
+    restored = restorer.restore(sample.burst)
+    check_image(restorer.info, sample.burst, restored)
+    alone = restorer.restore(sample.burst.subset([]))
+    assert psnr(restored, sample.truth, border=BORDER) >= psnr(alone, sample.truth, border=BORDER) + 6
+    contributions = restorer.contributions(sample.burst)
+    np.testing.assert_allclose(restored, contributions.mean(0), atol=2e-6)

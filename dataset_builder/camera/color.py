@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from restorers.color import encode_srgb
+
 # CIE XYZ (D65) to camera RGB, as DNG ColorMatrix tags of four cameras give them (Brooks et al. 2019).
 XYZ_TO_CAMERA = np.array(
     [
@@ -72,20 +74,6 @@ def decode_srgb(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.flo
     table = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     linear: NDArray[np.float32] = table.astype(np.float32)[image]
     return linear
-
-
-def decode_srgb_values(encoded: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Undo the sRGB transfer curve of values in [0, 1] (clipped to it); float32."""
-    clipped = np.clip(encoded, 0, 1).astype(np.float32)
-    linear: NDArray[np.float32] = np.where(clipped <= 0.04045, clipped / 12.92, ((clipped + 0.055) / 1.055) ** 2.4)
-    return linear
-
-
-def encode_srgb(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """Apply the sRGB transfer curve to linear values, clipped to [0, 1]; float32."""
-    clipped = np.clip(linear, 0, 1).astype(np.float32)
-    encoded: NDArray[np.float32] = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
-    return encoded
 
 
 def unprocess(image: NDArray[np.uint8] | NDArray[np.uint16], profile: ColorProfile) -> NDArray[np.float32]:

@@ -18,13 +18,14 @@ from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator, is_estimator, rank_scores
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.randomness import make_generator
 from dataset_builder.recipe import ScenarioChoice
 from dataset_builder.report import Progress, StageReport
 from dataset_builder.work import Failure, hash_facts, read_part, remove_part, run_units
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_dataset_table, read_or_empty, write_table
-from restorers import Restorer, RestorerInfo, create
+from restorers import Domain, Restorer, RestorerInfo, create
 from restorers.errors import InvalidRestorerError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
@@ -247,6 +248,9 @@ def _is_applicable(rows: BurstRows, scenario: ResolvedScenario, report: StageRep
     if rows.burst["domain"] not in scenario.info.input_domains:
         report.counts["other domain"] += 1
         return False
+    if explain_mismatch(scenario.info, Domain(rows.burst["domain"]), rows.burst["scale"]):
+        report.counts["no counterpart"] += 1
+        return False
     return True
 
 
@@ -254,6 +258,7 @@ def _remark_skipped(report: StageReport) -> None:
     reasons = {
         "without truth": "the burst has no ground truth, which full-reference metrics need",
         "other domain": "the restorer does not take the burst's domain",
+        "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
     }
     for name, reason in reasons.items():
         count = report.counts.pop(name, 0)
@@ -303,7 +308,7 @@ def _describe_scenario(scenario: ResolvedScenario) -> dict[str, Any]:
         "version": info.version,
         "summary": info.summary,
         "paper": info.paper,
-        "output_domain": info.output_domain,
+        "output_domain": info.output_domain or "as the burst",
         "scale": info.scale,
         "missing_frames": info.missing_frames,
         "license": info.license,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,7 +66,7 @@ class FidelityGame:
     def border(self) -> int:
         """Pixels that the metric drops, of the images that it compares: the convention counts in pixels of the truth."""
         scale = 1 if self.metric.space == "raw" else self.restorer.info.scale
-        return -(-self.metric.border * scale // self.task.scale)
+        return math.ceil(self.metric.border * scale / self.task.scale)
 
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
@@ -98,7 +100,13 @@ class FidelityGame:
         if task.homographies is None:
             raise UnsupportedBurstError(f"frame {index}: the motion is unknown, so its own grid has no truth")
         truth, inside = project_truth_to_frame(
-            task.truth, info, task.homographies[index], scale=task.scale, cfa=burst.cfa, shape=burst.frames.shape[1:3]
+            task.truth,
+            info,
+            task.homographies[index],
+            domain=burst.domain,
+            scale=task.scale,
+            cfa=burst.cfa,
+            shape=burst.frames.shape[1:3],
         )
         image = self.restorer.restore(burst)
         check_image(info, burst, image)
@@ -106,6 +114,9 @@ class FidelityGame:
             to_space(each, self.metric.space, info=info, burst=task.burst)
             for each in (image / np.float32(exposure), truth)
         )
+        if seen.shape[:2] != inside.shape:  # the metric compares on the grid of the frames
+            size = (seen.shape[1], seen.shape[0])
+            inside = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - 1e-3
         rows, columns = find_inner_rectangle(crop_border(inside, self.border))
         if (rows.stop - rows.start) * (columns.stop - columns.start) < MIN_PIXELS:
             raise UnsupportedBurstError(
@@ -142,17 +153,21 @@ class FidelityGame:
     def _gram(self) -> NDArray[np.float64] | None:
         """Of linear merges, under metrics that are functions of the MSE of the merge itself."""
         task, info = self.task, self.restorer.info
-        direct = self.metric.space == "linear" or info.output_domain is Domain.RAW_BAYER
+        output = info.output_for(task.burst.domain)
+        direct = self.metric.space == "linear" or output is Domain.RAW_BAYER
         if not isinstance(self.restorer, LinearMerge) or self.metric.kind != "psnr" or self.metric.space == "srgb":
             return None
-        if not direct or info.output_domain is Domain.SRGB:
+        if not direct or output is Domain.SRGB:
             return None
         check_accepts(info, task.burst)
         return compute_gram(load_contributions(self.restorer, task.burst), self._truth, self.border)
 
     @cached_property
     def _truth(self) -> NDArray[np.float32]:
-        return project_truth(self.task.truth, self.restorer.info, scale=self.task.scale, cfa=self.task.burst.cfa)
+        task = self.task
+        return project_truth(
+            task.truth, self.restorer.info, domain=task.burst.domain, scale=task.scale, cfa=task.burst.cfa
+        )
 
     def _find_members(self, number: int) -> frozenset[int]:
         return frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb_values
 from dataset_builder.camera.develop import demosaic, develop
 from dataset_builder.camera.sensor import mosaic
 from restorers import Burst, Domain, RestorerInfo
+from restorers.color import decode_srgb
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import Space
 
@@ -30,9 +30,9 @@ def to_space(
     Raises:
         UnsupportedBurstError: if display images are asked for as a mosaic.
     """
-    domain = info.output_domain
+    domain = info.output_for(burst.domain)
     if space == "linear":
-        return decode_srgb_values(image) if domain is Domain.SRGB else image
+        return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":
         if domain is Domain.SRGB:
             return image

@@ -15,13 +15,14 @@ _INTERPOLATION_REACH = 4
 
 
 def project_truth(
-    truth: NDArray[np.float32], info: RestorerInfo, *, scale: int, cfa: CFA | None
+    truth: NDArray[np.float32], info: RestorerInfo, *, domain: Domain, scale: int, cfa: CFA | None
 ) -> NDArray[np.float32]:
     """Bring the stored truth to the restorer's scale and domain.
 
     Args:
         truth: float32 [H·scale, W·scale, 3], linear camera RGB.
         info: of the restorer.
+        domain: of the burst.
         scale: of the truth.
         cfa: of the frames; needed for mosaic outputs.
 
@@ -29,14 +30,14 @@ def project_truth(
         float32 [H·info.scale, W·info.scale] or [.., 3]: averages over blocks, which is exactly what a frame pixel is.
 
     Raises:
-        UnsupportedBurstError: if the truth is too coarse or the domain is another.
+        UnsupportedBurstError: if `explain_mismatch` names a reason.
     """
-    factor = _require_factor(info, scale)
+    factor = _require_factor(info, domain, scale)
     height, width = truth.shape[0] // factor, truth.shape[1] // factor
     reduced = np.asarray(
         truth if factor == 1 else cv2.resize(truth, (width, height), interpolation=cv2.INTER_AREA), np.float32
     )
-    return mosaic(reduced, _require_cfa(cfa)) if info.output_domain is Domain.RAW_BAYER else reduced
+    return mosaic(reduced, _require_cfa(cfa)) if info.output_for(domain) is Domain.RAW_BAYER else reduced
 
 
 def project_truth_to_frame(
@@ -44,50 +45,75 @@ def project_truth_to_frame(
     info: RestorerInfo,
     homography: NDArray[np.float64],
     *,
+    domain: Domain,
     scale: int,
     cfa: CFA | None,
     shape: tuple[int, int],
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The sharp scene as frame i saw it at mid-exposure, as far as the truth of the reference shows it.
 
-    It is sampled as the frame itself was rendered, so it is exact up to the truth's 16-bit rounding.
+    A mosaic is sampled as the frame itself was rendered, so it is exact up to the truth's 16-bit rounding.
 
     Args:
         truth: float32 [H·scale, W·scale, 3], linear camera RGB, on the reference's grid.
-        info: of the restorer; its output must be a mosaic at the frame's own scale.
+        info: of the restorer.
         homography: [3, 3], reference to frame pixel, affine.
+        domain: of the burst.
         scale: of the truth.
-        cfa: of the frames.
+        cfa: of the frames; needed for mosaic outputs.
         shape: rows and columns of the frame.
 
     Returns:
-        float32 [H, W], and a mask of the pixels whose whole support lies inside the truth.
+        float32 [H·info.scale, W·info.scale] or [.., 3], and a mask [H·info.scale, W·info.scale] of the pixels whose whole support lies
+        inside the truth.
 
     Raises:
-        UnsupportedBurstError: for outputs that are no mosaic or of another scale.
+        UnsupportedBurstError: if `explain_mismatch` names a reason.
     """
-    _require_factor(info, scale)
-    if info.output_domain is not Domain.RAW_BAYER or info.scale != 1:
-        raise UnsupportedBurstError(
-            f"solo: expected a restorer with output raw_bayer at scale 1, got {info.output_domain} at scale {info.scale}; "
-            "choose leave_one_out or add_one"
-        )
-    expected = sample_mosaic(prefilter(truth, scale), homography, shape, cfa=_require_cfa(cfa), scale=scale)
-    rows, columns = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
-    inverse = np.linalg.inv(homography)
-    x = scale * (inverse[0, 0] * columns + inverse[0, 1] * rows + inverse[0, 2])
-    y = scale * (inverse[1, 0] * columns + inverse[1, 1] * rows + inverse[1, 2])
-    reach = _INTERPOLATION_REACH + scale
+    factor = _require_factor(info, domain, scale)
+    height, width = (round(side * info.scale) for side in shape)
+    # Output pixel q covers frame pixels about (q − (s − 1) / 2) / s; a truth pixel likewise, and the box filter keeps its first index.
+    to_frame = _shrink(1 / info.scale)
+    to_truth = np.linalg.inv(_shrink(1 / scale))
+    matrix = to_truth @ np.linalg.inv(homography) @ to_frame
+    matrix[:2, 2] -= (factor - 1) / 2
+    if info.output_for(domain) is Domain.RAW_BAYER:
+        sampled = sample_mosaic(prefilter(truth, scale), homography, shape, cfa=_require_cfa(cfa), scale=scale)
+    else:
+        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+        sampled = cv2.warpAffine(
+            prefilter(truth, factor), matrix[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        ).astype(np.float32)
+    rows, columns = np.mgrid[:height, :width].astype(np.float64)
+    x, y = (matrix[axis, 0] * columns + matrix[axis, 1] * rows + matrix[axis, 2] for axis in (0, 1))
+    reach = _INTERPOLATION_REACH + factor
     inside = (x >= reach) & (y >= reach) & (x < truth.shape[1] - reach) & (y < truth.shape[0] - reach)
-    return expected, inside
+    return sampled, inside
 
 
-def _require_factor(info: RestorerInfo, scale: int) -> int:
+def explain_mismatch(info: RestorerInfo, domain: Domain, scale: int) -> str | None:
+    """Why the output for a burst of this domain has no counterpart in a truth of this scale; None if it has."""
+    output = info.output_for(domain)
+    if output is Domain.SRGB:
+        return "the restorer returns a display image, the truth is linear camera RGB"
+    if output is Domain.RAW_BAYER and info.scale != 1:
+        return "the restorer returns a mosaic of another scale than the frames"
     if scale % info.scale:
-        raise UnsupportedBurstError(
-            f"the restorer's output has scale {info.scale}, but the truth has scale {scale}; build bursts with a multiple of {info.scale}"
-        )
-    return scale // info.scale
+        return f"the restorer's output has scale {info.scale:g}, but the truth has scale {scale}; build bursts with a multiple of it"
+    return None
+
+
+def _require_factor(info: RestorerInfo, domain: Domain, scale: int) -> int:
+    reason = explain_mismatch(info, domain, scale)
+    if reason is not None:
+        raise UnsupportedBurstError(reason)
+    return round(scale / info.scale)
+
+
+def _shrink(factor: float) -> NDArray[np.float64]:
+    """Pixel of an image to pixel of one that is larger by 1 / factor, both with centres at integers."""
+    centre = (factor - 1) / 2
+    return np.array([[factor, 0, centre], [0, factor, centre], [0, 0, 1.0]])
 
 
 def _require_cfa(cfa: CFA | None) -> CFA:

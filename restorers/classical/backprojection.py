@@ -15,7 +15,9 @@ from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
 from restorers.classical.mean import merge_onto
-from restorers.classical.mosaic import PLANE_OFFSETS, interpolate_colours, noise_levels, unsaturated, warp_covers
+from restorers.classical.mosaic import PLANE_OFFSETS, interpolate_colours
+from restorers.classical.warping import unsaturated, warp_covers
+from restorers.noise import noise_levels
 
 _LEAST_VARIANCE = 1e-8
 """Below the rounding of any sensor; frames without noise would weigh infinitely."""
@@ -52,6 +54,8 @@ class PreparedBurst:
 class BackProjection:
     """Iterative back-projection (a `SubsetRestorer`): linear camera RGB at `scale` times the resolution, from raw mosaics.
 
+    At scale 1 it demosaics: the colours that one mosaic lacks come from the others (Farsiu, Elad & Milanfar, IEEE TIP 2006).
+
     Model A: frame pixel p covers high-resolution pixels s·p .. s·p + s − 1 along each axis; its value is their mean, in the one colour
     of its filter. Frames see the image through a rigid motion. The estimate starts as the weighted mean of the aligned mosaics,
     demosaicked and enlarged by cubic interpolation. Each step projects the residuals y − A·x back, weighted by the inverse noise
@@ -82,7 +86,7 @@ class BackProjection:
     def info(self) -> RestorerInfo:
         """Facts for callers."""
         return RestorerInfo(
-            task="sr",
+            task="demosaic" if self.scale == 1 else "sr",
             version="1",
             input_domains=frozenset({Domain.RAW_BAYER}),
             output_domain=Domain.LINEAR_RGB,
@@ -106,9 +110,9 @@ class BackProjection:
         signal = max(float(reference.mean()), 0.0)
         observations = {}
         for index in np.flatnonzero(alignment.aligned).tolist():
-            frame, homography, ratio = burst.frames[index], alignment.homographies[index], float(ratios[index])
+            frame, homography = burst.frames[index], alignment.homographies[index]
             own = index == burst.reference_index
-            aligned = reference if own else merge_onto(reference, frame, burst.cfa, homography, ratio)
+            aligned = reference if own else merge_onto(reference, burst, index, homography)
             sampling, values = self._sample(frame / ratios[index], burst.cfa, homography)
             weight = 1 / max(shot[index] * signal + read[index], _LEAST_VARIANCE)
             observations[index] = Observation(sampling, values, aligned, weight)

@@ -4,38 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from restorers.align import BurstAlignment, align_burst, enlarge_homography, grey_image
+from restorers.align import BurstAlignment, align_burst
 from restorers.base import RestorerInfo, check_accepts
-from restorers.burst import Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import (
-    join_planes,
-    noise_levels,
-    resample_planes,
-    split_planes,
-    unsaturated,
-    warp_covers,
+from restorers.burst import Burst, FloatImage
+from restorers.classical.planes import (
+    MERGED_DOMAINS,
+    join_frame,
+    measure_local_motion,
+    resample_frame,
+    split_frame,
 )
 from restorers.classical.tile_grid import TileGrid, raised_cosine
-from restorers.tile_motion import TileMotion, align_tiles
+from restorers.color import linearise
+from restorers.noise import noise_levels
 
 _INFO = RestorerInfo(
     task="denoise",
     version="1",
-    input_domains=frozenset({Domain.RAW_BAYER}),
-    output_domain=Domain.RAW_BAYER,
+    input_domains=MERGED_DOMAINS,
+    output_domain=None,
     summary="tile alignment and pairwise Wiener merge per colour plane",
     paper="Hasinoff et al., Burst photography for high dynamic range and low-light imaging on mobile cameras, 2016",
 )
 
 Spectra = NDArray[np.complex64]
-
-_ALIGNED_TILE = 16
-"""Side of the tiles whose motion is measured, in pixels of the grey image of half the size."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +58,9 @@ class HdrPlusMerge:
         return _INFO
 
     def contributions(self, burst: Burst) -> FloatImage:
-        """The pairwise merge of each frame with the reference, float32 [T, H, W]."""
+        """The pairwise merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]."""
         merge = _Merge(self, burst)
-        images = np.empty_like(burst.frames)
+        images = np.empty(burst.frames.shape, np.float32)
         for index in range(burst.num_frames):
             spectra = merge.empty_spectra()
             merge.add_frame(spectra, index)
@@ -72,7 +68,7 @@ class HdrPlusMerge:
         return images
 
     def restore(self, burst: Burst) -> FloatImage:
-        """Mean of the contributions, float32 [H, W]."""
+        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
         merge = _Merge(self, burst)
         spectra = merge.empty_spectra()
         for index in range(burst.num_frames):
@@ -85,11 +81,10 @@ class _Merge:
 
     def __init__(self, settings: HdrPlusMerge, burst: Burst) -> None:
         check_accepts(_INFO, burst)
+        burst = linearise(burst)
         self.settings, self.burst = settings, burst
-        self.ratios = burst.exposure_ratio.astype(np.float32)
-        self.reference = burst.reference / self.ratios[burst.reference_index]
-        self.planes = split_planes(self.reference)
-        self.grey, _ = grey_image(self.reference, burst.domain)
+        self.reference = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+        self.planes = split_frame(self.reference)
         self.shot, self.read = noise_levels(burst)
         self.alignment: BurstAlignment = align_burst(burst)
         self.grid = TileGrid(settings.tile_size, *self.planes.shape[1:])
@@ -97,10 +92,10 @@ class _Merge:
 
     def empty_spectra(self) -> Spectra:
         rows, columns = self.grid.shape
-        return np.zeros((rows, 4, columns, self.grid.size, self.grid.size // 2 + 1), np.complex64)
+        return np.zeros((rows, len(self.planes), columns, self.grid.size, self.grid.size // 2 + 1), np.complex64)
 
     def add_frame(self, spectra: Spectra, index: int) -> None:
-        """Add (1 − A)·(T − R) of a frame to spectra [rows, 4, columns, size, size/2 + 1], in place."""
+        """Add (1 − A)·(T − R) of a frame to spectra [rows, P, columns, size, size/2 + 1], in place."""
         reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:
             return
@@ -110,7 +105,7 @@ class _Merge:
         # The transform of a tile adds up size² pixels. A signal of 0 without read noise is shrunk instead of dividing 0 by 0.
         variance = np.maximum(self.grid.size**2 * (shot * self.signal + read), 1e-12)
         noise = (self.settings.tolerance * variance).astype(np.float32)[..., None, None]
-        for rows in self.grid.chunks(4):
+        for rows in self.grid.chunks(len(self.planes)):
             difference = fft.rfft2(windows[rows])
             weight = np.square(difference.real)
             weight += np.square(difference.imag)
@@ -120,39 +115,17 @@ class _Merge:
             spectra[rows] += difference
 
     def image(self, spectra: Spectra) -> FloatImage:
-        """Turn spectra of differences into a mosaic [H, W]."""
+        """Turn spectra of differences into a mosaic [H, W] or RGB [H, W, 3]."""
         size = self.grid.size
         tiles = fft.irfft2(spectra, s=(size, size))
         tiles *= raised_cosine(size)
-        return join_planes(self.grid.overlap_add(tiles))
+        return join_frame(self.grid.overlap_add(tiles))
 
     def _difference(self, index: int) -> FloatImage:
         """Frame minus reference on the reference's grid, in planes; 0 where the frame has nothing to tell."""
-        frame, homography = self.burst.frames[index], self.alignment.homographies[index]
-        assert self.burst.cfa is not None
-        warped, usable = resample_planes(frame, self.burst.cfa, homography, self._local_motion(index, homography))
-        if self.ratios[index] > 1:
-            usable &= split_planes(unsaturated(frame, homography))
-        warped *= 1 / self.ratios[index]
+        homography = self.alignment.homographies[index]
+        local = measure_local_motion(self.burst, index, homography, (self.shot, self.read))
+        warped, usable = resample_frame(self.burst, index, homography, local)
         warped -= self.planes
         warped *= usable
         return warped
-
-    def _local_motion(self, index: int, homography: FloatArray) -> TileMotion | None:
-        if min(self.grey.shape) < _ALIGNED_TILE:
-            return None
-        grey, factor = grey_image(self.burst.frames[index], self.burst.domain, float(self.ratios[index]))
-        matrix = enlarge_homography(homography, 1 / factor)
-        size, flags = grey.shape[::-1], cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        aligned = np.asarray(
-            cv2.warpPerspective(grey, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE), np.float32
-        )
-        both = [index, self.burst.reference_index]
-        variance = self.shot[both] * max(float(self.grey.mean()), 0.0) + self.read[both]
-        motion = align_tiles(
-            self.grey,
-            aligned,
-            covered=warp_covers(matrix, *grey.shape),
-            noise_variance=float(variance.sum()) / factor**2,
-        )
-        return motion if motion.moves() else None

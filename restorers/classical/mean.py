@@ -10,14 +10,15 @@ import numpy as np
 
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
-from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import join_planes, resample_planes, split_planes, unsaturated
+from restorers.burst import Burst, FloatArray, FloatImage
+from restorers.classical.planes import MERGED_DOMAINS, join_frame, resample_frame
+from restorers.color import linearise
 
 _INFO = RestorerInfo(
     task="denoise",
     version="1",
-    input_domains=frozenset({Domain.RAW_BAYER}),
-    output_domain=Domain.RAW_BAYER,
+    input_domains=MERGED_DOMAINS,
+    output_domain=None,
     summary="average of the globally aligned frames",
 )
 
@@ -36,11 +37,11 @@ class MeanMerge:
         return _INFO
 
     def contributions(self, burst: Burst) -> FloatImage:
-        """Aligned frames, float32 [T, H, W]."""
+        """Aligned frames, float32 [T, H, W] or [T, H, W, 3]."""
         return np.stack(list(self._contributions(burst)))
 
     def restore(self, burst: Burst) -> FloatImage:
-        """Mean of the contributions, float32 [H, W]."""
+        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
         total = np.zeros(burst.reference.shape)
         for contribution in self._contributions(burst):
             total += contribution
@@ -48,22 +49,17 @@ class MeanMerge:
 
     def _contributions(self, burst: Burst) -> Iterator[FloatImage]:
         check_accepts(_INFO, burst)
-        assert burst.cfa is not None
+        burst = linearise(burst)
         alignment = align_burst(burst)
-        ratios = burst.exposure_ratio.astype(np.float32)
-        reference = burst.reference / ratios[burst.reference_index]
-        for index, frame in enumerate(burst.frames):
+        reference = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+        for index in range(burst.num_frames):
             if index == burst.reference_index or not alignment.aligned[index]:
                 yield reference
                 continue
-            yield merge_onto(reference, frame, burst.cfa, alignment.homographies[index], float(ratios[index]))
+            yield merge_onto(reference, burst, index, alignment.homographies[index])
 
 
-def merge_onto(
-    reference: FloatImage, frame: FloatImage, cfa: CFA, homography: FloatArray, exposure_ratio: float
-) -> FloatImage:
-    """Resample a mosaic onto the reference, in its exposure; the reference itself where the frame has nothing to tell."""
-    planes, usable = resample_planes(frame, cfa, homography, interpolation=cv2.INTER_LANCZOS4)
-    if exposure_ratio > 1:
-        usable &= split_planes(unsaturated(frame, homography))
-    return np.where(join_planes(usable), join_planes(planes) / np.float32(exposure_ratio), reference)
+def merge_onto(reference: FloatImage, burst: Burst, index: int, homography: FloatArray) -> FloatImage:
+    """Resample frame `index` onto the reference, in its exposure; the reference itself where the frame has nothing to tell."""
+    planes, usable = resample_frame(burst, index, homography, interpolation=cv2.INTER_LANCZOS4)
+    return np.where(join_frame(usable), join_frame(planes), reference)

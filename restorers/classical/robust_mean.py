@@ -1,0 +1,102 @@
+"""The average of the aligned frames, each pixel weighted by how well its surroundings agree with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from restorers.align import align_burst
+from restorers.base import RestorerInfo, check_accepts
+from restorers.burst import Burst, FloatImage
+from restorers.classical.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
+from restorers.color import linearise
+from restorers.noise import noise_levels
+
+_INFO = RestorerInfo(
+    task="denoise",
+    version="1",
+    input_domains=MERGED_DOMAINS,
+    output_domain=None,
+    summary="average of the aligned frames with redescending robust weights against motion",
+    paper="Hampel, The influence curve and its role in robust estimation, 1974",
+)
+
+_LEAST_VARIANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class RobustMean:
+    """Robust mean about the reference (a `LinearMerge`): frame T contributes R + w·(T − R).
+
+    w comes from z², the mean over all planes and a square window of (T − R)² over its expectation under the noise models of both: 1
+    up to `trust`, falling linearly to 0 at `reject`, the outer part of Hampel's three-part weight. The least weight within the window
+    counts, so that the rim of a moving thing is rejected with it. What interpolation does to fine structure is expected too: `detail`
+    times the local standard deviation of the reference is added to the noise. A frame contributes the reference where it does not
+    reach or is saturated. The output is not clipped. `restore` holds a few images at a time, whatever T.
+
+    Attributes:
+        window: side of the window, in pixels of a plane, odd.
+        trust: z² up to which a pixel counts in full; 1 is what noise alone makes.
+        reject: z² from which it does not count.
+        detail: see above.
+    """
+
+    window: int = 5
+    trust: float = 1.6
+    reject: float = 2.4
+    detail: float = 0.15
+
+    @property
+    def info(self) -> RestorerInfo:
+        """Facts for callers."""
+        return _INFO
+
+    def contributions(self, burst: Burst) -> FloatImage:
+        """What each frame adds to the mean, float32 [T, H, W] or [T, H, W, 3]."""
+        return np.stack(list(self._contributions(burst)))
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
+        total = np.zeros(burst.reference.shape)
+        for contribution in self._contributions(burst):
+            total += contribution
+        return (total / burst.num_frames).astype(np.float32)
+
+    def _contributions(self, burst: Burst) -> Iterator[FloatImage]:
+        check_accepts(_INFO, burst)
+        burst = linearise(burst)
+        alignment, (shot, read) = align_burst(burst), noise_levels(burst)
+        image = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+        reference = split_frame(image)
+        signal = self._average(reference)
+        structure = np.maximum(self._average(np.square(reference)) - np.square(signal), 0)
+        noise = np.maximum(signal, 0) * np.float32(shot[burst.reference_index]) + np.float32(
+            read[burst.reference_index]
+        )
+        allowed = self.detail**2 * np.maximum(structure - noise, 0)
+        for index in range(burst.num_frames):
+            if index == burst.reference_index or not alignment.aligned[index]:
+                yield image
+                continue
+            planes, usable = resample_frame(
+                burst, index, alignment.homographies[index], interpolation=cv2.INTER_LANCZOS4
+            )
+            planes -= reference
+            planes *= usable
+            expected = noise + np.maximum(signal, 0) * np.float32(shot[index]) + np.float32(read[index]) + allowed
+            planes *= self._weigh(planes, np.maximum(expected, _LEAST_VARIANCE))
+            planes += reference
+            yield join_frame(planes)
+
+    def _weigh(self, difference: FloatImage, expected: FloatImage) -> FloatImage:
+        """Weights [H, W] of a difference of planes [P, H, W] of this expected square."""
+        excess = self._average((np.square(difference) / expected).mean(0, keepdims=True))[0]
+        weight = np.clip((self.reject - excess) / (self.reject - self.trust), 0, 1)
+        return np.asarray(cv2.erode(weight, np.ones((self.window, self.window), np.uint8)), np.float32)
+
+    def _average(self, planes: FloatImage) -> FloatImage:
+        size = (self.window, self.window)
+        return np.stack([cv2.blur(plane, size, borderType=cv2.BORDER_REFLECT_101) for plane in planes])
