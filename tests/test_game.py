@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dataset_builder.camera.color import ColorProfile, mix_color_matrix, unprocess
-from dataset_builder.camera.sensor import Sensor
+from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
@@ -24,6 +24,7 @@ from tests.photographs import make_photograph
 
 PROFILE = ColorProfile((2.0, 1.0, 1.6), mix_color_matrix(np.ones(4)))
 SENSOR = Sensor()
+RAW = Domain.RAW_BAYER
 RAW_INFO = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
 POSES = ((0.0, 0.0, 0.0), (2.3, -1.7, 0.004), (-3.1, 0.6, -0.003), (0.5, 4.2, 0.002), (-1.25, -2.5, 0.0))
 
@@ -147,7 +148,7 @@ def test_preparing_happens_once_and_every_value_is_computed_once():
 def test_scores_follow_the_definitions():
     task = make_task(reference=1)
     game = FidelityGame(Averager(), task, PSNR)
-    truth = project_truth(task.truth, RAW_INFO, scale=task.scale, cfa=task.burst.cfa)
+    truth = project_truth(task.truth, RAW_INFO, domain=RAW, scale=task.scale, cfa=task.burst.cfa)
 
     def value(*members):
         return psnr(Averager().restore(task.burst.subset(members)), truth, border=4)
@@ -170,7 +171,7 @@ def test_gram_matrix_by_hand():
 
 def test_a_merge_that_is_exact_gets_the_cap():
     task = make_task()
-    truth = project_truth(task.truth, RAW_INFO, scale=2, cfa=task.burst.cfa)
+    truth = project_truth(task.truth, RAW_INFO, domain=RAW, scale=2, cfa=task.burst.cfa)
 
     class Exact(Averager):
         def contributions(self, burst):
@@ -231,7 +232,7 @@ def test_without_noise_each_frame_is_its_own_truth(cfa, scale):
     step = 1 / (SENSOR.white_level - SENSOR.black_level)
     for index, frame in enumerate(task.burst.frames):
         truth, inside = project_truth_to_frame(
-            task.truth, RAW_INFO, task.homographies[index], scale=scale, cfa=cfa, shape=frame.shape
+            task.truth, RAW_INFO, task.homographies[index], domain=RAW, scale=scale, cfa=cfa, shape=frame.shape
         )
         assert inside.mean() > 0.5
         assert np.abs(frame - truth)[inside].max() <= 0.5 * step + 4 / UINT16_MAX
@@ -240,8 +241,10 @@ def test_without_noise_each_frame_is_its_own_truth(cfa, scale):
 
 def test_the_truth_on_the_reference_grid_is_the_projected_truth():
     task = make_task()
-    truth, inside = project_truth_to_frame(task.truth, RAW_INFO, np.eye(3), scale=2, cfa=task.burst.cfa, shape=(64, 64))
-    expected = project_truth(task.truth, RAW_INFO, scale=2, cfa=task.burst.cfa)
+    truth, inside = project_truth_to_frame(
+        task.truth, RAW_INFO, np.eye(3), domain=RAW, scale=2, cfa=task.burst.cfa, shape=(64, 64)
+    )
+    expected = project_truth(task.truth, RAW_INFO, domain=RAW, scale=2, cfa=task.burst.cfa)
     np.testing.assert_allclose(truth[inside], expected[inside], atol=1e-6)
 
 
@@ -251,8 +254,10 @@ def test_the_mask_leaves_out_what_the_truth_does_not_show():
     # The right third of the truth is replaced by nonsense: pixels that need it must not count, the others must not change.
     spoilt = task.truth.copy()
     spoilt[:, -3:] = 50.0
-    whole, inside = project_truth_to_frame(task.truth, RAW_INFO, shifted, scale=2, cfa=CFA.GRBG, shape=(64, 64))
-    other, _ = project_truth_to_frame(spoilt, RAW_INFO, shifted, scale=2, cfa=CFA.GRBG, shape=(64, 64))
+    whole, inside = project_truth_to_frame(
+        task.truth, RAW_INFO, shifted, domain=RAW, scale=2, cfa=CFA.GRBG, shape=(64, 64)
+    )
+    other, _ = project_truth_to_frame(spoilt, RAW_INFO, shifted, domain=RAW, scale=2, cfa=CFA.GRBG, shape=(64, 64))
     assert not inside[:, :20].any()
     assert inside[10:-10, 24:].all()
     np.testing.assert_allclose(other[inside], whole[inside], atol=1e-4)
@@ -268,7 +273,7 @@ def test_solo_sees_the_noise_of_each_frame():
     assert scores.argmax() == 2
     for index, (shot, read) in enumerate([(1e-2, 1e-3), (1e-2, 1e-3), (1e-4, 1e-6), (1e-2, 1e-3), (1e-2, 1e-3)]):
         truth, inside = project_truth_to_frame(
-            task.truth, RAW_INFO, task.homographies[index], scale=2, cfa=CFA.GRBG, shape=(64, 64)
+            task.truth, RAW_INFO, task.homographies[index], domain=RAW, scale=2, cfa=CFA.GRBG, shape=(64, 64)
         )
         inner = crop_border(inside, 4)
         error = (crop_border(task.burst.frames[index], 4) - crop_border(truth, 4))[inner].astype(np.float64)
@@ -290,16 +295,39 @@ def test_solo_needs_the_motion_and_enough_of_the_scene():
     assert np.isfinite(game.value_alone(2))
 
 
-def test_solo_is_for_mosaics_of_the_frames_own_scale():
-    with pytest.raises(
-        UnsupportedBurstError, match="solo: expected a restorer with output raw_bayer at scale 1, got linear_rgb"
-    ):
-        FidelityGame(create("sr/backprojection@x2"), make_task(side=32), PSNR).value_alone(1)
+@pytest.mark.parametrize("truth_scale", [2, 4])
+def test_the_truth_on_a_frames_grid_in_colour_and_at_other_scales(truth_scale):
+    task = make_task(shot=0, read=0, scale=truth_scale)
+    for index in (1, 3):
+        settings = {"domain": RAW, "scale": truth_scale, "cfa": CFA.GRBG, "shape": (64, 64)}
+        expected, inside = project_truth_to_frame(task.truth, RAW_INFO, task.homographies[index], **settings)
+        for scale in (1, 2):
+            info = RestorerInfo("sr", "1", frozenset({RAW}), Domain.LINEAR_RGB, scale=scale)
+            truth, covered = project_truth_to_frame(task.truth, info, task.homographies[index], **settings)
+            assert truth.shape == (64 * scale, 64 * scale, 3)
+            averaged = truth.reshape(64, scale, 64, scale, 3).mean((1, 3))
+            usable = inside & covered.reshape(64, scale, 64, scale).all((1, 3))
+            assert usable.mean() > 0.5
+            # Lanczos at twice the resolution keeps a little more of the finest structure.
+            limit = 1e-3 if scale == 1 else 0.02
+            assert np.sqrt(np.square(mosaic(averaged, CFA.GRBG) - expected)[usable].mean()) < limit
+
+
+def test_solo_of_restorers_that_return_colour():
+    task = make_task(side=48)
+    scores = solo(FidelityGame(create("demosaic/malvar"), task, PSNR)).score
+    assert np.isfinite(scores).all()
+    assert scores.min() > 15
+
+
+def test_display_images_have_no_truth():
+    with pytest.raises(UnsupportedBurstError, match="returns a display image"):
+        FidelityGame(create("hdr/fusion"), make_task(side=32), PSNR).value(frozenset())
 
 
 def test_a_truth_that_is_too_coarse_is_refused():
     with pytest.raises(
-        UnsupportedBurstError, match="output has scale 2, but the truth has scale 3; build bursts with a multiple of 2"
+        UnsupportedBurstError, match="output has scale 2, but the truth has scale 3; build bursts with a multiple of it"
     ):
         FidelityGame(create("sr/backprojection@x2"), make_task(scale=3, side=32), PSNR).value(frozenset())
 
@@ -309,7 +337,7 @@ def test_the_truth_is_averaged_over_blocks():
     truth = rng.uniform(0, 1, (24, 36, 3)).astype(np.float32)
     info = RestorerInfo("sr", "1", frozenset({Domain.RAW_BAYER}), Domain.LINEAR_RGB, scale=2)
     expected = truth.reshape(8, 3, 12, 3, 3).mean(axis=(1, 3))
-    np.testing.assert_allclose(project_truth(truth, info, scale=6, cfa=None), expected, atol=1e-6)
-    np.testing.assert_array_equal(project_truth(truth, info, scale=2, cfa=None), truth)
+    np.testing.assert_allclose(project_truth(truth, info, domain=RAW, scale=6, cfa=None), expected, atol=1e-6)
+    np.testing.assert_array_equal(project_truth(truth, info, domain=RAW, scale=2, cfa=None), truth)
     with pytest.raises(UnsupportedBurstError, match="returns a mosaic, but the burst has none"):
-        project_truth(truth, RAW_INFO, scale=2, cfa=None)
+        project_truth(truth, RAW_INFO, domain=RAW, scale=2, cfa=None)

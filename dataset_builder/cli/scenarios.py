@@ -3,49 +3,73 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from restorers import Restorer
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
-def command(as_json: bool) -> None:
-    """List the scenarios that can be labelled: the built-in ones and those of installed packages."""
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+@click.option("--no-cost", is_flag=True, help="Do not measure how long restorers take here.")
+def command(as_json: bool, no_cost: bool) -> None:
+    """List the scenarios that can be labelled: the built-in ones and those of installed packages.
 
+    The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
+    """
     from restorers import create, list_scenarios  # noqa: PLC0415
+    from restorers.errors import MissingExtraError  # noqa: PLC0415
 
     facts: dict[str, dict[str, Any]] = {}
+    missing: dict[str, str] = {}
     for name in list_scenarios():
-        restorer = create(name)
-        protocol = next(kind for kind, method in _PROTOCOLS if hasattr(restorer, method))
-        info = asdict(restorer.info)
-        facts[name] = {"protocol": protocol, **info, "input_domains": sorted(info["input_domains"])}
+        try:
+            facts[name] = _describe(create(name), no_cost=no_cost)
+        except MissingExtraError as error:
+            missing[name] = str(error)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        click.echo(json.dumps(facts | {name: {"unavailable": reason} for name, reason in missing.items()}, indent=2))
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("scenario", "kind", "frames", "in", "out", "summary"):
-        table.add_column(heading, no_wrap=heading != "summary")
     for name, fact in facts.items():
-        longest = fact["max_frames"] or "any"
-        frames = f"{fact['min_frames']}" if longest == fact["min_frames"] else f"{fact['min_frames']} to {longest}"
-        scale = f" ×{fact['scale']}" if fact["scale"] != 1 else ""
-        table.add_row(
-            name,
-            fact["protocol"],
-            frames,
-            ", ".join(fact["input_domains"]),
-            fact["output_domain"] + scale,
-            fact["summary"],
-        )
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(table)
-    click.echo("Your own: buiqa label DIR --scenario module:attr")
+        click.echo(_format(name, fact))
+    for name, reason in missing.items():
+        click.echo(f"not installed: {name}: {reason}")
+    click.echo("Your own: buiqa label DIR --scenario module:attr, onnx:FILE, torchscript:FILE, pt2:FILE, spandrel:FILE")
+    click.echo("or basicsr:ARCH?weights=FILE; see docs/restorers.md")
+
+
+def _describe(restorer: Restorer, *, no_cost: bool) -> dict[str, Any]:
+    from restorers.sample import measure_cost  # noqa: PLC0415
+
+    info = asdict(restorer.info)
+    return {
+        "protocol": next(kind for kind, method in _PROTOCOLS if hasattr(restorer, method)),
+        **info,
+        "input_domains": sorted(info["input_domains"]),
+        "output_domain": info["output_domain"] or "as the burst, linear",
+        "seconds_per_megapixel_frame": None if no_cost else round(measure_cost(restorer), 4),
+    }
+
+
+def _format(name: str, fact: dict[str, Any]) -> str:
+    longest = fact["max_frames"] or "any"
+    frames = f"{fact['min_frames']}" if longest == fact["min_frames"] else f"{fact['min_frames']} to {longest}"
+    scale = f" ×{fact['scale']:g}" if fact["scale"] != 1 else ""
+    cost = fact["seconds_per_megapixel_frame"]
+    facts = (
+        fact["protocol"],
+        f"{frames} frame{'' if frames == '1' else 's'}, missing: {fact['missing_frames']}",
+        f"{', '.join(fact['input_domains'])} -> {fact['output_domain']}{scale}",
+        f"code {fact['license']}" + (f", weights {fact['weights_license']}" if fact["weights_license"] else ""),
+        "deterministic" if fact["deterministic"] else "not deterministic",
+        fact["device"],
+        "" if cost is None else f"{cost:.2g} s per megapixel-frame",
+    )
+    lines = (f"{name:24}{fact['summary']}", fact["paper"], " | ".join(filter(None, facts)))
+    return "\n    ".join(filter(None, lines))
 
 
 _PROTOCOLS = (("LinearMerge", "contributions"), ("SubsetRestorer", "prepare"), ("Restorer", "restore"))

@@ -39,8 +39,8 @@ class FocusStack:
     At every level of a Laplacian pyramid and every position, the coefficients of all colours come from the frame whose detail has
     the largest energy within a window. Energies of finer levels are handed on to the coarser ones: what is in focus shows most in
     the finest detail, and blur moves coarse structure before it removes it. Mosaics are demosaicked first. Frames are aligned by a
-    similarity, which follows the change of magnification with focus; where a frame does not reach, the reference stands in, and frames that cannot be aligned are left
-    out. The output is not clipped.
+    similarity, which follows the change of magnification with focus; where a frame does not reach, the reference stands in, and
+    frames that cannot be aligned are left out. The output is not clipped.
 
     The prepared state takes 1.8 times the float32 size of RGB frames.
 

@@ -26,6 +26,7 @@ _INFO = RestorerInfo(
     paper="Delbracio & Sapiro, Burst deblurring: removing camera shake through Fourier burst accumulation, 2015",
 )
 
+_TINY = np.float32(1e-20)
 _PADDING = 16
 """Pixels mirrored along each side: the transform joins opposite edges, and their step would count as sharpness."""
 
@@ -88,11 +89,11 @@ class FourierAccumulation:
         wanted = sorted({prepared.reference_index, *members})
         chosen = [prepared.spectra[index] for index in wanted if index in prepared.spectra]
         # Divided by the largest before the power, which would leave the range of float32.
-        largest = np.maximum(np.max([magnitude for _, magnitude in chosen], axis=0), np.float32(1e-20))
+        largest = np.max([magnitude for _, magnitude in chosen], axis=0) + _TINY
         total = np.zeros_like(chosen[0][0])
         weights = np.zeros_like(largest)
         for spectrum, magnitude in chosen:
-            weight = (magnitude / largest) ** np.float32(self.power)
+            weight = ((magnitude + _TINY) / largest) ** np.float32(self.power)
             total += weight * spectrum
             weights += weight
         total /= weights

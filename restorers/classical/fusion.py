@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,12 +24,16 @@ _INFO = RestorerInfo(
     paper="Mertens, Kautz & Van Reeth, Exposure fusion, 2007",
 )
 
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
+"""Luma of BT.601, as most implementations have it."""
+_MID_GREY_WIDTH = 0.2
+
 
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """Aligned display images, float32 [H, W, 3] in [0, 1] at their own exposure, by frame index."""
+    """Aligned display images, float32 [H, W, 3] in [0, 1] at their own exposure, and their quality [H, W], by frame index."""
 
-    images: dict[int, FloatImage]
+    images: dict[int, tuple[FloatImage, FloatImage]]
     reference_index: int
 
 
@@ -36,11 +41,12 @@ class PreparedBurst:
 class ExposureFusion:
     """Exposure fusion (a `SubsetRestorer`): one display image that shows what each exposure shows well.
 
-    Each frame is aligned by one rigid motion and developed at its own exposure; pixels are blended over Laplacian pyramids (OpenCV)
-    by the product of three qualities. Where a frame does not reach, the reference, brought to its exposure, stands in; frames that
+    Each frame is aligned by one rigid motion and developed at its own exposure; pixels are blended over Laplacian pyramids, weighted by
+    the product of three qualities: contrast (magnitude of the Laplacian of the grey image), saturation (standard deviation of the
+    colours) and exposedness (a Gaussian about mid-grey). Where a frame does not reach, the reference, brought to its exposure, stands in; frames that
     cannot be aligned are left out. The result is a picture, not a measurement: it has no linear truth to be compared with.
 
-    The prepared state takes the float32 size of RGB frames; OpenCV's pyramids take about 4 times as much again.
+    The prepared state takes 1.33 times the float32 size of RGB frames; `fuse` works in 6 more of one frame.
 
     Attributes:
         contrast: exponent of the contrast.
@@ -74,16 +80,47 @@ class ExposureFusion:
             if aligned is not None:
                 colours = own[0] if index == burst.reference_index else np.where(aligned[1], aligned[0], own[0])
                 exposed = np.minimum(colours * np.float32(burst.exposure_ratio[index]), 1)
-                images[index] = to_display(np.moveaxis(exposed, 0, -1), burst)
+                image = to_display(np.moveaxis(exposed, 0, -1), burst)
+                images[index] = (image, self._weigh(image))
         return PreparedBurst(images, burst.reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Fuse the reference and the frames `members`."""
         wanted = sorted({prepared.reference_index, *members})
-        images = [prepared.images[index] for index in wanted if index in prepared.images]
-        if len(images) == 1:
-            return images[0].copy()
-        merge = cv2.createMergeMertens(self.contrast, self.saturation, self.exposedness)
-        # OpenCV divides by 255, whatever the type.
-        fused = merge.process([image * np.float32(255) for image in images])
-        return np.clip(np.asarray(fused, np.float32), 0, 1)
+        chosen = [prepared.images[index] for index in wanted if index in prepared.images]
+        total = np.sum([weight for _, weight in chosen], axis=0)
+        levels = int(math.log2(min(total.shape)))
+        blend: list[FloatImage] = []
+        for image, weight in chosen:
+            weights = _gaussian_pyramid(weight / total, levels)
+            layers = _gaussian_pyramid(image, levels)
+            for level, (layer, share) in enumerate(zip(layers, weights, strict=True)):
+                detail = layer if level == levels else layer - _enlarge(layers[level + 1], layer)
+                part = detail * share[..., None]
+                if level < len(blend):
+                    blend[level] += part
+                else:
+                    blend.append(part)
+        fused = blend[-1]
+        for layer in reversed(blend[:-1]):
+            fused = layer + _enlarge(fused, layer)
+        return np.clip(fused, 0, 1)
+
+    def _weigh(self, image: FloatImage) -> FloatImage:
+        grey = np.ascontiguousarray(image @ _GREY)
+        contrast = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
+        saturation = image.std(-1)
+        exposedness = np.exp(-np.square(image - 0.5).sum(-1) / (2 * _MID_GREY_WIDTH**2))
+        quality = contrast**self.contrast * saturation**self.saturation * exposedness**self.exposedness
+        return np.asarray(quality + np.float32(1e-12), np.float32)
+
+
+def _gaussian_pyramid(image: FloatImage, levels: int) -> list[FloatImage]:
+    pyramid = [image]
+    for _ in range(levels):
+        pyramid.append(np.asarray(cv2.pyrDown(pyramid[-1]), np.float32))
+    return pyramid
+
+
+def _enlarge(image: FloatImage, like: FloatImage) -> FloatImage:
+    return np.asarray(cv2.pyrUp(image, dstsize=(like.shape[1], like.shape[0])), np.float32)

@@ -22,6 +22,9 @@ _STEEP = 1.0
 """By how much more it is structured in full (D_tr)."""
 _SCALE_STILL, _SCALE_MOVING = 12.0, 2.0
 _THRESHOLD = 0.12
+_SUPPORT = 9
+"""Side of the window, in grey pixels, of which a part must be trusted for its middle to be."""
+_LEAST_SUPPORT = 0.45
 _MOTION_SPREAD = 0.8
 """Frame pixels by which the motion of neighbouring tiles may differ and still count as that of the camera (M_th)."""
 
@@ -121,6 +124,9 @@ def measure_robustness(
     strength = _SCALE_STILL if local is None else np.where(_disagree(local, u, v), _SCALE_MOVING, _SCALE_STILL)
     trust = strength * np.exp(-shrunk.sum(-1) / np.maximum(scale, 1e-10)) - _THRESHOLD
     robust = cv2.erode(np.clip(trust, 0, 1).astype(np.float32), np.ones((5, 5), np.uint8))
+    # Unrelated content agrees by chance in spots, which the paper's larger images make no matter of.
+    support = cv2.blur(robust, (_SUPPORT, _SUPPORT), borderType=cv2.BORDER_REFLECT_101)
+    robust *= np.clip((support - _LEAST_SUPPORT) / (1 - 2 * _LEAST_SUPPORT), 0, 1)
     covered = (at[..., 0] >= 0) & (at[..., 0] <= width - 1) & (at[..., 1] >= 0) & (at[..., 1] <= height - 1)
     return np.asarray(robust * covered, np.float32)
 
