@@ -63,8 +63,7 @@ def measure_cost(restorer: Restorer, *, side: int = 96) -> float:
         best = min(best, time.perf_counter() - start)
         if best > 2:
             break
-    pixels = burst.num_frames * burst.frames.shape[1] * burst.frames.shape[2]
-    return best / pixels * 1e6
+    return best * 1e6 / (burst.num_frames * side * side)
 
 
 def _make_scene(side: int, rng: np.random.Generator) -> FloatImage:

@@ -105,14 +105,15 @@ def test_super_resolution_over_enlarged_averages():
 
 def test_handheld_at_four_times_and_one_and_a_half():
     sample = make_burst("astronaut", height=64, width=64, scale=12, lens=0, shot=5e-4, read=1e-6, brightness=0.8)
-    for name, factor in (("sr/handheld@x1.5", 8), ("sr/handheld@x4", 3)):
+    for name, factor, least in (("sr/handheld@x1.5", 8, 2), ("sr/handheld@x4", 3, 1)):
         restored = create(name).restore(sample.burst)
         side = 64 * 12 // factor
         truth = sample.high_resolution.reshape(side, factor, side, factor, 3).mean((1, 3))
         alone = demosaic(sample.burst.reference, sample.burst.cfa)
         enlarged = cv2.resize(alone, (side, side), interpolation=cv2.INTER_CUBIC)
         assert (
-            psnr(restored, truth, border=BORDER * side // 64) >= psnr(enlarged, truth, border=BORDER * side // 64) + 2
+            psnr(restored, truth, border=BORDER * side // 64)
+            >= psnr(enlarged, truth, border=BORDER * side // 64) + least
         )
 
 
@@ -139,13 +140,13 @@ def test_radiance_is_recovered_wherever_a_frame_is_not_clipped(reference):
     exposures = np.array([1.0, 0.25, 4.0])
     ratios = exposures / exposures[reference]
     sample = make_burst(
-        "coffee",
+        "astronaut",
         height=112,
         width=112,
         num_frames=3,
         reference_index=reference,
         exposure_ratio=tuple(ratios),
-        brightness=2 / ratios[0],
+        brightness=1.3 / ratios[0],
         shot=2e-3,
         read=2e-5,
         max_shift=4,
@@ -157,14 +158,15 @@ def test_radiance_is_recovered_wherever_a_frame_is_not_clipped(reference):
     recoverable = truth * ratios.min() < 0.85
     clipped = recoverable & (own >= 0.98)
     if reference != 1:
-        assert clipped.mean() > 0.05
-        assert (restored[clipped] > 0.98).mean() > 0.95  # brighter than the reference could show, but for noise
+        assert clipped.sum() > 100
+        assert (restored[clipped] > 0.98).mean() > 0.9  # brighter than the reference could show, but for noise
         relative = restored[clipped] / truth[clipped] - 1
         assert abs(np.median(relative)) < 0.02
         assert np.quantile(np.abs(relative), 0.95) < 0.3
-    dark = truth < 0.05
+    dark = truth < 0.02 * 4 / ratios[2]
     noise = [np.std(image[dark] - truth[dark]) for image in (restored, own)]
-    assert noise[0] <= 0.8 * noise[1] if reference != 2 else noise[0] <= noise[1]
+    # The longest exposure gathers 4 to 16 times the light.
+    assert noise[0] <= (noise[1] if reference == 2 else 0.7 * noise[1])
 
 
 def test_radiance_is_unbiased_in_the_dark():
@@ -206,9 +208,9 @@ def test_fusion_shows_both_ends_of_the_range():
 
 def test_fusion_agrees_with_opencv():
     burst = make_burst(
-        "coffee", height=96, width=128, num_frames=3, brightness=0.3, exposure_ratio=(1.0, 0.25, 3.0)
+        "coffee", height=96, width=128, num_frames=3, brightness=0.3, exposure_ratio=(1.0, 0.25, 2.0)
     ).burst
-    still = replace(burst, frames=burst.frames[:1] * np.array([1.0, 0.25, 3.0], np.float32)[:, None, None])
+    still = replace(burst, frames=burst.frames[:1] * np.array([1.0, 0.25, 2.0], np.float32)[:, None, None])
     restorer = create("hdr/fusion")
     images = [image for image, _ in restorer.prepare(still).images.values()]
     threads = cv2.getNumThreads()

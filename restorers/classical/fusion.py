@@ -43,8 +43,8 @@ class ExposureFusion:
 
     Each frame is aligned by one rigid motion and developed at its own exposure; pixels are blended over Laplacian pyramids, weighted by
     the product of three qualities: contrast (magnitude of the Laplacian of the grey image), saturation (standard deviation of the
-    colours) and exposedness (a Gaussian about mid-grey). Where a frame does not reach, the reference, brought to its exposure, stands in; frames that
-    cannot be aligned are left out. The result is a picture, not a measurement: it has no linear truth to be compared with.
+    colours) and exposedness (a Gaussian about mid-grey). Where a frame does not reach, the reference, brought to its exposure, stands
+    in; frames that cannot be aligned are left out. The result is a picture, not a measurement: there is no truth to compare it with.
 
     The prepared state takes 1.33 times the float32 size of RGB frames; `fuse` works in 6 more of one frame.
 
