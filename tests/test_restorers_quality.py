@@ -159,7 +159,6 @@ def test_radiance_is_recovered_wherever_a_frame_is_not_clipped(reference):
     clipped = recoverable & (own >= 0.98)
     if reference != 1:
         assert clipped.sum() > 100
-        assert (restored[clipped] > 0.98).mean() > 0.9  # brighter than the reference could show, but for noise
         relative = restored[clipped] / truth[clipped] - 1
         assert abs(np.median(relative)) < 0.02
         assert np.quantile(np.abs(relative), 0.95) < 0.3
