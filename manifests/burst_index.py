@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from manifests.errors import SchemaError
-from manifests.schema import BURSTS, FRAMES
+from manifests.schema import BURSTS, CFA_PATTERNS, FRAMES
 from manifests.store import read_description, read_table, table_path
 
 
@@ -28,8 +28,10 @@ class BurstIndex:
         channels: int8 [B]; 1 for a mosaic, else 3.
         black_level: float32 [B].
         white_level: float32 [B].
+        cfa: int8 [B]; position in `CFA_PATTERNS`, −1 for RGB.
         paths: pyarrow string array [F], relative to the data set.
         orientation: int8 [F], EXIF.
+        homography: float32 [F * 9], reference to frame pixel, by rows; NaN if unknown.
     """
 
     burst_ids: pa.StringArray
@@ -40,8 +42,10 @@ class BurstIndex:
     channels: NDArray[np.int8]
     black_level: NDArray[np.float32]
     white_level: NDArray[np.float32]
+    cfa: NDArray[np.int8]
     paths: pa.StringArray
     orientation: NDArray[np.int8]
+    homography: NDArray[np.float32]
 
     def locate(self, burst_ids: pa.ChunkedArray, table: Path) -> NDArray[np.int64]:
         """Positions of bursts that another table names.
@@ -66,8 +70,8 @@ def load_burst_index(root: Path) -> BurstIndex:
     read_description(root)
     bursts_path, frames_path = table_path(root, "bursts"), table_path(root, "frames")
     scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level"]
-    bursts = read_table(bursts_path, BURSTS, columns=["burst_id", "domain", *scalars])
-    frames = read_table(frames_path, FRAMES, columns=["burst_id", "frame_index", "path", "orientation"])
+    bursts = read_table(bursts_path, BURSTS, columns=["burst_id", "domain", "cfa", *scalars])
+    frames = read_table(frames_path, FRAMES, columns=["burst_id", "frame_index", "path", "orientation", "homography"])
     values = {name: bursts.column(name).to_numpy() for name in scalars}
     starts = np.concatenate([[0], np.cumsum(values["num_frames"], dtype=np.int64)])
     index = BurstIndex(
@@ -79,8 +83,12 @@ def load_burst_index(root: Path) -> BurstIndex:
         channels=np.where(pc.equal(bursts.column("domain"), "raw_bayer").to_numpy(), 1, 3).astype(np.int8),
         black_level=values["black_level"].astype(np.float32),
         white_level=values["white_level"].astype(np.float32),
+        cfa=pc.fill_null(pc.index_in(bursts.column("cfa"), value_set=pa.array(CFA_PATTERNS)), -1)
+        .to_numpy()
+        .astype(np.int8),
         paths=_join(frames.column("path")),
         orientation=frames.column("orientation").to_numpy().astype(np.int8),
+        homography=_flatten(frames.column("homography")),
     )
     owners = index.locate(frames.column("burst_id"), frames_path)
     expected = np.repeat(np.arange(len(index.burst_ids)), values["num_frames"])
@@ -93,6 +101,14 @@ def load_burst_index(root: Path) -> BurstIndex:
     ):
         raise SchemaError(f"{frames_path}: expected frames 0..num_frames-1 of every burst, sorted; run `buiqa verify`")
     return index
+
+
+def _flatten(column: pa.ChunkedArray) -> NDArray[np.float32]:
+    """Rows of nine numbers one after the other; NaN for a null."""
+    matrices = np.full((len(column), 9), np.nan, np.float32)
+    # Of a list array, `flatten` leaves out what is null.
+    matrices[column.is_valid().to_numpy()] = np.reshape(pc.list_flatten(column).to_numpy(), (-1, 9))
+    return matrices.ravel()
 
 
 def _join(column: pa.ChunkedArray) -> pa.StringArray:

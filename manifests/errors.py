@@ -39,3 +39,11 @@ class InvalidFractionsError(ManifestError, ValueError):
 
 class SplitListError(ManifestError, ValueError):
     """Lists of an official split that do not fit the data set."""
+
+
+class OutputExistsError(ManifestError, FileExistsError):
+    """A folder that is to be written holds something already."""
+
+
+class MissingExtraError(ManifestError, ImportError):
+    """A package that only some exports need is not installed."""

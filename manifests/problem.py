@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Progress = Callable[[int, int], None]
+"""Called with how much is done so far, and of how much."""
 
 
 @dataclass(frozen=True, order=True)

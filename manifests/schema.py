@@ -245,7 +245,23 @@ FAILURES = TableSchema(
     unique=False,
 )
 
-TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, FAILURES)}
+PACKS = TableSchema(
+    "packs",
+    pa.schema(
+        [
+            _column("burst_id", _TEXT, "Burst."),
+            _column("shard", _TEXT, "Arrow IPC file that holds its frames, relative to the pack, POSIX."),
+            _column("offset", pa.int64(), "First byte of its pixels in that file."),
+            _column("length", pa.int64(), "Bytes of its pixels: stored values of the upright frames, [T, C, H, W]."),
+            _column("dtype", _TEXT, "uint8 or uint16, little endian."),
+            _column("sha256", _TEXT, "SHA-256 of these bytes."),
+        ]
+    ),
+    ("burst_id",),
+)
+"""Only in the packed form."""
+
+TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, FAILURES, PACKS)}
 
 DOMAINS = ("raw_bayer", "linear_rgb", "srgb")
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")

@@ -25,6 +25,10 @@ ROWS_PER_GROUP = 8192
 """A row group is closed at the first burst boundary after so many rows."""
 
 
+PACKED_FORM = "packed"
+"""Under `form` in `dataset.json` of a pack; a data set of image files has no such key."""
+
+
 def table_path(root: Path, name: str) -> Path:
     """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
     return root / "manifests" / f"{name}.parquet"

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from manifests.errors import ManifestError
-from manifests.problem import Problem
+from manifests.pack_files import check_packs
+from manifests.problem import Problem, Progress
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
 from manifests.seal import list_documents
 from manifests.store import (
@@ -21,7 +22,7 @@ from manifests.store import (
     resolve_inside,
 )
 from manifests.verify_duplicates import check_near_duplicates
-from manifests.verify_files import Progress, check_images, iterate_expected_images, list_entries
+from manifests.verify_files import check_images, iterate_expected_images, list_entries
 from manifests.verify_labels import check_labels
 from manifests.verify_rows import Rows, check_bursts, check_failures, check_frames, check_splits, check_values
 
@@ -62,7 +63,11 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         problems += found
         if rows is not None and bursts is not None:
             problems += check_labels(rows, bursts)
-    if bursts is not None and "frames" in tables:
+    if (root / "manifests" / "packs.parquet").is_file():
+        # Digests of whole shards are compared above; those of bursts tell which one is damaged.
+        damaged = any(problem.file.startswith("shards/") for problem in problems)
+        problems += _check_packs(root, hashes=damaged, on_progress=on_progress)
+    elif bursts is not None and "frames" in tables:
         named = bursts.frame.drop_duplicates("burst_id")
         images = iterate_expected_images(named, tables["frames"].frame)
         total = len(tables["frames"].frame) + int(named["ground_truth_path"].notna().sum())
@@ -70,6 +75,13 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         if "splits" in tables:
             problems += check_near_duplicates(root, bursts.frame, tables["frames"].frame, tables["splits"].frame)
     return problems
+
+
+def _check_packs(root: Path, *, hashes: bool, on_progress: Progress | None) -> Iterator[Problem]:
+    try:
+        yield from check_packs(root, hashes=hashes, on_progress=on_progress)
+    except (ManifestError, pa.ArrowException, OSError) as error:
+        yield Problem("manifests/packs.parquet", "", str(error))
 
 
 def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:

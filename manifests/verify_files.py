@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -15,11 +15,8 @@ import pandas as pd
 
 from manifests.errors import ImageFileError, UnsafePathError
 from manifests.headers import HEADER_BYTES, ImageHeader, parse_png_header, read_header
-from manifests.problem import Problem
+from manifests.problem import Problem, Progress
 from manifests.store import resolve_inside
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files checked so far and the number of all."""
 
 _FILES_PER_TASK = 32
 _BUFFER_BYTES = 1 << 20

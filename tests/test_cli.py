@@ -21,7 +21,19 @@ from manifests.store import read_dataset_table, read_description
 from manifests.verify import verify
 from tests.photographs import make_photograph, write_photographs
 
-COMMANDS = ("build", "synthesize", "ingest", "label", "split", "audit", "verify", "migrate", "scenarios", "show")
+COMMANDS = (
+    "build",
+    "synthesize",
+    "ingest",
+    "label",
+    "split",
+    "audit",
+    "verify",
+    "pack",
+    "migrate",
+    "scenarios",
+    "show",
+)
 SMALL = ("--height", "32", "--width", "32", "--bursts", "1")
 
 

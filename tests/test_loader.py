@@ -326,7 +326,10 @@ def make_item(length: int, height: int, width: int, *, channels: int = 1, scenar
         "burst_id": f"{length}x{height}x{width}",
         "frames": torch.rand(length, channels, height, width) + 0.1,
         "scores": torch.rand(scenarios, length),
+        "score_mask": torch.ones(scenarios, length, dtype=torch.bool),
         "reference_index": length - 1,
+        "homographies": torch.rand(length, 3, 3),
+        "cfa": "RGGB" if channels == 1 else "",
     }
 
 
@@ -346,6 +349,9 @@ def test_padding_adds_nothing_and_loses_nothing(shapes: list[tuple[int, int, int
     for row, (item, (length, height, width)) in enumerate(zip(items, shapes, strict=True)):
         assert torch.equal(batch["frames"][row, :length, :, :height, :width], item["frames"])
         assert torch.equal(batch["scores"][row, :, :length], item["scores"])
+        assert torch.equal(batch["homographies"][row, :length], item["homographies"])
+        assert torch.isnan(batch["homographies"][row, length:]).all()
+        assert batch["score_mask"][row].sum() == 2 * length
         assert batch["mask"][row].tolist() == [True] * length + [False] * (longest - length)
         assert torch.isnan(batch["scores"][row, :, length:]).all()
         assert batch["reference_index"][row] == item["reference_index"]

@@ -64,6 +64,9 @@ def make_rows(kind: TableSchema) -> list[dict[str, Any]]:
             return make_label_rows("tiny-2", "denoise/mean", "add_one", rng)
         case "splits":
             return [{"burst_id": name, "scene_id": "s", "split": "test", "fold": None} for name in "abc"]
+        case "packs":
+            facts = {"shard": "s", "offset": 0, "length": 1, "dtype": "uint8", "sha256": "0"}
+            return [{"burst_id": name, **facts} for name in "abc"]
         case "failures":
             facts = {"stage": "bursts", "source": "s", "burst_id": "b", "scenario": "", "message": "m", "attempts": 1}
             return [{**facts, "error_type": "A"}, {**facts, "error_type": "B"}, {**facts, "error_type": "B"}]
@@ -127,7 +130,7 @@ def test_other_readers_see_the_declared_types(tmp_path: Path, kind: TableSchema)
 
 
 def test_a_value_of_the_wrong_type_is_refused(tmp_path: Path, kind: TableSchema) -> None:
-    wrong: dict[str, Any] = {"string": 3, "int32": "three", "double": "x", "bool": "yes"}
+    wrong: dict[str, Any] = {"string": 3, "int32": "three", "int64": "three", "double": "x", "bool": "yes"}
     for field in kind.schema:
         rows = make_rows(kind)
         rows[0][field.name] = wrong.get(str(field.type), 1.5)

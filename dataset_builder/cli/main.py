@@ -16,6 +16,7 @@ _COMMANDS = {
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",
+    "pack": "Write the packed form for training.",
     "migrate": "Bring a data set of an older format up to date.",
     "scenarios": "List the scenarios that can be labelled.",
     "show": "Draw the contact sheet of a burst.",
