@@ -20,6 +20,7 @@ from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
 from dataset_builder.work import WORK_FOLDER
 from manifests.card import write_card
+from manifests.croissant import write_croissant
 from manifests.schema import FAILURES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.split_plan import plan_splits
@@ -153,6 +154,7 @@ def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True) -> None:
     write_table(table_path(root, "splits"), SPLITS, splits)
     description = _describe(root, recipe)
     write_description(root, description)
+    write_croissant(root)
     write_card(root)
     write_audit(root)
     seal_dataset(root, description)

@@ -17,6 +17,7 @@ _COMMANDS = {
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",
     "pack": "Write the packed form for training.",
+    "export": "Write a form that other tools read.",
     "migrate": "Bring a data set of an older format up to date.",
     "scenarios": "List the scenarios that can be labelled.",
     "show": "Draw the contact sheet of a burst.",

@@ -1,0 +1,39 @@
+"""`buiqa export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--format",
+    "form",
+    required=True,
+    type=click.Choice(["hf", "webdataset", "croissant", "csv"]),
+    help="hf: Parquet with images for Hugging Face datasets. webdataset: tar shards. croissant: metadata alone. "
+    "csv: name, score and split of every frame, as pyiqa reads.",
+)
+@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New folder of the export.")
+def command(dataset: Path, form: str, out: Path) -> None:
+    """Write DIR in a form that other tools read."""
+    from dataset_builder.cli.console import show_count  # noqa: PLC0415
+    from dataset_builder.export.hugging_face import export_hugging_face  # noqa: PLC0415
+    from dataset_builder.export.samples import require_new_folder  # noqa: PLC0415
+    from dataset_builder.export.score_lists import export_score_lists  # noqa: PLC0415
+    from dataset_builder.export.web_dataset import export_web_dataset  # noqa: PLC0415
+    from manifests.croissant import CROISSANT_NAME, write_croissant  # noqa: PLC0415
+
+    if form == "croissant":
+        require_new_folder(out)
+        files = [write_croissant(dataset, out / CROISSANT_NAME)]
+    else:
+        exporters = {"hf": export_hugging_face, "webdataset": export_web_dataset, "csv": export_score_lists}
+        with show_count("export") as on_progress:
+            files = exporters[form](dataset, out, on_progress=on_progress)
+    click.echo(f"{out}: {len(files)} files")

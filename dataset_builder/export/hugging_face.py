@@ -1,0 +1,201 @@
+"""Parquet with image features and a filled card, as the Hugging Face hub and `datasets` read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataset_builder.export.samples import Sample, iterate_samples, read_sample_files, require_new_folder
+from manifests.card import render_card
+from manifests.problem import Progress
+from manifests.statistics import count_licenses
+from manifests.store import read_dataset_table, read_description, write_atomically, write_text
+
+SHARD_BYTES = 256 << 20
+_GROUP_BYTES = 8 << 20
+_HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_LABEL = pa.struct(
+    [
+        ("scenario", pa.string()),
+        ("estimator", pa.string()),
+        ("metric", pa.string()),
+        ("unit", pa.string()),
+        ("score", pa.list_(pa.float64())),
+        ("std_error", pa.list_(pa.float64())),
+    ]
+)
+_FACTS: tuple[tuple[str, pa.DataType], ...] = (
+    ("burst_id", pa.string()),
+    ("scene_id", pa.string()),
+    ("source", pa.string()),
+    ("preset", pa.string()),
+    ("license", pa.string()),
+    ("domain", pa.string()),
+    ("cfa", pa.string()),
+    ("num_frames", pa.int32()),
+    ("reference_index", pa.int32()),
+    ("height", pa.int32()),
+    ("width", pa.int32()),
+    ("scale", pa.int32()),
+    ("black_level", pa.float64()),
+    ("white_level", pa.float64()),
+)
+_FRAME_FACTS: tuple[tuple[str, pa.DataType], ...] = (
+    ("orientation", pa.int32()),
+    ("exposure_ratio", pa.float64()),
+    ("shot_noise", pa.float64()),
+    ("read_noise", pa.float64()),
+    ("timestamp", pa.float64()),
+)
+_NAMES = {pa.string(): "string", pa.int32(): "int32", pa.float64(): "float64"}
+_HOMOGRAPHY = pa.list_(pa.list_(pa.float64()))
+_SCHEMA = pa.schema(
+    [
+        *_FACTS,
+        ("frames", pa.list_(_IMAGE)),
+        ("ground_truth", _IMAGE),
+        *((name, pa.list_(kind)) for name, kind in _FRAME_FACTS),
+        ("homography", _HOMOGRAPHY),
+        ("labels", pa.list_(_LABEL)),
+    ]
+)
+
+
+def export_hugging_face(
+    root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None
+) -> list[Path]:
+    """Write one row for each burst: its frames as images, what is known of them, and its labels by scenario.
+
+    Images are the stored files, byte for byte. Pillow, which decodes them for `datasets`, gives 16-bit mosaics their values, turns
+    16-bit RGB (the ground truth) into 8 bit, and does not apply `orientation`.
+
+    Args:
+        root: the data set.
+        out: new folder.
+        shard_bytes: a file is closed after the burst that takes it beyond this size.
+        on_progress: called with the number of bursts written and of all.
+
+    Returns:
+        The Parquet files.
+
+    Raises:
+        ManifestError: if `out` holds something, or a table or file is damaged.
+    """
+    require_new_folder(out)
+    total = read_dataset_table(root, "bursts").num_rows
+    files: dict[str, list[Path]] = {}
+    done = 0
+    for split, samples in groupby(iterate_samples(root), key=lambda sample: sample.split):
+        rows = _count((_make_row(root, sample) for sample in samples), done, total, on_progress)
+        parts = files[split] = []
+        while (first := next(rows, None)) is not None:
+            parts.append(out / "data" / f"{_HUB_NAMES[split]}-{len(parts):05d}.parquet")
+            done += _write_file(parts[-1], first, rows, shard_bytes)
+    write_text(out / "README.md", _render_card(root, sorted(files)))
+    return [path for parts in files.values() for path in parts]
+
+
+def _count(
+    rows: Iterator[dict[str, Any]], done: int, total: int, on_progress: Progress | None
+) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(rows, start=done + 1):
+        yield row
+        if on_progress is not None:
+            on_progress(number, total)
+
+
+def _write_file(path: Path, first: dict[str, Any], rows: Iterator[dict[str, Any]], shard_bytes: int) -> int:
+    """Write rows until the file is full; return their number."""
+    features = {"info": {"features": _describe_features()}}
+    schema = _SCHEMA.with_metadata({"huggingface": json.dumps(features)})
+    written = group_bytes = count = 0
+    group: list[dict[str, Any]] = []
+    dictionaries = [name for name, _ in _FACTS]
+    with (
+        write_atomically(path) as temporary,
+        # Images do not compress, and dictionaries of them would only be copies.
+        pq.ParquetWriter(temporary, schema, compression="none", use_dictionary=dictionaries) as writer,
+    ):
+        row: dict[str, Any] | None = first
+        while row is not None:
+            group.append(row)
+            size = sum(len(image["bytes"]) for image in row["frames"])
+            group_bytes, written, count = group_bytes + size, written + size, count + 1
+            row = None if written >= shard_bytes else next(rows, None)
+            if row is None or group_bytes >= _GROUP_BYTES:
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                group, group_bytes = [], 0
+    return count
+
+
+def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
+    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample, with_truth=True)]
+    return {
+        **{name: sample.burst[name] for name, _ in _FACTS},
+        "frames": images[: len(sample.frames)],
+        "ground_truth": images[-1] if len(images) > len(sample.frames) else None,
+        **{name: [frame[name] for frame in sample.frames] for name, _ in _FRAME_FACTS},
+        "homography": [frame["homography"] for frame in sample.frames],
+        "labels": list(_gather_labels(sample.labels)),
+    }
+
+
+def _gather_labels(rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """One entry for each scenario, estimator and metric, with a score for each frame."""
+    keys = ("scenario", "estimator", "metric", "unit")
+    ordered = sorted(rows, key=lambda row: (*(row[key] for key in keys), row["frame_index"]))
+    for names, group in groupby(ordered, key=lambda row: tuple(row[key] for key in keys)):
+        members = list(group)
+        values = {name: [row[name] for row in members] for name in ("score", "std_error")}
+        yield {**dict(zip(keys, names, strict=True)), **values}
+
+
+def _describe_features() -> dict[str, Any]:
+    """The schema in the words of `datasets`."""
+
+    def value(kind: pa.DataType) -> dict[str, Any]:
+        return {"dtype": _NAMES[kind], "_type": "Value"}
+
+    def listed(feature: Any) -> dict[str, Any]:
+        return {"feature": feature, "_type": "List"}
+
+    image = {"_type": "Image"}
+    label = {
+        field.name: listed(value(pa.float64())) if pa.types.is_list(field.type) else value(field.type)
+        for field in _LABEL
+    }
+    return {
+        **{name: value(kind) for name, kind in _FACTS},
+        "frames": listed(image),
+        "ground_truth": image,
+        **{name: listed(value(kind)) for name, kind in _FRAME_FACTS},
+        "homography": listed(listed(value(pa.float64()))),
+        "labels": listed(label),
+    }
+
+
+def _render_card(root: Path, splits: Sequence[str]) -> str:
+    """The data set's card under the header that the hub reads; JSON is YAML."""
+    licenses = sorted(set(count_licenses(root)["license"]))
+    header = {
+        "pretty_name": read_description(root).get("name") or root.name,
+        "license": "other",
+        "license_name": "; ".join(licenses),
+        "task_categories": ["image-to-image"],
+        "tags": ["burst-photography", "image-quality-assessment"],
+        "configs": [
+            {
+                "config_name": "default",
+                "data_files": [{"split": _HUB_NAMES[s], "path": f"data/{_HUB_NAMES[s]}-*.parquet"} for s in splits],
+            }
+        ],
+    }
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items()]
+    return "\n".join(["---", *lines, "---", "", render_card(root)])

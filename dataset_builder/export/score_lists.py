@@ -1,0 +1,50 @@
+"""Scores as CSV in the meta-info form of pyiqa: a line for each image with its name, score and split."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+from dataset_builder.export.samples import require_new_folder
+from manifests.problem import Progress
+from manifests.schema import LABELS
+from manifests.store import list_label_files, read_dataset_table, read_table, write_text
+
+
+def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = None) -> list[Path]:
+    """Write a CSV for each scenario, estimator and metric: `name` (the frame's path in the data set), `score`, `split`.
+
+    Frames without a score have no line. Splits are named `train`, `val` and `test`.
+
+    Args:
+        root: the data set.
+        out: new folder.
+        on_progress: called with the number of label files done and of all.
+
+    Raises:
+        ManifestError: if `out` holds something, or a table is damaged.
+    """
+    require_new_folder(out)
+    paths = {
+        (row["burst_id"], row["frame_index"]): row["path"]
+        for row in read_dataset_table(root, "frames").select(["burst_id", "frame_index", "path"]).to_pylist()
+    }
+    splits = {row["burst_id"]: row["split"] for row in read_dataset_table(root, "splits").to_pylist()}
+    files: list[Path] = []
+    sources = list_label_files(root)
+    for number, source in enumerate(sources, start=1):
+        columns = ["burst_id", "frame_index", "estimator", "metric", "score"]
+        tables: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
+        for row in read_table(source, LABELS, columns=columns).to_pylist():
+            if row["score"] is not None:
+                line = paths[row["burst_id"], row["frame_index"]], row["score"], splits[row["burst_id"]]
+                tables.setdefault((row["estimator"], row["metric"]), []).append(line)
+        for (estimator, metric), lines in sorted(tables.items()):
+            files.append(out / f"{source.stem}.{estimator}.{metric}.csv")
+            text = io.StringIO(newline="")
+            csv.writer(text, lineterminator="\n").writerows([("name", "score", "split"), *lines])
+            write_text(files[-1], text.getvalue())
+        if on_progress is not None:
+            on_progress(number, len(sources))
+    return files

@@ -1,0 +1,74 @@
+"""Tar shards as `webdataset` reads them: members of one burst share its id and lie together."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from dataset_builder.export.samples import Sample, iterate_samples, read_sample_files, require_new_folder
+from manifests.problem import Progress
+from manifests.store import read_dataset_table, write_atomically
+
+SHARD_BYTES = 256 << 20
+Member = tuple[str, bytes]
+
+
+def export_web_dataset(
+    root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None
+) -> list[Path]:
+    """Write `<split>-<number>.tar` with `<burst_id>.00.png` …, `<burst_id>.truth.png` and `<burst_id>.json`.
+
+    Images are the stored files, byte for byte. The JSON holds the rows of the tables: `burst`, `frames`, `labels`, `split`. Equal
+    data sets give equal bytes.
+
+    Args:
+        root: the data set.
+        out: new folder.
+        shard_bytes: a shard is closed after the burst that takes it beyond this size.
+        on_progress: called with the number of bursts written and of all.
+
+    Returns:
+        The shards.
+
+    Raises:
+        ManifestError: if `out` holds something, or a table or file is damaged.
+    """
+    require_new_folder(out)
+    total = read_dataset_table(root, "bursts").num_rows
+    samples = iterate_samples(root)
+    waiting = next(samples, None)
+    shards: list[Path] = []
+    done = 0
+    while waiting is not None:
+        split = waiting.split
+        number = sum(path.name.startswith(f"{split}-") for path in shards)
+        shards.append(out / f"{split}-{number:06d}.tar")
+        written = 0
+        with (
+            write_atomically(shards[-1]) as temporary,
+            tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+        ):
+            while waiting is not None and waiting.split == split and (not written or written < shard_bytes):
+                for name, data in _list_members(root, waiting):
+                    # A fresh TarInfo carries no time, user or group.
+                    info = tarfile.TarInfo(name)
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+                    written += len(data)
+                done += 1
+                if on_progress is not None:
+                    on_progress(done, total)
+                waiting = next(samples, None)
+    return shards
+
+
+def _list_members(root: Path, sample: Sample) -> Iterator[Member]:
+    name = sample.burst["burst_id"]
+    for number, (path, data) in enumerate(read_sample_files(root, sample, with_truth=True)):
+        kind = f"{number:02d}" if number < len(sample.frames) else "truth"
+        yield f"{name}.{kind}{PurePosixPath(path).suffix.lower()}", data
+    facts = {"burst": sample.burst, "frames": sample.frames, "labels": sample.labels, "split": sample.split}
+    yield f"{name}.json", json.dumps(facts, sort_keys=True, allow_nan=False).encode()
