@@ -14,13 +14,14 @@ PSNR_CAP = 100.0
 """dB; the value of a perfect restoration, and the ceiling of all others."""
 
 
-Space = Literal["linear", "srgb", "raw"]
-Kind = Literal["psnr", "ssim", "ms_ssim", "negative_mse"]
+Space = Literal["linear", "srgb", "raw", "frame"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "held_out", "unbiased_risk"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
     "linear sRGB for srgb",
     "srgb": "display sRGB in [0, 1]: linear outputs and their truth are demosaicked (bilinear) if need be, white-balanced, "
     "colour-corrected, clipped and encoded alike",
+    "frame": "the domain and scale of the frames: linear light in the mosaic (as `raw`) or display values",
     "raw": "linear light in the mosaic of the frames: outputs of a larger scale are averaged over blocks and mosaicked",
 }
 _DEFINITIONS: dict[Kind, str] = {
@@ -28,7 +29,10 @@ _DEFINITIONS: dict[Kind, str] = {
     "ssim": "mean SSIM (Wang et al. 2004) over pixels and channels; Gaussian window, σ = 1.5 px, 11 x 11, K1 = 0.01, K2 = 0.03",
     "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
     "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
-    "negative_mse": "−MSE against held-out frames aligned to the reference, each in turn; differences estimate those of the true MSE",
+    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame; differences estimate those of "
+    "the MSE against the scene",
+    "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
+    "estimate; differences estimate those of the MSE against the noise-free reference",
 }
 
 
@@ -60,8 +64,8 @@ class MetricConvention:
 
     @property
     def needs_truth(self) -> bool:
-        """Whether it compares with a ground truth, rather than with held-out frames."""
-        return self.kind != "negative_mse"
+        """Whether it compares with a ground truth, rather than with what the burst itself says of the scene."""
+        return self.kind not in {"held_out", "unbiased_risk"}
 
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
@@ -78,7 +82,10 @@ METRICS = {
         MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
         MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
         MetricConvention(
-            "mse_held_out", "negative_mse", "linear", unit="signal²", cap=0.0, aggregate="mean over held-out frames"
+            "mse_held_out", "held_out", "frame", unit="signal²", cap=0.0, aggregate="mean over held-out frames"
+        ),
+        MetricConvention(
+            "mse_unbiased", "unbiased_risk", "frame", unit="signal²", cap=0.0, aggregate="mean over 16 blocks"
         ),
     )
 }
@@ -101,7 +108,7 @@ def measure(
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
     restored, expected = _prepare(image, truth, border)
-    if metric.kind == "negative_mse":
+    if not metric.needs_truth:
         return -float(np.mean(np.square(restored - expected)))
     from restorers.structure import ms_ssim, ssim  # noqa: PLC0415  # SciPy's filters are slow to import
 

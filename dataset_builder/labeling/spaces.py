@@ -31,6 +31,10 @@ def to_space(
         UnsupportedBurstError: if display images are asked for as a mosaic.
     """
     domain = info.output_for(burst.domain)
+    if space == "frame":
+        if burst.domain is Domain.SRGB and domain is Domain.SRGB and info.scale == 1:
+            return image
+        space = "raw"
     if space == "linear":
         return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":

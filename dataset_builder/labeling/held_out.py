@@ -1,0 +1,125 @@
+"""`mse_held_out`: frames that are kept out of the restoration stand in for the truth.
+
+The noise of a held-out frame y is independent of what is restored from the others, so the expected squared error against it is that against
+the scene which y shows plus a constant, which cancels in differences between subsets (DESIGN.md, section 5; the argument of Lehtinen et
+al., "Noise2Noise", ICML 2018). Here the restored image is brought onto the grid of y, not y onto that of the reference: resampling loses
+detail, and where it is the target that loses it, whatever blurs the restored image scores too well. Every frame is held out in turn
+(cross-fitting); its own blur still counts as the truth.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.spaces import to_space
+from dataset_builder.labeling.without_truth import mean_square
+from restorers import Burst, Domain, LinearMerge, Restorer
+from restorers.align import align_burst
+from restorers.base import check_accepts, check_image
+from restorers.classical.mean import resample_onto
+from restorers.errors import UnsupportedBurstError
+from restorers.fidelity import MetricConvention
+
+MAX_HELD_OUT = 8
+MIN_OVERLAP = 0.5
+"""Frames that show less than this share of the reference are not held out."""
+
+
+class HeldOutFrames:
+    """Implements `without_truth.Comparison` with one part for each of up to `MAX_HELD_OUT` frames.
+
+    Raises:
+        UnsupportedBurstError: if fewer than 3 frames can be aligned with the reference.
+    """
+
+    def __init__(self, restorer: Restorer, burst: Burst, metric: MetricConvention) -> None:
+        check_accepts(restorer.info, burst)
+        self.restorer, self.burst, self.metric = restorer, burst, metric
+        alignment = align_burst(burst)
+        self._to_reference = np.linalg.inv(alignment.homographies)
+        shown = {index: self._find_shown(index) for index in burst.others if alignment.aligned[index]}
+        found = [index for index, mask in shown.items() if mask.mean() >= MIN_OVERLAP]
+        if len(found) < 3:
+            raise UnsupportedBurstError(
+                f"{metric.name}: {len(found)} of {burst.num_frames - 1} frames can be aligned to the reference, needed are 3"
+            )
+        places = np.unique(np.linspace(0, len(found) - 1, min(len(found), MAX_HELD_OUT)).round().astype(int))
+        self._targets = [found[place] for place in places]
+        self._shown = [shown[index] for index in self._targets]
+        self.num_parts = len(self._targets)
+        self._known: dict[frozenset[int], NDArray[np.float64]] = {}
+
+    def list_others(self, part: int) -> tuple[int, ...]:
+        """All but the reference and the held-out frame."""
+        return tuple(index for index in self.burst.others if index != self._targets[part])
+
+    def compare(self, members: frozenset[int]) -> NDArray[np.float64]:
+        """−MSE on the grid of each held-out frame that is not among the members, else NaN."""
+        if members not in self._known:
+            image = self._restore(members)
+            parts = [
+                self._part(image, part) if target not in members else None for part, target in enumerate(self._targets)
+            ]
+            self._known[members] = np.array([np.nan if part is None else -np.mean(np.square(part)) for part in parts])
+        return self._known[members]
+
+    def enumerate_values(self, part: int) -> NDArray[np.float64] | None:
+        """From Gram matrices, for linear merges into the frames' own domain and scale."""
+        others = self.list_others(part)
+        if self._contributions is None or len(others) >= MAX_LINEAR:
+            return None
+        order = [self.burst.reference_index, *others]
+        return -enumerate_mse(mean_square(np.stack([self._part(self._contributions[index], part) for index in order])))
+
+    @cached_property
+    def _contributions(self) -> NDArray[np.float32] | None:
+        info = self.restorer.info
+        plain = info.scale == 1 and info.output_domain is Domain.RAW_BAYER
+        return (
+            load_contributions(self.restorer, self.burst) if isinstance(self.restorer, LinearMerge) and plain else None
+        )
+
+    @cached_property
+    def _restore(self) -> Any:
+        return make_subset_restoration(self.restorer, self.burst)
+
+    def _part(self, image: NDArray[Any], part: int) -> NDArray[np.float64]:
+        """Difference between an image on the grid of the reference and a held-out frame, where both are known."""
+        check_image(self.restorer.info, self.burst, image)
+        seen = np.asarray(to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst), np.float32)
+        target = self._targets[part]
+        difference: NDArray[np.float64] = self._bring_to(seen, target).astype(np.float64) - self._expose(target)
+        return difference[self._shown[part]]
+
+    def _expose(self, index: int) -> NDArray[np.float64]:
+        """A frame in the exposure of the reference; display values stay as they are."""
+        linear = self.burst.domain is not Domain.SRGB
+        exposed: NDArray[np.float64] = self.burst.frames[index] / (self.burst.exposure_ratio[index] if linear else 1.0)
+        return exposed
+
+    def _bring_to(self, image: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+        if self.burst.domain is Domain.RAW_BAYER:
+            assert self.burst.cfa is not None
+            return resample_onto(image, self.burst.cfa, self._to_reference[index], 1.0)[0]
+        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+        return np.asarray(
+            cv2.warpPerspective(image, self._to_reference[index], image.shape[1::-1], flags=flags), np.float32
+        )
+
+    def _find_shown(self, index: int) -> NDArray[np.bool_]:
+        """Pixels of a frame that the reference shows too, clear of borders and saturation."""
+        height, width = self.burst.reference.shape[:2]
+        inner = np.zeros((height, width), np.float32)
+        border = self.metric.border
+        inner[border : height - border, border : width - border] = 1
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        shown = cv2.warpPerspective(inner, self._to_reference[index], (width, height), flags=flags) > 1 - 1e-4
+        unsaturated = (self.burst.frames[index] < 1).reshape(height, width, -1).all(axis=-1)
+        mask: NDArray[np.bool_] = shown & (inner > 0) & unsaturated
+        return mask

@@ -1,0 +1,132 @@
+"""`mse_unbiased`: the error against the noise-free reference frame, estimated without knowing it.
+
+Stein's unbiased risk estimate (Stein, Annals of Statistics 1981): for y = x + n with independent Gaussian noise of variance σ²(x),
+E‖f(y) − x‖² = E[‖f(y) − y‖² + 2 Σ σ² ∂f/∂y] − Σ σ². The last sum is the same for all subsets and is left out; the divergence is measured by
+a random perturbation of the reference (Ramani, Blu & Unser, TIP 2008). Nothing is resampled, so the target is sharp where the reference
+is; the noise model is that of the burst, or measured from it where it has none. The blur of the reference itself counts as the truth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.spaces import to_space
+from dataset_builder.labeling.without_truth import mean_square
+from restorers import Burst, Domain, LinearMerge, Restorer
+from restorers.base import check_accepts, check_image
+from restorers.classical.mosaic import noise_levels
+from restorers.errors import UnsupportedBurstError
+from restorers.fidelity import MetricConvention
+
+BLOCKS_PER_SIDE = 4
+"""The image is divided into this many blocks along each side; the spread of their scores gives the standard error."""
+PROBES = 2
+_STEP = 0.1
+"""Size of the perturbation in standard deviations of the noise."""
+
+
+class UnbiasedRisk:
+    """Implements `without_truth.Comparison` with one part per block of the image.
+
+    Raises:
+        UnsupportedBurstError: if the burst is not a linear mosaic or too small.
+    """
+
+    num_parts = BLOCKS_PER_SIDE**2
+
+    def __init__(self, restorer: Restorer, burst: Burst, metric: MetricConvention, rng: np.random.Generator) -> None:
+        check_accepts(restorer.info, burst)
+        if burst.domain is not Domain.RAW_BAYER:
+            raise UnsupportedBurstError(
+                f"{metric.name}: needs the noise of raw_bayer frames, got {burst.domain}; use mse_held_out"
+            )
+        height, width = (side - 2 * metric.border for side in burst.reference.shape)
+        if min(height, width) < 4 * BLOCKS_PER_SIDE:
+            raise UnsupportedBurstError(
+                f"{metric.name}: frames of {burst.reference.shape} px are too small for {self.num_parts} blocks"
+            )
+        self.restorer, self.burst, self.metric = restorer, burst, metric
+        shot, read = noise_levels(burst)
+        index = burst.reference_index
+        self._variance = np.maximum(shot[index] * np.maximum(burst.reference, 0) + read[index], 1e-12)
+        self._signs = rng.choice([-1.0, 1.0], size=(PROBES, *burst.reference.shape))
+        self._known: dict[frozenset[int], NDArray[np.float64]] = {}
+
+    def list_others(self, part: int) -> tuple[int, ...]:  # noqa: ARG002  # all blocks see all frames
+        """All but the reference."""
+        return self.burst.others
+
+    def compare(self, members: frozenset[int]) -> NDArray[np.float64]:
+        """−(MSE against the noisy reference + 2·divergence) of each block."""
+        if members not in self._known:
+            image = self._see(self._restorations[0](members))
+            moved = [self._see(restore(members)) for restore in self._restorations[1:]]
+            risk = np.square(image - self.burst.reference) + 2 * self._diverge(image, moved)
+            self._known[members] = -self._divide(risk).mean(axis=-1)
+        return self._known[members]
+
+    def enumerate_values(self, part: int) -> NDArray[np.float64] | None:
+        """From the Gram matrix of the block and the divergence of each contribution, for linear merges into a mosaic."""
+        if self._linear is None or self.burst.num_frames > MAX_LINEAR:
+            return None
+        residuals, divergences = self._linear
+        order = [self.burst.reference_index, *self.burst.others]
+        mse = enumerate_mse(mean_square(residuals[order, part]))
+        numbers = np.arange(len(mse), dtype=np.uint32)
+        total = divergences[order[0], part] + sum(
+            (numbers >> bit & 1) * divergences[frame, part] for bit, frame in enumerate(order[1:])
+        )
+        values: NDArray[np.float64] = -(mse + 2 * total / (1 + np.bitwise_count(numbers)))
+        return values
+
+    @cached_property
+    def _linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Residuals [T, K, P] and divergences [T, K] of the contributions."""
+        info = self.restorer.info
+        if not isinstance(self.restorer, LinearMerge) or info.output_domain is not Domain.RAW_BAYER or info.scale != 1:
+            return None
+        images = load_contributions(self.restorer, self.burst).astype(np.float64)
+        moved = [load_contributions(self.restorer, burst).astype(np.float64) for burst in self._moved]
+        divergences = [self._diverge(image, [each[t] for each in moved]) for t, image in enumerate(images)]
+        return (
+            np.stack([self._divide(image - self.burst.reference) for image in images]),
+            np.stack([self._divide(divergence).mean(axis=-1) for divergence in divergences]),
+        )
+
+    @cached_property
+    def _moved(self) -> list[Burst]:
+        """The burst with its reference perturbed."""
+        bursts = []
+        for signs in self._signs:
+            frames = self.burst.frames.copy()
+            frames[self.burst.reference_index] += (_STEP * np.sqrt(self._variance) * signs).astype(np.float32)
+            bursts.append(replace(self.burst, frames=np.clip(frames, -1, 1)))
+        return bursts
+
+    @cached_property
+    def _restorations(self) -> list[Any]:
+        return [make_subset_restoration(self.restorer, burst) for burst in (self.burst, *self._moved)]
+
+    def _diverge(self, image: NDArray[np.float64], moved: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """σ² ∂f/∂y of each pixel, in expectation over the signs."""
+        gains = [(each - image) * signs for each, signs in zip(moved, self._signs, strict=True)]
+        divergence: NDArray[np.float64] = np.mean(gains, axis=0) * np.sqrt(self._variance) / _STEP
+        return divergence
+
+    def _see(self, image: NDArray[Any]) -> NDArray[np.float64]:
+        check_image(self.restorer.info, self.burst, image)
+        return np.asarray(to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst), np.float64)
+
+    def _divide(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Blocks [K, P] of an image without its border; a few rows and columns at the end are left out where they do not divide evenly."""
+        border = self.metric.border
+        rows, columns = ((side - 2 * border) // BLOCKS_PER_SIDE for side in image.shape)
+        inner = image[border : border + rows * BLOCKS_PER_SIDE, border : border + columns * BLOCKS_PER_SIDE]
+        blocks = inner.reshape(BLOCKS_PER_SIDE, rows, BLOCKS_PER_SIDE, columns).swapaxes(1, 2)
+        return blocks.reshape(self.num_parts, rows * columns)

@@ -1,0 +1,104 @@
+"""Labels of real bursts: estimates of the error against a scene that nobody knows, each made of several parts whose spread is its error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.labeling.estimators import Estimate, Estimator
+from dataset_builder.labeling.game import MAX_ENUMERATED
+from restorers import Burst
+from restorers.errors import UnsupportedBurstError
+
+
+class Comparison(Protocol):
+    """Fidelities of every subset, in several parts: one per held-out frame, or one per block of the image.
+
+    Attributes:
+        burst: the burst.
+        num_parts: K.
+    """
+
+    burst: Burst
+    num_parts: int
+
+    def list_others(self, part: int) -> tuple[int, ...]:
+        """The frames that take part in the game of a part."""
+        ...
+
+    def compare(self, members: frozenset[int]) -> NDArray[np.float64]:
+        """v(S) of each part, float64 [K]; meaningless for parts in which a member does not take part."""
+        ...
+
+    def enumerate_values(self, part: int) -> NDArray[np.float64] | None:
+        """v of all subsets of a part by number, where they come at little cost."""
+        ...
+
+
+class PartGame:
+    """The game of one part; implements `estimators.Game`."""
+
+    def __init__(self, comparison: Comparison, part: int) -> None:
+        self._comparison, self._part = comparison, part
+        self.num_frames = comparison.burst.num_frames
+        self.others = comparison.list_others(part)
+
+    def value(self, members: frozenset[int]) -> float:
+        """v(S)."""
+        return float(self._comparison.compare(members)[self._part])
+
+    def enumerate_values(self) -> NDArray[np.float64] | None:
+        """v of all subsets by number; None where that would cost too much."""
+        values = self._comparison.enumerate_values(self._part)
+        if values is None and len(self.others) < MAX_ENUMERATED:
+            subsets = (
+                frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)
+                for number in range(2 ** len(self.others))
+            )
+            return np.array([self.value(members) for members in subsets])
+        return values
+
+    def value_alone(self, index: int) -> float:
+        """Not defined: what is compared lies on the grid of the reference, or of a frame that is kept out."""
+        raise UnsupportedBurstError(
+            f"frame {index}: without ground truth only estimators that compare subsets are defined, such as leave_one_out"
+        )
+
+    value_as_reference = value_alone
+
+
+def average_parts(
+    estimator: Estimator, comparison: Comparison, make_rng: Callable[[], np.random.Generator]
+) -> Estimate:
+    """Mean of a marginal estimator's scores over the parts, with the standard error of their spread.
+
+    Every part gets a generator in the same state, so that what is sampled is the same and each subset is restored once.
+
+    Raises:
+        UnsupportedBurstError: if the estimator is not marginal, or the parts leave it too few frames.
+    """
+    least = estimator.min_frames
+    for part in range(comparison.num_parts):
+        if (count := 1 + len(comparison.list_others(part))) < least:
+            raise UnsupportedBurstError(
+                f"{estimator.name}: expected at least {least} frames beside what is kept out, got {count}"
+            )
+    estimates = [estimator.function(PartGame(comparison, part), make_rng()) for part in range(comparison.num_parts)]
+    scores = np.stack([estimate.score for estimate in estimates])
+    known = np.isfinite(scores).sum(axis=0)
+    mean, error = np.full(len(known), np.nan), np.full(len(known), np.nan)
+    some, several = known > 0, known > 1
+    mean[some] = np.nanmean(scores[:, some], axis=0)
+    error[several] = np.nanstd(scores[:, several], axis=0, ddof=1) / np.sqrt(known[several])
+    evaluations = np.sum([estimate.num_evaluations for estimate in estimates], axis=0)
+    return Estimate(mean, error, np.where(some, evaluations, 0))
+
+
+def mean_square(images: NDArray[Any]) -> NDArray[np.float64]:
+    """Mean products of flattened images [T, ...]: float64 [T, T]."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    products: NDArray[np.float64] = flat @ flat.T / flat.shape[1]
+    return products
