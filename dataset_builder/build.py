@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
-from dataset_builder.labeling.engine import build_labels, read_scenario_facts, resolve_scenarios
+from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
+from dataset_builder.labeling.scenarios import read_scenario_facts, resolve_scenarios
+from dataset_builder.labeling.units import read_bursts
 from dataset_builder.lock import lock_dataset
 from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
 from dataset_builder.report import Progress, StageReport, no_progress
@@ -123,6 +125,16 @@ def add_labels(
     return [labels]
 
 
+def preview_labels(root: Path, choices: Sequence[ScenarioChoice]) -> StageReport:
+    """What `add_labels` would create, rebuild, reuse and skip; computes and writes nothing.
+
+    Raises:
+        ManifestError: if `root` is no data set.
+        RestorerError: if a scenario is unknown.
+    """
+    return preview_stage(root, resolve_scenarios(choices), read_bursts(root))
+
+
 def redo_splits(root: Path, splits: SplitChoice) -> None:
     """Assign the splits of a data set anew.
 
@@ -217,14 +229,17 @@ def _read_recipe(root: Path) -> Recipe:
 def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
     merged = {choice.name: choice for choice in old}
     for choice in new:
-        before = merged.get(choice.name)
-        estimators = (
-            (*before.estimators, *choice.estimators) if before and before.estimators and choice.estimators else ()
-        )
-        merged[choice.name] = (
-            choice.model_copy(update={"estimators": tuple(dict.fromkeys(estimators))}) if before else choice
-        )
+        merged[choice.name] = _unite(merged[choice.name], choice) if choice.name in merged else choice
     return tuple(merged.values())
+
+
+def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
+    # No estimators means the default ones, which are more than those of the other.
+    estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
+    metrics = (*one.metrics, *other.metrics)
+    return one.model_copy(
+        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
+    )
 
 
 def _require_usable(root: Path) -> None:

@@ -115,12 +115,12 @@ class ScenarioChoice(_Part):
     Attributes:
         name: as `buiqa scenarios` lists it, or `module:attr`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
-        metric: fidelity metric.
+        metrics: fidelity metrics.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/-]*$", max_length=120)
     estimators: tuple[str, ...] = ()
-    metric: str = "psnr"
+    metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
 
     @field_validator("estimators")
     @classmethod
@@ -129,10 +129,12 @@ class ScenarioChoice(_Part):
             find_estimator(name)
         return value
 
-    @field_validator("metric")
+    @field_validator("metrics")
     @classmethod
-    def _check_metric(cls, value: str) -> str:
-        return _require_one_of(value, METRICS)
+    def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            _require_one_of(name, METRICS)
+        return tuple(dict.fromkeys(value))
 
 
 class SplitChoice(_Part):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import pytest
 
-from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
-from dataset_builder.recipe import read_recipe
-from dataset_builder.sources import plan_source
 from restorers import create
 from restorers.classical.mosaic import demosaic
 from restorers.fidelity import PSNR, psnr
-
-RECIPE = Path(__file__).parents[1] / "recipes" / "demo.toml"
+from tests.demo_tasks import make_demo_tasks
 
 
 class Gains(NamedTuple):
@@ -33,17 +28,7 @@ class Gains(NamedTuple):
 
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[LabelingTask]:
-    """Every burst of the demo, as the labels are computed from it."""
-    recipe, root, made = read_recipe(RECIPE), tmp_path_factory.mktemp("demo"), []
-    for source in recipe.sources:
-        plan = plan_source(source, RECIPE.parent, recipe_seed=recipe.seed)
-        assert not plan.rejected
-        for unit in plan.units:
-            rows = unit.run(root)
-            burst, frames = rows["burst"], rows["frames"]
-            truth, homographies = load_truth(root, burst), load_homographies(frames)
-            made.append(LabelingTask(load_burst(root, burst, frames), truth, burst["scale"], homographies))
-    return made
+    return make_demo_tasks(tmp_path_factory.mktemp("demo"))
 
 
 @pytest.fixture(scope="module")

@@ -51,21 +51,12 @@ def _make_bar(*, hidden: bool) -> Progress:
 
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     """Print what was done and where it lies; return the exit status."""
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table(title=escape(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("stage")
-    for action in _ACTIONS:
-        table.add_column(action, justify="right")
-    for report in reports:
-        table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in _ACTIONS))
-    console.print(table)
+    console = print_counts(root, reports)
     totals = read_description(root).get("totals", {})
     console.print(
         "holds " + ", ".join(f"{totals.get(name, 0):,} {name}" for name in ("bursts", "frames", "labels", "scenarios"))
     )
     for report in reports:
-        for remark in report.remarks:
-            console.print(f"[yellow]note[/] {escape(remark)}")
         for row in report.failures[:_MAX_FAILURES]:
             unit = " ".join(part for part in (row["burst_id"], row["scenario"]) if part)
             console.print(f"[red]failed[/] {escape(unit)}: {escape(row['error_type'])}: {escape(row['message'])}")
@@ -76,6 +67,21 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     console.print(f"card   {escape(str(root / 'DATASET.md'))}")
     console.print(f"report {escape(str(root / 'audit' / 'index.html'))}")
     return FAILED_STATUS if any(report.failures for report in reports) else 0
+
+
+def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
+    """Print a table of what became, or would become, of the units of each stage."""
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(title=escape(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage")
+    for action in _ACTIONS:
+        table.add_column(action, justify="right")
+    for report in reports:
+        table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in _ACTIONS))
+    console.print(table)
+    for remark in (remark for report in reports for remark in report.remarks):
+        console.print(f"[yellow]note[/] {escape(remark)}")
+    return console
 
 
 def _format_count(action: str, count: int) -> str:

@@ -14,17 +14,34 @@ from dataset_builder.cli.options import dataset_argument, jobs_option
 @click.option(
     "--scenario", "scenarios", multiple=True, required=True, help="Name or module:attr; may be given several times."
 )
-@click.option("--estimator", "estimators", multiple=True, help="Default: all that suit the restorer.")
-@click.option("--metric", default="psnr", show_default=True, help="Fidelity metric.")
+@click.option(
+    "--estimator",
+    "estimators",
+    multiple=True,
+    help="leave_one_out, add_one, shapley, banzhaf(SIZE), solo, as_reference; default: leave_one_out and add_one, or solo.",
+)
+@click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
+@click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @jobs_option
 @click.pass_context
 def command(
-    ctx: click.Context, dataset: Path, scenarios: tuple[str, ...], estimators: tuple[str, ...], metric: str, jobs: int
+    ctx: click.Context,
+    dataset: Path,
+    scenarios: tuple[str, ...],
+    estimators: tuple[str, ...],
+    metrics: tuple[str, ...],
+    dry_run: bool,
+    jobs: int,
 ) -> None:
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
-    from dataset_builder.build import add_labels  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
+    from dataset_builder.build import add_labels, preview_labels  # noqa: PLC0415
+    from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
     from dataset_builder.recipe import parse_scenario  # noqa: PLC0415
 
-    choices = [parse_scenario(name=name, estimators=list(estimators), metric=metric) for name in scenarios]
+    choices = [
+        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios
+    ]
+    if dry_run:
+        print_counts(dataset, [preview_labels(dataset, choices)])
+        return
     ctx.exit(print_summary(dataset, add_labels(dataset, choices, jobs=jobs, progress=show_progress)))

@@ -22,7 +22,8 @@ from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
 from restorers.align import align_burst
 from restorers.base import check_accepts, check_image
-from restorers.classical.mean import resample_onto
+from restorers.classical.mosaic import join_planes, resample_planes
+from restorers.classical.planes import resample_colours
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
 
@@ -80,7 +81,7 @@ class HeldOutFrames:
     @cached_property
     def _contributions(self) -> NDArray[np.float32] | None:
         info = self.restorer.info
-        plain = info.scale == 1 and info.output_domain is Domain.RAW_BAYER
+        plain = info.scale == 1 and info.output_for(self.burst.domain) is self.burst.domain
         return (
             load_contributions(self.restorer, self.burst) if isinstance(self.restorer, LinearMerge) and plain else None
         )
@@ -104,13 +105,11 @@ class HeldOutFrames:
         return exposed
 
     def _bring_to(self, image: NDArray[np.float32], index: int) -> NDArray[np.float32]:
-        if self.burst.domain is Domain.RAW_BAYER:
-            assert self.burst.cfa is not None
-            return resample_onto(image, self.burst.cfa, self._to_reference[index], 1.0)[0]
-        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-        return np.asarray(
-            cv2.warpPerspective(image, self._to_reference[index], image.shape[1::-1], flags=flags), np.float32
-        )
+        homography = self._to_reference[index]
+        if self.burst.cfa is not None:
+            return join_planes(resample_planes(image, self.burst.cfa, homography, interpolation=cv2.INTER_LANCZOS4)[0])
+        planes = resample_colours(image, homography, interpolation=cv2.INTER_LANCZOS4)[0]
+        return np.asarray(np.moveaxis(planes, 0, -1), np.float32)
 
     def _find_shown(self, index: int) -> NDArray[np.bool_]:
         """Pixels of a frame that the reference shows too, clear of borders and saturation."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset_builder.camera.develop import demosaic, develop
 from dataset_builder.camera.sensor import mosaic
 from restorers import Burst, Domain, RestorerInfo
-from restorers.color import decode_srgb
+from restorers.color import decode_srgb, encode_srgb
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import Space
 
@@ -31,27 +31,40 @@ def to_space(
         UnsupportedBurstError: if display images are asked for as a mosaic.
     """
     domain = info.output_for(burst.domain)
-    if space == "frame":
-        if burst.domain is Domain.SRGB and domain is Domain.SRGB and info.scale == 1:
-            return image
-        space = "raw"
     if space == "linear":
         return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":
-        if domain is Domain.SRGB:
-            return image
-        if domain is Domain.RAW_BAYER:
-            assert burst.cfa is not None
-            image = demosaic(image, burst.cfa)
-        return develop(image, burst.white_balance.tolist(), burst.color_matrix)
-    if domain is Domain.SRGB or burst.cfa is None:
+        return _display(image, domain, burst)
+    if space == "frame" and burst.domain is not Domain.RAW_BAYER:
+        return _match_colour(image, info, burst)
+    return _mosaic(image, domain, burst)
+
+
+def _display(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.floating[Any]]:
+    if domain is Domain.SRGB:
+        return image
+    if domain is Domain.RAW_BAYER:
+        assert burst.cfa is not None
+        image = demosaic(image, burst.cfa)
+    return develop(image, burst.white_balance.tolist(), burst.color_matrix)
+
+
+def _match_colour(image: NDArray[np.floating[Any]], info: RestorerInfo, burst: Burst) -> NDArray[np.floating[Any]]:
+    domain = info.output_for(burst.domain)
+    if info.scale != 1 or domain is Domain.RAW_BAYER or (burst.domain is Domain.LINEAR_RGB and domain is Domain.SRGB):
         raise UnsupportedBurstError(
-            "metric in the mosaic of the frames: display images have none; choose another metric"
+            f"a metric in the domain of the frames: expected {burst.domain} at scale 1, got {domain} at scale {info.scale}"
         )
+    return encode_srgb(image) if domain is not burst.domain else image
+
+
+def _mosaic(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.floating[Any]]:
     if domain is Domain.RAW_BAYER:
         return image
+    if domain is Domain.SRGB or burst.cfa is None:
+        raise UnsupportedBurstError(
+            "a metric in the mosaic of the frames: display images have none; choose another metric"
+        )
     height, width = burst.reference.shape[:2]
-    reduced = np.asarray(
-        cv2.resize(np.asarray(image, np.float32), (width, height), interpolation=cv2.INTER_AREA), np.float32
-    )
-    return mosaic(reduced, burst.cfa)
+    reduced = cv2.resize(np.asarray(image, np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return mosaic(np.asarray(reduced, np.float32), burst.cfa)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,13 +21,15 @@ from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
 from restorers.base import check_accepts, check_image
-from restorers.classical.mosaic import noise_levels
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
+from restorers.classical.mosaic import join_planes, split_planes
+from restorers.noise import noise_levels
 
 BLOCKS_PER_SIDE = 4
 """The image is divided into this many blocks along each side; the spread of their scores gives the standard error."""
-PROBES = 2
+PROBES = 1
+"""Random perturbations. More cost more and hardly help: what remains is the noise and the blur of the one reference."""
 _STEP = 0.1
 """Size of the perturbation in standard deviations of the noise."""
 
@@ -54,7 +57,8 @@ class UnbiasedRisk:
         self.restorer, self.burst, self.metric = restorer, burst, metric
         shot, read = noise_levels(burst)
         index = burst.reference_index
-        self._variance = np.maximum(shot[index] * np.maximum(burst.reference, 0) + read[index], 1e-12)
+        signal = join_planes(np.stack([cv2.blur(plane, (5, 5)) for plane in split_planes(burst.reference)]))
+        self._variance = np.maximum(shot[index] * np.maximum(signal, 0).astype(np.float64) + read[index], 1e-12)
         self._signs = rng.choice([-1.0, 1.0], size=(PROBES, *burst.reference.shape))
         self._known: dict[frozenset[int], NDArray[np.float64]] = {}
 
@@ -89,7 +93,11 @@ class UnbiasedRisk:
     def _linear(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
         """Residuals [T, K, P] and divergences [T, K] of the contributions."""
         info = self.restorer.info
-        if not isinstance(self.restorer, LinearMerge) or info.output_domain is not Domain.RAW_BAYER or info.scale != 1:
+        if (
+            not isinstance(self.restorer, LinearMerge)
+            or info.output_for(self.burst.domain) is not Domain.RAW_BAYER
+            or info.scale != 1
+        ):
             return None
         images = load_contributions(self.restorer, self.burst).astype(np.float64)
         moved = [load_contributions(self.restorer, burst).astype(np.float64) for burst in self._moved]

@@ -1,0 +1,93 @@
+"""Scenarios of a recipe with the facts of their restorers, and what each is asked to compute."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from dataset_builder.errors import RecipeError
+from dataset_builder.labeling.estimators import choose_estimators, find_estimator
+from dataset_builder.recipe import ScenarioChoice
+from restorers import RestorerInfo, create
+from restorers.fidelity import METRICS
+from restorers.registry import fingerprint_scenario
+
+
+@dataclass(frozen=True, order=True)
+class Definition:
+    """What a score is: how worth follows from fidelities, and what fidelity is."""
+
+    estimator: str
+    metric: str
+
+
+@dataclass(frozen=True)
+class ResolvedScenario:
+    """A scenario of the recipe with its restorer's facts."""
+
+    name: str
+    definitions: tuple[Definition, ...]
+    fingerprint: str
+    info: RestorerInfo
+
+    def describe(self) -> dict[str, Any]:
+        """Plain data for manifests."""
+        info = self.info
+        return {
+            "name": self.name,
+            "fingerprint": self.fingerprint,
+            "task": info.task,
+            "version": info.version,
+            "summary": info.summary,
+            "paper": info.paper,
+            "output_domain": info.output_domain or "as the burst",
+            "scale": info.scale,
+            "missing_frames": info.missing_frames,
+            "license": info.license,
+            "weights_sha256": info.weights_sha256,
+            "deterministic": info.deterministic,
+        }
+
+
+def resolve_scenarios(choices: Sequence[ScenarioChoice]) -> list[ResolvedScenario]:
+    """Build each scenario's restorer once, to learn its facts and to fail before any work is done.
+
+    Raises:
+        RestorerError: if a scenario is unknown or its restorer unusable.
+        RecipeError: if an estimator does not suit a restorer or a metric.
+    """
+    resolved = []
+    for choice in choices:
+        restorer = create(choice.name)
+        try:
+            definitions = _define(choice, single_frame=restorer.info.single_frame)
+        except ValueError as error:
+            raise RecipeError(f"scenario {choice.name!r}: {error}") from None
+        fingerprint = fingerprint_scenario(choice.name, restorer)
+        resolved.append(ResolvedScenario(choice.name, definitions, fingerprint, restorer.info))
+    return resolved
+
+
+def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
+    definitions = []
+    for estimator in choose_estimators(choice.estimators, single_frame=single_frame):
+        for metric in choice.metrics:
+            if not METRICS[metric].needs_truth and find_estimator(estimator).family != "marginal":
+                raise ValueError(
+                    f"estimator {estimator} by metric {metric}: without ground truth only estimators that compare subsets are defined; "
+                    "use leave_one_out, add_one, shapley or banzhaf, or a metric with truth"
+                )
+            definitions.append(Definition(estimator, metric))
+    return tuple(definitions)
+
+
+def read_scenario_facts(path: Path) -> dict[str, Any]:
+    """What the footer of a label file says of its scenario: name, fingerprint and the restorer's facts."""
+    metadata = pq.read_schema(path).metadata or {}
+    facts: dict[str, Any] = json.loads(metadata.get(b"scenario", b"{}"))
+    return facts
