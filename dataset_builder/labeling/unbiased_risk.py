@@ -21,9 +21,9 @@ from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
 from restorers.base import check_accepts, check_image
+from restorers.classical.mosaic import join_planes, split_planes
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
-from restorers.classical.mosaic import join_planes, split_planes
 from restorers.noise import noise_levels
 
 BLOCKS_PER_SIDE = 4
