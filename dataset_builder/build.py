@@ -24,7 +24,7 @@ from dataset_builder.work import WORK_FOLDER
 from manifests.card import write_card
 from manifests.croissant import write_croissant
 from manifests.schema import FAILURES, SPLITS
-from manifests.seal import seal_dataset
+from manifests.seal import is_sealed, seal_dataset
 from manifests.split_plan import plan_splits
 from manifests.store import (
     list_label_files,
@@ -154,17 +154,20 @@ def redo_reports(root: Path) -> Path:
     """
     read_description(root)
     with lock_dataset(root):
-        _finish(root, _read_recipe(root))
+        _finish(root, _read_recipe(root), anew=True)
     return root / "audit" / "index.html"
 
 
-def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True) -> None:
+def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False) -> None:
+    """Write splits and all that follows from the tables; unless `anew`, only if something changed since that was done."""
     from dataset_builder.audit import write_audit  # noqa: PLC0415  # needs more than a second to import
 
     previous = _read_splits(root, recipe) if keep_splits else None
     splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
     write_table(table_path(root, "splits"), SPLITS, splits)
     description = _describe(root, recipe)
+    if not anew and is_sealed(root, description):
+        return
     write_description(root, description)
     write_croissant(root)
     write_card(root)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataset_builder.errors import OutputError
 from dataset_builder.report import Progress, StageReport
 from dataset_builder.sources import BurstUnit, Plan
 from dataset_builder.work import Failure, read_part, remove_part, run_units
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 
-Rows = dict[str, dict[str, Any]]
-"""burst_id -> {"burst": row, "frames": rows}."""
+
+@dataclass
+class _Held:
+    """Bursts in the manifest: their rows, the rows of their frames, and the files of each."""
+
+    bursts: dict[str, dict[str, Any]]
+    frames: pa.Table
+    files: Mapping[str, Sequence[str]]
 
 
 def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: Progress) -> StageReport:
@@ -34,49 +46,61 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: 
         for source, burst_id, error in plan.rejected:
             report.fail(Failure(type(error).__name__, str(error)), source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
-    held = _read_rows(root)
-    kept = {burst_id: rows for burst_id, rows in held.items() if _is_true(root, rows, units.get(burst_id), plans)}
-    stale = {burst_id: rows for burst_id, rows in held.items() if burst_id not in kept}
+    held = _read_held(root)
+    kept = {burst_id for burst_id in held.bursts if _is_true(root, held, burst_id, units.get(burst_id), plans)}
     report.counts["reused"] += sum(burst_id in units for burst_id in kept)
-    _retire(root, kept, stale, units, report)
+    renamed = [
+        unit for burst_id, unit in units.items() if burst_id in kept and _is_renamed(held.bursts[burst_id], unit)
+    ]
+    stale = held.bursts.keys() - kept
+    if stale:
+        # They leave the manifest before their files are overwritten.
+        _write_rows(root, held, kept)
+    for burst_id in stale - units.keys():
+        _remove_folder(root, str(PurePosixPath(held.files[burst_id][0]).parent))
+        report.counts["removed"] += 1
 
     waiting = [unit for burst_id, unit in units.items() if burst_id not in kept]
-    kept |= _make(waiting, root, report, stale, jobs=jobs, progress=progress)
-    for burst_id, unit in units.items():
-        if burst_id in kept:
-            kept[burst_id]["burst"].update(unit.origin.describe())
-    _write_rows(root, kept)
+    made = _make(waiting, root, report, stale, jobs=jobs, progress=progress)
+    for unit in renamed:
+        held.bursts[unit.burst_id] |= unit.origin.describe()
+    if made or renamed or not table_path(root, "bursts").is_file():
+        _write_rows(root, held, kept, made)
     for unit in waiting:
         remove_part(root, unit)
-    _remove_orphans(root, plans, kept)
+    _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
     return report
 
 
-def _is_true(root: Path, rows: Mapping[str, Any], unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
+def _is_true(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
     """Whether a burst in the manifest is still what the sources plan, or belongs to a source that is not asked about."""
+    row = held.bursts[burst_id]
+    if row["num_frames"] + bool(row["ground_truth_path"]) != len(held.files[burst_id]):
+        return False
     if unit is None:
-        return rows["burst"]["source"] not in plans
-    return rows["burst"]["burst_key"] == unit.key and _files_exist(root, rows)
+        return row["source"] not in plans
+    return row["burst_key"] == unit.key and _exist(root, held.files[burst_id])
 
 
-def _retire(root: Path, kept: Rows, stale: Rows, units: Mapping[str, BurstUnit], report: StageReport) -> None:
-    """Take stale bursts out of the manifest before their files are overwritten, and delete those that are planned no more."""
-    if stale:
-        _write_rows(root, kept)
-    for burst_id in stale.keys() - units.keys():
-        _remove_folder(root, str(PurePosixPath(stale[burst_id]["frames"][0]["path"]).parent))
-        report.counts["removed"] += 1
+def _is_renamed(row: Mapping[str, Any], unit: BurstUnit) -> bool:
+    return any(row[name] != value for name, value in unit.origin.describe().items())
 
 
 def _make(
-    waiting: Sequence[BurstUnit], root: Path, report: StageReport, stale: Rows, *, jobs: int, progress: Progress
-) -> Rows:
-    made: Rows = {}
-    missing = []
+    waiting: Sequence[BurstUnit],
+    root: Path,
+    report: StageReport,
+    stale: Iterable[str],
+    *,
+    jobs: int,
+    progress: Progress,
+) -> list[BurstUnit]:
+    """Run the units that have no result yet; return those that have one now."""
+    known, made, missing = set(stale), [], []
     for unit in waiting:
         part = read_part(root, unit)
-        if part is not None and _files_exist(root, part):
-            made[unit.burst_id] = part
+        if part is not None and _exist(root, _list_files(part)):
+            made.append(unit)
             report.counts["reused"] += 1
         else:
             # A killed build leaves torn files, and a burst of fewer frames would leave those of its longer self.
@@ -84,43 +108,53 @@ def _make(
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in run_units(missing, root, jobs=jobs):
-            rows = read_part(root, unit) if failure is None else None
-            if rows is not None:
-                made[unit.burst_id] = rows
-                report.counts["rebuilt" if unit.burst_id in stale else "created"] += 1
+            if failure is None:
+                made.append(unit)
+                report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
-                lost = failure or Failure("OSError", "the result was removed while the build ran")
-                report.fail(lost, source=unit.origin.source, burst_id=unit.burst_id)
+                report.fail(failure, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
             advance()
     return made
 
 
-def _read_rows(root: Path) -> Rows:
-    bursts = read_or_empty(table_path(root, "bursts"), BURSTS).to_pylist()
-    held: Rows = {row["burst_id"]: {"burst": row, "frames": []} for row in bursts}
-    for frame in read_or_empty(table_path(root, "frames"), FRAMES).to_pylist():
-        if frame["burst_id"] in held:
-            held[frame["burst_id"]]["frames"].append(frame)
-    return {burst_id: rows for burst_id, rows in held.items() if len(rows["frames"]) == rows["burst"]["num_frames"]}
+def _read_held(root: Path) -> _Held:
+    rows = read_or_empty(table_path(root, "bursts"), BURSTS).to_pylist()
+    frames = read_or_empty(table_path(root, "frames"), FRAMES)
+    files: dict[str, list[str]] = defaultdict(list)
+    for burst_id, path in zip(frames.column("burst_id").to_pylist(), frames.column("path").to_pylist(), strict=True):
+        files[burst_id].append(path)
+    for row in rows:
+        if row["ground_truth_path"]:
+            files[row["burst_id"]].append(row["ground_truth_path"])
+    return _Held({row["burst_id"]: row for row in rows}, frames, files)
 
 
-def _write_rows(root: Path, rows: Rows) -> None:
+def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[BurstUnit] = ()) -> None:
+    chosen = set(kept)
+    bursts = [held.bursts[burst_id] for burst_id in chosen]
+    frames = [held.frames.filter(pc.is_in(held.frames.column("burst_id"), value_set=pa.array(chosen, pa.string())))]
+    for unit in made:
+        part = read_part(root, unit)
+        if part is None:
+            raise OutputError(f"{root}: the work in progress was removed during the build; run the same command again")
+        bursts.append({**part["burst"], **unit.origin.describe()})
+        frames.append(pa.Table.from_pylist(part["frames"], schema=FRAMES.schema))
     # Frames first: a burst is in the data set once `bursts` names it.
-    write_table(table_path(root, "frames"), FRAMES, [frame for part in rows.values() for frame in part["frames"]])
-    write_table(table_path(root, "bursts"), BURSTS, [part["burst"] for part in rows.values()])
+    write_table(table_path(root, "frames"), FRAMES, pa.concat_tables(frames))
+    write_table(table_path(root, "bursts"), BURSTS, bursts)
 
 
-def _list_files(rows: Mapping[str, Any]) -> Sequence[str]:
-    truth = rows["burst"]["ground_truth_path"]
-    return [*(frame["path"] for frame in rows["frames"]), *([truth] if truth else [])]
+def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
+    truth = part["burst"]["ground_truth_path"]
+    return [*(frame["path"] for frame in part["frames"]), *([truth] if truth else [])]
 
 
-def _files_exist(root: Path, rows: Mapping[str, Any]) -> bool:
-    return all(resolve_inside(root, path).is_file() for path in _list_files(rows))
+def _exist(root: Path, paths: Iterable[str]) -> bool:
+    return all(resolve_inside(root, path).is_file() for path in paths)
 
 
-def _remove_orphans(root: Path, sources: Iterable[str], kept: Rows) -> None:
+def _remove_orphans(root: Path, sources: Iterable[str], kept: Iterable[str]) -> None:
     """Delete what an interrupted build rendered and the recipe no longer asks for."""
     for source in sources:
         folder = root / "frames" / source

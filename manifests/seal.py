@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manifests.store import hash_file, write_description
+from manifests.errors import ManifestError
+from manifests.store import hash_file, read_description, write_description
 
 IMAGE_FOLDER = "frames"
 
@@ -33,3 +34,15 @@ def seal_dataset(root: Path, description: Mapping[str, Any]) -> None:
     """
     digests = {path: hash_file(root / path) for path in list_documents(root) if (root / path).is_file()}
     write_description(root, {**description, "manifests": digests})
+
+
+def is_sealed(root: Path, description: Mapping[str, Any]) -> bool:
+    """Whether `dataset.json` says just this, and every document is as it was when that was written."""
+    try:
+        sealed = read_description(root)
+        paths = list(list_documents(root))
+        return all(sealed.get(key) == value for key, value in description.items()) and sealed.get("manifests") == {
+            path: hash_file(root / path) for path in paths
+        }
+    except (ManifestError, OSError):
+        return False

@@ -264,9 +264,9 @@ def test_own_restorer_adds_only_its_labels(copy, tmp_path):
     assert "6" in done.stdout
     after = fingerprint(copy)
     changed = {path for path in after if before.get(path) != after[path]}
-    assert changed - {"DATASET.md", "dataset.json"} - {path for path in after if path.startswith("audit/")} == {
-        "manifests/labels/mymodule~MyRestorer.parquet"
-    }
+    assert changed - {"DATASET.md", "croissant.json", "dataset.json"} - {
+        path for path in after if path.startswith("audit/")
+    } == {"manifests/labels/mymodule~MyRestorer.parquet"}
     labels = pd.read_parquet(copy / "manifests/labels/mymodule~MyRestorer.parquet")
     assert labels.estimator.value_counts().index.tolist() == ["add_one", "leave_one_out"]
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
