@@ -189,7 +189,9 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
     labels = [_read_names(path) for path in label_files]
     estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
+    before = read_description(root) if (root / "dataset.json").is_file() else {}
     return {
+        **{name: before[name] for name in ("provenance",) if name in before},
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},

@@ -47,3 +47,7 @@ class OutputExistsError(ManifestError, FileExistsError):
 
 class MissingExtraError(ManifestError, ImportError):
     """A package that only some exports need is not installed."""
+
+
+class MergeConflictError(ManifestError, ValueError):
+    """Two data sets contradict each other."""

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dataset_builder.report import Advance, StageReport
+from manifests.problem import Problem
 from manifests.store import read_description
 
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
@@ -47,6 +49,14 @@ def _make_bar(*, hidden: bool) -> Progress:
     )
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=hidden or not console.is_terminal)
+
+
+def print_problems(problems: Sequence[Problem]) -> int:
+    """Print a line for each problem and their number; return the exit status."""
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f"{len(problems)} problems" if problems else "no problems")
+    return 1 if problems else 0
 
 
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:

@@ -1,0 +1,59 @@
+"""`buiqa diff`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from manifests.compare import DatasetDifference
+
+_MOST = 10
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.pass_context
+def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> None:
+    """Say what B has otherwise than A: bursts, splits, labels, parameters, versions.
+
+    Exit status: 0 if nothing, 1 if something.
+    """
+    from manifests.compare import compare_datasets  # noqa: PLC0415
+
+    difference = compare_datasets(first, second)
+    if as_json:
+        click.echo(json.dumps(asdict(difference), indent=2, default=str))
+    else:
+        _print(difference)
+    ctx.exit(1 if difference else 0)
+
+
+def _print(difference: DatasetDifference) -> None:
+    _print_some("bursts added", difference.added)
+    _print_some("bursts removed", difference.removed)
+    _print_some("bursts changed", [f"{name} ({', '.join(what)})" for name, what in difference.changed.items()])
+    _print_some("splits changed", [f"{name} ({a} to {b})" for name, (a, b) in difference.moved.items()])
+    for change in difference.labels:
+        size = f", by {change.mean_change:.4g} on average and {change.max_change:.4g} at most" if change.changed else ""
+        click.echo(
+            f"labels {change.scenario} {change.estimator} {change.metric}: {change.added} added, {change.removed} removed, "
+            f"{change.changed} of {change.changed + change.equal} changed{size}"
+        )
+    for title, values in (("recipe", difference.parameters), ("software", difference.versions)):
+        for key, (before, after) in values.items():
+            click.echo(f"{title} {key}: {before!r} to {after!r}")
+    if not difference:
+        click.echo("no differences")
+
+
+def _print_some(title: str, names: tuple[str, ...] | list[str]) -> None:
+    if names:
+        more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+        click.echo(f"{title}: {len(names)}: {', '.join(names[:_MOST])}{more}")

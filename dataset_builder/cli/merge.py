@@ -1,0 +1,29 @@
+"""`buiqa merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import out_option
+
+
+@click.command()
+@click.argument("first", metavar="A", type=click.Path(path_type=Path))
+@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@out_option
+def command(first: Path, second: Path, out: Path) -> None:
+    """Write a data set that holds the bursts and labels of A and B.
+
+    What both hold must be equal, and no scene may lie in different splits.
+    """
+    from dataset_builder.build import redo_reports  # noqa: PLC0415
+    from dataset_builder.cli.console import print_problems  # noqa: PLC0415
+    from manifests.combine import merge_datasets  # noqa: PLC0415
+    from manifests.verify import verify  # noqa: PLC0415
+
+    merge_datasets(first, second, out)
+    redo_reports(out)
+    # Scenes that are apart in each may look alike together.
+    click.get_current_context().exit(print_problems(verify(out, hashes=False)))

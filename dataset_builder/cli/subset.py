@@ -1,0 +1,29 @@
+"""`buiqa subset`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument, out_option
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--where",
+    required=True,
+    metavar="QUERY",
+    help="Condition on the columns of bursts, and split and fold, as pandas reads it: \"source == 'phone' and num_frames >= 8\".",
+)
+@click.option("--scenario", "scenarios", multiple=True, help="Labels to keep; default: all.")
+@out_option
+def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) -> None:
+    """Write a data set of the bursts of DIR that a query chooses, with their files, labels and splits."""
+    from dataset_builder.build import redo_reports  # noqa: PLC0415
+    from manifests.combine import subset_dataset  # noqa: PLC0415
+
+    count = subset_dataset(dataset, out, where, scenarios=scenarios or None)
+    redo_reports(out)
+    click.echo(f"{out}: {count} bursts")
