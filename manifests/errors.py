@@ -51,3 +51,11 @@ class MissingExtraError(ManifestError, ImportError):
 
 class MergeConflictError(ManifestError, ValueError):
     """Two data sets contradict each other."""
+
+
+class StorageError(ManifestError, OSError):
+    """Object storage cannot be reached, or does not hold what it should."""
+
+    def __str__(self) -> str:
+        """The message itself: OSError would look for an errno."""
+        return str(self.args[0]) if self.args else ""

@@ -21,6 +21,7 @@ from manifests.errors import SelectionError
 from manifests.label_matrix import ScoreColumn, load_label_matrix
 from manifests.schema import CFA_PATTERNS, SPLITS
 from manifests.shared_arrays import SharedArrays
+from manifests.storage import locate_dataset
 from manifests.store import PACKED_FORM, read_description, read_table, table_path
 
 
@@ -92,7 +93,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
         higher_is_better: whether a frame of higher score is worth more; False for ranks.
 
     Args:
-        root: folder of a data set or of a pack.
+        root: folder of a data set or of a pack, or the URI of one on object storage, which is fetched into the local cache first.
         split: `train`, `val` or `test`; None or `all` for every burst, whatever its split.
         scenarios: which labels; None for all there are, in the order of their file names. An empty list loads pixels alone.
         estimator: of every scenario, or of each by scenario; None where each has but one.
@@ -120,7 +121,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
         transform: Transform | None = None,
         seed: int = 0,
     ) -> None:
-        self.root = Path(root)
+        self.root = locate_dataset(root)
         index = load_burst_index(self.root)
         positions = self._select_split(index, split, fold)
         if isinstance(scenarios, str):

@@ -21,6 +21,8 @@ _COMMANDS = {
     "diff": "Say what changed between two builds.",
     "merge": "Join two data sets.",
     "subset": "Take the part of a data set that a query chooses.",
+    "upload": "Copy a data set to object storage.",
+    "fetch": "Bring a data set from object storage.",
     "migrate": "Bring a data set of an older format up to date.",
     "scenarios": "List the scenarios that can be labelled.",
     "show": "Draw the contact sheet of a burst.",

@@ -1,0 +1,26 @@
+"""`buiqa upload`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+@click.argument("uri")
+def command(dataset: Path, uri: str) -> None:
+    """Copy DIR, a data set or a pack, to object storage, such as s3://bucket/path.
+
+    Credentials come from where the AWS tools look for them. Other services than AWS:
+    s3://bucket/path?endpoint_override=host:port&scheme=http
+    """
+    from dataset_builder.cli.console import show_count  # noqa: PLC0415
+    from manifests.storage import upload_dataset  # noqa: PLC0415
+
+    with show_count("upload") as on_progress:
+        count = upload_dataset(dataset, uri, on_progress=on_progress)
+    click.echo(f"{uri}: {count} files")
