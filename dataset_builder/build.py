@@ -20,7 +20,7 @@ from dataset_builder.lock import lock_dataset
 from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
 from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
-from dataset_builder.work import WORK_FOLDER
+from dataset_builder.work import DEFAULT_LIMITS, WORK_FOLDER, Limits
 from manifests.card import write_card
 from manifests.croissant import write_croissant
 from manifests.schema import FAILURES, SPLITS
@@ -42,7 +42,13 @@ _SOFTWARE = ("buiqa-toolkit", "numpy", "opencv-python", "pyarrow", "scikit-image
 
 
 def build_dataset(
-    recipe_path: Path, recipe: Recipe, root: Path, *, jobs: int = 1, progress: Progress = no_progress
+    recipe_path: Path,
+    recipe: Recipe,
+    root: Path,
+    *,
+    jobs: int = 1,
+    progress: Progress = no_progress,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[StageReport]:
     """Make `root` the data set that a recipe describes; what is already there and still true is kept.
 
@@ -52,6 +58,7 @@ def build_dataset(
         root: folder of the data set; created if need be.
         jobs: worker processes. The result does not depend on it.
         progress: how to show progress.
+        limits: of the labels of one burst under one scenario.
 
     Raises:
         BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
@@ -64,7 +71,7 @@ def build_dataset(
         _require_named(root, recipe)
         plans = {source.name: plan_source(source, base, recipe_seed=recipe.seed) for source in recipe.sources}
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
-        labels = build_labels(root, scenarios, jobs=jobs, progress=progress)
+        labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
         _record_failures(root, bursts, "source", plans)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
@@ -106,7 +113,12 @@ def add_source(
 
 
 def add_labels(
-    root: Path, choices: Sequence[ScenarioChoice], *, jobs: int = 1, progress: Progress = no_progress
+    root: Path,
+    choices: Sequence[ScenarioChoice],
+    *,
+    jobs: int = 1,
+    progress: Progress = no_progress,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[StageReport]:
     """Label a data set under further scenarios; labels that are already there are reused.
 
@@ -119,7 +131,7 @@ def add_labels(
     scenarios = resolve_scenarios(choices)
     with lock_dataset(root):
         recipe = _read_recipe(root)
-        labels = build_labels(root, scenarios, jobs=jobs, progress=progress)
+        labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         _finish(root, recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)}))
     return [labels]

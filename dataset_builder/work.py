@@ -11,6 +11,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import resource
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +28,7 @@ WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+_TIME_OVER = signal.SIGALRM
 
 
 class Unit(Protocol):
@@ -47,6 +50,28 @@ class Unit(Protocol):
 
 
 UnitType = TypeVar("UnitType", bound=Unit)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one unit may take before it is given up.
+
+    Attributes:
+        seconds: of wall-clock time.
+        memory_gib: of memory that its worker process may write to; None for the machine's memory divided by the number of workers.
+    """
+
+    seconds: float = 3600.0
+    memory_gib: float | None = None
+
+    def memory_bytes(self, jobs: int) -> int:
+        """The limit of one of `jobs` workers."""
+        if self.memory_gib is not None:
+            return int(self.memory_gib * 2**30)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // jobs
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -78,22 +103,25 @@ def remove_part(root: Path, unit: Unit) -> None:
     _part_path(root, unit).unlink(missing_ok=True)
 
 
-def run_units(units: Iterable[UnitType], root: Path, *, jobs: int) -> Iterator[tuple[UnitType, Failure | None]]:
+def run_units(
+    units: Iterable[UnitType], root: Path, *, jobs: int, limits: Limits = DEFAULT_LIMITS
+) -> Iterator[tuple[UnitType, Failure | None]]:
     """Run units in `jobs` worker processes; yield each, with its failure if any, as it finishes.
 
-    Results go to part files. An exception costs its own unit. When a worker dies, the units that were under way are run again one at a
-    time, and those that kill their worker again are given up.
+    Results go to part files. An exception costs its own unit, and so does asking for more memory than the limit. When a worker dies,
+    be it by a crash or because its unit takes too long, the units that were under way are run again one at a time, and those that kill
+    their worker again are given up.
     """
     queue = deque(units)
     while queue:
         under_way: dict[Any, UnitType] = {}
         suspects: list[UnitType] = []
-        executor = _start_workers(jobs)
+        executor = _start_workers(jobs, limits)
         try:
             while (queue or under_way) and not suspects:
                 while queue and len(under_way) < 2 * jobs:
                     unit = queue.popleft()
-                    under_way[executor.submit(_run_unit, unit, root)] = unit
+                    under_way[executor.submit(_run_unit, unit, root, limits.seconds)] = unit
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
                     unit = under_way.pop(future)
                     if isinstance(future.exception(), BrokenProcessPool):
@@ -104,20 +132,28 @@ def run_units(units: Iterable[UnitType], root: Path, *, jobs: int) -> Iterator[t
             executor.shutdown(wait=False, kill_workers=True)
             raise
         for unit in (*suspects, *under_way.values()):
-            yield unit, _run_alone(unit, root)
+            yield unit, _run_alone(unit, root, limits)
 
 
-def _run_alone(unit: Unit, root: Path) -> Failure | None:
+def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
     try:
-        failure: Failure | None = _start_workers(1).submit(_run_unit, unit, root).result()
+        failure: Failure | None = _start_workers(1, limits).submit(_run_unit, unit, root, limits.seconds).result()
     except BrokenProcessPool as error:
-        reason = str(error).split("\n", maxsplit=1)[0]
-        return Failure("WorkerDiedError", f"the worker process died twice on this unit: {reason}", attempts=2)
+        if _TIME_OVER.name in str(error):
+            taken = f"took more than {limits.seconds:g} s; raise --time-limit if it needs them"
+            return Failure("TimeLimitError", taken, attempts=2)
+        codes = (
+            ", ".join(re.findall(r"SIG\w+\(-\d+\)|EXIT\(\d+\)", str(error))) or str(error).split("\n", maxsplit=1)[0]
+        )
+        return Failure("WorkerDiedError", f"the worker process died twice on this unit: {codes}", attempts=2)
     return failure
 
 
-def _run_unit(unit: Unit, root: Path) -> Failure | None:
+def _run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     """Runs in the worker; errors return as text, since not every exception survives pickling."""
+    # The kernel kills the process when the time is over, whatever native code it is stuck in.
+    signal.signal(_TIME_OVER, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         result = unit.run(root)
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
@@ -126,23 +162,32 @@ def _run_unit(unit: Unit, root: Path) -> Failure | None:
         if isinstance(error, OSError) and error.errno in _FATAL:
             raise
         return Failure(type(error).__name__, " ".join(str(error).split()) or repr(error))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     return None
 
 
-def _start_workers(jobs: int) -> Any:
+def _start_workers(jobs: int, limits: Limits) -> Any:
     # joblib's own Parallel loses the call when a worker is killed; its loky executor, used directly, says so per future.
     from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415
 
-    return get_reusable_executor(max_workers=jobs, timeout=60, env=_THREADS, initializer=_prepare_worker)
+    memory = limits.memory_bytes(jobs)
+    return get_reusable_executor(
+        max_workers=jobs, timeout=60, env=_THREADS, initializer=_prepare_worker, initargs=(memory,)
+    )
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(memory: int) -> None:
     """One thread per worker, so that results do not depend on the number of cores; Ctrl-C is the driver's business."""
     import cv2  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(_THREADS)
     cv2.setNumThreads(1)
+    # What is asked for beyond this raises MemoryError, or what native code makes of it, instead of waking the kernel's killer.
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (allowed, most))
 
 
 def _part_path(root: Path, unit: Unit) -> Path:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, jobs_option
+from dataset_builder.cli.options import dataset_argument, jobs_option, memory_limit_option, time_limit_option
 
 
 @click.command()
 @dataset_argument
 @click.option(
-    "--scenario", "scenarios", multiple=True, required=True, help="Name or module:attr; may be given several times."
+    "--scenario", "scenarios", multiple=True, required=True, help="Name, module:attr or file of a model; may be given several times."
 )
 @click.option(
     "--estimator",
@@ -23,6 +23,8 @@ from dataset_builder.cli.options import dataset_argument, jobs_option
 @click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @jobs_option
+@time_limit_option
+@memory_limit_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -32,11 +34,14 @@ def command(
     metrics: tuple[str, ...],
     dry_run: bool,
     jobs: int,
+    time_limit: float,
+    memory_limit: float | None,
 ) -> None:
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
     from dataset_builder.build import add_labels, preview_labels  # noqa: PLC0415
     from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
     from dataset_builder.recipe import parse_scenario  # noqa: PLC0415
+    from dataset_builder.work import Limits  # noqa: PLC0415
 
     choices = [
         parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios
@@ -44,4 +49,5 @@ def command(
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices)])
         return
-    ctx.exit(print_summary(dataset, add_labels(dataset, choices, jobs=jobs, progress=show_progress)))
+    limits = Limits(time_limit, memory_limit)
+    ctx.exit(print_summary(dataset, add_labels(dataset, choices, jobs=jobs, progress=show_progress, limits=limits)))

@@ -21,3 +21,17 @@ name_option = click.option("--name", help="Name of the source in the data set; d
 license_option = click.option(
     "--license", "license_", default="unknown", show_default=True, help="Licence of the images."
 )
+time_limit_option = click.option(
+    "--time-limit",
+    default=3600.0,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Longest time for the labels of one burst under one scenario.",
+)
+memory_limit_option = click.option(
+    "--memory-limit",
+    metavar="GIB",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Most memory of one worker.  [default: its share of the machine's]",
+)
