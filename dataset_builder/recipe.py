@@ -113,12 +113,12 @@ class ScenarioChoice(_Part):
     """A scenario to label.
 
     Attributes:
-        name: as `buiqa scenarios` lists it, or `module:attr`.
+        name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
         metrics: fidelity metrics.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/-]*$", max_length=120)
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
     estimators: tuple[str, ...] = ()
     metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
 

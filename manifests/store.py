@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -29,14 +30,23 @@ PACKED_FORM = "packed"
 """Under `form` in `dataset.json` of a pack; a data set of image files has no such key."""
 
 
+_LONGEST_STEM = 200
+
+
 def table_path(root: Path, name: str) -> Path:
     """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
     return root / "manifests" / f"{name}.parquet"
 
 
 def labels_path(root: Path, scenario: str) -> Path:
-    """Where the labels of a scenario lie; `/` becomes `--` and `:` becomes `~`, so that the name is valid on every file system."""
-    return root / "manifests" / "labels" / f"{scenario.replace('/', '--').replace(':', '~')}.parquet"
+    """Where the labels of a scenario lie.
+
+    `/` becomes `--`, `:` becomes `~`, and other characters that some file system refuses are %-escaped; what is too long ends in a hash.
+    """
+    stem = quote(scenario.replace("/", "--").replace(":", "~"), safe="@~=,+()[]")
+    if len(stem) > _LONGEST_STEM:
+        stem = f"{stem[:_LONGEST_STEM]}~{hashlib.sha256(scenario.encode()).hexdigest()[:12]}"
+    return root / "manifests" / "labels" / f"{stem}.parquet"
 
 
 def write_table(

@@ -23,6 +23,8 @@ from restorers.base import Restorer, RestorerInfo, fingerprint
 from restorers.errors import DuplicateScenarioError, InvalidRestorerError, RestorerError, UnknownScenarioError
 
 ENTRY_POINT_GROUP = "buiqa.restorers"
+MODEL_KINDS = ("basicsr", "onnx", "pt2", "spandrel", "torchscript")
+"""Words before the colon that name a model file (`restorers.adapters.files`) and not a module."""
 _WORD = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 _SCENARIO = re.compile(rf"{_WORD}/{_WORD}(@[a-z0-9_.-]+)?")
 
@@ -39,6 +41,7 @@ class ScenarioSpec:
 BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("deblur/fourier", "restorers.classical.fourier:FourierAccumulation"),
     ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
+    ScenarioSpec("demosaic/gharbi", "restorers.learned.demosaicnet:GharbiDemosaicking"),
     ScenarioSpec("demosaic/malvar", "restorers.classical.demosaicking:LinearDemosaicking"),
     ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1}),
     ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
@@ -55,6 +58,9 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("sr/handheld@x1.5", "restorers.classical.handheld:Handheld", {"scale": 1.5}),
     ScenarioSpec("sr/handheld@x2", "restorers.classical.handheld:Handheld", {"scale": 2}),
     ScenarioSpec("sr/handheld@x4", "restorers.classical.handheld:Handheld", {"scale": 4}),
+    ScenarioSpec("sr/realesr-animevideov3@x2", "restorers.learned.realesrgan:make_animevideo", {"scale": 2}),
+    ScenarioSpec("sr/realesr-animevideov3@x4", "restorers.learned.realesrgan:make_animevideo", {"scale": 4}),
+    ScenarioSpec("sr/realesrgan@x4", "restorers.learned.realesrgan:make_x4plus"),
 )
 
 
@@ -92,12 +98,16 @@ def list_scenarios() -> Mapping[str, ScenarioSpec]:
 
 
 def create(scenario: str) -> Restorer:
-    """Build the restorer of a scenario, given by name or as `module:attr`.
+    """Build the restorer of a scenario, given by name, as `module:attr`, or as a model file such as `onnx:FILE`.
 
     Raises:
         UnknownScenarioError: if the name is not known or cannot be imported; close matches are named.
         InvalidRestorerError: if what it names is not a restorer.
     """
+    if scenario.partition(":")[0] in MODEL_KINDS and ":" in scenario:
+        from restorers.adapters.files import load_model  # noqa: PLC0415  # needs more packages than the list of scenarios
+
+        return load_model(scenario)
     if ":" in scenario:
         return _build(ScenarioSpec(scenario, scenario))
     registry = list_scenarios()
@@ -110,7 +120,7 @@ def create(scenario: str) -> Restorer:
 
 def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
     """SHA-256 (hex) of a restorer; for code named as `module:attr` it covers the source file, so that an edit is noticed."""
-    if ":" not in scenario:
+    if ":" not in scenario or scenario.partition(":")[0] in MODEL_KINDS:
         return fingerprint(scenario, restorer)
     source = inspect.getsourcefile(importlib.import_module(scenario.partition(":")[0]))
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None

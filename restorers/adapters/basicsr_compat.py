@@ -71,6 +71,15 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     return dict(content)
 
 
+def import_torchvision() -> ModuleType:
+    """Import torchvision, also where its compiled operators do not load.
+
+    Raises:
+        MissingExtraError: if it is not installed or cannot be imported.
+    """
+    return _import_torchvision()[0]
+
+
 @cache
 def _import_architectures() -> Mapping[str, type[nn.Module]]:
     torchvision, _ = _import_torchvision()

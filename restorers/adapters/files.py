@@ -1,0 +1,307 @@
+"""Restorers from model files, by names such as `onnx:FILE?domain=linear_rgb` or `basicsr:EDVR?weights=FILE&num_feat=64`.
+
+Files are read from this machine only; nothing is ever downloaded. The hash of the file is part of the restorer's facts, and so of the
+fingerprint of its labels.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
+from restorers.base import RestorerInfo
+from restorers.burst import Domain, FloatImage
+from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeightsError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_OPTIONS = ("domain", "channels", "frames", "least_frames", "position", "multiple", "least_side", "task", "license")
+"""What every adapter understands after the question mark."""
+_VIDEO_NETWORKS: Mapping[str, Mapping[str, Any]] = {
+    "BasicVSR": {"least_frames": 2, "least_side": 64, "multiple": 4},
+    "BasicVSRPlusPlus": {"least_frames": 2, "least_side": 256, "multiple": 4},
+    "DUF": {"frames": 7, "position": "centre", "multiple": 1},
+    "EDVR": {"frames": 5, "position": "centre", "multiple": 4},
+    "IconVSR": {"least_frames": 2, "least_side": 64, "multiple": 4},
+    "TOFlow": {"frames": 7, "position": "centre", "multiple": 16},
+}
+"""BasicSR's networks that take several frames, and what they expect of them."""
+
+
+@dataclass(frozen=True)
+class ModelName:
+    """A scenario's name taken apart: `kind:target?options`."""
+
+    kind: str
+    target: str
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse_model_name(scenario: str) -> ModelName:
+    """Take the name of a model apart; %-escapes stand for characters that a name cannot hold.
+
+    Raises:
+        InvalidRestorerError: if an option has no value or is given twice.
+    """
+    kind, _, rest = scenario.partition(":")
+    target, _, query = rest.partition("?")
+    options: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        key, equals, value = part.partition("=")
+        if not equals or key in options:
+            raise InvalidRestorerError(f"{scenario}: expected ?key=value&key=value with each key once, got {part!r}")
+        options[key] = unquote(value)
+    if not target:
+        raise InvalidRestorerError(
+            f"{scenario}: expected {kind}:{'ARCH?weights=FILE' if kind == 'basicsr' else 'FILE'}"
+        )
+    return ModelName(kind, unquote(target), options)
+
+
+def load_model(scenario: str) -> NetworkRestorer:
+    """Build the restorer that `onnx:`, `torchscript:`, `pt2:`, `spandrel:` or `basicsr:` names.
+
+    Raises:
+        InvalidRestorerError: if the options or the model's dimensions are wrong.
+        UnsafeWeightsError: if the file is missing, damaged, or not to be read without trusting it.
+        MissingExtraError: if a package is not installed.
+    """
+    name = parse_model_name(scenario)
+    return LOADERS[name.kind](name)
+
+
+def _load_onnx(name: ModelName) -> NetworkRestorer:
+    path = _require_file(name.target)
+    try:
+        import onnxruntime  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise MissingExtraError("onnx: needs the package 'onnxruntime': pip install 'buiqa-toolkit[onnx]'") from error
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # equal bits on any number of cores
+    settings.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise UnsafeWeightsError(f"{path}: expected an ONNX model ({_first_line(error)})") from error
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    if len(inputs) != 1 or not outputs:
+        raise InvalidRestorerError(f"{path}: expected one input and an output, got {len(inputs)} and {len(outputs)}")
+    shape = inputs[0].shape
+    if inputs[0].type != "tensor(float)" or len(shape) not in (4, 5):
+        raise InvalidRestorerError(
+            f"{path}: expected an input float32 [1, C, H, W] or [1, T, C, H, W], got {inputs[0].type} {shape}"
+        )
+    known: dict[str, Any] = {"burst": len(shape) == 5}
+    sizes = [size if isinstance(size, int) else None for size in shape]
+    if sizes[0] not in (None, 1):
+        raise InvalidRestorerError(f"{path}: dimension 0 (batch) of the model's input: expected 1, got {sizes[0]}")
+    if sizes[-3] is not None:
+        known["channels"] = sizes[-3]
+    if len(shape) == 5 and sizes[1] is not None:
+        known["frames"] = sizes[1]
+    if sizes[-2] is not None and sizes[-1] is not None:
+        known["side"] = (sizes[-2], sizes[-1])
+    first, only = inputs[0].name, [outputs[0].name]
+
+    def run(frames: FloatImage) -> FloatImage:
+        return np.asarray(session.run(only, {first: frames})[0])
+
+    return _make(name, path, run, known, summary=f"ONNX model {path.name}")
+
+
+def _load_torchscript(name: ModelName) -> NetworkRestorer:
+    import torch  # noqa: PLC0415  # takes a second to import
+
+    path = _require_file(name.target)
+    try:
+        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]  # torch left it untyped
+    except Exception as error:
+        raise UnsafeWeightsError(f"{path}: expected a TorchScript archive ({_first_line(error)})") from error
+    return _make(
+        name, path, _run_torch(module), {"burst": "frames" in name.options}, summary=f"TorchScript {path.name}"
+    )
+
+
+def _load_exported(name: ModelName) -> NetworkRestorer:
+    import torch  # noqa: PLC0415  # takes a second to import
+
+    path = _require_file(name.target)
+    try:
+        program = torch.export.load(str(path))
+    except Exception as error:
+        raise UnsafeWeightsError(f"{path}: expected a program of torch.export ({_first_line(error)})") from error
+    shape = _exported_shape(program)
+    known: dict[str, Any] = {"burst": len(shape) == 5}
+    if isinstance(shape[-3], int):
+        known["channels"] = shape[-3]
+    if len(shape) == 5 and isinstance(shape[1], int):
+        known["frames"] = shape[1]
+    if isinstance(shape[-2], int) and isinstance(shape[-1], int):
+        known["side"] = (shape[-2], shape[-1])
+    return _make(name, path, _run_torch(program.module()), known, summary=f"exported program {path.name}")
+
+
+def _exported_shape(program: Any) -> list[int | None]:
+    """Sizes of the only input of an exported program; None where they are free."""
+    names = program.graph_signature.user_inputs
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+    if len(nodes) != 1 or len(nodes[0].meta["val"].shape) not in (4, 5):
+        raise InvalidRestorerError("pt2: expected a program of one input [1, C, H, W] or [1, T, C, H, W]")
+    return [size if isinstance(size, int) else None for size in nodes[0].meta["val"].shape]
+
+
+def _load_spandrel(name: ModelName) -> NetworkRestorer:
+    path = _require_file(name.target)
+    try:
+        from restorers.adapters.basicsr_compat import import_torchvision  # noqa: PLC0415
+
+        import_torchvision()
+        import spandrel  # noqa: PLC0415  # an extra
+    except ImportError as error:
+        raise MissingExtraError(
+            "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
+        ) from error
+    try:
+        model = spandrel.ModelLoader(device="cpu").load_from_file(path)
+    except Exception as error:
+        raise UnsafeWeightsError(
+            f"{path}: expected weights of an architecture that spandrel knows ({_first_line(error)})"
+        ) from error
+    if not isinstance(model, spandrel.ImageModelDescriptor):
+        raise InvalidRestorerError(
+            f"{path}: expected a network that takes an image alone, got one that takes a mask too"
+        )
+    size = model.size_requirements
+    known = {"channels": model.input_channels, "multiple": size.multiple_of, "least_side": max(size.minimum, 1)}
+    summary = f"{model.architecture.name}, {model.purpose}, {path.name}"
+    return _make(name, path, _run_torch(model.model.eval()), known, summary=summary)
+
+
+def _load_basicsr(name: ModelName) -> NetworkRestorer:
+    from restorers.adapters.basicsr_compat import load_architecture, read_weights  # noqa: PLC0415  # imports torch
+
+    architecture = load_architecture(name.target)
+    if "weights" not in name.options:
+        raise InvalidRestorerError(f"basicsr:{name.target}: expected ?weights=FILE: untrained networks restore nothing")
+    path = _require_file(name.options["weights"])
+    video = _VIDEO_NETWORKS.get(name.target)
+    arguments = {key: _parse_value(value) for key, value in name.options.items() if key not in (*_OPTIONS, "weights")}
+    try:
+        module = architecture(**arguments)
+        module.load_state_dict(read_weights(path))
+    except UnsafeWeightsError:
+        raise
+    except Exception as error:
+        raise InvalidRestorerError(
+            f"basicsr:{name.target} with {arguments}: cannot be built or does not fit {path.name} ({_first_line(error)})"
+        ) from error
+    known: dict[str, Any] = {"burst": video is not None, **(video or {})}
+    if "num_frame" in arguments:
+        known["frames"] = arguments["num_frame"]
+    return _make(
+        name, path, _run_torch(module.eval()), known, summary=f"BasicSR {name.target}, {path.name}", ours=arguments
+    )
+
+
+LOADERS: Mapping[str, Callable[[ModelName], NetworkRestorer]] = {
+    "basicsr": _load_basicsr,
+    "onnx": _load_onnx,
+    "pt2": _load_exported,
+    "spandrel": _load_spandrel,
+    "torchscript": _load_torchscript,
+}
+"""The kinds of models, by the word before the colon."""
+
+
+def _make(
+    name: ModelName,
+    path: Path,
+    network: Network,
+    known: Mapping[str, Any],
+    *,
+    summary: str,
+    ours: Mapping[str, Any] | None = None,
+) -> NetworkRestorer:
+    """Join what the file tells and what the options say, and wrap the network."""
+    unknown = [
+        key
+        for key in name.options
+        if key not in (*_OPTIONS, *(ours or ()), *(("weights",) if ours is not None else ()))
+    ]
+    if unknown:
+        raise InvalidRestorerError(f"{name.kind}: option {unknown[0]!r} is unknown; there are {', '.join(_OPTIONS)}")
+    settings = {**known, **_parse_options(name.options)}
+    info = RestorerInfo(
+        task=name.options.get("task", ""),
+        version="1",
+        input_domains=frozenset(),
+        output_domain=None,
+        summary=summary,
+        license="Apache-2.0",
+        weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        weights_license=name.options.get("license", "unknown"),
+    )
+    return make_restorer(network, Signature(**settings), info)
+
+
+def _parse_options(options: Mapping[str, str]) -> dict[str, Any]:
+    """Fields of the signature among the options."""
+    settings: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == "domain":
+            if value not in list(Domain):
+                raise InvalidRestorerError(f"domain={value}: expected {', '.join(Domain)}")
+            settings[key] = Domain(value)
+        elif key == "position":
+            if value not in ("first", "centre"):
+                raise InvalidRestorerError(f"position={value}: expected first or centre")
+            settings[key] = value
+        elif key in ("channels", "frames", "least_frames", "multiple", "least_side"):
+            if key == "frames" and value == "any":
+                settings[key] = None
+                continue
+            if not value.isdecimal() or int(value) < 1:
+                raise InvalidRestorerError(f"{key}={value}: expected a whole number above 0")
+            settings[key] = int(value)
+    return settings
+
+
+def _parse_value(text: str) -> Any:
+    """A number, list, truth value or None as Python writes it; anything else is text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _run_torch(module: nn.Module) -> Network:
+    import torch  # noqa: PLC0415  # takes a second to import
+
+    def run(frames: FloatImage) -> FloatImage:
+        with torch.inference_mode():
+            output = module(torch.from_numpy(np.ascontiguousarray(frames)))
+        if not isinstance(output, torch.Tensor):
+            raise InvalidRestorerError(f"the model's output: expected one tensor, got {type(output).__name__}")
+        return np.asarray(output.float().cpu().numpy())
+
+    return run
+
+
+def _require_file(text: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise UnsafeWeightsError(f"{path}: no such file; models are read from this machine, none is downloaded")
+    return path
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:300]
