@@ -12,7 +12,11 @@ from dataset_builder.cli.options import dataset_argument, jobs_option, memory_li
 @click.command()
 @dataset_argument
 @click.option(
-    "--scenario", "scenarios", multiple=True, required=True, help="Name, module:attr or file of a model; may be given several times."
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    required=True,
+    help="Name, module:attr or file of a model; may be given several times.",
 )
 @click.option(
     "--estimator",

@@ -25,6 +25,8 @@ _COMMANDS = {
     "fetch": "Bring a data set from object storage.",
     "migrate": "Bring a data set of an older format up to date.",
     "scenarios": "List the scenarios that can be labelled.",
+    "restore": "Restore a burst and show it beside the truth.",
+    "restorer": "Check a restorer of your own.",
     "show": "Draw the contact sheet of a burst.",
 }
 

@@ -1,0 +1,222 @@
+"""Does a restorer keep its word? Checks that any restorer must pass before its labels mean anything."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from restorers.base import LinearMerge, Restorer, SubsetRestorer, check_image
+from restorers.burst import Burst, Domain, FloatImage
+from restorers.errors import RestorerError
+from restorers.registry import create, fingerprint_scenario
+from restorers.sample import make_sample_burst
+
+Outcome = Literal["pass", "note", "fail"]
+_TOLERANCE = 1e-4
+"""Largest difference of two images that count as equal: a hundredth of what one grey level of 8 bits is."""
+_REPEATS = 6
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check.
+
+    Attributes:
+        check: its name.
+        outcome: `fail` spoils labels, `note` is worth knowing.
+        detail: what was seen, and what to mend.
+    """
+
+    check: str
+    outcome: Outcome
+    detail: str
+
+
+def check_restorer(scenario: str, *, side: int = 64) -> list[Finding]:
+    """Run all checks on a restorer, given by any name that `create` takes.
+
+    Args:
+        scenario: its name.
+        side: of the sample frames, even.
+
+    Raises:
+        RestorerError: if it cannot be built at all.
+    """
+    restorer = create(scenario)
+    burst = make_sample_burst(restorer.info, num_frames=5, side=side)
+    findings = [_check_facts(scenario, restorer)]
+    try:
+        image = restorer.restore(burst)
+        check_image(restorer.info, burst, image)
+    except Exception as error:  # noqa: BLE001  # whatever it raises is the finding
+        reason = str(error) if isinstance(error, RestorerError) else f"{type(error).__name__}: {error}"
+        return [*findings, Finding("restores", "fail", f"{reason}; it must return one finite image")]
+    findings.append(Finding("restores", "pass", f"float [{', '.join(map(str, image.shape))}]"))
+    checks: tuple[Callable[[str, Restorer, Burst, FloatImage], Iterator[Finding]], ...] = (
+        _check_values,
+        _check_determinism,
+        _check_subsets,
+        _check_lengths,
+        _check_order,
+        _check_exposure,
+        _check_memory,
+    )
+    for check in checks:
+        name = check.__name__.removeprefix("_check_")
+        try:
+            findings += check(scenario, restorer, burst, image)
+        except Exception as error:  # noqa: BLE001  # whatever it raises is the finding
+            findings.append(Finding(name, "fail", f"raises {type(error).__name__}: {error}"))
+    return findings
+
+
+def _check_facts(scenario: str, restorer: Restorer) -> Finding:
+    info = restorer.info
+    missing = [name for name in ("task", "version", "input_domains", "license") if not getattr(info, name)]
+    if missing:
+        return Finding("facts", "fail", f"info lacks {', '.join(missing)}")
+    first, second = (fingerprint_scenario(scenario, create(scenario)) for _ in range(2))
+    if first != second:
+        return Finding(
+            "facts", "fail", "two instances have different fingerprints: fields must be plain, constant values"
+        )
+    if not info.paper:
+        return Finding("facts", "note", "info.paper is empty: say what it follows")
+    return Finding("facts", "pass", f"{info.task}, fingerprint {first[:12]}")
+
+
+def _check_values(_scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    if image.dtype != np.float32:
+        yield Finding("dtype", "fail", f"expected float32, got {image.dtype}: end with .astype(np.float32)")
+    else:
+        yield Finding("dtype", "pass", "float32")
+    if np.shares_memory(image, burst.frames):
+        yield Finding("range", "note", "the output shares memory with the burst: return a copy if it is changed later")
+    level, expected = float(np.mean(image)), float(burst.reference.mean() / burst.exposure_ratio[burst.reference_index])
+    low, high = (float(np.quantile(image, q)) for q in (0.005, 0.995))
+    if restorer.info.output_for(burst.domain) is Domain.SRGB:
+        fits = 0 <= low <= high <= 1
+    else:
+        fits = -0.5 <= low <= high <= 4 and 0.5 * expected <= level <= 2 * expected
+    seen = f"99 % of values in [{low:.3g}, {high:.3g}], mean {level:.3g}; that of the reference is {expected:.3g}"
+    yield Finding("range", "pass" if fits else "fail", seen if fits else f"{seen}: 1 must be white, not 255")
+
+
+def _check_determinism(scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    again, other = restorer.restore(burst), create(scenario).restore(burst)
+    same = np.array_equal(image, again) and np.array_equal(image, other)
+    if same == restorer.info.deterministic:
+        yield Finding("determinism", "pass", "equal bits" if same else "not deterministic, as it says")
+    elif same:
+        yield Finding("determinism", "note", "equal bits, though info.deterministic is False")
+    else:
+        difference = max(float(np.abs(image - each).max()) for each in (again, other))
+        yield Finding(
+            "determinism",
+            "fail",
+            f"equal bursts differ by up to {difference:.2g}: seed it, or set info.deterministic = False",
+        )
+
+
+def _check_subsets(_scenario: str, restorer: Restorer, burst: Burst, _image: FloatImage) -> Iterator[Finding]:
+    subsets = [(), burst.others[:1], burst.others[1:], burst.others]
+    if isinstance(restorer, LinearMerge):
+        contributions = restorer.contributions(burst)
+        pairs = [
+            (contributions[sorted({burst.reference_index, *members})].mean(0), restorer.restore(burst.subset(members)))
+            for members in subsets
+        ]
+        claim = "contributions(burst)[[reference, *members]].mean(0)"
+    elif isinstance(restorer, SubsetRestorer):
+        prepared = restorer.prepare(burst)
+        pairs = [(restorer.fuse(prepared, members), restorer.restore(burst.subset(members))) for members in subsets]
+        claim = "fuse(prepare(burst), members)"
+    else:
+        if not restorer.info.single_frame:
+            yield Finding(
+                "subsets",
+                "note",
+                "a plain Restorer: every subset is a fresh run; prepare and fuse would save most of it",
+            )
+        return
+    difference = max(float(np.abs(first - second).max()) for first, second in pairs)
+    if difference <= _TOLERANCE:
+        yield Finding("subsets", "pass", f"{claim} equals restore(burst.subset(members)) to {difference:.1g}")
+    else:
+        yield Finding(
+            "subsets", "fail", f"{claim} differs from restore(burst.subset(members)) by up to {difference:.2g}"
+        )
+
+
+def _check_lengths(_scenario: str, restorer: Restorer, burst: Burst, _image: FloatImage) -> Iterator[Finding]:
+    info = restorer.info
+    for number in range(info.min_frames, burst.num_frames + 1):
+        some = burst.subset(burst.others[: number - 1])
+        try:
+            check_image(info, some, restorer.restore(some))
+        except Exception as error:  # noqa: BLE001  # whatever it raises is the finding
+            yield Finding(
+                "lengths", "fail", f"{number} frames: {error}; correct it, or info.min_frames and info.max_frames"
+            )
+            return
+    if info.min_frames > 1:
+        detail = f"needs {info.min_frames} frames: leave_one_out and add_one miss the reference alone"
+        yield Finding("lengths", "note", detail)
+    else:
+        yield Finding("lengths", "pass", f"1 to {burst.num_frames} frames")
+
+
+def _check_order(_scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    if burst.num_frames < 3:
+        return
+    order = [burst.reference_index, *reversed(burst.others)]
+    shuffled = replace(  # the sample's frames differ in their pixels alone
+        burst, frames=burst.frames[order], reference_index=0
+    )
+    difference = float(np.abs(restorer.restore(shuffled) - image).max())
+    if difference <= _TOLERANCE:
+        yield Finding("order", "pass", f"other orders of the frames change it by {difference:.1g}")
+    else:
+        yield Finding(
+            "order", "note", f"depends on the order of the frames (by up to {difference:.2g}); so will its labels"
+        )
+
+
+def _check_exposure(_scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    if burst.domain is Domain.SRGB or restorer.info.output_for(burst.domain) is Domain.SRGB:
+        return
+    darker = replace(
+        burst,
+        frames=burst.frames * np.float32(0.5),
+        exposure_ratio=np.full(burst.num_frames, 0.5),
+        shot_noise=None if burst.shot_noise is None else burst.shot_noise / 2,
+        read_noise=None if burst.read_noise is None else burst.read_noise / 4,
+    )
+    ratio = float(restorer.restore(darker).mean() / image.mean())
+    if 0.9 < ratio < 1.1:
+        yield Finding("exposure", "pass", f"half the exposure gives {ratio:.3f} times the brightness")
+    else:
+        detail = f"half the exposure gives {ratio:.2f} times the brightness, it should give 1: divide frames by burst.exposure_ratio"
+        yield Finding("exposure", "fail", detail)
+
+
+def _check_memory(_scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    restorer.restore(burst)
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+    for _ in range(_REPEATS):
+        restorer.restore(burst)
+    seconds = (time.perf_counter() - start) / _REPEATS
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / _REPEATS
+    if growth > burst.frames.nbytes + image.nbytes:
+        yield Finding("memory", "fail", f"each run adds {growth / 2**20:.1f} MiB that stay: something keeps the images")
+    else:
+        yield Finding("memory", "pass", f"{_REPEATS} runs add {growth * _REPEATS / 2**20:.1f} MiB")
+    pixels = burst.num_frames * burst.frames.shape[1] * burst.frames.shape[2]
+    yield Finding(
+        "speed", "pass", f"{seconds * 1e6 / pixels:.2g} s per megapixel-frame on frames of {burst.frames.shape[2]} px"
+    )
