@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +27,7 @@ from manifests.schema import FAILURES, SPLITS
 from manifests.seal import is_sealed, seal_dataset
 from manifests.split_plan import plan_splits
 from manifests.store import (
+    hash_file,
     list_label_files,
     read_dataset_table,
     read_description,
@@ -37,6 +38,9 @@ from manifests.store import (
     write_table,
 )
 from restorers.fidelity import METRICS
+
+if TYPE_CHECKING:
+    from dataset_builder.audit.audit import Audit
 
 _SOFTWARE = ("buiqa-toolkit", "numpy", "opencv-python", "pyarrow", "scikit-image", "scipy", "torch")
 
@@ -75,7 +79,7 @@ def build_dataset(
         _record_failures(root, bursts, "source", plans)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
-        _finish(root, recipe)
+        _finish(root, recipe, jobs=jobs)
     return [bursts, labels]
 
 
@@ -108,7 +112,7 @@ def add_source(
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
         build_labels(root, [], jobs=jobs, progress=progress)
         _record_failures(root, bursts, "source", plans)
-        _finish(root, recipe)
+        _finish(root, recipe, jobs=jobs)
     return [bursts]
 
 
@@ -133,7 +137,8 @@ def add_labels(
         recipe = _read_recipe(root)
         labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
-        _finish(root, recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)}))
+        recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
+        _finish(root, recipe, jobs=jobs)
     return [labels]
 
 
@@ -158,8 +163,8 @@ def redo_splits(root: Path, splits: SplitChoice) -> None:
         _finish(root, _read_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
 
 
-def redo_reports(root: Path) -> Path:
-    """Write card and audit of a data set anew; return the path of the audit.
+def redo_reports(root: Path) -> None:
+    """Write description, card and audit of a data set anew, after its tables were put together in another way.
 
     Raises:
         ManifestError: if `root` is no data set.
@@ -167,12 +172,33 @@ def redo_reports(root: Path) -> Path:
     read_description(root)
     with lock_dataset(root):
         _finish(root, _read_recipe(root), anew=True)
-    return root / "audit" / "index.html"
 
 
-def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False) -> None:
+def redo_audit(root: Path, *, against: Path | None = None, jobs: int = 1) -> Audit:
+    """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
+
+    Args:
+        root: the data set.
+        against: another build to compare with.
+        jobs: worker processes, for the bursts that are restored to be shown.
+
+    Raises:
+        ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
+    """
+    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # as in _finish
+
+    description = read_description(root)
+    with lock_dataset(root):
+        restore_bursts(root, jobs=jobs)
+        audit = write_audit(root, against=against)
+        digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
+        write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
+    return audit
+
+
+def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False, jobs: int = 1) -> None:
     """Write splits and all that follows from the tables; unless `anew`, only if something changed since that was done."""
-    from dataset_builder.audit import write_audit  # noqa: PLC0415  # needs more than a second to import
+    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
 
     previous = _read_splits(root, recipe) if keep_splits else None
     splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
@@ -183,6 +209,7 @@ def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool 
     write_description(root, description)
     write_croissant(root)
     write_card(root)
+    restore_bursts(root, jobs=jobs)
     write_audit(root)
     seal_dataset(root, description)
 

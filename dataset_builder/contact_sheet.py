@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from dataset_builder.audit.burst_view import BurstView, Factor, Mark, ScoreRow, format_number, view_bursts
+from dataset_builder.audit.burst_view import BurstView, Factor, Mark, ScoreRow, view_bursts
 from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
+from dataset_builder.audit.wording import format_number
 from dataset_builder.thumbnails import read_thumbnail
 
 _PAPER, _INK, _QUIET, _LINE = "#ffffff", "#1c1e21", "#6b7076", "#d9dcdf"

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from dataset_builder.audit.rules import RULES
 from dataset_builder.errors import MissingSourceError, RecipeError
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.synthesis.presets import PRESETS
@@ -184,6 +185,37 @@ class SplitChoice(_Part):
         )
 
 
+class RuleChoice(_Part):
+    """Other thresholds for a rule of the audit; False switches a severity off.
+
+    Attributes:
+        note: value from which it is worth a note.
+        warning: value from which it is a warning.
+        severe: value from which it is severe.
+    """
+
+    note: float | Literal[False] | None = None
+    warning: float | Literal[False] | None = None
+    severe: float | Literal[False] | None = None
+
+
+class AuditChoice(_Part):
+    """How the audit judges.
+
+    Attributes:
+        rules: changed thresholds by the name of the rule.
+    """
+
+    rules: dict[str, RuleChoice] = Field(default_factory=dict)
+
+    @field_validator("rules")
+    @classmethod
+    def _check_rules(cls, value: dict[str, RuleChoice]) -> dict[str, RuleChoice]:
+        for name in value:
+            _require_one_of(name, RULES)
+        return value
+
+
 class Recipe(_Part):
     """A whole data set."""
 
@@ -192,6 +224,7 @@ class Recipe(_Part):
     sources: tuple[Source, ...] = ()
     scenarios: tuple[ScenarioChoice, ...] = ()
     splits: SplitChoice = SplitChoice()
+    audit: AuditChoice = AuditChoice()
 
     @model_validator(mode="after")
     def _check_names(self) -> Recipe:

@@ -1,11 +1,11 @@
-"""Check that no two splits show the same picture under different names."""
+"""Find pictures that two splits show under different names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,29 @@ _MAX_COMPARISONS = 100_000
 """Pairs of pictures that are compared for good; a data set of flat pictures has millions whose hashes are close."""
 
 
-def check_near_duplicates(
+class NearDuplicate(NamedTuple):
+    """Two bursts of different splits and scenes that look alike.
+
+    Attributes:
+        first: burst_id.
+        second: burst_id.
+        split: of the first.
+        other_split: of the second.
+        distance: bits in which their hashes differ.
+        correlation: of their thumbnails.
+    """
+
+    first: str
+    second: str
+    split: str
+    other_split: str
+    distance: int
+    correlation: float
+
+
+def find_near_duplicates(
     root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
-) -> Iterator[Problem]:
+) -> Iterator[NearDuplicate]:
     """Bursts of different splits and scenes whose reference frames look alike.
 
     Pairs whose perceptual hashes are close are compared by the thumbnails themselves, so that likeness by chance is no problem.
@@ -44,14 +64,26 @@ def check_near_duplicates(
         if scenes[pair.first] == scenes[pair.second] or {pair.first, pair.second} <= reported:
             continue
         first, second = thumbnail(pair.first), thumbnail(pair.second)
-        if first is None or second is None or correlate_thumbnails(first, second) < MIN_CORRELATION:
+        if first is None or second is None:
+            continue
+        correlation = correlate_thumbnails(first, second)
+        if correlation < MIN_CORRELATION:
             continue
         reported |= {pair.first, pair.second}
+        labels = names[pair.first], names[pair.second], splits_of[pair.first], splits_of[pair.second]
+        yield NearDuplicate(*labels, pair.distance, correlation)
+
+
+def check_near_duplicates(
+    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
+) -> Iterator[Problem]:
+    """One problem for each pair of `find_near_duplicates`, which takes the same arguments."""
+    for pair in find_near_duplicates(root, bursts, frames, splits):
         yield Problem(
             "manifests/splits.parquet",
-            f"burst_id={names[pair.first]}",
-            f"perceptual_hash: looks like {names[pair.second]} ({pair.distance} of 64 bits differ), but lies in "
-            f"{splits_of[pair.first]} and that in {splits_of[pair.second]}; give both one scene_id, or remove one",
+            f"burst_id={pair.first}",
+            f"perceptual_hash: looks like {pair.second} ({pair.distance} of 64 bits differ), but lies in "
+            f"{pair.split} and that in {pair.other_split}; give both one scene_id, or remove one",
         )
 
 

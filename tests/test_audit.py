@@ -1,9 +1,9 @@
 """The audit: statistics against SciPy and brute force, and a report that shows hostile data as text."""
 
+import base64
 import json
 import re
 import shutil
-import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,13 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dataset_builder.audit import write_audit
-from dataset_builder.audit.answers import answer_all, percent
-from dataset_builder.audit.burst_view import format_number, view_bursts
-from dataset_builder.audit.charts import choose_ticks, draw_histogram, draw_stack
-from dataset_builder.audit.collect import STATISTICS, build_tidy_table, collect_statistics
-from dataset_builder.audit.gallery import choose_bursts, choose_frames
+from dataset_builder.audit.answers import answer_all
+from dataset_builder.audit.audit import audit_dataset, write_audit
+from dataset_builder.audit.burst_view import view_bursts
+from dataset_builder.audit.charts import draw_interval, draw_stack
+from dataset_builder.audit.collect import STATISTICS, build_tidy_table
+from dataset_builder.audit.gallery import choose_extremes
+from dataset_builder.audit.sample import choose_bursts, choose_frames
 from dataset_builder.audit.statistics import (
+    SceneBootstrap,
     choose_label_sets,
     compare_spread,
     correlate_factors,
@@ -32,7 +34,8 @@ from dataset_builder.audit.statistics import (
     histogram_scores,
     summarise_scores,
 )
-from dataset_builder.audit.tables import Tables, read_tables
+from dataset_builder.audit.tables import Tables, build_score_matrix, read_tables
+from dataset_builder.audit.wording import format_number, percent
 from manifests.errors import MissingManifestError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
@@ -56,8 +59,18 @@ def make_tables(labels, *, reference_index=0, **factors):
     keys = labels[["burst_id", "frame_index"]].reset_index(drop=True)
     unknown = dict.fromkeys(("shot_noise", "blur_length", "displacement", "exposure_ratio"), np.nan)
     frames = keys.assign(**{**unknown, **factors}).drop_duplicates(["burst_id", "frame_index"])
-    bursts = pd.DataFrame({"burst_id": labels["burst_id"].unique(), "reference_index": reference_index})
-    return Tables(bursts=bursts, frames=frames, labels=labels, splits=pd.DataFrame())
+    names = labels["burst_id"].unique()
+    bursts = pd.DataFrame({"burst_id": names, "reference_index": reference_index, "scene_id": names}).astype(
+        {"burst_id": object}
+    )
+    splits = pd.DataFrame(columns=["burst_id", "scene_id", "split"])
+    return Tables(bursts=bursts, frames=frames, labels=labels, splits=splits, failures=pd.DataFrame())
+
+
+def make_matrix(labels, **factors):
+    """Scores of the chosen label sets beside their frames, and a bootstrap over bursts."""
+    matrix = build_score_matrix(make_tables(labels, **factors), choose_label_sets(labels))
+    return matrix, SceneBootstrap(matrix.scenes)
 
 
 def rewrite(root, kind, **changes):
@@ -85,16 +98,17 @@ class TestStatistics:
     @given(st.lists(st.tuples(st.sampled_from("abc"), values, values), max_size=40))
     def test_rank_correlation_within_groups_is_that_of_scipy(self, rows):
         table = pd.DataFrame(rows, columns=["group", "x", "y"]).astype({"group": object, "x": float, "y": float})
-        found = correlate_within(table["group"], table["x"], table["y"])
+        groups = np.array(["abc".index(group) for group in table["group"]], np.int64)
+        spearman, size = correlate_within(groups, table["x"].to_numpy(), table["y"].to_numpy(), 3)
         kept = table.dropna()
-        assert list(found.index) == sorted(kept["group"].unique())
-        for group, part in kept.groupby("group"):
-            assert found.loc[group, "frames"] == len(part)
+        for place, group in enumerate("abc"):
+            part = kept[kept["group"] == group]
+            assert size[place] == len(part)
             if len(part) < 3 or part["x"].nunique() == 1 or part["y"].nunique() == 1:
-                assert np.isnan(found.loc[group, "spearman"])
+                assert np.isnan(spearman[place])
             else:
                 expected = stats.spearmanr(part["x"], part["y"]).statistic
-                assert found.loc[group, "spearman"] == pytest.approx(expected, abs=1e-12)
+                assert spearman[place] == pytest.approx(expected, abs=1e-12)
 
     def test_scenarios_agree_by_the_mean_over_bursts(self):
         rng = np.random.default_rng(1)
@@ -102,7 +116,7 @@ class TestStatistics:
         first[:, 0] = np.nan  # the reference
         second[3] = 1.0  # all equal: no order to agree on
         labels = pd.concat([make_labels(first), make_labels(second, scenario="sr/other@x2", estimator="solo")])
-        table = correlate_scenarios(labels, choose_label_sets(labels))
+        table = correlate_scenarios(*make_matrix(labels))
         expected = np.mean([stats.spearmanr(first[burst, 1:], second[burst, 1:]).statistic for burst in range(3)])
         assert table[["scenario", "other_scenario"]].to_numpy().tolist() == [["denoise/mean", "sr/other@x2"]]
         assert table["spearman"][0] == pytest.approx(expected)
@@ -183,8 +197,8 @@ class TestStatistics:
         rng = np.random.default_rng(4)
         noise = rng.uniform(0.001, 0.01, (5, 8))
         labels = make_labels(-np.log(noise))
-        tables = make_tables(labels, reference_index=4, shot_noise=noise.ravel(), displacement=1.0)
-        table = correlate_factors(tables, choose_label_sets(labels)).set_index("factor")
+        matrix = make_matrix(labels, reference_index=4, shot_noise=noise.ravel(), displacement=1.0)
+        table = correlate_factors(*matrix).set_index("factor")
         assert table.loc["shot_noise", "spearman"] == pytest.approx(-1)
         assert table.loc["displacement", "bursts"] == 0
         assert np.isnan(table.loc["displacement", "spearman"])
@@ -197,8 +211,8 @@ class TestStatistics:
         rng = np.random.default_rng(5)
         noise, random = rng.uniform(size=(2, 8, 40))
         labels = pd.concat([make_labels(noise**3), make_labels(random, scenario="random/score")])
-        tables = make_tables(labels, shot_noise=np.tile(noise.ravel(), 2))
-        table = explain_ranks(tables, choose_label_sets(labels)).set_index("scenario")
+        matrix, _ = make_matrix(labels, shot_noise=np.tile(noise.ravel(), 2))
+        table = explain_ranks(matrix).set_index("scenario")
         assert table.loc["denoise/mean", "explained"] == pytest.approx(1)
         assert abs(table.loc["random/score", "explained"]) < 0.05
 
@@ -206,24 +220,24 @@ class TestStatistics:
         bursts = pd.DataFrame(
             {"burst_id": list("abcd"), "scene_id": ["x", "x", "y", "z"], "origin_sha256": ["1", "1", "2", "2"]}
         )
-        splits = pd.DataFrame({"burst_id": list("abcd"), "split": ["train", "test", "train", "val"]})
-        table = count_overlap(bursts, splits).set_index(["split", "other_split"])
-        assert table.loc[("test", "train")].tolist() == [1, 1]
-        assert table.loc[("train", "val")].tolist() == [0, 1]
-        assert table.loc[("test", "val")].tolist() == [0, 0]
+        splits = bursts[["burst_id", "scene_id"]].assign(split=["train", "test", "train", "val"])
+        frames = pd.DataFrame({"burst_id": list("aabcd"), "sha256": ["f", "g", "h", "h", "g"]})
+        table = count_overlap(bursts, frames, splits).set_index(["split", "other_split"])
+        assert table.loc[("test", "train")].tolist() == [1, 1, 1]
+        assert table.loc[("train", "val")].tolist() == [0, 1, 1]
+        assert table.loc[("test", "val")].tolist() == [0, 0, 0]
 
     def test_nothing_gives_empty_tables(self):
         labels = make_labels([])
-        chosen = choose_label_sets(labels)
-        tables = make_tables(labels)
+        matrix, bootstrap = make_matrix(labels)
         for table in (
             summarise_scores(labels),
             histogram_scores(labels),
             compare_spread(labels),
-            chosen,
-            correlate_scenarios(labels, chosen),
-            correlate_factors(tables, chosen),
-            explain_ranks(tables, chosen),
+            choose_label_sets(labels),
+            correlate_scenarios(matrix, bootstrap),
+            correlate_factors(matrix, bootstrap),
+            explain_ranks(matrix),
         ):
             assert table.empty
 
@@ -242,8 +256,7 @@ class TestTidyTable:
         assert means["value"].to_dict() == expected.to_dict()
 
     def test_unknown_values_are_null(self, tiny):
-        statistics = collect_statistics(tiny, read_tables(tiny))
-        rows = build_tidy_table(statistics).to_pandas()
+        rows = build_tidy_table(audit_dataset(tiny).statistics).to_pandas()
         constant = (rows["topic"] == "factors") & (rows["factor"] == "shot_noise") & (rows["name"] == "spearman")
         assert constant.sum() == 2
         assert rows.loc[constant, "value"].isna().all()
@@ -334,29 +347,20 @@ class TestGallery:
 
 
 class TestCharts:
-    @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))
-    def test_ticks_are_few_round_and_inside(self, low, span):
-        ticks = choose_ticks(low, low + span)
-        assert 2 <= len(ticks) <= 6
-        values = np.array([value for value, _ in ticks])
-        assert (values >= low - 1e-6 * span).all()
-        assert (values <= low + span + 1e-6 * span).all()
-        texts = [text for _, text in ticks]
-        assert len(set(texts)) == len(texts)
-        np.testing.assert_allclose([float(text.replace("−", "-")) for text in texts], values, atol=1e-6 * span)
-
-    def test_bars_below_zero_are_losses_only_where_the_sign_matters(self):
-        counts, edges = np.array([1, 2, 3, 4]), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
-        quantiles = [-2.0, -1.0, 0.0, 1.0, 2.0]
-        signed = draw_histogram(counts, edges, quantiles, label="x", signed=True)
-        assert signed.count('class="bar loss"') == 2
-        assert signed.count('class="bar"') == 2
-        assert "bar loss" not in draw_histogram(counts, edges, quantiles, label="x", signed=False)
-
     def test_text_is_escaped(self):
-        svg = draw_histogram(np.array([1]), np.array([0.0, 1.0]), [0.0] * 5, label='"><script>', signed=True)
-        assert "<script>" not in svg
         assert "<b>" not in draw_stack([("within", 0.5, "<b>")], label="<b>")
+        assert "<script>" not in draw_interval(0.1, 0.0, 0.2, label='"><script>')
+
+    def test_intervals_stay_on_their_axis(self):
+        assert "left:75.0%" in draw_interval(0.5, np.nan, np.nan, label="x")
+        assert '<i style="left:0.0%;width:100.0%">' in draw_interval(0.0, -3.0, 3.0, label="x")
+        assert draw_interval(np.nan, 0.0, 0.0, label="x") == ""
+
+    def test_extremes_are_one_per_burst_and_side(self):
+        labels = make_labels([[1.0, 5.0, 4.0], [2.0, 3.0, 9.0], [0.0, 0.5, 0.25]])
+        (sheet,) = choose_extremes(make_matrix(labels)[0])
+        assert [(frame.burst_id, frame.frame_index) for frame in sheet.best] == [("b", 2), ("a", 1), ("c", 1)]
+        assert [(frame.burst_id, frame.frame_index) for frame in sheet.worst] == [("c", 0), ("a", 0), ("b", 0)]
 
 
 class Page(HTMLParser):
@@ -367,7 +371,8 @@ class Page(HTMLParser):
         self.tags, self.words = [], []
         self.feed(text)
         self.text = " ".join(" ".join(self.words).split())
-        self.bursts = json.loads(re.search(r'id="bursts">(.*?)</script>', text, re.DOTALL)[1])
+        self.data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])
+        self.bursts = [{"id": name, **burst} for name, burst in self.data["bursts"].items()]
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
@@ -386,7 +391,7 @@ def read_page(root):
 class TestReport:
     def test_equal_data_sets_give_equal_bytes(self, tiny, fresh):
         write_audit(fresh)
-        for name in ("index.html", "statistics.parquet"):
+        for name in ("index.html", "statistics.parquet", "findings.json", "features.parquet"):
             assert (fresh / "audit" / name).read_bytes() == (tiny / "audit" / name).read_bytes()
 
     def test_asks_nothing_of_the_network(self, tiny):
@@ -396,16 +401,23 @@ class TestReport:
                 value = attributes.get(name)
                 assert value is None or value.startswith(("data:", "#")), (tag, name, value)
         text = (tiny / "audit" / "index.html").read_text(encoding="utf-8")
-        assert not re.search(r"https?:|url\(|@import", text)
+        # The libraries name namespaces and their home page, and ask for neither.
+        own = re.sub(
+            r"<script>\s*// https://d3js.org.*?</script>|<script>\s*// @observablehq/plot.*?</script>",
+            "",
+            text,
+            flags=re.DOTALL,
+        )
+        assert len(own) < len(text) - 400_000
+        assert not re.search(r"https?:|url\(|@import", own)
 
     def test_shows_every_burst_frame_and_score(self, tiny):
         page = read_page(tiny)
         assert [burst["id"] for burst in page.bursts] == [INGESTED, *LENGTHS]
         assert [len(burst["frames"]) for burst in page.bursts] == [3, *LENGTHS.values()]
-        pictures = [
-            attributes for attributes in page.find("img") if attributes.get("src", "").startswith("data:image/webp")
-        ]
+        pictures = [picture for burst in page.bursts for picture in burst["pictures"]]
         assert len(pictures) == 3 + sum(LENGTHS.values())
+        assert all(picture.startswith("data:image/webp") for picture in pictures)
         scores = {row["detail"]: row["values"] for row in page.bursts[3]["scores"]}
         labels = read_tables(tiny).labels
         mine = labels[(labels["burst_id"] == "tiny-2") & (labels["estimator"] == "add_one")].sort_values("frame_index")
@@ -413,7 +425,7 @@ class TestReport:
 
     def test_every_answer_stands_at_the_top_and_leads_to_its_section(self, tiny):
         page = read_page(tiny)
-        answers = answer_all(collect_statistics(tiny, read_tables(tiny)))
+        answers = answer_all(audit_dataset(tiny)).values()
         targets = {attributes["href"][1:] for attributes in page.find("a")}
         assert {answer.anchor for answer in answers} <= targets
         assert targets <= {attributes["id"] for _, attributes in page.tags if "id" in attributes}
@@ -421,9 +433,26 @@ class TestReport:
             assert " ".join(answer.sentence.split()) in page.text
 
     def test_charts_have_a_text_that_says_the_same(self, tiny):
-        charts = [attributes for attributes in read_page(tiny).find("svg") if attributes.get("role") == "img"]
-        assert charts
-        assert all("median" in attributes["aria-label"] for attributes in charts)
+        charts = [attributes for attributes in read_page(tiny).find("div") if "data-chart" in attributes]
+        assert {attributes["data-chart"] for attributes in charts} >= {"histogram", "position", "scatter"}
+        assert all(attributes["role"] == "img" and attributes["aria-label"] for attributes in charts)
+        histograms = [attributes for attributes in charts if attributes["data-chart"] == "histogram"]
+        assert all("median" in attributes["aria-label"] for attributes in histograms)
+
+    def test_scores_in_the_page_are_those_of_the_manifest(self, tiny):
+        frames = read_page(tiny).data["frames"]
+        labels = read_tables(tiny).labels
+        values = np.frombuffer(base64.b64decode(frames["scores"]), "<f4").reshape(len(frames["sets"]), -1)
+        index = np.frombuffer(base64.b64decode(frames["frame"]), "<u2")
+        bursts = np.repeat(frames["bursts"], frames["lengths"])
+        for row, names in zip(values, frames["sets"], strict=True):
+            mine = labels[(labels["scenario"] == names["scenario"]) & (labels["estimator"] == names["estimator"])]
+            expected = mine.dropna().set_index(["burst_id", "frame_index"])["score"]
+            cells = zip(bursts, index, row.tolist(), strict=True)
+            found = {(burst, place): value for burst, place, value in cells if np.isfinite(value)}
+            assert len(found) == len(expected)
+            for (burst, place), value in expected.items():
+                assert found[burst, place] == pytest.approx(value, rel=1e-6)
 
     def test_hostile_names_are_shown_as_text(self, fresh):
         name = '</script><script>alert("1")</script><img src=x onerror=alert(2)>'
@@ -485,13 +514,14 @@ class TestReport:
         assert rows[1]["scene_id"] == rows[2]["scene_id"]
         rows[1]["split"], rows[2]["split"] = "train", "test"
         write_table(table_path(fresh, "splits"), SPLITS, rows)
-        assert "1 scene and 0 photographs lie in more than one split" in read_page_after_audit(fresh).text
+        assert "1 scene, 0 photographs and 0 frames lie in more than one split" in read_page_after_audit(fresh).text
 
     @pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
     def test_an_unreadable_frame_leaves_a_gap(self, fresh, damage):
         damage(fresh / make_frame_row("tiny-2", 1)["path"])
         page = read_page_after_audit(fresh)
         assert page.words.count("unreadable") == 1
+        assert [burst["pictures"].count(None) for burst in page.bursts if burst["id"] == "tiny-2"] == [1]
 
     def test_a_path_out_of_the_data_set_is_not_followed(self, fresh):
         secret = fresh.parent / "secret.png"
@@ -521,24 +551,9 @@ class TestReport:
         page = read_page_after_audit(fresh)
         assert len(page.bursts) == 24
         assert all(31 in burst["frames"] and len(burst["frames"]) <= 20 for burst in page.bursts)
-        assert (fresh / "audit" / "index.html").stat().st_size < 2**20
-
-    @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium on the PATH")
-    def test_opens_a_burst_in_a_browser_without_errors(self, tiny, tmp_path):
-        text = (tiny / "audit" / "index.html").read_text(encoding="utf-8")
-        click = "<script>document.querySelectorAll('.open')[3].click();document.getElementById('next').click();</script></body>"
-        page = tmp_path / "page.html"
-        page.write_text(text.replace("</body>", click), encoding="utf-8")
-        command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-        command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        command += ["--enable-logging=stderr", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-        assert ":CONSOLE" not in done.stderr
-        assert re.search(r'<dialog id="panel"[^>]* open', done.stdout)
-        assert re.search(r'<h2 id="panel-title"[^>]*>tiny-3<', done.stdout)
-        assert len(re.findall(r'<th[^>]*data-frame="\d"', done.stdout)) == LENGTHS["tiny-3"]
+        assert (fresh / "audit" / "index.html").stat().st_size < 3 * 2**20
 
 
 def read_page_after_audit(root: Path) -> Page:
-    assert write_audit(root) == root / "audit" / "index.html"
+    write_audit(root)
     return read_page(root)

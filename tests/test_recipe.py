@@ -16,7 +16,7 @@ def test_recipes_of_the_repository_are_valid(path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"sed": 1}, "sed: unknown key; did you mean seed? allowed are name, scenarios, seed, sources, splits"),
+        ({"sed": 1}, "sed: unknown key; did you mean seed? allowed are audit, name, scenarios, seed, sources, splits"),
         ({"seed": "1"}, "seed: expected a valid integer, got '1'"),
         ({"seed": -1}, "seed: expected greater than or equal to 0, got -1"),
         ({"sources": [{**PHOTOGRAPHS, "presset": "x"}]}, "sources[0].presset: unknown key; did you mean preset?"),

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.tables import LABEL_SET, Tables
+from dataset_builder.audit.tables import LABEL_SET, Tables, to_rows
+from dataset_builder.audit.wording import format_number
 from manifests.errors import SelectionError
 from manifests.schema import MARGINAL_ESTIMATORS
 
@@ -117,7 +118,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
         SelectionError: if a burst does not exist; the message offers close matches.
     """
     wanted = set(burst_ids)
-    bursts = {row["burst_id"]: row for row in _records(tables.bursts[tables.bursts["burst_id"].isin(wanted)])}
+    bursts = {row["burst_id"]: row for row in to_rows(tables.bursts[tables.bursts["burst_id"].isin(wanted)])}
     frames = _rows_by_burst(tables.frames[tables.frames["burst_id"].isin(wanted)].sort_values("frame_index"))
     labels = tables.labels[tables.labels["burst_id"].isin(wanted)]
     scores = {
@@ -145,16 +146,6 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
             )
         )
     return views
-
-
-def format_number(value: float | None, decimals: int, *, signed: bool = False) -> str:
-    """A number as text with a true minus sign and thousands set apart; an en dash for None and NaN; no sign on what rounds to 0."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    text = f"{value:+,.{decimals}f}" if signed else f"{value:,.{decimals}f}"
-    if not text.strip("+-0.,"):
-        text = text.lstrip("+-")
-    return text.replace("-", "−")
 
 
 def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> ScoreRow:
@@ -186,12 +177,8 @@ def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:
     return tuple(float(value) if math.isfinite(value) else None for value in values)
 
 
-def _records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in rows.to_dict("records")]
-
-
 def _rows_by_burst(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    return {str(burst_id): _records(group) for burst_id, group in rows.groupby("burst_id", sort=False)}
+    return {str(burst_id): to_rows(group) for burst_id, group in rows.groupby("burst_id", sort=False)}
 
 
 def _unknown_burst(burst_id: str, known: list[str]) -> str:

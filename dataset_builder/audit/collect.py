@@ -3,43 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from dataset_builder.audit.statistics import (
-    choose_label_sets,
-    compare_spread,
-    correlate_factors,
-    correlate_scenarios,
-    count_overlap,
-    explain_ranks,
-    histogram_scores,
-    summarise_scores,
-)
-from dataset_builder.audit.tables import Tables
-from manifests.schema import TableSchema
-from manifests.statistics import count_contents, count_failures, count_licenses, summarise_splits
-from manifests.store import table_path
+from dataset_builder.audit import statistics as of
+from dataset_builder.audit.tables import ScoreMatrix, Tables
+from manifests.schema import MARGINAL_ESTIMATORS, TableSchema
+from manifests.statistics import count_contents, count_licenses
+from manifests.verify_duplicates import NearDuplicate, find_near_duplicates
 
 _SCOPE = (
-    "source",
-    "preset",
-    "domain",
-    "license",
-    "split",
-    "other_split",
-    "scenario",
-    "other_scenario",
-    "estimator",
-    "metric",
-    "unit",
-    "factor",
-    "stage",
-    "error_type",
-)
+    "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
+    "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage", "error_type",
+)  # fmt: skip
+_NUMBERED_SCOPE = ("frame_index",)
 
 STATISTICS = TableSchema(
     "statistics",
@@ -48,74 +29,134 @@ STATISTICS = TableSchema(
             pa.field("topic", pa.string(), nullable=False, metadata={"doc": "Which question of the audit it answers."}),
             *(
                 pa.field(name, pa.string(), nullable=False, metadata={"doc": f"Scope: {name}; empty if not one."})
-                for name in _SCOPE
+                for name in (*_SCOPE, *_NUMBERED_SCOPE)
             ),
             pa.field("name", pa.string(), nullable=False, metadata={"doc": "Name of the statistic."}),
             pa.field("value", pa.float64(), metadata={"doc": "Its value; null where the data set gives none."}),
         ]
     ),
-    ("topic", *_SCOPE, "name"),
+    ("topic", *_SCOPE, *_NUMBERED_SCOPE, "name"),
 )
 """One row per statistic: its scope, name and value."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the report shows; each field is a frame as the function of the same topic returns it."""
+    """What the report shows; each field is a frame as the function of `audit.statistics` returns it, and a topic of the tidy table."""
 
     contents: pd.DataFrame
     licenses: pd.DataFrame
-    scores: pd.DataFrame
-    histograms: pd.DataFrame
-    spread: pd.DataFrame
+    failures: pd.DataFrame
     label_sets: pd.DataFrame
+    scores: pd.DataFrame
+    spread: pd.DataFrame
+    outliers: pd.DataFrame
+    missing: pd.DataFrame
+    constant: pd.DataFrame
+    selection: pd.DataFrame
+    curves: pd.DataFrame
     scenarios: pd.DataFrame
+    disagreements: pd.DataFrame
+    estimators: pd.DataFrame
+    precision: pd.DataFrame
+    randomness: pd.DataFrame
+    repetition: pd.DataFrame
     factors: pd.DataFrame
     explained: pd.DataFrame
+    positions: pd.DataFrame
+    groups: pd.DataFrame
+    content: pd.DataFrame
+    noise: pd.DataFrame
     splits: pd.DataFrame
     overlap: pd.DataFrame
-    failures: pd.DataFrame
+    near_duplicates: pd.DataFrame
+    shift: pd.DataFrame
+    balance: pd.DataFrame
 
 
-def collect_statistics(root: Path, tables: Tables) -> Statistics:
+def collect_statistics(
+    root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame, repetition: pd.DataFrame
+) -> Statistics:
     """Compute every statistic of the audit; labels, splits and failures may be absent.
+
+    Args:
+        root: the data set.
+        tables: its manifests, the frames with the columns of `audit.features`.
+        matrix: all its label sets.
+        curves: fidelities as `statistics.selection.CURVE_COLUMNS`; may be empty.
+        repetition: test-retest results; may be empty.
 
     Raises:
         ManifestError: if a table is missing or damaged.
     """
-    chosen = choose_label_sets(tables.labels)
-    no_splits = pd.DataFrame(columns=["split", "scenes", "bursts", "frames", "labels"])
+    label_sets = of.choose_label_sets(tables.labels)
+    chosen = matrix.select(label_sets)
+    bootstrap = of.SceneBootstrap(matrix.scenes)
+    references = tables.bursts.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
     return Statistics(
         contents=count_contents(root),
         licenses=count_licenses(root),
-        scores=summarise_scores(tables.labels),
-        histograms=histogram_scores(tables.labels),
-        spread=compare_spread(tables.labels),
-        label_sets=chosen,
-        scenarios=correlate_scenarios(tables.labels, chosen),
-        factors=correlate_factors(tables, chosen),
-        explained=explain_ranks(tables, chosen),
-        splits=summarise_splits(root) if table_path(root, "splits").is_file() else no_splits,
-        overlap=count_overlap(tables.bursts, tables.splits),
-        failures=count_failures(root),
+        failures=of.count_failures(tables.failures),
+        label_sets=label_sets,
+        scores=of.summarise_scores(tables.labels),
+        spread=of.compare_spread(tables.labels),
+        outliers=of.find_outliers(tables.labels),
+        missing=of.count_missing(tables.labels, references, MARGINAL_ESTIMATORS),
+        constant=of.count_constant(tables.labels),
+        selection=of.measure_selection(matrix, bootstrap),
+        curves=of.summarise_curves(curves),
+        scenarios=of.correlate_scenarios(chosen, bootstrap),
+        disagreements=of.find_disagreements(chosen),
+        estimators=of.correlate_estimators(matrix, bootstrap),
+        precision=of.measure_precision(matrix),
+        randomness=of.assess_randomness(matrix, of.gather_factors(matrix)),
+        repetition=repetition,
+        factors=of.correlate_factors(chosen, bootstrap),
+        explained=of.explain_ranks(chosen),
+        positions=of.locate_best(chosen),
+        groups=of.compare_groups(chosen, tables.bursts),
+        content=of.correlate_content(chosen),
+        noise=of.compare_noise(tables.frames, tables.bursts),
+        splits=of.count_splits(matrix, tables.splits),
+        overlap=of.count_overlap(tables.bursts, tables.frames, tables.splits),
+        near_duplicates=_list_near_duplicates(root, tables),
+        shift=of.compare_distributions(chosen, tables.splits),
+        balance=of.balance_best(chosen, tables.splits),
     )
 
 
 def build_tidy_table(statistics: Statistics) -> pa.Table:
-    """All numbers (histograms apart) below each other, in the columns of `STATISTICS`."""
-    topics = ("contents", "licenses", "scores", "spread", "scenarios", "factors", "explained", "splits", "overlap")
-    parts = [part for topic in topics for part in _melt(topic, getattr(statistics, topic))]
-    parts += _melt("failures", statistics.failures.drop(columns="example"))
+    """All numbers below each other, in the columns of `STATISTICS`."""
+    left_out = {"failures": ["example"], "label_sets": ["unit"]}
+    parts = [
+        part
+        for field in fields(statistics)
+        for part in _melt(field.name, getattr(statistics, field.name).drop(columns=left_out.get(field.name, [])))
+    ]
     empty = pd.DataFrame(columns=STATISTICS.schema.names)
     table = pd.concat(parts, ignore_index=True) if parts else empty
     return pa.Table.from_pandas(table.reindex(columns=STATISTICS.schema.names), STATISTICS.schema, preserve_index=False)
 
 
 def _melt(topic: str, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
-    if table.empty:
+    scope = [name for name in (*_SCOPE, *_NUMBERED_SCOPE) if name in table]
+    numbers = [name for name in table.columns if name not in scope]
+    if table.empty or not numbers:
         return
-    scope = [name for name in _SCOPE if name in table]
-    tidy = table.astype(dict.fromkeys(table.columns.difference(scope), "float64"))
+    tidy = table.astype({**dict.fromkeys(numbers, "float64"), **dict.fromkeys(scope, object)})
+    for name in _NUMBERED_SCOPE:
+        if name in tidy:
+            tidy[name] = [f"{value:g}" for value in tidy[name]]
     tidy = tidy.melt(id_vars=scope, var_name="name", value_name="value")
-    absent = {name: "" for name in _SCOPE if name not in scope}
+    tidy["value"] = tidy["value"].where(np.isfinite(tidy["value"].astype("float64")))
+    absent = {name: "" for name in (*_SCOPE, *_NUMBERED_SCOPE) if name not in scope}
     yield tidy.assign(topic=topic, **absent)
+
+
+def _list_near_duplicates(root: Path, tables: Tables) -> pd.DataFrame:
+    columns = ["burst_id", "other_burst_id", "split", "other_split", "distance", "correlation"]
+    if tables.splits.empty or "perceptual_hash" not in tables.bursts:
+        return pd.DataFrame(columns=columns)
+    names = [*NearDuplicate._fields]
+    found = pd.DataFrame(find_near_duplicates(root, tables.bursts, tables.frames, tables.splits), columns=names)
+    return found.rename(columns={"first": "burst_id", "second": "other_burst_id"})[columns]

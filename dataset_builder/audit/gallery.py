@@ -1,102 +1,155 @@
-"""Which bursts the report shows, and their pictures as text that fits into one file."""
+"""What the report shows in pictures: a sample of bursts, the most and least useful frames, quarrels, pairs that look alike."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import io
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from PIL import Image
 
+from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, view_bursts
-from dataset_builder.audit.tables import Tables
-from dataset_builder.thumbnails import read_thumbnail
-from manifests.errors import ManifestError
+from dataset_builder.audit.pictures import read_picture
+from dataset_builder.audit.sample import MAX_FRAMES, SAMPLE_SIZE, choose_bursts, choose_frames
+from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, to_rows
 
-MAX_BURSTS = 24
-MAX_FRAMES = 20
-"""Frames shown of one burst."""
+MAX_BURSTS = 64
+"""Bursts with pictures; with 20 frames each, at 4 KiB, they take 7 MiB of the report."""
 THUMBNAIL_SIZE = 112
-"""Longest side of a thumbnail, pixels: 24 × 20 of them, each with noise of 16 % of white, take 4.1 MiB."""
-_QUALITY = 80
+"""Longest side of a thumbnail, pixels."""
+SHEET_SIZE = 6
+"""Frames on each side of a contact sheet."""
+_MAX_PAIRS = 6
 
 
 @dataclass(frozen=True)
-class GalleryBurst:
-    """One burst of the contact sheet.
+class ShownFrame:
+    """A frame on a contact sheet.
+
+    Attributes:
+        burst_id: of the frame.
+        frame_index: of the frame.
+        score: under the label set of the sheet.
+    """
+
+    burst_id: str
+    frame_index: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """The most and the least useful frames under one label set, at most one per burst and side."""
+
+    scenario: str
+    estimator: str
+    unit: str
+    best: tuple[ShownFrame, ...]
+    worst: tuple[ShownFrame, ...]
+
+
+@dataclass(frozen=True)
+class ShownBurst:
+    """A burst that can be opened.
 
     Attributes:
         view: what is known of it; every frame, shown or not.
         shown: indices of the frames shown, the reference among them.
         pictures: one `data:` URI per frame shown; None where the file cannot be read.
+        restorations: its rows of `restorations` that have a picture.
     """
 
     view: BurstView
     shown: tuple[int, ...]
     pictures: tuple[str | None, ...]
+    restorations: tuple[dict[str, Any], ...]
 
 
-def build_gallery(
-    root: Path, tables: Tables, label_sets: pd.DataFrame, *, limit: int = MAX_BURSTS
-) -> list[GalleryBurst]:
-    """Choose bursts and read their pictures.
+@dataclass(frozen=True)
+class Gallery:
+    """Everything that is shown in pictures.
+
+    Attributes:
+        bursts: that can be opened, by id.
+        sample: ids of the bursts of the contact sheet, spread evenly.
+        sheets: one per chosen label set.
+        quarrels: rows of `statistics.disagreements`.
+        pairs: rows of `statistics.near_duplicates`.
+    """
+
+    bursts: dict[str, ShownBurst]
+    sample: tuple[str, ...]
+    sheets: tuple[Sheet, ...]
+    quarrels: tuple[dict[str, Any], ...]
+    pairs: tuple[dict[str, Any], ...]
+
+
+def build_gallery(root: Path, audit: Audit, label_sets: pd.DataFrame) -> Gallery:
+    """Choose what to show and read the pictures.
 
     Args:
         root: the data set.
-        tables: its manifests.
-        label_sets: the scores to show.
-        limit: number of bursts.
+        audit: of it.
+        label_sets: the scores to show of a burst, in this order.
     """
-    views = view_bursts(tables, choose_bursts(tables.bursts, limit=limit), label_sets)
-    gallery = []
-    for view in views:
+    tables, statistics = audit.tables, audit.statistics
+    sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)
+    sheets = tuple(choose_extremes(audit.matrix.select(statistics.label_sets)))
+    quarrels = tuple(to_rows(statistics.disagreements))
+    pairs = tuple(to_rows(statistics.near_duplicates.head(_MAX_PAIRS)))
+    wanted = [
+        *sample,
+        *(name for row in pairs for name in (row["burst_id"], row["other_burst_id"])),
+        *(name for finding in audit.findings for name in finding.bursts[:1]),
+        *(row["burst_id"] for row in quarrels),
+        *(frame.burst_id for place in range(SHEET_SIZE) for sheet in sheets for frame in _take(sheet, place)),
+    ]
+    known = set(tables.bursts["burst_id"])
+    names = [name for name in dict.fromkeys(wanted) if name in known][:MAX_BURSTS]
+    pictured = audit.restorations[audit.restorations["picture"].notna()]
+    restorations = {str(name): to_rows(rows) for name, rows in pictured.groupby("burst_id")}
+    bursts = {}
+    for view in view_bursts(tables, names, label_sets):
+        name = str(view.burst["burst_id"])
         shown = choose_frames(len(view.frames), view.reference_index, limit=MAX_FRAMES)
-        pictures = tuple(_read_picture(root, view.burst, view.frames[index]) for index in shown)
-        gallery.append(GalleryBurst(view, shown, pictures))
-    return gallery
+        shown = tuple(sorted({*shown, *_list_wanted(name, sheets, quarrels, len(view.frames))}))
+        pictures = tuple(read_picture(root, view.burst, view.frames[index], THUMBNAIL_SIZE) for index in shown)
+        bursts[name] = ShownBurst(view, shown, pictures, tuple(restorations.get(name, ())))
+    return Gallery(bursts, tuple(sample), sheets, quarrels, pairs)
 
 
-def choose_bursts(bursts: pd.DataFrame, *, limit: int) -> list[str]:
-    """Up to `limit` bursts, spread evenly over sources and presets and then over scenes, always the same ones.
-
-    Which burst of a scene comes first is decided by a hash of its id, so the choice favours no name. Sorted by source, preset and id.
-    """
-    order = bursts[["burst_id", "source", "preset", "scene_id"]].copy()
-    order["draw"] = [hashlib.sha256(name.encode()).hexdigest() for name in order["burst_id"]]
-    order = order.sort_values("draw")
-    order["turn"] = order.groupby(["source", "preset", "scene_id"]).cumcount()
-    order = order.sort_values(["turn", "draw"])
-    order["round"] = order.groupby(["source", "preset"]).cumcount()
-    chosen = order.sort_values(["round", "source", "preset"]).head(limit)
-    return list(chosen.sort_values(["source", "preset", "burst_id"])["burst_id"])
-
-
-def choose_frames(num_frames: int, reference_index: int, *, limit: int) -> tuple[int, ...]:
-    """All frames of a short burst; of a long one `limit` or one less, evenly spaced, the reference in place of its neighbour."""
-    if num_frames <= limit:
-        return tuple(range(num_frames))
-    spaced = np.rint(np.linspace(0, num_frames - 1, limit)).astype(int)
-    spaced[np.abs(spaced - reference_index).argmin()] = reference_index
-    return tuple(sorted({int(index) for index in spaced}))
+def choose_extremes(matrix: ScoreMatrix) -> Iterable[Sheet]:
+    """The frames with the highest and lowest scores of each label set, one per burst and side; the earlier of equals."""
+    index = matrix.frames["frame_index"].to_numpy()
+    for place, (scenario, estimator, _, unit) in enumerate(matrix.sets[[*LABEL_SET, "unit"]].itertuples(index=False)):
+        values = matrix.values[place]
+        known = np.flatnonzero(np.isfinite(values))
+        sides = []
+        for order in (
+            known[np.argsort(-values[known], kind="stable")],
+            known[np.argsort(values[known], kind="stable")],
+        ):
+            _, first = np.unique(matrix.bursts[order], return_index=True)
+            rows = order[np.sort(first)][:SHEET_SIZE]
+            sides.append(
+                tuple(
+                    ShownFrame(str(matrix.burst_ids[matrix.bursts[row]]), int(index[row]), float(values[row]))
+                    for row in rows
+                )
+            )
+        yield Sheet(scenario, estimator, unit, *sides)
 
 
-def encode_picture(picture: NDArray[np.uint8]) -> str:
-    """uint8 RGB [h, w, 3] as a `data:` URI of a WebP."""
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "WEBP", quality=_QUALITY, method=4)
-    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
+def _take(sheet: Sheet, place: int) -> list[ShownFrame]:
+    return [side[place] for side in (sheet.best, sheet.worst) if place < len(side)]
 
 
-def _read_picture(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> str | None:
-    # A report on a damaged data set is worth more than none; `verify` is there to complain.
-    try:
-        return encode_picture(read_thumbnail(root, burst, frame, THUMBNAIL_SIZE))
-    except ManifestError:
-        return None
+def _list_wanted(
+    name: str, sheets: Iterable[Sheet], quarrels: Iterable[dict[str, Any]], num_frames: int
+) -> Iterable[int]:
+    for sheet in sheets:
+        yield from (frame.frame_index for frame in (*sheet.best, *sheet.worst) if frame.burst_id == name)
+    yield from (row["frame_index"] for row in quarrels if row["burst_id"] == name and row["frame_index"] < num_frames)

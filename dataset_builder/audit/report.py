@@ -8,58 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from dataset_builder.audit import charts
-from dataset_builder.audit.answers import FACTOR_NAMES, answer_all, count, is_marginal, percent
-from dataset_builder.audit.burst_view import BurstView, Factor, ScoreRow, format_number
-from dataset_builder.audit.collect import STATISTICS, Statistics, build_tidy_table, collect_statistics
-from dataset_builder.audit.gallery import MAX_FRAMES, GalleryBurst, build_gallery
-from dataset_builder.audit.statistics import FACTORS, QUANTILES, estimator_place, quantile_name
-from dataset_builder.audit.tables import LABEL_SET, read_tables
-from manifests.store import read_description, write_table, write_text
+from dataset_builder.audit.against import CAUSES
+from dataset_builder.audit.answers import FACTOR_NAMES, answer_all
+from dataset_builder.audit.audit import Audit
+from dataset_builder.audit.burst_view import BurstView, Factor, ScoreRow
+from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.gallery import Gallery, ShownBurst, build_gallery
+from dataset_builder.audit.payload import build_payload
+from dataset_builder.audit.sample import MAX_FRAMES
+from dataset_builder.audit.statistics import FACTORS, estimator_place, order_scenarios
+from dataset_builder.audit.statistics.distributions import is_marginal
+from dataset_builder.audit.tables import LABEL_SET, to_rows
+from dataset_builder.audit.wording import count, format_interval, format_number, percent
 
-MAX_FAILURES = 100
-"""Rows of the table of failures."""
-
-
-def write_audit(root: Path) -> Path:
-    """Write `audit/index.html` and `audit/statistics.parquet` of a data set, from its manifests and images alone.
-
-    Equal data sets give equal bytes.
-
-    Returns:
-        The report's path.
-
-    Raises:
-        ManifestError: if the folder is no data set, or a table is missing or damaged.
-        OSError: if the report cannot be written; a previous one stays intact.
-    """
-    description = read_description(root)
-    tables = read_tables(root)
-    statistics = collect_statistics(root, tables)
-    scored = statistics.scores[statistics.scores["scores"] > 0]
-    gallery = build_gallery(root, tables, _order_label_sets(scored, statistics.label_sets))
-    report = root / "audit" / "index.html"
-    write_table(report.with_name("statistics.parquet"), STATISTICS, build_tidy_table(statistics))
-    write_text(report, render_report(description, statistics, gallery, num_bursts=len(tables.bursts)))
-    return report
+MAX_ROWS = 100
+"""Rows of the tables of failures and findings."""
+_SCRIPTS = ("vendor/d3-7.9.0.min.js", "vendor/plot-0.6.17.umd.min.js", "data.js", "charts.js", "explore.js", "burst.js")
 
 
-def render_report(
-    description: dict[str, Any], statistics: Statistics, gallery: list[GalleryBurst], *, num_bursts: int
-) -> str:
+def render_report(root: Path, audit: Audit) -> str:
     """The page as text.
 
     Args:
-        description: `dataset.json`.
-        statistics: what the sections show.
-        gallery: bursts of the contact sheet.
-        num_bursts: of the data set.
+        root: the data set, for its pictures.
+        audit: of it.
     """
-    chosen = set(statistics.label_sets[LABEL_SET].itertuples(index=False, name=None))
+    statistics = audit.statistics
+    scored = statistics.scores[statistics.scores["scores"] > 0]
+    ordered = _order_label_sets(scored, statistics.label_sets)
+    gallery = build_gallery(root, audit, ordered)
+    order = order_scenarios(statistics.scenarios, list(statistics.label_sets["scenario"]))
+    description = audit.description
     return (
         _environment()
         .get_template("report.html.j2")
@@ -68,27 +51,37 @@ def render_report(
             format_version=description["format_version"],
             software=description.get("software") or {},
             definitions=description.get("estimators") or {},
-            answers=answer_all(statistics),
+            answers=answer_all(audit),
             statistics=statistics,
-            licenses=_join_licenses(statistics.licenses),
-            histograms=_histograms_by_estimator(statistics),
+            findings=audit.findings[:MAX_ROWS],
+            severities=count_severities(audit.findings),
+            rules=audit.rules,
+            changes=audit.changes,
+            causes=CAUSES,
+            licenses={
+                str(source): ", ".join(rows["license"]) for source, rows in statistics.licenses.groupby("source")
+            },
+            panels=_group_panels(audit),
+            chosen=set(statistics.label_sets[LABEL_SET].itertuples(index=False, name=None)),
+            estimator_of=dict(zip(statistics.label_sets["scenario"], statistics.label_sets["estimator"], strict=True)),
+            order=order,
             correlations=_square(statistics.scenarios),
             factors=_factors_by_scenario(statistics.factors),
             factor_order=FACTORS,
             factor_names=FACTOR_NAMES,
-            failures=statistics.failures.head(MAX_FAILURES),
+            look_alikes=statistics.near_duplicates.groupby(["split", "other_split"]).size().to_dict(),
+            failures=statistics.failures.head(MAX_ROWS),
             gallery=gallery,
-            chosen=chosen,
-            num_bursts=num_bursts,
+            num_bursts=len(audit.tables.bursts),
             max_frames=MAX_FRAMES,
-            panel=[_panel_data(burst) for burst in gallery],
+            data=_page_data(audit, gallery),
         )
     )
 
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    folder = Path(__file__).parent
+    folder = Path(__file__).parent / "page"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
@@ -97,14 +90,16 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        # Both files are ours and hold no data.
+        # These files are part of the toolkit and hold no data.
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704
-        script=Markup((folder / "report.js").read_text(encoding="utf-8")),  # noqa: S704
+        scripts=[Markup((folder / name).read_text(encoding="utf-8")) for name in _SCRIPTS],  # noqa: S704
         stack=charts.draw_stack,
+        interval=charts.draw_interval,
         tint=charts.tint,
         score_tint=_score_tint,
         is_marginal=is_marginal,
         count=count,
+        span=format_interval,
     )
     environment.filters.update(percent=percent, number=_number, breakable=_breakable, rows=_rows)
     return environment
@@ -123,46 +118,42 @@ def _breakable(name: str) -> Markup:
     return Markup("/<wbr>").join(name.split("/"))
 
 
-def _join_licenses(licenses: pd.DataFrame) -> dict[str, str]:
-    return {str(source): ", ".join(rows["license"]) for source, rows in licenses.groupby("source")}
-
-
 def _order_label_sets(scored: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
     """Chosen label sets first within their scenario."""
     marked = scored.merge(chosen[LABEL_SET].assign(place=0), on=LABEL_SET, how="left").fillna({"place": 1})
     return marked.sort_values(["scenario", "place", "estimator", "metric"], kind="stable")
 
 
-def _histograms_by_estimator(statistics: Statistics) -> list[dict[str, Any]]:
-    """One group per estimator and unit, whose panels share an axis."""
-    summaries = {tuple(row[name] for name in LABEL_SET): row for row in statistics.scores.to_dict("records")}
-    groups = []
-    for (estimator, unit), bins in statistics.histograms.groupby(["estimator", "unit"], sort=True):
-        panels, signed = [], is_marginal(str(estimator))
-        for (scenario, metric), rows in bins.groupby(["scenario", "metric"], sort=True):
-            summary = summaries[scenario, estimator, metric]
-            edges = np.append(rows["left"].to_numpy(), rows["right"].iloc[-1])
-            quantiles = [float(summary[quantile_name(value)]) for value in QUANTILES]
-            q05, _, q50, _, q95 = (format_number(value, 2) for value in quantiles)
-            label = f"{scenario}, {estimator}: median {q50} {unit}, 90 % of {int(summary['scores'])} scores from {q05} to {q95} {unit}"
-            chart = charts.draw_histogram(rows["count"].to_numpy(), edges, quantiles, label=label, signed=signed)
-            panels.append({"scenario": scenario, "metric": metric, "chart": chart, "summary": summary})
-        groups.append({"estimator": estimator, "unit": unit, "panels": panels, "signed": signed})
-    return sorted(groups, key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"]))
+def _group_panels(audit: Audit) -> list[dict[str, Any]]:
+    """Histograms, one group per estimator and unit, whose panels share an axis; a panel names its label set by place."""
+    summaries = {tuple(row[name] for name in LABEL_SET): row for row in to_rows(audit.statistics.scores)}
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for place, row in enumerate(to_rows(audit.matrix.sets)):
+        group = groups.setdefault(
+            (row["estimator"], row["unit"]),
+            {"estimator": row["estimator"], "unit": row["unit"], "signed": is_marginal(row["estimator"]), "panels": []},
+        )
+        summary = summaries[tuple(row[name] for name in LABEL_SET)]
+        q05, q50, q95 = (format_number(summary[name], 2) for name in ("q05", "q50", "q95"))
+        label = (
+            f"{row['scenario']}, {row['estimator']}: median {q50} {row['unit']}, 90 % of "
+            f"{int(summary['scores'])} scores from {q05} to {q95} {row['unit']}"
+        )
+        group["panels"].append({"set": place, **row, "label": label, "summary": summary})
+    return sorted(
+        groups.values(), key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"])
+    )
 
 
-def _square(pairs: pd.DataFrame) -> dict[tuple[str, str], tuple[float, int]]:
-    """Both halves of a symmetric matrix: (row, column) to correlation and number of bursts."""
-    half = {
-        (row["scenario"], row["other_scenario"]): (float(row["spearman"]), int(row["bursts"]))
-        for row in pairs.to_dict("records")
-    }
+def _square(pairs: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """Both halves of a symmetric matrix, by row and column."""
+    half = {(row["scenario"], row["other_scenario"]): row for row in to_rows(pairs)}
     return {**half, **{(second, first): cell for (first, second), cell in half.items()}}
 
 
-def _factors_by_scenario(factors: pd.DataFrame) -> dict[str, dict[str, tuple[float, int]]]:
+def _factors_by_scenario(factors: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
     return {
-        str(scenario): {row["factor"]: (float(row["spearman"]), int(row["bursts"])) for row in rows.to_dict("records")}
+        str(scenario): {row["factor"]: row for row in to_rows(rows)}
         for scenario, rows in factors.groupby("scenario", sort=True)
     }
 
@@ -177,16 +168,38 @@ def _score_tint(score: ScoreRow, index: int) -> Markup:
     return charts.tint(0.8 * (2 * (value - min(known)) / (max(known) - min(known)) - 1))
 
 
-def _panel_data(burst: GalleryBurst) -> dict[str, Any]:
-    """What the enlarged view of a burst shows, as plain data for the page's script."""
+def _page_data(audit: Audit, gallery: Gallery) -> dict[str, Any]:
+    """What the page's scripts read."""
+    statistics = audit.statistics
+    changes = [] if audit.changes is None else _to_plain(audit.changes.histograms)
+    return {
+        "frames": build_payload(audit),
+        "curves": _to_plain(statistics.curves),
+        "positions": _to_plain(statistics.positions),
+        "changes": changes,
+        "bursts": {name: _burst_data(burst) for name, burst in gallery.bursts.items()},
+        "sample": [name for name in gallery.sample if name in gallery.bursts],
+    }
+
+
+def _to_plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {name: None if value != value else value for name, value in row.items()}  # noqa: PLR0124  # NaN
+        for row in to_rows(table)
+    ]
+
+
+def _burst_data(burst: ShownBurst) -> dict[str, Any]:
     view, shown = burst.view, burst.shown
     return {
-        "id": view.burst["burst_id"],
         "facts": _facts(view),
+        "group": {"source": view.burst["source"], "preset": view.burst["preset"], "split": view.split or "none"},
         "frames": shown,
+        "pictures": burst.pictures,
         "reference": shown.index(view.reference_index),
         "scores": [_score_data(row, shown) for row in view.scores],
         "factors": [_factor_data(factor, shown) for factor in view.factors if factor.known],
+        "restored": [_restoration_data(row) for row in burst.restorations],
     }
 
 
@@ -216,4 +229,16 @@ def _factor_data(factor: Factor, shown: tuple[int, ...]) -> dict[str, Any]:
         "values": [factor.values[index] for index in shown],
         "texts": [format_number(factor.values[index], decimals) for index in shown],
         "marks": ["" for _ in shown],
+    }
+
+
+def _restoration_data(row: dict[str, Any]) -> dict[str, Any]:
+    left_out = row["left_out"]
+    known = row["fidelity"] is not None and row["fidelity"] == row["fidelity"]  # NaN
+    return {
+        "scenario": row["scenario"],
+        "name": row["selector"],
+        "left_out": None if left_out is None or left_out != left_out else int(left_out),  # noqa: PLR0124  # NaN
+        "text": f"{format_number(row['fidelity'], 2)} {row['unit']}" if known else "",
+        "picture": row["picture"],
     }

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from manifests.schema import LABELS, SPLITS
-from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
+from manifests.errors import ManifestError
+from manifests.schema import FAILURES, LABELS, SPLITS, TableSchema
+from manifests.store import list_label_files, read_dataset_table, read_table, table_path
 
 LABEL_SET = ["scenario", "estimator", "metric"]
 """Columns that identify a set of comparable labels."""
@@ -19,23 +24,80 @@ _LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_e
 _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
-    """Manifests of one data set as pandas frames; `labels` holds the columns that statistics need, `score` NaN where null."""
+    """Manifests of one data set as pandas frames.
+
+    Attributes:
+        bursts: the table.
+        frames: the table.
+        labels: the columns that statistics need; `score` NaN where null.
+        splits: the table.
+        failures: the table.
+        problems: one line for each table that cannot be read and was taken for empty.
+    """
 
     bursts: pd.DataFrame
     frames: pd.DataFrame
     labels: pd.DataFrame
     splits: pd.DataFrame
+    failures: pd.DataFrame
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreMatrix:
+    """Scores of S label sets side by side, for all F frames of a data set.
+
+    Attributes:
+        sets: S rows with scenario, estimator, metric, unit.
+        frames: F rows: `burst` (position in `burst_ids`), `frame_index`, `reference_distance`, and all columns of `frames`; sorted
+            by burst and index.
+        burst_ids: B names, sorted.
+        scenes: int64 [B], a number for the scene of each burst.
+        values: float64 [S, F]; NaN where there is no score.
+        std_errors: float64 [S, F]; NaN where there is no score.
+    """
+
+    sets: pd.DataFrame
+    frames: pd.DataFrame
+    burst_ids: NDArray[Any]
+    scenes: NDArray[np.int64]
+    values: NDArray[np.float64]
+    std_errors: NDArray[np.float64]
+
+    @cached_property
+    def bursts(self) -> NDArray[np.int64]:
+        """int64 [F]: the burst of each frame."""
+        return self.frames["burst"].to_numpy(np.int64)
+
+    def select(self, sets: pd.DataFrame) -> ScoreMatrix:
+        """The same frames under fewer label sets, in the order given."""
+        places = {key: place for place, key in enumerate(self.sets[LABEL_SET].itertuples(index=False, name=None))}
+        rows = [places[key] for key in sets[LABEL_SET].itertuples(index=False, name=None)]
+        chosen = self.sets.iloc[rows].reset_index(drop=True)
+        return ScoreMatrix(chosen, self.frames, self.burst_ids, self.scenes, self.values[rows], self.std_errors[rows])
 
 
 def read_tables(root: Path) -> Tables:
-    """Read the manifests of a data set; labels and splits may be absent.
+    """Read the manifests of a data set; labels, splits and failures may be absent or damaged.
 
     Raises:
-        ManifestError: if a table is missing or damaged.
+        ManifestError: if the table of bursts or of frames is missing or damaged.
     """
-    parts = [_encode_text(read_table(path, LABELS, columns=_LABEL_COLUMNS)) for path in list_label_files(root)]
+    problems: list[str] = []
+
+    def read(path: Path, kind: TableSchema, columns: Sequence[str] | None = None) -> pa.Table:
+        empty = kind.schema.empty_table().select(list(columns or kind.schema.names))
+        if not path.is_file():
+            return empty
+        try:
+            return read_table(path, kind, columns=columns)
+        except ManifestError as error:
+            problems.append(str(error).replace(f"{root}/", ""))
+            return empty
+
+    parts = [_encode_text(read(path, LABELS, _LABEL_COLUMNS)) for path in list_label_files(root)]
     empty = _encode_text(LABELS.schema.empty_table().select(_LABEL_COLUMNS))
     labels = pa.concat_tables([empty, *parts]).unify_dictionaries().to_pandas()
     # An infinite score is no score; labels written by the toolkit hold none.
@@ -44,8 +106,69 @@ def read_tables(root: Path) -> Tables:
         bursts=read_dataset_table(root, "bursts").to_pandas(),
         frames=read_dataset_table(root, "frames").to_pandas(),
         labels=labels,
-        splits=read_or_empty(table_path(root, "splits"), SPLITS).to_pandas(),
+        splits=read(table_path(root, "splits"), SPLITS).to_pandas(),
+        failures=read(table_path(root, "failures"), FAILURES).to_pandas(),
+        problems=tuple(problems),
     )
+
+
+def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> ScoreMatrix:
+    """Put the scores of label sets beside the frames they belong to; rows that belong to no frame are left out.
+
+    Args:
+        tables: the manifests.
+        sets: scenario, estimator, metric, unit of the label sets wanted; None for all that have a score, sorted.
+    """
+    if sets is None:
+        scored = tables.labels.loc[tables.labels["score"].notna(), [*LABEL_SET, "unit"]]
+        sets = as_plain(scored.drop_duplicates()).sort_values(LABEL_SET, ignore_index=True)
+    bursts = tables.bursts.drop_duplicates("burst_id").sort_values("burst_id")
+    burst_ids = bursts["burst_id"].to_numpy(object)
+    place_of = pd.Series(np.arange(len(burst_ids)), index=burst_ids, dtype="int64")
+    frames = tables.frames.assign(burst=tables.frames["burst_id"].map(place_of)).dropna(subset="burst")
+    frames = frames.astype({"burst": "int64"}).sort_values(["burst", "frame_index"], ignore_index=True)
+    references = frames["burst"].map(pd.Series(bursts["reference_index"].to_numpy()))
+    frames["reference_distance"] = (frames["frame_index"] - references).abs()
+    keys = frames["burst"].to_numpy(np.int64) << 32 | frames["frame_index"].to_numpy(np.int64)
+    shape = (len(sets), len(frames))
+    values, errors = np.full(shape, np.nan), np.full(shape, np.nan)
+    labels = tables.labels
+    owners: NDArray[np.int64] = (
+        labels["burst_id"].map(place_of).astype("float64").fillna(-1).to_numpy().astype(np.int64)
+    )
+    owners = owners << 32 | labels["frame_index"].to_numpy(np.int64)
+    for row, (_, rows) in enumerate(_split_label_sets(labels, sets)):
+        if not len(keys):
+            break
+        places = np.searchsorted(keys, owners[rows]).clip(0, len(keys) - 1)
+        found = keys[places] == owners[rows]
+        values[row, places[found]] = labels["score"].to_numpy(np.float64)[rows[found]]
+        errors[row, places[found]] = labels["std_error"].to_numpy(np.float64)[rows[found]]
+    errors[np.isnan(values)] = np.nan
+    scenes = pd.factorize(bursts["scene_id"], sort=True)[0].astype(np.int64)
+    return ScoreMatrix(sets.reset_index(drop=True), frames, burst_ids, scenes, values, errors)
+
+
+def to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as mappings from column to value."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
+
+
+def find_extreme(table: pd.DataFrame, column: str, *, lowest: bool = False) -> dict[str, Any]:
+    """The first row with the highest (or lowest) value of a column; at least one value must be known."""
+    values = table[column].to_numpy(np.float64)
+    return to_rows(table.iloc[[int(np.nanargmin(values) if lowest else np.nanargmax(values))]])[0]
+
+
+def as_plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Categories back to text: sorted, comparable and free of unused values."""
+    return table.astype({name: object for name in (*LABEL_SET, "unit") if name in table})
+
+
+def _split_label_sets(labels: pd.DataFrame, sets: pd.DataFrame) -> list[tuple[tuple[Any, ...], NDArray[np.intp]]]:
+    groups = labels.groupby(LABEL_SET, observed=True, sort=False).indices if len(labels) else {}
+    keys = sets[LABEL_SET].itertuples(index=False, name=None)
+    return [(key, np.asarray(groups.get(key, ()), np.intp)) for key in keys]
 
 
 def _encode_text(table: pa.Table) -> pa.Table:

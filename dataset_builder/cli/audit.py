@@ -6,13 +6,32 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import dataset_argument, jobs_option
+
+SEVERE_STATUS = 4
 
 
 @click.command()
 @dataset_argument
-def command(dataset: Path) -> None:
-    """Write DIR/audit/index.html: what is in the data set and whether its labels can be trusted."""
-    from dataset_builder.build import redo_reports  # noqa: PLC0415
+@click.option(
+    "--against", metavar="OTHER", type=click.Path(path_type=Path), help="Another build: show what changed, and why."
+)
+@click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
+@click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines.")
+@jobs_option
+@click.pass_context
+def command(ctx: click.Context, dataset: Path, against: Path | None, strict: bool, as_json: bool, jobs: int) -> None:
+    """Write DIR/audit: what is in the data set and whether its labels can be trusted.
 
-    click.echo(redo_reports(dataset))
+    index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
+    """
+    from dataset_builder.audit.summary import describe_audit, print_audit  # noqa: PLC0415
+    from dataset_builder.build import redo_audit  # noqa: PLC0415
+
+    audit = redo_audit(dataset, against=against, jobs=jobs)
+    if as_json:
+        click.echo(describe_audit(audit))
+    else:
+        print_audit(dataset, audit)
+    if strict and any(finding.severity == "severe" for finding in audit.findings):
+        ctx.exit(SEVERE_STATUS)

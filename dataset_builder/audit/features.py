@@ -1,0 +1,160 @@
+"""What the pixels of a frame say without any restorer: brightness, contrast, sharpness, noise. Kept beside the report, keyed by content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dataset_builder.audit.tables import to_rows
+from manifests.errors import ManifestError
+from manifests.pixels import read_linear
+from manifests.schema import TableSchema
+from manifests.store import read_or_empty, resolve_inside, write_table
+
+MAX_PIXELS = 250_000_000
+"""Pixels read for one report; of larger data sets the bursts that are measured are drawn by a hash of their ids."""
+
+FEATURE_NAMES = ("brightness", "contrast", "sharpness", "noise", "signal")
+
+FEATURES = TableSchema(
+    "features",
+    pa.schema(
+        [
+            pa.field("sha256", pa.string(), nullable=False, metadata={"doc": "SHA-256 of the frame's file."}),
+            pa.field("brightness", pa.float64(), metadata={"doc": "Mean grey, gamma encoded, 0 black to 1 white."}),
+            pa.field("contrast", pa.float64(), metadata={"doc": "Standard deviation of grey, gamma encoded."}),
+            pa.field("sharpness", pa.float64(), metadata={"doc": "Variance of the Laplacian of grey, gamma encoded."}),
+            pa.field("noise", pa.float64(), metadata={"doc": "Standard deviation of the noise, linear, 1 = white."}),
+            pa.field(
+                "signal", pa.float64(), metadata={"doc": "Median signal of the plane that noise was measured in."}
+            ),
+        ]
+    ),
+    ("sha256",),
+)
+
+_NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredFrames:
+    """Frames with what their pixels say.
+
+    Attributes:
+        frames: the table `frames` with the columns of `FEATURE_NAMES`, NaN where a frame was not drawn or cannot be read.
+        unreadable: bursts with a frame that was drawn and cannot be read, sorted.
+    """
+
+    frames: pd.DataFrame
+    unreadable: tuple[str, ...]
+
+
+def measure_frames(
+    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, *, max_pixels: int = MAX_PIXELS
+) -> MeasuredFrames:
+    """Measure the frames of a data set.
+
+    What was measured before is read from `audit/features.parquet`, and what is new is added there.
+
+    Args:
+        root: the data set.
+        bursts: the table `bursts`.
+        frames: the table `frames`.
+        max_pixels: bound on the pixels of the frames drawn.
+    """
+    path = root / "audit" / "features.parquet"
+    drawn = draw_bursts(bursts, max_pixels=max_pixels)
+    wanted = frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256")
+    known = _read_known(path)
+    rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(drawn)])}
+    measured = {}
+    for frame in to_rows(wanted):
+        digest = frame["sha256"]
+        remembered = digest in known and (root / frame["path"]).is_file()
+        measured[digest] = known[digest] if remembered else _measure_stored(root, rows[frame["burst_id"]], frame)
+    table = pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURE_NAMES)).astype("float64")
+    table = table.rename_axis("sha256").reset_index().astype({"sha256": object})
+    write_table(path, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
+    merged = frames.drop(columns=list(FEATURE_NAMES), errors="ignore").merge(table, on="sha256", how="left")
+    merged.index = frames.index
+    lost = table.loc[table["brightness"].isna(), "sha256"]
+    unreadable = frames.loc[frames["burst_id"].isin(drawn) & frames["sha256"].isin(lost), "burst_id"]
+    return MeasuredFrames(merged, tuple(sorted(set(unreadable))))
+
+
+def draw_bursts(bursts: pd.DataFrame, *, max_pixels: int) -> set[str]:
+    """As many bursts as the pixels allow, in the order of a hash of their ids; at least one."""
+    order = sorted(
+        zip(bursts["burst_id"], bursts["num_frames"] * bursts["height"] * bursts["width"], strict=True),
+        key=lambda item: hashlib.sha256(item[0].encode()).digest(),
+    )
+    drawn: set[str] = set()
+    total = 0
+    for burst_id, pixels in order:
+        total += int(pixels)
+        if drawn and total > max_pixels:
+            break
+        drawn.add(burst_id)
+    return drawn
+
+
+def measure_pixels(image: NDArray[np.float32], domain: str) -> tuple[float, float, float, float, float]:
+    """Measure one frame.
+
+    Noise is the median absolute response to Immerkær's kernel ("Fast noise variance estimation", CVIU 1996), which annuls planes and
+    edges, over 0.6745 and the kernel's norm 6; of a mosaic in one of its green planes, else in green. Texture adds to it, so compare it
+    between frames of one kind.
+
+    Args:
+        image: float32 [H, W] mosaic or [H, W, 3] RGB, 0 black and 1 white.
+        domain: `raw_bayer`, `linear_rgb` or `srgb`.
+
+    Returns:
+        brightness, contrast, sharpness, noise, signal.
+    """
+    if image.ndim == 2:
+        height, width = image.shape[0] & ~1, image.shape[1] & ~1
+        cells = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
+        grey, plane = cells.mean((1, 3)), np.ascontiguousarray(cells[:, 0, :, 1])
+    else:
+        grey, plane = image @ _LUMINANCE, np.ascontiguousarray(image[..., 1])
+    shown = np.clip(grey, 0, 1).astype(np.float32)
+    if domain != "srgb":
+        shown **= np.float32(1 / 2.2)
+    laplacian = cv2.Laplacian(shown, cv2.CV_32F)
+    response = np.abs(cv2.filter2D(plane.astype(np.float32), cv2.CV_32F, _NOISE_KERNEL))[1:-1, 1:-1]
+    noise = float(np.median(response)) / (0.6745 * 6) if response.size else np.nan
+    return float(shown.mean()), float(shown.std()), float(laplacian.var()), noise, float(np.median(plane))
+
+
+def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[float, ...]:
+    # A report on a damaged data set is worth more than none; `verify` is there to complain.
+    try:
+        image = read_linear(
+            resolve_inside(root, frame["path"]),
+            black_level=float(burst["black_level"]),
+            white_level=float(burst["white_level"]),
+            orientation=int(frame["orientation"]),
+        )
+        return measure_pixels(image, burst["domain"])
+    except (ManifestError, OSError, ValueError, ZeroDivisionError):
+        return (np.nan,) * len(FEATURE_NAMES)
+
+
+def _read_known(path: Path) -> dict[str, tuple[float, ...]]:
+    try:
+        rows = read_or_empty(path, FEATURES).to_pandas()
+    except ManifestError:
+        return {}  # of another version, or damaged: measured anew
+    rows = rows.dropna()
+    return dict(zip(rows["sha256"], rows[list(FEATURE_NAMES)].itertuples(index=False, name=None), strict=True))

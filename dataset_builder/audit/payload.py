@@ -1,0 +1,106 @@
+"""The scores of all frames as data for the page's script: to filter, to brush, to draw."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset_builder.audit.audit import Audit
+from dataset_builder.audit.statistics import histogram_scores
+from dataset_builder.audit.statistics.distributions import is_marginal
+from dataset_builder.audit.tables import LABEL_SET
+
+FACTORS = {
+    "noise": "noise, % of white at mid-grey",
+    "blur_length": "blur, px",
+    "displacement": "displacement, px",
+    "exposure_ratio": "exposure, × reference",
+    "sharpness": "sharpness (variance of the Laplacian)",
+    "frame_index": "position in burst",
+}
+"""What a score can be drawn against, and how its axis is called."""
+
+MID_GREY = 0.18
+
+
+def build_payload(audit: Audit) -> dict[str, Any]:
+    """Plain data: label sets, bursts with the groups they belong to, and arrays as base64 of little-endian numbers.
+
+    `scores` is float32 [S, F], NaN where there is no score, frames sorted by burst; 1,000,000 labels take 5.3 MiB.
+    """
+    matrix = audit.matrix
+    axes = _find_axes(audit)
+    chosen = set(audit.statistics.label_sets[LABEL_SET].itertuples(index=False, name=None))
+    sets = [
+        {
+            "scenario": scenario,
+            "estimator": estimator,
+            "metric": metric,
+            "unit": unit,
+            "signed": is_marginal(estimator),
+            "chosen": (scenario, estimator, metric) in chosen,
+            "axis": axes[scenario, estimator, metric],
+        }
+        for scenario, estimator, metric, unit in matrix.sets[[*LABEL_SET, "unit"]].itertuples(index=False, name=None)
+    ]
+    return {
+        "sets": sets,
+        "scores": _encode(matrix.values, "<f4"),
+        "lengths": np.bincount(matrix.bursts, minlength=len(matrix.burst_ids)).tolist(),
+        "frame": _encode(matrix.frames["frame_index"].to_numpy(), "<u2"),
+        "bursts": matrix.burst_ids.tolist(),
+        "groups": _list_groups(audit),
+        "factors": _list_factors(audit),
+    }
+
+
+def _find_axes(audit: Audit) -> dict[tuple[str, str, str], dict[str, Any]]:
+    bins = histogram_scores(audit.tables.labels)
+    return {
+        (str(key[0]), str(key[1]), str(key[2])): {
+            "low": float(rows["left"].iloc[0]),
+            "high": float(rows["right"].iloc[-1]),
+            "bins": len(rows),
+        }
+        for key, rows in bins.groupby(LABEL_SET, sort=False)
+    }
+
+
+def _list_groups(audit: Audit) -> dict[str, dict[str, Any]]:
+    """Source, preset and split of each burst: names, and the place of each burst's name."""
+    bursts = audit.tables.bursts.drop_duplicates("burst_id").sort_values("burst_id")
+    owner = dict(zip(audit.tables.splits["burst_id"], audit.tables.splits["split"], strict=True))
+    columns = {
+        "source": bursts["source"].tolist(),
+        "preset": bursts["preset"].tolist(),
+        "split": [owner.get(name, "none") for name in bursts["burst_id"]],
+    }
+    groups = {}
+    for name, values in columns.items():
+        codes, names = pd.factorize(np.array(values, object), sort=True)
+        groups[name] = {"names": [str(each) for each in names], "codes": _encode(codes, "<u2")}
+    return groups
+
+
+def _list_factors(audit: Audit) -> list[dict[str, str]]:
+    frames = audit.matrix.frames
+    found = []
+    for name, title in FACTORS.items():
+        if name == "noise":
+            shot, read = (frames[each].to_numpy(np.float64, na_value=np.nan) for each in ("shot_noise", "read_noise"))
+            values = 100 * np.sqrt(shot * MID_GREY + read)
+        else:
+            values = (
+                frames[name].to_numpy(np.float64, na_value=np.nan) if name in frames else np.full(len(frames), np.nan)
+            )
+        if np.isfinite(values).any():
+            found.append({"name": name, "title": title, "values": _encode(values, "<f4")})
+    return found
+
+
+def _encode(values: NDArray[Any], kind: str) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, np.dtype(kind)).tobytes()).decode()

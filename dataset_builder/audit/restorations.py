@@ -1,0 +1,290 @@
+"""Some bursts restored for the report: what frames are worth when they are really left out, as numbers and as pictures.
+
+Stage `audit` of a build. Its bursts are few and small, so it costs little beside the labels; results are kept in
+`audit/restorations.parquet`
+by content and made again only when the burst, the restorer, the metric or the scores change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dataset_builder.audit.pictures import encode_picture
+from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS, choose_sizes, order_frames
+from dataset_builder.audit.tables import to_rows
+from dataset_builder.dataset import load_burst, load_homographies, load_truth
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_subset_restoration
+from dataset_builder.labeling.spaces import to_space
+from dataset_builder.labeling.truth import project_truth
+from dataset_builder.labeling.units import BurstRows
+from dataset_builder.randomness import make_generator
+from dataset_builder.work import hash_facts, read_part, remove_part, run_units
+from manifests.errors import ManifestError
+from manifests.schema import TableSchema
+from manifests.store import labels_path, read_or_empty, write_table
+from restorers import LinearMerge, create
+from restorers.base import check_image
+from restorers.errors import InvalidRestorerError, RestorerError
+from restorers.fidelity import METRICS
+from restorers.registry import fingerprint_scenario
+
+VERSION = 1
+"""Changes whenever equal input would give other numbers or pictures."""
+MAX_VALUES = 8_000_000
+"""Pixels of a burst, over all frames, above which it is not restored for the report."""
+WINDOW = 112
+"""Longest side of a picture, pixels of the restored image: the part where leaving frames out changes it most."""
+RANDOM_SUBSETS = 2
+
+RESTORATIONS = TableSchema(
+    "restorations",
+    pa.schema(
+        [
+            pa.field("burst_id", pa.string(), nullable=False, metadata={"doc": "Burst."}),
+            pa.field("scenario", pa.string(), nullable=False, metadata={"doc": "Scenario."}),
+            pa.field("metric", pa.string(), nullable=False, metadata={"doc": "Fidelity metric."}),
+            pa.field("unit", pa.string(), nullable=False, metadata={"doc": "Unit of the fidelity."}),
+            pa.field("selector", pa.string(), nullable=False, metadata={"doc": "How the frames were chosen."}),
+            pa.field(
+                "part",
+                pa.string(),
+                nullable=False,
+                metadata={"doc": "What part of the frames was kept; empty for pictures."},
+            ),
+            pa.field("kept", pa.int32(), nullable=False, metadata={"doc": "Number of frames besides the reference."}),
+            pa.field("left_out", pa.int32(), metadata={"doc": "The one frame left out; null if not one."}),
+            pa.field("fidelity", pa.float64(), metadata={"doc": "Fidelity; null for the truth."}),
+            pa.field("picture", pa.string(), metadata={"doc": "WebP as a data URI; null if none is kept."}),
+            pa.field("key", pa.string(), nullable=False, metadata={"doc": "SHA-256 of what the row depends on."}),
+        ]
+    ),
+    ("burst_id", "scenario", "metric", "selector", "part"),
+)
+"""One row per restored image of the sample."""
+
+
+@dataclass(frozen=True)
+class RestorationUnit:
+    """One burst restored under one scenario.
+
+    Attributes:
+        rows: of the burst.
+        scenario: its name.
+        fingerprint: of its restorer.
+        metric: of the labels.
+        scores: of all frames, None where there is none.
+    """
+
+    rows: BurstRows
+    scenario: str
+    fingerprint: str
+    metric: str
+    scores: tuple[float | None, ...]
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of all that the pictures and numbers depend on."""
+        metric = METRICS[self.metric].describe()
+        return hash_facts([VERSION, self.rows.content, self.scenario, self.fingerprint, metric, list(self.scores)])
+
+    @property
+    def part(self) -> str:
+        """Where its result waits for the table."""
+        return f"audit/{labels_path(Path(), self.scenario).stem}/{self.rows.burst['burst_id']}"
+
+    def run(self, root: Path) -> Mapping[str, Any]:
+        """Restore with frames chosen in several ways."""
+        restorer = create(self.scenario)
+        if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
+            raise InvalidRestorerError(f"{self.scenario}: changed while the audit ran; run the command again")
+        burst = load_burst(root, self.rows.burst, self.rows.frames)
+        scale = int(self.rows.burst["scale"])
+        truth = load_truth(root, self.rows.burst)
+        game = FidelityGame(
+            restorer, LabelingTask(burst, truth, scale, load_homographies(self.rows.frames)), METRICS[self.metric]
+        )
+        scores = np.array([np.nan if score is None else score for score in self.scores])
+        return {"rows": [*self._measure(game, scores), *self._draw(game, scores)]}
+
+    def _measure(self, game: FidelityGame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+        others = game.others
+        order = [int(index) for index in order_frames(scores) if index in others]
+        random = make_generator(self.key, "random subsets")
+        values = game.enumerate_values() if isinstance(game.restorer, LinearMerge) else None
+        sizes = None if values is None else np.array([number.bit_count() for number in range(len(values))])
+        for part, kept in choose_sizes(len(others)).items():
+            yield self._row("first", kept, part=part, fidelity=game.value(frozenset(others[:kept])))
+            yield self._row("labels", kept, part=part, fidelity=game.value(frozenset(order[:kept])))
+            if values is not None:
+                yield self._row("random", kept, part=part, fidelity=float(values[sizes == kept].mean()))
+                yield self._row("perfect", kept, part=part, fidelity=float(values[sizes == kept].max()))
+            else:
+                drawn = [random.choice(others, kept, replace=False).tolist() for _ in range(RANDOM_SUBSETS)]
+                mean = float(np.mean([game.value(frozenset(each)) for each in drawn]))
+                yield self._row("random", kept, part=part, fidelity=mean)
+        best = max(range(len(order) + 1), key=lambda kept: game.value(frozenset(order[:kept])))
+        yield self._row("labels", best, part=ANY, fidelity=game.value(frozenset(order[:best])))
+        if values is not None and sizes is not None:
+            number = int(values.argmax())
+            yield self._row("perfect", int(sizes[number]), part=ANY, fidelity=float(values[number]))
+
+    def _draw(self, game: FidelityGame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
+        burst, info, others = game.task.burst, game.restorer.info, frozenset(game.others)
+        restore = make_subset_restoration(game.restorer, burst)
+        order = [int(index) for index in order_frames(scores) if index in others]
+        subsets = {"all": others, "reference": frozenset[int]()}
+        left_out = {}
+        if len(order) > 1:
+            left_out = {"without best": order[0], "without worst": order[-1]}
+            subsets |= {name: others - {index} for name, index in left_out.items()}
+        images = {}
+        for name, members in subsets.items():
+            image = restore(members)
+            check_image(info, burst, image)
+            images[name] = to_space(image, "srgb", info=info, burst=burst)
+        truth = project_truth(game.task.truth, info, domain=burst.domain, scale=game.task.scale, cfa=burst.cfa)
+        images["truth"] = to_space(truth, "srgb", info=info, burst=burst)
+        window = choose_window(images["all"], images.get("without best", images["reference"]))
+        for name, image in images.items():
+            fidelity = None if name == "truth" else game.value(subsets[name])
+            kept = -1 if name == "truth" else len(subsets[name])
+            picture = encode_picture(to_bytes(image[window]))
+            yield self._row(name, kept, fidelity=fidelity, left_out=left_out.get(name), picture=picture)
+
+    def _row(
+        self,
+        selector: str,
+        kept: int,
+        *,
+        fidelity: float | None,
+        part: str = "",
+        left_out: int | None = None,
+        picture: str | None = None,
+    ) -> dict[str, Any]:
+        return {
+            "burst_id": self.rows.burst["burst_id"],
+            "scenario": self.scenario,
+            "metric": self.metric,
+            "unit": METRICS[self.metric].unit,
+            "selector": selector,
+            "part": part,
+            "kept": kept,
+            "left_out": left_out,
+            "fidelity": fidelity,
+            "picture": picture,
+            "key": self.key,
+        }
+
+
+def restore_sample(
+    root: Path, bursts: Mapping[str, BurstRows], label_sets: pd.DataFrame, labels: pd.DataFrame, *, jobs: int = 1
+) -> list[str]:
+    """Bring `audit/restorations.parquet` up to date for some bursts.
+
+    Args:
+        root: the data set.
+        bursts: the sample, by id.
+        label_sets: scenario, estimator, metric; those of marginal estimators are restored.
+        labels: scores of the sample.
+        jobs: worker processes; the result does not depend on it.
+
+    Returns:
+        What could not be restored and why, one line each.
+    """
+    remarks: list[str] = []
+    units = list(_plan(bursts, label_sets, labels, remarks))
+    path = root / "audit" / "restorations.parquet"
+    known: dict[str, list[dict[str, Any]]] = {}
+    for row in _read_rows(path):
+        known.setdefault(row["key"], []).append(row)
+    rows = [row for unit in units for row in known.get(unit.key, ())]
+    missing = [unit for unit in units if unit.key not in known]
+    for unit, failure in run_units(missing, root, jobs=jobs):
+        part = read_part(root, unit) if failure is None else None
+        if part is None:
+            reason = "the result was removed" if failure is None else f"{failure.error_type}: {failure.message}"
+            remarks.append(f"{unit.rows.burst['burst_id']}, {unit.scenario}: {reason}")
+        else:
+            rows += part["rows"]
+        remove_part(root, unit)
+    write_table(path, RESTORATIONS, rows)
+    return sorted(remarks)
+
+
+def read_restorations(root: Path) -> pd.DataFrame:
+    """The table; empty if there is none or it cannot be read."""
+    return pd.DataFrame(_read_rows(root / "audit" / "restorations.parquet"), columns=RESTORATIONS.schema.names)
+
+
+def select_curves(restorations: pd.DataFrame) -> pd.DataFrame:
+    """Rows that `statistics.summarise_curves` takes."""
+    return restorations.loc[
+        restorations["selector"].isin(["perfect", "labels", "random", "first", "all"]), CURVE_COLUMNS
+    ]
+
+
+def choose_window(image: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> tuple[slice, slice]:
+    """Where two images, [H, W, 3], differ most: rows and columns of a window of at most `WINDOW` pixels a side."""
+    difference = np.abs(image - other).mean(axis=2).astype(np.float32)
+    height, width = (min(WINDOW, side) for side in difference.shape)
+    sums = cv2.integral(difference)
+    inside = sums[height:, width:] - sums[:-height, width:] - sums[height:, :-width] + sums[:-height, :-width]
+    top, left = np.unravel_index(int(inside.argmax()), inside.shape)
+    return slice(int(top), int(top) + height), slice(int(left), int(left) + width)
+
+
+def to_bytes(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """sRGB in [0, 1] to uint8."""
+    return np.asarray(np.rint(np.clip(image, 0, 1) * 255), np.uint8)
+
+
+def _plan(
+    bursts: Mapping[str, BurstRows], label_sets: pd.DataFrame, labels: pd.DataFrame, remarks: list[str]
+) -> Iterator[RestorationUnit]:
+    scored = labels[labels["score"].notna()]
+    for row in to_rows(label_sets):
+        if row["metric"] not in METRICS or not METRICS[row["metric"]].needs_truth:
+            continue
+        mine = scored[
+            (scored["scenario"] == row["scenario"])
+            & (scored["estimator"] == row["estimator"])
+            & (scored["metric"] == row["metric"])
+        ]
+        groups = {str(name): rows for name, rows in mine.groupby("burst_id", observed=True)}
+        wanted = [name for name in bursts if name in groups and _is_small(bursts[name])]
+        if not wanted:
+            continue
+        try:
+            fingerprint = fingerprint_scenario(row["scenario"], create(row["scenario"]))
+        except RestorerError as error:
+            remarks.append(f"{row['scenario']}: {error}")
+            continue
+        for name in wanted:
+            scores = groups[name].set_index("frame_index")["score"].reindex(range(len(bursts[name].frames)))
+            values = tuple(None if np.isnan(score) else float(score) for score in scores)
+            yield RestorationUnit(bursts[name], row["scenario"], fingerprint, row["metric"], values)
+
+
+def _is_small(rows: BurstRows) -> bool:
+    burst = rows.burst
+    pixels = int(burst["num_frames"]) * burst["height"] * burst["width"]
+    complete = len(rows.frames) == int(burst["num_frames"]) > 1
+    return complete and bool(burst["ground_truth_kind"] != "none" and pixels <= MAX_VALUES)
+
+
+def _read_rows(path: Path) -> Sequence[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = read_or_empty(path, RESTORATIONS).to_pylist()
+    except ManifestError:
+        return []  # of another version, or damaged: made anew
+    return rows

@@ -1,0 +1,166 @@
+"""The rules by which the audit judges a data set: one table, light enough for the recipe to check its keys against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+Severity = Literal["severe", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("severe", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One way in which a data set can be wrong.
+
+    Attributes:
+        name: key in the recipe and in `findings.json`.
+        section: id of the section of the report that shows the evidence.
+        measures: what the value is, with its unit.
+        note: the value from which it is worth a note; None for never.
+        warning: the value from which it is a warning; None for never.
+        severe: the value from which it is severe; None for never.
+        above: whether high values are bad; else low ones are.
+        remedy: what to do.
+    """
+
+    name: str
+    section: str
+    measures: str
+    note: float | None
+    warning: float | None
+    severe: float | None
+    remedy: str
+    above: bool = True
+
+    def judge(self, value: float) -> tuple[Severity, float] | None:
+        """Severity and the threshold that was reached; None if the value is fine or unknown (NaN)."""
+        for severity in SEVERITIES:
+            threshold = getattr(self, severity)
+            if threshold is not None and (value >= threshold if self.above else value <= threshold):
+                return severity, threshold
+        return None
+
+
+_TABLE = (
+    Rule(
+        "broken_manifest", "contents", "tables that cannot be read", None, None, 1,
+        "Restore the file, or delete it and build again; what it held is missing from this report.",
+    ),
+    Rule(
+        "shared_scene", "splits", "scenes that lie in two splits", None, None, 1,
+        "Run `buiqa split`: it never cuts a scene. Results on these splits are not to be trusted.",
+    ),
+    Rule(
+        "shared_origin", "splits", "photographs that lie in two splits under two scenes", None, None, 1,
+        "Give bursts of one photograph one scene_id, then run `buiqa split`.",
+    ),
+    Rule(
+        "shared_frame", "splits", "frames whose very file lies in two splits", None, None, 1,
+        "Remove one of the bursts, or give both one scene_id, then run `buiqa split`.",
+    ),
+    Rule(
+        "near_duplicate", "splits", "bursts that look like a burst of another split", None, None, 1,
+        "Look at the pairs; give both one scene_id or remove one, then run `buiqa split`.",
+    ),
+    Rule(
+        "few_scenes", "splits", "scenes in the smallest split", 9, None, None,
+        "Add scenes to the split, or say beside results that so few scenes cannot carry a ranking of methods.", above=False,
+    ),
+    Rule(
+        "split_shift", "splits", "p-value, times the number of tests, that two splits draw scores from one distribution",
+        None, 0.01, None,
+        "Draw another split (`buiqa split --salt`), stratify by source and preset, or report per source.", above=False,
+    ),
+    Rule(
+        "constant_scores", "scores", "share of bursts whose frames all score the same", None, 0.05, 0.5,
+        "Check that the restorer uses all frames it is given and that the metric is not saturated; leave the scenario out until then.",
+    ),
+    Rule(
+        "missing_scores", "scores", "share of the scores that should be there and are not", None, 1e-9, 0.02,
+        "Find out why in manifests/failures.parquet, mend it, and run `buiqa label` again.",
+    ),
+    Rule(
+        "outlier", "scores", "interquartile ranges between the most extreme score and the quartiles", None, 20, 50,
+        "Look at the frame; if the restorer failed there, make it raise instead of returning an image.",
+    ),
+    Rule(
+        "tied_scores", "scores", "share of scores that equal another of their burst", None, 0.25, None,
+        "Raise the precision of the metric or of the restorer's output; ranks among ties mean nothing.",
+    ),
+    Rule(
+        "mostly_harmful", "scores", "share of scores below 0", None, 0.5, None,
+        "When most frames do harm, the restorer rather than the frames may be at fault: compare its result with the reference alone.",
+    ),
+    Rule(
+        "random_order", "reliability", "p-value, times the number of tests, that scores order frames at random", None, None, 0.01,
+        "Nothing goes with these scores: check that labels and frames are joined by the right keys, then label again.",
+    ),
+    Rule(
+        "label_noise", "reliability", "spread of a burst's scores over their standard error", None, 2, 1,
+        "Sample more (a smaller requested standard error), or leave the estimator out.", above=False,
+    ),
+    Rule(
+        "unstable_order", "reliability", "test-retest rank correlation", None, 0.6, 0.3,
+        "The order of frames changes with the noise: use longer or more different bursts, or another restorer.", above=False,
+    ),
+    Rule(
+        "equal_scenarios", "scenarios", "rank correlation of two scenarios", 0.98, None, None,
+        "One of the two adds next to nothing; keep the cheaper one, or say so beside results.",
+    ),
+    Rule(
+        "trivial_predictor", "factors", "share of the variance of ranks that trivial factors explain", 0.6, 0.8, 0.95,
+        "A linear rule predicts these labels: vary the frames in more ways, or leave the scenario out of the benchmark.",
+    ),
+    Rule(
+        "favoured_position", "factors", "share of bursts whose best frame has one and the same index, beyond chance", None, 0.3, 0.5,
+        "Check how the restorer treats frame order; shuffle frames before restoring and label again.",
+    ),
+    Rule(
+        "noise_of_source", "factors", "stated noise of a source over that of the others, or its inverse", None, 1.6, None,
+        "Compare scores within sources only, or bring the sources to one range of noise.",
+    ),
+    Rule(
+        "noise_not_as_stated", "factors", "measured over stated noise, of a source against the others (alone: against 1), or its inverse",
+        None, 1.6, 1.8,
+        "The pixels are noisier, or cleaner, than the manifest says: correct shot_noise and read_noise, or the files.",
+    ),
+    Rule(
+        "failed_units", "contents", "share of units of work that failed", 1e-9, 0.05, 0.25,
+        "Read the messages, mend the cause, and run the same build again: only what failed is done anew.",
+    ),
+    Rule(
+        "unreadable_frames", "gallery", "frames whose file cannot be read", None, None, 1,
+        "Run `buiqa verify` for the list, restore the files, or build again.",
+    ),
+    Rule(
+        "unknown_licence", "contents", "bursts without a known licence", 1, None, None,
+        "State the licence of the source in the recipe before you publish.",
+    ),
+    Rule(
+        "unexplained_change", "changes", "labels that changed although nothing they depend on did", None, None, 1,
+        "Something undeclared entered the labels: find it before you publish either build.",
+    ),
+)  # fmt: skip
+
+RULES: Mapping[str, Rule] = MappingProxyType({rule.name: rule for rule in _TABLE})
+
+
+def override_rules(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
+    """The rules with other thresholds.
+
+    Args:
+        changes: by the name of the rule, new values of `note`, `warning` or `severe`; False switches that severity off.
+    """
+    rules = dict(RULES)
+    for name, thresholds in changes.items():
+        values: dict[str, Any] = {
+            severity: None if value is False else float(value)
+            for severity, value in thresholds.items()
+            if severity in SEVERITIES and value is not None
+        }
+        if name in rules:
+            rules[name] = replace(rules[name], **values)
+    return rules

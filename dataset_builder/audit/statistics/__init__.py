@@ -1,0 +1,82 @@
+"""What the labels say about themselves: pure functions over manifests that return pandas frames.
+
+Read the manifests once with `audit.tables.read_tables`, put scores beside frames with `audit.tables.build_score_matrix`; counts
+of contents, splits and
+failures live in `manifests.statistics`. "Within" always means among the frames of one burst, the only comparison that selecting
+frames makes.
+"""
+
+from dataset_builder.audit.statistics.agreement import (
+    assess_randomness,
+    correlate_estimators,
+    correlate_scenarios,
+    find_disagreements,
+    order_scenarios,
+)
+from dataset_builder.audit.statistics.bias import (
+    FACTORS,
+    compare_groups,
+    compare_noise,
+    correlate_content,
+    correlate_factors,
+    explain_ranks,
+    gather_factors,
+    locate_best,
+)
+from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
+from dataset_builder.audit.statistics.distributions import (
+    QUANTILES,
+    choose_label_sets,
+    compare_spread,
+    count_constant,
+    count_failures,
+    count_missing,
+    estimator_place,
+    find_outliers,
+    histogram_scores,
+    is_marginal,
+    quantile_name,
+    summarise_scores,
+)
+from dataset_builder.audit.statistics.ranks import MIN_FRAMES, correlate_within
+from dataset_builder.audit.statistics.reliability import measure_precision
+from dataset_builder.audit.statistics.selection import measure_selection, summarise_curves
+from dataset_builder.audit.statistics.splits import balance_best, compare_distributions, count_overlap, count_splits
+
+__all__ = [
+    "FACTORS",
+    "MIN_FRAMES",
+    "QUANTILES",
+    "SceneBootstrap",
+    "assess_randomness",
+    "balance_best",
+    "choose_label_sets",
+    "compare_distributions",
+    "compare_groups",
+    "compare_noise",
+    "compare_spread",
+    "correlate_content",
+    "correlate_estimators",
+    "correlate_factors",
+    "correlate_scenarios",
+    "correlate_within",
+    "count_constant",
+    "count_failures",
+    "count_missing",
+    "count_overlap",
+    "count_splits",
+    "estimator_place",
+    "explain_ranks",
+    "find_disagreements",
+    "find_outliers",
+    "gather_factors",
+    "histogram_scores",
+    "is_marginal",
+    "locate_best",
+    "measure_precision",
+    "measure_selection",
+    "order_scenarios",
+    "quantile_name",
+    "summarise_curves",
+    "summarise_scores",
+]

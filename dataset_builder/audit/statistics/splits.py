@@ -1,0 +1,164 @@
+"""Is the split sound? What splits share, and whether they come from one distribution."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from dataset_builder.audit.statistics.ranks import find_best
+from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
+from dataset_builder.randomness import derive_seed, make_generator
+from manifests.schema import SPLIT_NAMES
+
+PERMUTATIONS = 500
+_KS_BINS = 200
+_PSI_BINS = 10
+_PSI_FLOOR = 1e-4
+
+
+def count_splits(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
+    """What each split holds.
+
+    Returns:
+        One row per split that has bursts, in the order train, val, test: `split`, `scenes`, `bursts`, `frames`, `labels` (scores).
+    """
+    number = len(matrix.burst_ids)
+    frames = np.bincount(matrix.bursts, minlength=number)
+    labels = np.bincount(matrix.bursts, np.isfinite(matrix.values).sum(axis=0), minlength=number)
+    counts = {name: (int(frames[place]), int(labels[place])) for place, name in enumerate(matrix.burst_ids)}
+    table = splits.assign(
+        frames=[counts.get(name, (0, 0))[0] for name in splits["burst_id"]],
+        labels=[counts.get(name, (0, 0))[1] for name in splits["burst_id"]],
+    )
+    table = table.groupby("split").agg(
+        scenes=("scene_id", "nunique"), bursts=("burst_id", "size"), frames=("frames", "sum"), labels=("labels", "sum")
+    )
+    known = [name for name in SPLIT_NAMES if name in table.index]
+    order = [*known, *sorted(set(table.index) - set(known))]
+    return table.astype("int64").reindex(order).rename_axis("split").reset_index()
+
+
+def count_overlap(bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """What two splits share; a sound data set has 0 everywhere.
+
+    Returns:
+        One row per unordered pair of splits: `split`, `other_split`, `shared_scenes` (equal `scene_id`, by either table),
+        `shared_origins` (equal `origin_sha256`: the same photograph under two names) and `shared_frames` (equal `sha256`: the same file).
+    """
+    joined = splits[["burst_id", "split", "scene_id"]].merge(
+        bursts[["burst_id", "scene_id", "origin_sha256"]], on="burst_id", suffixes=("_split", "")
+    )
+    digests = {name: set(mine) for name, mine in frames.groupby("burst_id")["sha256"]}
+    sets = {
+        name: (
+            set(rows["scene_id"]) | set(rows["scene_id_split"]),
+            set(rows["origin_sha256"]),
+            set().union(*(digests[name] for name in rows["burst_id"] if name in digests)),
+        )
+        for name, rows in joined.groupby("split", sort=True)
+    }
+    rows = [
+        (first, second, *(len(a & b) for a, b in zip(sets[first], sets[second], strict=True)))
+        for first, second in combinations(sets, 2)
+    ]
+    return pd.DataFrame(rows, columns=["split", "other_split", "shared_scenes", "shared_origins", "shared_frames"])
+
+
+def compare_distributions(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
+    """Whether scores of two splits are distributed alike.
+
+    Frames of a scene are no independent witnesses, so the p-value is that of a permutation test that deals whole scenes to the two splits.
+
+    Returns:
+        One row per label set and unordered pair of splits: scenario, estimator, metric, `split`, `other_split`, `ks` (largest difference
+        of the cumulative distributions, on a grid of 200 pooled quantiles), `psi` (population stability index over deciles of
+        the pooled scores, shares
+        below 0.0001 raised to it), `p_value` (of `ks`), `scenes` (of the smaller split).
+    """
+    owner = dict(zip(splits["burst_id"], splits["split"], strict=True)) if len(splits) else {}
+    burst_split = np.array([owner.get(name, "") for name in matrix.burst_ids], object)
+    names = sorted({name for name in burst_split if name})
+    rows = []
+    for place, key in enumerate(matrix.sets[LABEL_SET].itertuples(index=False, name=None)):
+        for first, second in combinations(names, 2):
+            member = np.where(burst_split == first, 1, np.where(burst_split == second, 0, -1))
+            found = _compare_two(matrix, place, member)
+            if found is not None:
+                rows.append((*key, first, second, *found))
+    return pd.DataFrame(rows, columns=[*LABEL_SET, "split", "other_split", "ks", "psi", "p_value", "scenes"])
+
+
+def balance_best(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
+    """Which frame is the best in each split: the classes that a selector would learn.
+
+    Returns:
+        One row per label set, split and `part` of the burst: scenario, estimator, metric, `split`, `part` (`first third`,
+        `middle third`, `last third` of
+        the scored frames in capture order), `share` (of the bursts whose best frame lies there), `bursts`.
+    """
+    owner = dict(zip(splits["burst_id"], splits["split"], strict=True)) if len(splits) else {}
+    burst_split = np.array([owner.get(name, "") for name in matrix.burst_ids], object)
+    number = len(matrix.burst_ids)
+    parts = ("first third", "middle third", "last third")
+    rows = []
+    for place, key in enumerate(matrix.sets[LABEL_SET].itertuples(index=False, name=None)):
+        values = matrix.values[place]
+        known = np.isfinite(values)
+        running = np.cumsum(known)
+        sizes = np.bincount(matrix.bursts, known, minlength=number)
+        before = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        best = find_best(values, matrix.bursts, number)
+        usable = best >= 0
+        turn = running[best[usable]] - before[usable] - 0.5
+        third = np.minimum((3 * turn / sizes[usable]).astype(int), 2)
+        for name in sorted({each for each in burst_split[usable] if each}):
+            mine = third[burst_split[usable] == name]
+            rows += [(*key, name, part, float((mine == index).mean()), len(mine)) for index, part in enumerate(parts)]
+    return pd.DataFrame(rows, columns=[*LABEL_SET, "split", "part", "share", "bursts"])
+
+
+def _compare_two(matrix: ScoreMatrix, place: int, member: NDArray[np.int64]) -> tuple[float, float, float, int] | None:
+    frame_member = member[matrix.bursts]
+    kept = np.isfinite(matrix.values[place]) & (frame_member >= 0)
+    values, inside = matrix.values[place][kept], frame_member[kept] == 1
+    if not inside.any() or inside.all():
+        return None
+    scenes, scene_of = np.unique(matrix.scenes[matrix.bursts[kept]], return_inverse=True)
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, _KS_BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, values)
+    table = np.zeros((len(scenes), len(edges) + 1))
+    np.add.at(table, (scene_of, bins), 1)
+    in_first = np.zeros(len(scenes))
+    np.add.at(in_first, scene_of[inside], 1)
+    # A scene that both splits hold counts for the one that holds more of it.
+    own = in_first > table.sum(axis=1) / 2
+    observed = _measure_ks(
+        np.bincount(bins[inside], minlength=len(edges) + 1), np.bincount(bins[~inside], minlength=len(edges) + 1)
+    )
+    random = make_generator(derive_seed("audit", len(scenes), int(own.sum())), "permutations")
+    deals = random.permuted(np.broadcast_to(own, (PERMUTATIONS, len(scenes))), axis=1).astype(np.float64)
+    first = deals @ table
+    whole = table.sum(axis=0)
+    drawn = np.array([_measure_ks(each, whole - each) for each in first])
+    p_value = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + PERMUTATIONS)
+    return observed, _measure_psi(values, inside), p_value, int(min(own.sum(), (~own).sum()))
+
+
+def _measure_ks(first: NDArray[Any], second: NDArray[Any]) -> float:
+    if not first.sum() or not second.sum():
+        return 0.0
+    return float(np.abs(np.cumsum(first) / first.sum() - np.cumsum(second) / second.sum()).max())
+
+
+def _measure_psi(values: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, _PSI_BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, values)
+    first, second = (
+        np.maximum(np.bincount(bins[part], minlength=len(edges) + 1) / part.sum(), _PSI_FLOOR)
+        for part in (inside, ~inside)
+    )
+    return float(((first - second) * np.log(first / second)).sum())
