@@ -73,7 +73,7 @@ def build_dataset(
     _require_usable(root)
     with lock_dataset(root):
         _require_named(root, recipe)
-        plans = {source.name: plan_source(source, base, recipe_seed=recipe.seed) for source in recipe.sources}
+        plans = {source.name: plan_source(source, base, root, recipe=recipe, jobs=jobs) for source in recipe.sources}
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
         labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
         _record_failures(root, bursts, "source", plans)
@@ -108,7 +108,7 @@ def add_source(
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
         recipe = recipe.model_copy(update=changes)
-        plans = {source.name: plan_source(source, Path.cwd(), recipe_seed=recipe.seed)}
+        plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, jobs=jobs)}
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
         build_labels(root, [], jobs=jobs, progress=progress)
         _record_failures(root, bursts, "source", plans)

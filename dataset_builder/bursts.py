@@ -43,8 +43,8 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: 
     """
     report = StageReport("bursts")
     for plan in plans.values():
-        for source, burst_id, error in plan.rejected:
-            report.fail(Failure(type(error).__name__, str(error)), source=source, burst_id=burst_id)
+        for source, burst_id, failure in plan.rejected:
+            report.fail(failure, source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
     held = _read_held(root)
     kept = {burst_id for burst_id in held.bursts if _is_true(root, held, burst_id, units.get(burst_id), plans)}
@@ -122,8 +122,9 @@ def _read_held(root: Path) -> _Held:
     rows = read_or_empty(table_path(root, "bursts"), BURSTS).to_pylist()
     frames = read_or_empty(table_path(root, "frames"), FRAMES)
     files: dict[str, list[str]] = defaultdict(list)
-    for burst_id, path in zip(frames.column("burst_id").to_pylist(), frames.column("path").to_pylist(), strict=True):
-        files[burst_id].append(path)
+    columns = (frames.column(name).to_pylist() for name in ("burst_id", "path", "mask_path"))
+    for burst_id, path, mask_path in zip(*columns, strict=True):
+        files[burst_id] += [path, mask_path] if mask_path else [path]
     for row in rows:
         if row["ground_truth_path"]:
             files[row["burst_id"]].append(row["ground_truth_path"])
@@ -147,7 +148,8 @@ def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[Bur
 
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
     truth = part["burst"]["ground_truth_path"]
-    return [*(frame["path"] for frame in part["frames"]), *([truth] if truth else [])]
+    frames = [frame[name] for frame in part["frames"] for name in ("path", "mask_path") if frame[name]]
+    return [*frames, *([truth] if truth else [])]
 
 
 def _exist(root: Path, paths: Iterable[str]) -> bool:

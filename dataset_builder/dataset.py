@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.pixels import UINT16_MAX, read_linear
+from manifests.pixels import UINT16_MAX, read_linear, read_pixels
 from manifests.store import resolve_inside
 from restorers import CFA, Burst, Domain
 
@@ -37,9 +37,11 @@ def load_burst(root: Path, burst: Row, frames: Sequence[Row]) -> Burst:
         )
         for frame in frames
     ]
+    # The noise of the sensor is not that of a developed picture.
+    columns = ("exposure_ratio",) if burst["domain"] == Domain.SRGB else ("shot_noise", "read_noise", "exposure_ratio")
     known: dict[str, Any] = {
         name: np.array(values, np.float64)
-        for name in ("shot_noise", "read_noise", "exposure_ratio")
+        for name in columns
         if None not in (values := [frame[name] for frame in frames])
     }
     if burst["white_balance"] is not None:
@@ -59,12 +61,28 @@ def load_burst(root: Path, burst: Row, frames: Sequence[Row]) -> Burst:
 
 
 def load_truth(root: Path, burst: Row) -> NDArray[np.float32]:
-    """Read the ground truth: float32 [H·scale, W·scale, 3], linear camera RGB in [0, 1].
+    """Read the ground truth: float32 [H·scale, W·scale, 3], linear light, camera RGB or, where the domain is srgb, sRGB primaries.
+
+    1 is white in the reference; values go up to `ground_truth_white`.
 
     Raises:
         ManifestError: if the file is missing or unreadable.
     """
-    return read_linear(resolve_inside(root, burst["ground_truth_path"]), black_level=0, white_level=UINT16_MAX)
+    white = UINT16_MAX / burst["ground_truth_white"]
+    return read_linear(resolve_inside(root, burst["ground_truth_path"]), black_level=0, white_level=white)
+
+
+def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool_]:
+    """bool [T, H, W], True where a frame shows the still scene and nothing else.
+
+    Raises:
+        ManifestError: if a file is missing or unreadable.
+    """
+    clear = np.ones((len(frames), burst["height"], burst["width"]), bool)
+    for shown, frame in zip(clear, frames, strict=True):
+        if frame["mask_path"]:
+            shown[:] = read_pixels(resolve_inside(root, frame["mask_path"])) == 0
+    return clear
 
 
 def load_homographies(frames: Sequence[Row]) -> NDArray[np.float64] | None:

@@ -25,6 +25,18 @@ class PhotographTooSmallError(SourceError):
     """A photograph has no room for the frames and their motion."""
 
 
+class ClippedPhotographError(SourceError):
+    """Too much of a photograph is saturated: nobody knows what was there."""
+
+
+class BlurredPhotographError(SourceError):
+    """A photograph is blurred: no truth for sharp images."""
+
+
+class NearDuplicateError(SourceError):
+    """A photograph shows what another one of its source shows."""
+
+
 class FrameSizeError(SourceError):
     """Frames of one burst differ in size or kind."""
 

@@ -75,6 +75,7 @@ class IngestUnit:
             "burst_key": self.key,
             "seed": None,
             "preset": "ingested",
+            "camera": None,
             "num_frames": len(stored),
             "reference_index": self.reference_index,
             "height": stored[0].height,
@@ -88,6 +89,7 @@ class IngestUnit:
             "scale": 1,
             "ground_truth_path": None,
             "ground_truth_sha256": None,
+            "ground_truth_white": 1.0,
             "ground_truth_kind": "none",
         }
         return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import to_camera
 from dataset_builder.ingest.photographs import read_photograph
 from dataset_builder.origin import Origin, make_frame_row
 from dataset_builder.recipe import PhotographSource
-from dataset_builder.synthesis.motion import mean_displacement, pose_to_homography
-from dataset_builder.synthesis.parameters import BurstParameters, sample_burst
-from dataset_builder.synthesis.presets import PRESETS
-from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
+from dataset_builder.synthesis.motion import mean_displacement
+from dataset_builder.synthesis.parameters import BurstParameters
+from dataset_builder.synthesis.presets import Preset
+from dataset_builder.synthesis.render import RENDER_VERSION, RenderedBurst, render_burst
+from dataset_builder.synthesis.sample import sample_burst
 from dataset_builder.work import hash_facts
 from manifests.appearance import hash_reference
 from manifests.pixels import write_png
@@ -33,6 +33,7 @@ class SynthesisUnit:
     origin: Origin
     root: Path
     source: PhotographSource
+    preset: Preset
     seed: str
 
     @cached_property
@@ -44,12 +45,17 @@ class SynthesisUnit:
                 "stage": "synthesis",
                 "version": RENDER_VERSION,
                 "photograph": self.origin.sha256,
-                "preset": PRESETS[source.preset].model_dump(mode="json"),
+                "preset": [source.preset, self.preset.model_dump(mode="json")],
                 "seed": self.seed,
-                "geometry": [source.frame_height, source.frame_width, source.scale, source.shorter_side],
+                "geometry": [source.frame_height, source.frame_width, self.scale, source.shorter_side],
                 "folder": self.folder,
             }
         )
+
+    @property
+    def scale(self) -> int:
+        """Ground-truth pixels per frame pixel."""
+        return self.source.scale or self.preset.scale
 
     @property
     def part(self) -> str:
@@ -63,66 +69,105 @@ class SynthesisUnit:
 
     def run(self, root: Path) -> Mapping[str, Any]:
         """Render the burst, write its files, return its rows."""
-        linear = _load_photograph(self.root / self.origin.path, self.source.shorter_side)
+        photograph = _load_photograph(self.root / self.origin.path, self.source.shorter_side)
         parameters = sample_burst(
-            PRESETS[self.source.preset],
+            self.preset,
             self.seed,
-            photograph_size=(linear.shape[0], linear.shape[1]),
+            photograph_size=(photograph.shape[0], photograph.shape[1]),
             height=self.source.frame_height,
             width=self.source.frame_width,
-            scale=self.source.scale,
+            scale=self.scale,
         )
-        rendered = render_burst(to_camera(linear, parameters.profile), parameters, self.seed)
-        truth = write_png(root / self.folder / "ground_truth.png", rendered.ground_truth)
-        frames = []
-        for index, pixels in enumerate(rendered.frames):
-            name = f"{index:02d}.png"
-            data = write_png(root / self.folder / name, pixels)
-            row = _describe_frame(parameters, index)
-            frames.append(
-                make_frame_row(self.burst_id, index, f"{self.folder}/{name}", hashlib.sha256(data).hexdigest(), **row)
-            )
-        sensor, profile = parameters.sensor, parameters.profile
+        rendered = render_burst(photograph, parameters, self.seed)
+        truth = self._write(root, "ground_truth.png", rendered.ground_truth)
+        frames = [self._write_frame(root, parameters, rendered, index) for index in range(len(rendered.frames))]
         burst = {
+            **_describe_burst(parameters),
             "burst_id": self.burst_id,
             "burst_key": self.key,
             "seed": self.seed,
             "preset": self.source.preset,
-            "num_frames": len(frames),
-            "reference_index": parameters.reference_index,
-            "height": parameters.height,
-            "width": parameters.width,
-            "domain": "raw_bayer",
-            "cfa": sensor.cfa.value,
-            "black_level": float(sensor.black_level),
-            "white_level": float(sensor.white_level),
-            "white_balance": list(profile.white_balance),
-            "color_matrix": list(profile.color_matrix),
-            "scale": parameters.scale,
-            "ground_truth_path": f"{self.folder}/ground_truth.png",
-            "ground_truth_sha256": hashlib.sha256(truth).hexdigest(),
+            "ground_truth_path": truth[0],
+            "ground_truth_sha256": truth[1],
+            "ground_truth_white": parameters.truth_white,
             "ground_truth_kind": "exact",
         }
         return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
 
+    def _write_frame(
+        self, root: Path, parameters: BurstParameters, rendered: RenderedBurst, index: int
+    ) -> dict[str, Any]:
+        mask = rendered.masks[index]
+        mask_path, mask_sha256 = (None, None) if mask is None else self._write(root, f"{index:02d}_mask.png", mask)
+        path, sha256 = self._write(root, f"{index:02d}.png", rendered.frames[index])
+        return make_frame_row(
+            self.burst_id,
+            index,
+            path,
+            sha256,
+            **_describe_frame(parameters, index),
+            occlusion=0.0 if mask is None else float(mask.mean() / 255),
+            mask_path=mask_path,
+            mask_sha256=mask_sha256,
+        )
+
+    def _write(self, root: Path, name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[str, str]:
+        path = f"{self.folder}/{name}"
+        return path, hashlib.sha256(write_png(root / path, image)).hexdigest()
+
 
 # Neighbouring units share their photograph; the worker that gets them decodes it once.
 @lru_cache(maxsize=1)
-def _load_photograph(path: Path, shorter_side: int | None) -> NDArray[np.float32]:
+def _load_photograph(path: Path, shorter_side: int | None) -> NDArray[np.uint16]:
     return read_photograph(path, shorter_side=shorter_side)
 
 
-def _describe_frame(parameters: BurstParameters, index: int) -> dict[str, Any]:
-    frame = parameters.frames[index]
-    homography = pose_to_homography(frame.mid_pose, parameters.height, parameters.width)
-    facts = {name: value for name, value in asdict(frame).items() if name != "poses"}
+def _describe_burst(parameters: BurstParameters) -> dict[str, Any]:
+    sensor, profile, is_srgb = parameters.sensor, parameters.profile, parameters.is_srgb
     return {
-        **facts,
+        "camera": parameters.camera,
+        "num_frames": len(parameters.frames),
+        "reference_index": parameters.reference_index,
+        "height": parameters.height,
+        "width": parameters.width,
+        "domain": "srgb" if is_srgb else "raw_bayer",
+        "cfa": None if is_srgb else sensor.cfa.value,
+        "black_level": 0.0 if is_srgb else float(sensor.black_level),
+        "white_level": 255.0 if is_srgb else float(sensor.white_level),
+        "white_balance": None if is_srgb else list(profile.white_balance),
+        "color_matrix": None if is_srgb else list(profile.color_matrix),
+        "scale": parameters.scale,
+    }
+
+
+def _describe_frame(parameters: BurstParameters, index: int) -> dict[str, Any]:
+    frame, reference = parameters.frames[index], parameters.frames[parameters.reference_index]
+    homography = parameters.homography(index)
+    processing = frame.processing
+    object_shift = None
+    if frame.object_positions is not None and reference.object_positions is not None:
+        middles = [positions[len(positions) // 2] for positions in (frame.object_positions, reference.object_positions)]
+        object_shift = float(np.linalg.norm(middles[0] - middles[1]) / parameters.scale)
+    return {
         "is_reference": index == parameters.reference_index,
+        "timestamp": frame.timestamp,
+        "exposure_time": frame.exposure_time,
+        "gain": frame.gain,
+        "exposure_ratio": frame.exposure_ratio,
+        "shot_noise": frame.shot_noise,
+        "read_noise": frame.read_noise,
+        "row_noise": frame.row_noise,
         "homography": homography.ravel().tolist(),
         "displacement": mean_displacement(homography, parameters.height, parameters.width),
         "blur_length": frame.blur_length,
         "blur_angle": frame.blur_angle,
         "trajectory": frame.poses.ravel().tolist(),
-        "occlusion": 0.0,
+        "rolling_shutter": list(frame.skew),
+        "defocus": frame.defocus,
+        "focus": frame.focus,
+        "outlier": frame.outlier,
+        "object_shift": object_shift,
+        "white_balance_error": None if processing is None else list(processing.white_balance_error),
+        "sharpening": None if processing is None else processing.sharpening,
+        "jpeg_quality": None if processing is None else processing.jpeg_quality,
     }

@@ -6,18 +6,20 @@ import importlib.util
 import json
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from dataset_builder.audit.rules import RULES
 from dataset_builder.errors import MissingSourceError, RecipeError
 from dataset_builder.labeling.estimators import find_estimator
-from dataset_builder.synthesis.presets import PRESETS
+from dataset_builder.synthesis.builtin import PRESETS
+from dataset_builder.synthesis.distributions import DISTRIBUTIONS
+from dataset_builder.synthesis.presets import Preset
 from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
 from restorers.fidelity import METRICS
@@ -61,12 +63,15 @@ class PhotographSource(_Source):
 
     Attributes:
         files: below root; all images there when empty.
-        preset: how the frames of a burst differ.
+        preset: how the frames of a burst differ; one of the toolkit's, or of the recipe's `presets`.
         bursts_per_photograph: all of one scene.
         frame_height: px, even.
         frame_width: px, even.
-        scale: ground-truth pixels per frame pixel.
+        scale: ground-truth pixels per frame pixel; null takes the preset's.
         shorter_side: px that photographs are reduced towards before use; null keeps them as they are.
+        max_clipped: photographs of which a larger share of the pixels is saturated are left out.
+        max_blur: photographs with a larger blur effect (Crete et al. 2007; 0 sharp, 1 blurred) are left out.
+        near_duplicates: whether to keep photographs that show what an earlier one shows.
     """
 
     kind: Literal["photographs"]
@@ -75,13 +80,11 @@ class PhotographSource(_Source):
     bursts_per_photograph: int = Field(default=4, ge=1, le=100)
     frame_height: int = Field(default=96, ge=32, le=4096, multiple_of=2)
     frame_width: int = Field(default=96, ge=32, le=4096, multiple_of=2)
-    scale: int = Field(default=2, ge=1, le=8)
+    scale: int | None = Field(default=None, ge=1, le=8)
     shorter_side: int | None = Field(default=None, ge=32)
-
-    @field_validator("preset")
-    @classmethod
-    def _check_preset(cls, value: str) -> str:
-        return _require_one_of(value, PRESETS)
+    max_clipped: float = Field(default=0.25, ge=0, le=1)
+    max_blur: float = Field(default=0.6, ge=0, le=1)
+    near_duplicates: Literal["leave_out", "keep"] = "leave_out"
 
     @field_validator("files")
     @classmethod
@@ -216,11 +219,23 @@ class AuditChoice(_Part):
         return value
 
 
+def _build_on_base(value: Any) -> Any:
+    """A preset that names a `base` takes from it what it does not say itself."""
+    if not isinstance(value, dict) or "base" not in value:
+        return value
+    base = _require_one_of(value["base"], PRESETS)
+    return {**PRESETS[base].model_dump(mode="json"), **{key: item for key, item in value.items() if key != "base"}}
+
+
+UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]
+
+
 class Recipe(_Part):
-    """A whole data set."""
+    """A whole data set; `presets` are the user's own, by name."""
 
     name: Name = "unnamed"
     seed: int = Field(default=0, ge=0, lt=2**63)
+    presets: dict[Name, UserPreset] = Field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     scenarios: tuple[ScenarioChoice, ...] = ()
     splits: SplitChoice = SplitChoice()
@@ -236,6 +251,28 @@ class Recipe(_Part):
             if repeated:
                 raise ValueError(f"{key}: the name {repeated[0]!r} is used twice; names must differ")
         return self
+
+    @model_validator(mode="after")
+    def _check_presets(self) -> Recipe:
+        if taken := sorted(self.presets.keys() & PRESETS.keys()):
+            raise ValueError(f"presets.{taken[0]}: the toolkit has a preset of that name; choose another and say base")
+        for number, source in enumerate(self.sources):
+            if isinstance(source, PhotographSource):
+                try:
+                    find_preset(source.preset, self.presets)
+                except ValueError as error:
+                    raise ValueError(f"sources[{number}].preset: {error}") from None
+        return self
+
+
+def find_preset(name: str, own: Mapping[str, Preset]) -> Preset:
+    """The toolkit's or the recipe's preset of a name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    known = {**PRESETS, **own}
+    return known[_require_one_of(name, known)]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -315,7 +352,7 @@ def _require_one_of(value: str, allowed: Iterable[str]) -> str:
 
 
 def _describe(problem: Any) -> str:
-    keys = [part for part in problem["loc"] if part not in {"photographs", "folders"} or part == problem["loc"][-1]]
+    keys = [part for part in problem["loc"] if part not in _TAGS or part == problem["loc"][-1]]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
     if problem["type"] == "extra_forbidden":
         allowed = sorted(_find_model(problem["loc"][:-1]).model_fields)
@@ -328,31 +365,43 @@ def _describe(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"{key}: is required"
     if problem["type"] == "union_tag_not_found":
-        return f"{key}.kind: is required; expected photographs or folders"
+        return f"{key}.{_discriminator(problem)}: is required; expected {_expected_tags(key)}"
     if problem["type"] == "union_tag_invalid":
-        return f"{key}.kind: expected photographs or folders, got {problem['input'].get('kind')!r}"
+        return f"{key}.{_discriminator(problem)}: expected {_expected_tags(key)}, got {problem['ctx']['tag']!r}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     shown = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
     text = f"{message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
     return f"{key}: {text}" if key else text
 
 
+_KINDS: dict[str, type[BaseModel]] = {"photographs": PhotographSource, "folders": FolderSource}
+_TAGS: dict[str, type[BaseModel]] = {**_KINDS, **DISTRIBUTIONS}
+
+
+def _discriminator(problem: Any) -> str:
+    return str(problem["ctx"]["discriminator"]).strip("'")
+
+
+def _expected_tags(key: str) -> str:
+    *first, last = DISTRIBUTIONS if key.startswith("presets") else _KINDS
+    return f"{', '.join(first)} or {last}"
+
+
 def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that a location in the recipe belongs to; union members are told apart by their kind, which pydantic puts into it."""
-    kinds: dict[str, type[BaseModel]] = {"photographs": PhotographSource, "folders": FolderSource}
     model: type[BaseModel] = Recipe
     for part in loc:
-        if isinstance(part, int):
+        if part in _TAGS:
+            model = _TAGS[str(part)]
             continue
-        if part in kinds:
-            model = kinds[part]
+        if part not in model.model_fields:  # a place in a list or the name of a preset
             continue
-        inner = _models_in(model.model_fields[part].annotation)
+        inner = _models_in(model.model_fields[str(part)].annotation)
         model = inner[0] if inner else model
     return model
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if get_origin(annotation) in (Union, UnionType, Annotated, tuple):
+    if get_origin(annotation) in (Union, UnionType, Annotated, tuple, dict):
         return [model for argument in get_args(annotation) for model in _models_in(argument)]
     return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []

@@ -57,6 +57,12 @@ BURSTS = TableSchema(
                 nullable=True,
             ),
             _column("preset", _TEXT, "Preset of the synthesis; `ingested` for real bursts."),
+            _column(
+                "camera",
+                _TEXT,
+                "Camera that the synthesis imitates, `mixed` for one between several; null for real bursts.",
+                nullable=True,
+            ),
             _column("num_frames", _INT, "T."),
             _column("reference_index", _INT, "Frame on whose grid restorers work."),
             _column("height", _INT, "Rows of a frame, upright."),
@@ -83,8 +89,15 @@ BURSTS = TableSchema(
             _column(
                 "ground_truth_path",
                 _TEXT,
-                "16-bit PNG, linear camera RGB, 65535 = 1; null without truth.",
+                "16-bit PNG of linear light, 65535 = ground_truth_white: camera RGB, or sRGB primaries where the domain is srgb; "
+                "null without truth.",
                 nullable=True,
+            ),
+            _column(
+                "ground_truth_white",
+                _FLOAT,
+                "Signal that the truth's largest value means, 1 being white in the reference; above 1 where the scene is brighter "
+                "than the reference can hold.",
             ),
             _column("ground_truth_sha256", _TEXT, "SHA-256 of that file.", nullable=True),
             _column("ground_truth_kind", _TEXT, "exact, reference_capture or none."),
@@ -129,9 +142,18 @@ FRAMES = TableSchema(
             _column("f_number", _FLOAT, "Aperture in the file's EXIF; null for synthetic frames.", nullable=True),
             _column("gain", _FLOAT, "Analogue gain relative to the reference; null if unknown.", nullable=True),
             _column(
-                "shot_noise", _FLOAT, "a in variance = a·signal + b, signal 1 at white; null if unknown.", nullable=True
+                "shot_noise",
+                _FLOAT,
+                "a in variance = a·signal + b of the sensor, signal 1 at white; null if unknown.",
+                nullable=True,
             ),
             _column("read_noise", _FLOAT, "b in variance = a·signal + b; null if unknown.", nullable=True),
+            _column(
+                "row_noise",
+                _FLOAT,
+                "Standard deviation of an offset common to the pixels of a row; null if unknown.",
+                nullable=True,
+            ),
             _column(
                 "homography",
                 pa.list_(_FLOAT, 9),
@@ -163,11 +185,53 @@ FRAMES = TableSchema(
                 nullable=True,
             ),
             _column(
-                "occlusion",
-                _FLOAT,
-                "Fraction of the frame covered by something else than the scene; null if unknown.",
+                "rolling_shutter",
+                pa.list_(_FLOAT, 2),
+                "Shift in px, x and y, of a row against the one above it, for it was exposed later; null if unknown.",
                 nullable=True,
             ),
+            _column(
+                "defocus",
+                _FLOAT,
+                "Radius in px of the circle of confusion, mean over the frame; null if unknown.",
+                nullable=True,
+            ),
+            _column(
+                "focus",
+                _FLOAT,
+                "Depth in focus, 0 nearest to 1 farthest of the scene; null outside focus series.",
+                nullable=True,
+            ),
+            _column(
+                "occlusion",
+                _FLOAT,
+                "Fraction of the frame covered by something else than the still scene, mean of the mask; null if unknown.",
+                nullable=True,
+            ),
+            _column(
+                "object_shift",
+                _FLOAT,
+                "Distance in px that the moving object moved since the reference, camera motion excluded; null without one.",
+                nullable=True,
+            ),
+            _column(
+                "mask_path",
+                _TEXT,
+                "8-bit PNG, 255 where something else than the still scene covers the pixel; null where nothing does.",
+                nullable=True,
+            ),
+            _column("mask_sha256", _TEXT, "SHA-256 of that file.", nullable=True),
+            _column("outlier", _TEXT, "blocked or misaligned; null for ordinary frames.", nullable=True),
+            _column(
+                "white_balance_error",
+                pa.list_(_FLOAT, 2),
+                "Stops by which the gains of red and blue were off; null where no picture was developed.",
+                nullable=True,
+            ),
+            _column(
+                "sharpening", _FLOAT, "Weight of the unsharp mask; null where no picture was developed.", nullable=True
+            ),
+            _column("jpeg_quality", _INT, "1..100; null where nothing was compressed or it is unknown.", nullable=True),
         ]
     ),
     ("burst_id", "frame_index"),
@@ -265,6 +329,7 @@ TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, FAILUR
 
 DOMAINS = ("raw_bayer", "linear_rgb", "srgb")
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
+OUTLIERS = ("blocked", "misaligned")
 GROUND_TRUTH_KINDS = ("exact", "reference_capture", "none")
 SPLIT_NAMES = ("train", "val", "test")
 MARGINAL_ESTIMATORS = frozenset({"leave_one_out", "add_one", "shapley", "banzhaf"})

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.problem import Problem
-from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, SPLIT_NAMES, TableSchema
+from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, OUTLIERS, SPLIT_NAMES, TableSchema
 
 ID = r"[a-z0-9_-]{1,32}"
 SHA256 = r"[0-9a-f]{64}"
@@ -109,6 +109,7 @@ def check_bursts(rows: Rows) -> Iterator[Problem]:
         yield from rows.require_range(column, 1)
     inside = (bursts["reference_index"] >= 0) & (bursts["reference_index"] < bursts["num_frames"])
     yield from rows.report(~inside, "reference_index", "a frame of the burst")
+    yield from rows.report(~(bursts["ground_truth_white"] > 0), "ground_truth_white", "a positive number")
     yield from rows.report(~(bursts["black_level"] < bursts["white_level"]), "black_level", "less than white_level")
     yield from rows.require_one_of("domain", DOMAINS)
     mosaic = bursts["domain"] == "raw_bayer"
@@ -127,10 +128,16 @@ def check_frames(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     """The table `frames`, and that every burst has the frames and the reference that it says."""
     frames = rows.frame
     yield from rows.require_known_burst(bursts.frame)
-    yield from rows.require_text("sha256", SHA256, "a SHA-256 in lower-case hex")
+    for column in ("sha256", "mask_sha256"):
+        yield from rows.require_text(column, SHA256, "a SHA-256 in lower-case hex")
+    yield from rows.require_null("mask_sha256", frames["mask_path"].isna(), "mask_path is null")
+    outliers = frames["outlier"].isna() | frames["outlier"].isin(OUTLIERS)
+    yield from rows.report(~outliers, "outlier", f"one of {', '.join(OUTLIERS)}, or null")
     yield from rows.require_range("orientation", 1, 8)
+    yield from rows.require_range("focus", 0, 1)
+    yield from rows.require_range("jpeg_quality", 1, 100)
     yield from rows.require_range("occlusion", 0, 1)
-    for column in ("shot_noise", "read_noise", "blur_length", "displacement"):
+    for column in ("shot_noise", "read_noise", "row_noise", "blur_length", "displacement", "defocus", "object_shift"):
         yield from rows.require_range(column, 0)
     for column in ("exposure_ratio", "exposure_time", "iso", "f_number", "gain"):
         yield from rows.report(frames[column].notna() & ~(frames[column] > 0), column, "a positive number")

@@ -152,6 +152,7 @@ def make_burst_row(burst_id: str, **changes: Any) -> dict[str, Any]:
         "burst_key": _digest(f"key {burst_id}"),
         "seed": _digest(f"seed {burst_id}"),
         "preset": "test",
+        "camera": "mixed",
         "num_frames": LENGTHS.get(burst_id, 1),
         "reference_index": REFERENCES.get(burst_id, 0),
         "height": SIDE,
@@ -165,6 +166,7 @@ def make_burst_row(burst_id: str, **changes: Any) -> dict[str, Any]:
         "scale": 1,
         "ground_truth_path": f"frames/tiny/{burst_id}/ground_truth.png",
         "ground_truth_sha256": _digest(f"truth {burst_id}"),
+        "ground_truth_white": 1.0,
         "ground_truth_kind": "exact",
         "license": "CC0-1.0",
         "perceptual_hash": None,
@@ -195,7 +197,18 @@ def make_frame_row(burst_id: str, index: int, **changes: Any) -> dict[str, Any]:
         "blur_length": 0.5,
         "blur_angle": 0.0,
         "trajectory": [0.0, 0.0, 0.0, 0.5, 0.0, 0.0],
+        "row_noise": 0.0,
+        "rolling_shutter": [0.0, 0.0],
+        "defocus": 0.0,
+        "focus": None,
         "occlusion": 0.0,
+        "object_shift": None,
+        "mask_path": None,
+        "mask_sha256": None,
+        "outlier": None,
+        "white_balance_error": None,
+        "sharpening": None,
+        "jpeg_quality": None,
         **changes,
     }
 
@@ -233,7 +246,7 @@ def _write_ingested_burst(
     unknown = dict.fromkeys(
         (
             "exposure_ratio", "exposure_time", "gain", "shot_noise", "read_noise", "homography", "displacement",
-            "blur_length", "blur_angle", "trajectory", "occlusion", "timestamp",
+            "blur_length", "blur_angle", "trajectory", "occlusion", "timestamp", "row_noise", "rolling_shutter", "defocus",
         )
     )  # fmt: skip
     for index, orientation in enumerate(INGESTED_ORIENTATIONS):
@@ -257,6 +270,7 @@ def _write_ingested_burst(
             scene_id="phone-scene",
             seed=None,
             preset="ingested",
+            camera=None,
             num_frames=len(INGESTED_ORIENTATIONS),
             height=height,
             width=width,

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import ColorProfile, process
 from restorers import CFA
 
+_Float = TypeVar("_Float", np.float32, np.float64)
 _DEMOSAIC_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
-def demosaic(image: NDArray[np.floating[Any]], cfa: CFA) -> NDArray[np.float32]:
+def demosaic(image: NDArray[_Float], cfa: CFA) -> NDArray[_Float]:
     """Bilinear demosaicking of a linear mosaic by normalised convolution.
 
     Args:
@@ -22,14 +24,11 @@ def demosaic(image: NDArray[np.floating[Any]], cfa: CFA) -> NDArray[np.float32]:
         cfa: its colour filter array.
 
     Returns:
-        float32 [H, W, 3], linear camera RGB.
+        [H, W, 3] of the same type, linear camera RGB.
     """
-    import cv2  # noqa: PLC0415
-
-    image = image.astype(np.float32)
-    result = np.empty((*image.shape, 3), np.float32)
+    result = np.empty((*image.shape, 3), image.dtype)
     for channel in range(3):
-        mask = np.zeros(image.shape, np.float32)
+        mask = np.zeros(image.shape, image.dtype)
         for (row, column), seen in zip(np.ndindex(2, 2), cfa.channels, strict=True):
             mask[row::2, column::2] = seen == channel
         weight = cv2.filter2D(mask, -1, _DEMOSAIC_KERNEL, borderType=cv2.BORDER_REFLECT_101)

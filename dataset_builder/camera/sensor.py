@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restorers import CFA
 
+_Number = TypeVar("_Number", bound=np.generic)
+MIN_BITS, MAX_BITS = 8, 16
+
 
 @dataclass(frozen=True)
 class Sensor:
-    """Colour filter array and code values: `black_level` means no light, `white_level` means 1, the saturation."""
+    """Colour filter array and code values: `black_level` means no light, `white_level` means 1, the saturation.
+
+    Raises:
+        ValueError: unless 0 <= black_level < white_level < 2 ** bits.
+    """
 
     cfa: CFA = CFA.RGGB
+    bits: int = 14
     black_level: int = 1024
     white_level: int = 16383
 
+    def __post_init__(self) -> None:
+        if not MIN_BITS <= self.bits <= MAX_BITS:
+            raise ValueError(f"bits: expected {MIN_BITS} to {MAX_BITS}, got {self.bits}")
+        if not 0 <= self.black_level < self.white_level < 2**self.bits:
+            raise ValueError(
+                f"levels: expected 0 <= black < white < {2**self.bits} for {self.bits} bits, "
+                f"got {self.black_level} and {self.white_level}"
+            )
 
-def mosaic(image: NDArray[np.float32], cfa: CFA) -> NDArray[np.float32]:
+
+def mosaic(image: NDArray[_Number], cfa: CFA) -> NDArray[_Number]:
     """Keep of [H, W, 3] the channel that each pixel of the colour filter array sees; [H, W]."""
     height, width = image.shape[:2]
     result = np.empty((height, width), image.dtype)
@@ -30,19 +47,37 @@ def mosaic(image: NDArray[np.float32], cfa: CFA) -> NDArray[np.float32]:
 
 
 def add_noise(
-    signal: NDArray[np.float32], *, shot_noise: float, read_noise: float, rng: np.random.Generator
-) -> NDArray[np.float32]:
+    signal: NDArray[np.floating[Any]],
+    *,
+    shot_noise: float,
+    read_noise: float,
+    rng: np.random.Generator,
+    row_noise: float = 0.0,
+) -> NDArray[np.float64]:
     """Add Gaussian noise of variance `shot_noise · signal + read_noise` (Foi et al., TIP 2008), signal 1 at white.
+
+    Args:
+        signal: [H, W].
+        shot_noise: variance per signal.
+        read_noise: variance without signal.
+        rng: where the noise comes from.
+        row_noise: standard deviation of an offset that the pixels of a row share.
+
+    Returns:
+        float64 [H, W]; not clipped.
 
     Raises:
         ValueError: if a parameter is negative or not finite.
     """
-    for name, value in (("shot_noise", shot_noise), ("read_noise", read_noise)):
+    for name, value in (("shot_noise", shot_noise), ("read_noise", read_noise), ("row_noise", row_noise)):
         if not (np.isfinite(value) and value >= 0):
             raise ValueError(f"{name}: expected a finite number >= 0, got {value}")
-    deviation = np.sqrt(np.maximum(signal, 0) * np.float32(shot_noise) + np.float32(read_noise))
-    noisy: NDArray[np.float32] = signal + deviation * rng.standard_normal(signal.shape, dtype=np.float32)
-    return noisy
+    noise = rng.standard_normal(signal.shape)
+    noise *= np.sqrt(np.maximum(signal, 0) * shot_noise + read_noise)
+    noise += signal
+    if row_noise:
+        noise += row_noise * rng.standard_normal((signal.shape[0], 1))
+    return noise
 
 
 def digitise(signal: NDArray[np.floating[Any]], sensor: Sensor) -> NDArray[np.uint16]:
@@ -50,3 +85,11 @@ def digitise(signal: NDArray[np.floating[Any]], sensor: Sensor) -> NDArray[np.ui
     codes = signal * (sensor.white_level - sensor.black_level) + sensor.black_level
     clipped: NDArray[np.uint16] = np.clip(np.rint(codes), 0, sensor.white_level).astype(np.uint16)
     return clipped
+
+
+def read_codes(codes: NDArray[np.uint16], sensor: Sensor) -> NDArray[np.float64]:
+    """Sensor codes to signal, the inverse of `digitise` up to rounding and saturation."""
+    signal: NDArray[np.float64] = (codes.astype(np.float64) - sensor.black_level) / (
+        sensor.white_level - sensor.black_level
+    )
+    return signal

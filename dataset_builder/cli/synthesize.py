@@ -16,7 +16,7 @@ from dataset_builder.cli.options import jobs_option, license_option, name_option
 @click.option("--bursts", default=4, show_default=True, help="Bursts per photograph.")
 @click.option("--height", default=96, show_default=True, help="Rows of a frame, px.")
 @click.option("--width", default=96, show_default=True, help="Columns of a frame, px.")
-@click.option("--scale", default=2, show_default=True, help="Ground-truth pixels per frame pixel.")
+@click.option("--scale", type=int, help="Ground-truth pixels per frame pixel; default: the preset's.")
 @click.option(
     "--shorter-side", type=int, help="Reduce photographs towards this shorter side, px; default: as they are."
 )
@@ -33,7 +33,7 @@ def command(
     bursts: int,
     height: int,
     width: int,
-    scale: int,
+    scale: int | None,
     shorter_side: int | None,
     seed: int | None,
     name: str | None,

@@ -97,7 +97,7 @@ def _read_with_pillow(path: Path) -> SourceImage:
     from PIL import Image  # noqa: PLC0415
 
     with Image.open(path, formats=("JPEG", "PNG")) as image:
-        _require_size(path, image.width, image.height)
+        require_size(path, image.width, image.height)
         if getattr(image, "n_frames", 1) > 1 and image.format == "PNG":
             raise UnreadableImageError(f"{path}: is animated; extract its frames as single images")
         facts = _read_exif(image.getexif())
@@ -116,7 +116,7 @@ def _read_tiff(path: Path) -> SourceImage:
         if len(tiff.pages) > 1:
             raise UnreadableImageError(f"{path}: has {len(tiff.pages)} pages; split it into single images")
         page = tiff.pages.first
-        _require_size(path, page.imagewidth, page.imagelength)
+        require_size(path, page.imagewidth, page.imagelength)
         tags = {tag.code: tag.value for tag in page.tags.values()}
         pixels = page.asarray()
     if pixels.dtype not in (np.uint8, np.uint16):
@@ -150,7 +150,8 @@ def _png_bit_depth(path: Path) -> int:
     return header[24] if len(header) == 25 else 0
 
 
-def _require_size(path: Path, width: int, height: int) -> None:
+def require_size(path: Path, width: int, height: int) -> None:
+    """Raise UnreadableImageError for more than `MAX_PIXELS`."""
     if width * height > MAX_PIXELS:
         raise UnreadableImageError(
             f"{path}: {width} x {height} px is more than {MAX_PIXELS:,} px; crop or reduce it first"

@@ -35,12 +35,14 @@ class LabelingTask:
         truth: float32 [H·scale, W·scale, 3], linear camera RGB on the reference's grid.
         scale: of the truth.
         homographies: float64 [T, 3, 3], reference to frame pixel; the restorer never sees them. None if unknown.
+        clear: bool [T, H, W], where each frame shows the still scene and nothing else; None for everywhere.
     """
 
     burst: Burst
     truth: NDArray[np.float32]
     scale: int
     homographies: NDArray[np.float64] | None
+    clear: NDArray[np.bool_] | None = None
 
 
 @dataclass(eq=False)
@@ -106,6 +108,7 @@ class FidelityGame:
             domain=burst.domain,
             scale=task.scale,
             cfa=burst.cfa,
+            clear=None if task.clear is None else task.clear[[index, task.burst.reference_index]],
             shape=burst.frames.shape[1:3],
         )
         image = self.restorer.restore(burst)

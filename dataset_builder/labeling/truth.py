@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.sensor import mosaic
-from dataset_builder.synthesis.render import prefilter, sample_mosaic
+from dataset_builder.synthesis.sampling import prefilter, sample_mosaic
 from restorers import CFA, Domain, RestorerInfo
+from restorers.color import encode_srgb
 from restorers.errors import UnsupportedBurstError
 
 _INTERPOLATION_REACH = 4
@@ -20,7 +21,7 @@ def project_truth(
     """Bring the stored truth to the restorer's scale and domain.
 
     Args:
-        truth: float32 [H·scale, W·scale, 3], linear camera RGB.
+        truth: float32 [H·scale, W·scale, 3], linear light: camera RGB, or sRGB primaries for sRGB outputs.
         info: of the restorer.
         domain: of the burst.
         scale: of the truth.
@@ -37,7 +38,7 @@ def project_truth(
     reduced = np.asarray(
         truth if factor == 1 else cv2.resize(truth, (width, height), interpolation=cv2.INTER_AREA), np.float32
     )
-    return mosaic(reduced, _require_cfa(cfa)) if info.output_for(domain) is Domain.RAW_BAYER else reduced
+    return _encode(reduced, info.output_for(domain), cfa)
 
 
 def project_truth_to_frame(
@@ -49,6 +50,7 @@ def project_truth_to_frame(
     scale: int,
     cfa: CFA | None,
     shape: tuple[int, int],
+    clear: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The sharp scene as frame i saw it at mid-exposure, as far as the truth of the reference shows it.
 
@@ -62,10 +64,11 @@ def project_truth_to_frame(
         scale: of the truth.
         cfa: of the frames; needed for mosaic outputs.
         shape: rows and columns of the frame.
+        clear: bool [2, H, W], where the frame and the reference show the still scene; None for everywhere.
 
     Returns:
         float32 [H·info.scale, W·info.scale] or [.., 3], and a mask [H·info.scale, W·info.scale] of the pixels whose whole support lies
-        inside the truth.
+        inside the truth and which show the still scene in both.
 
     Raises:
         UnsupportedBurstError: if `explain_mismatch` names a reason.
@@ -78,23 +81,39 @@ def project_truth_to_frame(
     matrix = to_truth @ np.linalg.inv(homography) @ to_frame
     matrix[:2, 2] -= (factor - 1) / 2
     if info.output_for(domain) is Domain.RAW_BAYER:
-        sampled = sample_mosaic(prefilter(truth, scale), homography, shape, cfa=_require_cfa(cfa), scale=scale)
+        planes = prefilter(truth, scale)
+        sampled = sample_mosaic(planes, homography, shape, cfa=_require_cfa(cfa), scale=scale).astype(np.float32)
     else:
         flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-        sampled = cv2.warpAffine(
-            prefilter(truth, factor), matrix[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        sampled = np.stack(
+            [
+                cv2.warpAffine(plane, matrix[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+                for plane in prefilter(truth, factor)
+            ],
+            axis=-1,
         ).astype(np.float32)
+        sampled = _encode(sampled, info.output_for(domain), cfa)
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     x, y = (matrix[axis, 0] * columns + matrix[axis, 1] * rows + matrix[axis, 2] for axis in (0, 1))
     reach = _INTERPOLATION_REACH + factor
     inside = (x >= reach) & (y >= reach) & (x < truth.shape[1] - reach) & (y < truth.shape[0] - reach)
-    return sampled, inside
+    if clear is not None:
+        covered = cv2.warpAffine((~clear[1]).astype(np.float32), homography[:2], shape[::-1], flags=cv2.INTER_LINEAR)
+        visible = (clear[0] & (np.asarray(covered) == 0)).astype(np.uint8)
+        inside &= cv2.resize(visible, (width, height), interpolation=cv2.INTER_NEAREST) > 0
+    return sampled, inside.astype(bool)
+
+
+def _encode(linear: NDArray[np.float32], domain: Domain, cfa: CFA | None) -> NDArray[np.float32]:
+    if domain is Domain.SRGB:
+        return encode_srgb(linear)
+    return mosaic(linear, _require_cfa(cfa)) if domain is Domain.RAW_BAYER else linear
 
 
 def explain_mismatch(info: RestorerInfo, domain: Domain, scale: int) -> str | None:
     """Why the output for a burst of this domain has no counterpart in a truth of this scale; None if it has."""
     output = info.output_for(domain)
-    if output is Domain.SRGB:
+    if output is Domain.SRGB and domain is not Domain.SRGB:
         return "the restorer returns a display image, the truth is linear camera RGB"
     if output is Domain.RAW_BAYER and info.scale != 1:
         return "the restorer returns a mosaic of another scale than the frames"

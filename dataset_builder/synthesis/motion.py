@@ -1,8 +1,8 @@
-"""Hand motion as a continuous random trajectory; it gives the displacement between frames and the blur within each.
+"""Hand motion as a continuous random trajectory: it gives the displacement between frames, the blur within each, and its skew.
 
-The camera's pose is (x, y, roll): the shift of the image centre in frame pixels and the rotation about it in radians. Small
-rotations about the horizontal and vertical axes dominate hand tremor and act as shifts on a narrow field of view (Wronski et
-al., SIGGRAPH 2019, section 4).
+The camera's pose is (x, y, roll): the shift of the image centre in frame pixels and the rotation about it in radians. Rotations dominate
+hand tremor; those about the horizontal and vertical axes act as shifts of angle times focal length on a narrow field of view
+(Wronski et al., SIGGRAPH 2019, section 4).
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ class Trajectory:
         angle = 2 * np.pi * np.multiply.outer(times, self.frequency) + self.phase
         poses: NDArray[np.float64] = (self.amplitude * np.cos(angle)).sum(axis=-2)
         return poses
+
+    def velocity(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Derivatives [..., 3] of the pose per second."""
+        angle = 2 * np.pi * np.multiply.outer(times, self.frequency) + self.phase
+        rates: NDArray[np.float64] = -(2 * np.pi * self.frequency * self.amplitude * np.sin(angle)).sum(axis=-2)
+        return rates
 
 
 def sample_trajectory(
@@ -84,6 +90,19 @@ def pose_to_homography(
     matrix[..., 1, 2] = centre_y + y - sine * centre_x - cosine * centre_y
     matrix[..., 2, 2] = 1
     return matrix
+
+
+def skew_to_homography(skew: tuple[float, float], height: int) -> NDArray[np.float64]:
+    """What a rolling shutter does, [3, 3]: where a point of an instantaneous image lands when the row it lands on is exposed later.
+
+    Args:
+        skew: displacement in px, along x and y, of a row against the one above it.
+        height: rows of the frame; the middle one stays in place.
+    """
+    x, y = skew
+    centre = (height - 1) / 2
+    undo = np.array([[1, -x, x * centre], [0, 1 - y, y * centre], [0, 0, 1]])
+    return np.linalg.inv(undo)
 
 
 def map_points(homography: NDArray[np.float64], points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

@@ -1,109 +1,105 @@
 """Pixels from parameters.
 
 Geometry: a frame pixel averages `scale` x `scale` pixels of the latent image, so frame pixel (x, y) of the reference covers
-latent pixels scale·x .. scale·x + scale − 1. The latent image is box-filtered once; every frame samples that on its own
-low-resolution grid, only the channel that its colour filter array sees, and averages the samples over the poses of its
-exposure.
+latent pixels scale·x .. scale·x + scale − 1. The latent image is filtered once; every frame samples that on its own low-resolution
+grid, only the channel that its colour filter array sees, and averages the samples over the poses of its exposure.
+
+Arithmetic: the latent image, which is the truth, is of whole 16-bit codes, and sums over its pixels are exact. What follows is float64
+until the sensor rounds to codes. Platforms may differ in the last bits of that, about 1e-15; a code would differ only where a value lies
+that close to the middle between two of them, about once in 1e11 pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.sensor import add_noise, digitise
+from dataset_builder.camera.isp import develop_jpeg
+from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
-from dataset_builder.synthesis.motion import pose_to_homography
+from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
-from manifests.pixels import quantise
+from dataset_builder.synthesis.sampling import Planes, sample_mosaic, sample_plane
 from restorers import CFA
 
-RENDER_VERSION = "1"
+RENDER_VERSION = "2"
 """Changes whenever equal parameters would give other pixels."""
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedBurst:
-    """Sensor codes uint16 [H, W] of each frame, and the truth uint16 [H·scale, W·scale, 3]: linear camera RGB of the sharp reference."""
+    """What goes to disk.
 
-    frames: tuple[NDArray[np.uint16], ...]
+    Attributes:
+        frames: uint16 [H, W] sensor codes, or uint8 [H, W, 3] sRGB, of each frame.
+        ground_truth: uint16 [H·scale, W·scale, 3], linear light of the sharp reference: camera RGB for mosaics, sRGB primaries for JPEGs.
+            65535 means `BurstParameters.truth_white`.
+        masks: uint8 [H, W] of each frame, 255 where something else than the scene is all that it shows; None where nothing is.
+    """
+
+    frames: tuple[NDArray[np.uint16] | NDArray[np.uint8], ...]
     ground_truth: NDArray[np.uint16]
+    masks: tuple[NDArray[np.uint8] | None, ...]
 
 
-def render_burst(latent: NDArray[np.float32], parameters: BurstParameters, seed: str) -> RenderedBurst:
+def render_burst(photograph: NDArray[np.uint16], parameters: BurstParameters, seed: str) -> RenderedBurst:
     """Render all frames and the truth.
 
     Args:
-        latent: float32 [H', W', 3], linear camera RGB in [0, 1]: the whole photograph.
+        photograph: uint16 codes [H', W', 3] of linear sRGB, the whole photograph.
         parameters: as sampled for a photograph of this size.
         seed: hex; the noise of each frame is drawn from it and the frame's index.
     """
-    x, y = parameters.origin
-    height, width, scale = parameters.height * parameters.scale, parameters.width * parameters.scale, parameters.scale
-    prefiltered = prefilter(latent, scale)
-    frames = []
-    for index, frame in enumerate(parameters.frames):
-        light = np.zeros((parameters.height, parameters.width), np.float32)
-        for pose in frame.poses:
-            homography = pose_to_homography(pose, parameters.height, parameters.width)
-            light += sample_mosaic(
-                prefiltered, homography, light.shape, cfa=parameters.sensor.cfa, scale=scale, origin=(x, y)
-            )
-        light *= np.float32(frame.exposure_ratio / len(frame.poses))
-        noisy = add_noise(
-            light,
-            shot_noise=frame.shot_noise,
-            read_noise=frame.read_noise,
-            rng=make_generator(seed, f"noise/{index}"),
-        )
-        frames.append(digitise(noisy, parameters.sensor))
-    return RenderedBurst(tuple(frames), quantise(latent[y : y + height, x : x + width]))
-
-
-def prefilter(latent: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
-    """Average over `scale` x `scale` pixels to the right and below; the value at (scale·x, scale·y) is that of frame pixel (x, y)."""
-    if scale == 1:
-        return latent
-    return cv2.boxFilter(latent, -1, (scale, scale), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE).astype(
-        np.float32, copy=False
+    scene = Scene(photograph, parameters)
+    frames, masks = zip(
+        *(
+            _render_frame(scene, index, make_generator(seed, f"noise/{index}"))
+            for index in range(len(parameters.frames))
+        ),
+        strict=True,
     )
+    return RenderedBurst(frames, scene.make_truth(), masks)
 
 
-def sample_mosaic(
-    prefiltered: NDArray[np.float32],
-    homography: NDArray[np.float64],
-    shape: tuple[int, int],
-    *,
-    cfa: CFA,
-    scale: int,
-    origin: tuple[int, int] = (0, 0),
-) -> NDArray[np.float32]:
-    """Sample the mosaic of a frame with an affine homography (Lanczos, support 8).
+def _render_frame(
+    scene: Scene, index: int, rng: np.random.Generator
+) -> tuple[NDArray[np.uint16] | NDArray[np.uint8], NDArray[np.uint8] | None]:
+    parameters, frame = scene.parameters, scene.parameters.frames[index]
+    sensor, shape = parameters.sensor, (parameters.height, parameters.width)
+    light, cover = np.zeros(shape), np.zeros(shape)
+    for homography, planes, coverage in _expose(scene, index):
+        light += sample_mosaic(planes, homography, shape, cfa=sensor.cfa, scale=parameters.scale, origin=scene.origin)
+        if coverage is not None:
+            cover += sample_plane(coverage[0], homography, shape, scale=parameters.scale, origin=scene.origin)
+    light /= len(frame.poses)
+    cover /= len(frame.poses)
+    if frame.occluder is not None:
+        blocked = frame.occluder.cover(*shape)
+        light += blocked * (_paint(frame.occluder.signal, shape, sensor.cfa) - light)
+        cover += blocked * (1 - cover)
+    light *= frame.exposure_ratio
+    noise = {"shot_noise": frame.shot_noise, "read_noise": frame.read_noise, "row_noise": frame.row_noise}
+    codes = digitise(add_noise(light, rng=rng, **noise), sensor)
+    mask = np.rint(cover.clip(0, 1) * 255).astype(np.uint8)
+    if frame.processing is None:
+        return codes, mask if mask.any() else None
+    jpeg = develop_jpeg(read_codes(codes, sensor), sensor.cfa, parameters.profile, frame.processing)
+    return jpeg, mask if mask.any() else None
 
-    Args:
-        prefiltered: [H', W', 3] from `prefilter`.
-        homography: [3, 3], reference to frame pixel.
-        shape: rows and columns of the frame, even.
-        cfa: colour filter array.
-        scale: as given to `prefilter`.
-        origin: (x, y) of the reference's top-left pixel in `prefiltered`.
 
-    Returns:
-        float32 [H, W].
-    """
-    to_latent = np.array([[scale, 0, origin[0]], [0, scale, origin[1]], [0, 0, 1]]) @ np.linalg.inv(homography)
-    channels = cv2.split(prefiltered)
-    result = np.empty(shape, np.float32)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        from_plane = to_latent @ np.array([[2, 0, column], [0, 2, row], [0, 0, 1]])
-        result[row::2, column::2] = cv2.warpAffine(
-            channels[channel],
-            from_plane[:2],
-            (shape[1] // 2, shape[0] // 2),
-            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return result
+def _expose(scene: Scene, index: int) -> Iterator[tuple[NDArray[np.float64], Planes, Planes | None]]:
+    """Homography, scene and coverage at each pose."""
+    frame = scene.parameters.frames[index]
+    background = scene.see_background(frame)
+    for pose, homography in enumerate(scene.parameters.homographies(index)):
+        placed = None if frame.object_positions is None else scene.place_object(frame, background, pose)
+        planes, coverage = (background, None) if placed is None else placed
+        yield homography, planes, coverage
+
+
+def _paint(signal: tuple[float, float, float], shape: tuple[int, int], cfa: CFA) -> NDArray[np.float64]:
+    """A mosaic of one colour."""
+    return np.tile(np.reshape([signal[channel] for channel in cfa.channels], (2, 2)), (shape[0] // 2, shape[1] // 2))

@@ -1,0 +1,166 @@
+"""The presets that come with the toolkit; `docs/synthesis.md` shows a burst of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dataset_builder.synthesis.distributions import Choice, Constant, Integers, LogUniform, Normal, Poisson, Uniform
+from dataset_builder.synthesis.presets import Preset
+
+_ANY_BITS = Choice(values=(10, 12, 14))
+
+HANDHELD = Preset(
+    bits=_ANY_BITS,
+    num_frames=Integers(low=8, high=14),
+    frame_interval=Constant(value=1 / 20),
+    exposure_time=LogUniform(low=1 / 120, high=1 / 20),
+    exposure_trade=Uniform(low=-1, high=1),
+    exposure_error=Normal(mean=0, deviation=0.1, low=-0.5, high=0.5),
+    brightness=LogUniform(low=0.5, high=1),
+    shot_noise=LogUniform(low=1e-3, high=1.2e-2),
+    read_noise=None,
+    row_noise=Uniform(low=0, high=0.1),
+    sway=LogUniform(low=3e-4, high=1.5e-3),
+    tremor=LogUniform(low=5e-5, high=4e-4),
+    line_time=Constant(value=1e-5),
+    defocus=Choice(values=(0, 0, 0, 0, 0.25, 0.5, 0.75)),
+)
+"""A phone in the hand, in daylight to indoor light."""
+
+DBSR = Preset(
+    scale=4,
+    num_frames=Integers(low=14, high=14),
+    brightness=Constant(value=1),
+    shot_noise=LogUniform(low=1e-4, high=1.2e-2),
+    read_noise=None,
+    jitter=Uniform(low=-6, high=6),
+    jitter_roll=Uniform(low=-0.017453292519943295, high=0.017453292519943295),
+)
+"""The constants of the generator that burst super-resolution trains on (Bhat et al., CVPR 2021): 24 truth pixels and 1° of motion,
+noise of its range, one pair per burst. The reference lies on the grid of the truth and the other frames are not softer than it."""
+
+KPN = Preset(
+    scale=4,
+    num_frames=Integers(low=8, high=8),
+    brightness=LogUniform(low=0.1, high=1),
+    shot_noise=LogUniform(low=1e-4, high=1e-2),
+    read_noise=LogUniform(low=1e-6, high=1e-3),
+    noise_gain=Choice(values=(1, 2, 4, 8)),
+    jitter=Uniform(low=-2, high=2),
+    outliers=Poisson(mean=1.5, high=7),
+    outlier_kinds=("misaligned",),
+    outlier_shift=Uniform(low=-16, high=16),
+)
+"""The constants of kernel prediction networks (Mildenhall et al., CVPR 2018): small jitter, gross outliers, strong noise."""
+
+NIGHT = Preset(
+    bits=_ANY_BITS,
+    num_frames=Integers(low=6, high=10),
+    frame_interval=Constant(value=0.35),
+    exposure_time=LogUniform(low=1 / 15, high=1 / 4),
+    exposure_trade=Uniform(low=-1.5, high=1.5),
+    exposure_error=Normal(mean=0, deviation=0.1, low=-0.5, high=0.5),
+    brightness=LogUniform(low=0.25, high=0.6),
+    shot_noise=LogUniform(low=4e-3, high=2e-2),
+    read_noise=None,
+    row_noise=Uniform(low=0.05, high=0.25),
+    sway=LogUniform(low=5e-4, high=2e-3),
+    tremor=LogUniform(low=1e-4, high=6e-4),
+    line_time=Constant(value=1e-5),
+    defocus=Choice(values=(0, 0, 0.25, 0.5, 1.0)),
+)
+"""A dark scene in the hand: frames are blurred or noisy, rarely neither."""
+
+BRACKET = Preset(
+    bits=Choice(values=(12, 14)),
+    reference="middle",
+    num_frames=Choice(values=(3, 5)),
+    frame_interval=Constant(value=0.12),
+    exposure_time=LogUniform(low=1 / 500, high=1 / 120),
+    exposure_step=Choice(values=(1, 1.5, 2)),
+    brightness=LogUniform(low=0.8, high=1.6),
+    highlights=LogUniform(low=3, high=12),
+    shot_noise=LogUniform(low=2e-4, high=2e-3),
+    read_noise=None,
+    sway=LogUniform(low=2e-4, high=1e-3),
+    tremor=LogUniform(low=5e-5, high=3e-4),
+    line_time=Constant(value=1e-5),
+)
+"""An exposure series from dark to bright at constant gain; the truth is radiance that no single frame holds."""
+
+FOCUS = Preset(
+    reference="middle",
+    num_frames=Integers(low=5, high=9),
+    frame_interval=Constant(value=0.3),
+    exposure_time=LogUniform(low=1 / 250, high=1 / 60),
+    brightness=LogUniform(low=0.6, high=1),
+    shot_noise=LogUniform(low=2e-4, high=2e-3),
+    read_noise=None,
+    sway=LogUniform(low=1e-4, high=5e-4),
+    tremor=LogUniform(low=2e-5, high=1e-4),
+    line_time=Constant(value=1e-5),
+    focus_series=Uniform(low=3, high=6),
+)
+"""A focus series from near to far over a smooth depth; the truth is in focus everywhere."""
+
+ACTION = Preset(
+    bits=_ANY_BITS,
+    num_frames=Integers(low=7, high=10),
+    frame_interval=Constant(value=1 / 15),
+    exposure_time=LogUniform(low=1 / 200, high=1 / 30),
+    exposure_trade=Uniform(low=-0.5, high=0.5),
+    exposure_error=Normal(mean=0, deviation=0.1, low=-0.5, high=0.5),
+    brightness=LogUniform(low=0.6, high=1),
+    shot_noise=LogUniform(low=5e-4, high=6e-3),
+    read_noise=None,
+    row_noise=Uniform(low=0, high=0.1),
+    sway=LogUniform(low=3e-4, high=1e-3),
+    tremor=LogUniform(low=5e-5, high=2e-4),
+    line_time=Constant(value=1e-5),
+    outliers=Constant(value=0.7),
+    outlier_kinds=("blocked",),
+    object_probability=1,
+    object_size=Uniform(low=0.12, high=0.25),
+    object_speed=LogUniform(low=60, high=400),
+)
+"""Something moves through the scene, and now and then a finger covers the lens."""
+
+BURST_SR = Preset(
+    scale=4,
+    num_frames=Integers(low=14, high=14),
+    frame_interval=Constant(value=1 / 30),
+    exposure_time=LogUniform(low=1 / 500, high=1 / 100),
+    brightness=LogUniform(low=0.6, high=1),
+    shot_noise=LogUniform(low=1e-4, high=2e-3),
+    read_noise=None,
+    sway=LogUniform(low=3e-4, high=1.2e-3),
+    tremor=LogUniform(low=5e-5, high=2e-4),
+    line_time=Constant(value=1e-5),
+    lens_blur=Constant(value=0.35),
+)
+"""Frames for super-resolution by 4: aliased as a lens and full pixel apertures leave them, each with its own phase."""
+
+JPEG = HANDHELD.model_copy(
+    update={
+        "domain": "srgb",
+        "white_balance_error": Normal(mean=0, deviation=0.08, low=-0.3, high=0.3),
+        "sharpening": Uniform(low=0, high=1),
+        "jpeg_quality": Integers(low=40, high=97),
+    }
+)
+"""`handheld` as the JPEGs that a phone makes of it: white balance, sharpening and compression differ from frame to frame."""
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "handheld": HANDHELD,
+        "dbsr": DBSR,
+        "kpn": KPN,
+        "night": NIGHT,
+        "bracket": BRACKET,
+        "focus": FOCUS,
+        "action": ACTION,
+        "burst_sr": BURST_SR,
+        "jpeg": JPEG,
+    }
+)

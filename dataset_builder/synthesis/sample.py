@@ -1,0 +1,214 @@
+"""From a preset to the parameters of one burst.
+
+Every stage draws from a generator of its own, and every drawn number is rounded to 24 significant bits: the last bits of exponentials
+and cosines, in which platforms differ, reach neither the pixels nor the tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.camera.cameras import CAMERAS, MIXED, mix_profile
+from dataset_builder.camera.color import ColorProfile
+from dataset_builder.camera.isp import Processing
+from dataset_builder.camera.sensor import Sensor
+from dataset_builder.randomness import make_generator
+from dataset_builder.synthesis.distributions import draw, snap
+from dataset_builder.synthesis.motion import relate_poses, sample_trajectory
+from dataset_builder.synthesis.obstacles import Occluder
+from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters, measure_path
+from dataset_builder.synthesis.presets import Preset
+from dataset_builder.synthesis.scene import add_object, place_crop, set_focus
+from restorers import CFA
+
+_BLUR_SPACING = 0.5
+_MAX_BLUR_SAMPLES = 65
+_COARSE_SAMPLES = 33
+_SKIN = np.array([0.10, 0.045, 0.03])
+Floats = NDArray[np.float64]
+
+
+def sample_burst(
+    preset: Preset, seed: str, *, photograph_size: tuple[int, int], height: int, width: int, scale: int
+) -> BurstParameters:
+    """Draw the parameters of one burst.
+
+    Args:
+        preset: the distributions.
+        seed: hex, from `randomness.derive_seed`.
+        photograph_size: rows and columns of the photograph.
+        height: rows of a frame, even.
+        width: columns of a frame, even.
+        scale: photograph pixels per frame pixel.
+
+    Raises:
+        PhotographTooSmallError: if the frames and their motion do not fit into the photograph: no pixel is ever made up.
+    """
+    exposure = make_generator(seed, "exposure")
+    count = int(draw(preset.num_frames, exposure))
+    reference = count // 2 if preset.reference == "middle" else 0
+    frames = _expose(preset, exposure, count, reference)
+    frames = _move(preset, make_generator(seed, "motion"), frames, reference)
+    frames = _spoil(preset, make_generator(seed, "outliers"), frames, reference, min(height, width))
+    frames = _process(preset, make_generator(seed, "processing"), frames)
+    camera, sensor, profile = _choose_camera(preset, make_generator(seed, "camera"))
+    scene = make_generator(seed, "scene")
+    burst = BurstParameters(
+        height=height,
+        width=width,
+        scale=scale,
+        origin=(0, 0),
+        window=(0, 0, 0, 0),
+        reference_index=reference,
+        camera=camera,
+        sensor=sensor,
+        profile=profile,
+        frames=frames,
+        brightness=draw(preset.brightness, scene),
+        highlights=draw(preset.highlights, scene),
+        lens_blur=draw(preset.lens_blur, scene),
+    )
+    burst = set_focus(preset, make_generator(seed, "focus"), burst)
+    burst = place_crop(burst, make_generator(seed, "place"), photograph_size)
+    return add_object(preset, make_generator(seed, "object"), burst, photograph_size)
+
+
+def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int) -> tuple[FrameParameters, ...]:
+    trade = preset.exposure_trade.sample(rng, count)
+    error = preset.exposure_error.sample(rng, count)
+    steps = draw(preset.exposure_step, rng) * (np.arange(count) - reference)
+    exposure_time = snap(draw(preset.exposure_time, rng) * 2.0 ** (trade + steps))
+    gain = 2.0 ** (error - trade)
+    gain = snap(gain / gain[reference])
+    exposure = snap(2.0 ** (steps + error - error[reference]))
+    shot_noise = draw(preset.shot_noise, rng)
+    if preset.read_noise is None:
+        read_noise = float(np.exp(2.18 * np.log(shot_noise) + 1.20 + rng.normal(0, 0.26)))
+    else:
+        read_noise = draw(preset.read_noise, rng)
+    amplification = draw(preset.noise_gain, rng) ** 2
+    row_noise = draw(preset.row_noise, rng)
+    interval = draw(preset.frame_interval, rng)
+    start = np.concatenate([[0.0], np.cumsum(np.maximum(interval, exposure_time))[:-1]])
+    middle = start + exposure_time / 2
+    read = snap(read_noise * amplification * gain**2)
+    return tuple(
+        FrameParameters(
+            timestamp=float(snap(middle[i] - middle[0])),
+            exposure_time=float(exposure_time[i]),
+            gain=float(gain[i]),
+            exposure_ratio=float(exposure[i]),
+            shot_noise=float(snap(shot_noise * amplification * gain[i])),
+            read_noise=float(read[i]),
+            row_noise=float(snap(row_noise * np.sqrt(read[i]))),
+        )
+        for i in range(count)
+    )
+
+
+def _move(
+    preset: Preset, rng: np.random.Generator, frames: tuple[FrameParameters, ...], reference: int
+) -> tuple[FrameParameters, ...]:
+    """Poses from one trajectory through the whole burst, plus what the preset adds to each frame."""
+    count = len(frames)
+    focal_length, line_time = draw(preset.focal_length, rng), draw(preset.line_time, rng)
+    sway, tremor = draw(preset.sway, rng), draw(preset.tremor, rng)
+    trajectory = sample_trajectory(rng, sway=(sway * focal_length, sway), tremor=(tremor * focal_length, tremor))
+    jitter = np.stack(
+        [
+            preset.jitter.sample(rng, count),
+            preset.jitter.sample(rng, count),
+            preset.jitter_roll.sample(rng, count),
+        ],
+        axis=-1,
+    )
+    jitter[reference] = 0
+    middle = np.array([frame.timestamp for frame in frames])
+    origin = trajectory.pose(middle[reference])
+    skew = snap(line_time * trajectory.velocity(middle)[:, :2])
+
+    def expose(index: int, number: int) -> Floats:
+        offsets = (np.arange(number) + 0.5) / number - 0.5
+        times = middle[index] + frames[index].exposure_time * offsets
+        poses: NDArray[np.float64] = relate_poses(trajectory.pose(times), origin) + jitter[index]
+        return poses
+
+    def choose_number(index: int) -> int:
+        if sway == tremor == 0:
+            return 1
+        length = measure_path(expose(index, _COARSE_SAMPLES))
+        return min(2 * int(np.ceil(length / _BLUR_SPACING / 2)) + 1, _MAX_BLUR_SAMPLES)
+
+    return tuple(
+        dataclasses.replace(
+            frame, poses=snap(expose(index, choose_number(index))), skew=(float(skew[index, 0]), float(skew[index, 1]))
+        )
+        for index, frame in enumerate(frames)
+    )
+
+
+def _spoil(
+    preset: Preset,
+    rng: np.random.Generator,
+    frames: tuple[FrameParameters, ...],
+    reference: int,
+    side: int,
+) -> tuple[FrameParameters, ...]:
+    """Make some frames useless: as many as drawn on average, each with the same probability."""
+    count = len(frames)
+    spoilt = rng.uniform(size=count) < draw(preset.outliers, rng) / count
+    spoilt[reference] = False
+    kinds = [preset.outlier_kinds[number] for number in rng.integers(len(preset.outlier_kinds), size=count)]
+    shift = np.stack([preset.outlier_shift.sample(rng, count), preset.outlier_shift.sample(rng, count)], axis=-1)
+    result = []
+    for index, frame in enumerate(frames):
+        occluder = Occluder(
+            angle=float(snap(rng.uniform(0, 2 * np.pi))),
+            edge=float(snap(side * rng.uniform(-0.5, 0.15))),
+            softness=float(snap(side * rng.uniform(0.2, 0.4))),
+            signal=tuple(snap(_SKIN * rng.uniform(0.5, 1.5)).tolist()),
+        )
+        if not spoilt[index]:
+            result.append(frame)
+        elif kinds[index] == "blocked":
+            result.append(dataclasses.replace(frame, outlier="blocked", occluder=occluder))
+        else:
+            poses = snap(frame.poses + np.append(shift[index], 0))
+            result.append(dataclasses.replace(frame, outlier="misaligned", poses=poses))
+    return tuple(result)
+
+
+def _process(
+    preset: Preset, rng: np.random.Generator, frames: tuple[FrameParameters, ...]
+) -> tuple[FrameParameters, ...]:
+    if preset.domain != "srgb":
+        return frames
+    count = len(frames)
+    red, blue = (snap(preset.white_balance_error.sample(rng, count)) for _ in range(2))
+    sharpening, quality = snap(preset.sharpening.sample(rng, count)), preset.jpeg_quality.sample(rng, count)
+    return tuple(
+        dataclasses.replace(
+            frame,
+            processing=Processing((float(red[i]), float(blue[i])), float(sharpening[i]), round(float(quality[i]))),
+        )
+        for i, frame in enumerate(frames)
+    )
+
+
+def _choose_camera(preset: Preset, rng: np.random.Generator) -> tuple[str, Sensor, ColorProfile]:
+    """A real camera with its daylight balance, or a mixed one with gains as Brooks et al. (CVPR 2019) draw them."""
+    name = preset.cameras[rng.integers(len(preset.cameras))]
+    if name != MIXED:
+        return name, CAMERAS[name].sensor, _snap_profile(CAMERAS[name].daylight)
+    bits = int(draw(preset.bits, rng))
+    sensor = Sensor(list(CFA)[rng.integers(4)], bits, 2 ** (bits - 4), 2**bits - 1)
+    gains = (float(rng.uniform(1.9, 2.4)), 1.0, float(rng.uniform(1.5, 1.9)))
+    return name, sensor, _snap_profile(mix_profile(rng.uniform(1e-8, 1, 4), gains))
+
+
+def _snap_profile(profile: ColorProfile) -> ColorProfile:
+    red, green, blue = (float(gain) for gain in snap(np.array(profile.white_balance)))
+    return ColorProfile((red, green, blue), tuple(snap(np.array(profile.color_matrix)).tolist()))
