@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from dataset_builder.errors import (
     SourceError,
 )
 from dataset_builder.ingest.photographs import list_photographs, read_photograph
-from dataset_builder.ingest.screening import SCREENING_VERSION, PhotographFacts, SeenPhotographs, describe_photograph
+from dataset_builder.ingest.screening import SCREENING_VERSION, PhotographFacts, describe_photograph, find_look_alikes
 from dataset_builder.origin import Origin, make_id
 from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
@@ -88,38 +88,43 @@ def plan_photographs(
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
     waiting = [unit for unit in units if read_part(dataset, unit) is None]
     lost = {unit.path: failure for unit, failure in run_units(waiting, dataset, jobs=jobs) if failure is not None}
-    seen = SeenPhotographs()
-    scale = source.scale or preset.scale
+    measured = {unit.path: facts for unit in units if (facts := _read_facts(dataset, unit)) is not None}
+    look_alikes = find_look_alikes(list(measured.values()))
+    places = {path: place for place, path in enumerate(measured)}
+    kept: dict[int, str] = {}
     for path, unit in found.items():
-        if isinstance(unit, Failure) or path in lost:
-            yield path, unit if isinstance(unit, Failure) else lost[path]
-            continue
-        try:
-            facts = _read_facts(dataset, unit)
-            _screen(source, path, facts, scale, seen)
-        except SourceError as error:
-            yield path, _fail(error)
-            continue
-        seen.add(path, facts)
-        origin = Origin(source.name, path, unit.sha256, source.license)
-        ids = [
-            make_id(Path(path).stem, derive_seed(source.name, origin.sha256), f"-{index:02d}")
-            for index in range(source.bursts_per_photograph)
-        ]
-        yield (
-            path,
-            [
-                SynthesisUnit(burst_id, origin, root, source, preset, derive_seed(recipe_seed, origin.sha256, burst_id))
-                for burst_id in ids
-            ],
-        )
+        if isinstance(unit, Failure):
+            yield path, unit
+        elif path not in measured:
+            yield path, lost.get(path) or Failure("OSError", f"{path}: its measurement was removed while the build ran")
+        else:
+            others = [kept[place] for place in look_alikes.get(places[path], ()) if place in kept]
+            try:
+                _screen(source, path, measured[path], source.scale or preset.scale, others)
+            except SourceError as error:
+                yield path, _fail(error)
+                continue
+            kept[places[path]] = path
+            yield path, _name_bursts(source, root, unit, preset, recipe_seed)
 
 
-def _read_facts(dataset: Path, unit: ScreeningUnit) -> PhotographFacts:
+def _name_bursts(
+    source: PhotographSource, root: Path, unit: ScreeningUnit, preset: Preset, recipe_seed: int
+) -> list[SynthesisUnit]:
+    origin = Origin(source.name, unit.path, unit.sha256, source.license)
+    ids = [
+        make_id(Path(unit.path).stem, derive_seed(source.name, origin.sha256), f"-{index:02d}")
+        for index in range(source.bursts_per_photograph)
+    ]
+    return [
+        SynthesisUnit(burst_id, origin, root, source, preset, derive_seed(recipe_seed, origin.sha256, burst_id))
+        for burst_id in ids
+    ]
+
+
+def _read_facts(dataset: Path, unit: ScreeningUnit) -> PhotographFacts | None:
     facts = read_part(dataset, unit)
-    if facts is None:
-        raise MissingSourceError(f"{unit.path}: its measurement was removed while the build ran; run the command again")
-    return PhotographFacts(**facts)
+    return None if facts is None else PhotographFacts(**facts)
 
 
 def _find(source: PhotographSource, root: Path, path: str, by_content: dict[str, str]) -> ScreeningUnit:
@@ -132,7 +137,7 @@ def _find(source: PhotographSource, root: Path, path: str, by_content: dict[str,
     return ScreeningUnit(path, sha256, root, source.shorter_side)
 
 
-def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: int, seen: SeenPhotographs) -> None:
+def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: int, others: Sequence[str]) -> None:
     if facts.height < source.frame_height * scale or facts.width < source.frame_width * scale:
         raise PhotographTooSmallError(
             f"{path}: {facts.width} x {facts.height} px, but frames of {source.frame_width} x {source.frame_height} px at scale "
@@ -147,8 +152,8 @@ def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: 
         raise BlurredPhotographError(
             f"{path}: blur effect {facts.blur:.2f}, more than {source.max_blur:g}; reduce it by shorter_side, or raise max_blur"
         )
-    if source.near_duplicates == "leave_out" and (other := seen.find(facts)) is not None:
-        raise NearDuplicateError(f'{path}: shows what {other} shows; remove one, or say near_duplicates = "keep"')
+    if source.near_duplicates == "leave_out" and others:
+        raise NearDuplicateError(f'{path}: shows what {others[0]} shows; remove one, or say near_duplicates = "keep"')
 
 
 def _fail(error: Exception) -> Failure:

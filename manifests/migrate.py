@@ -95,11 +95,14 @@ def _change_nothing(root: Path, table: pa.Table) -> pa.Table:  # noqa: ARG001  #
     return table
 
 
-def _add_perceptual_hashes(root: Path, bursts: pa.Table) -> pa.Table:
+def _describe_truth_and_looks(root: Path, bursts: pa.Table) -> pa.Table:
     frames, _ = _read_any_version(table_path(root, "frames"))
     references = {row["burst_id"]: row for row in frames.to_pylist() if row["is_reference"]}
     hashes = [_hash_or_none(root, row, references.get(row["burst_id"])) for row in bursts.to_pylist()]
-    return bursts.append_column("perceptual_hash", pa.array(hashes, pa.string()))
+    whites = pa.array([1.0] * bursts.num_rows, pa.float64())
+    return bursts.append_column("perceptual_hash", pa.array(hashes, pa.string())).append_column(
+        "ground_truth_white", whites
+    )
 
 
 def _hash_or_none(root: Path, burst: Mapping[str, Any], reference: Mapping[str, Any] | None) -> str | None:
@@ -109,5 +112,5 @@ def _hash_or_none(root: Path, burst: Mapping[str, Any], reference: Mapping[str, 
         return None  # a damaged image is for `verify` to report
 
 
-_STEPS: Mapping[tuple[int, str], Callable[[Path, pa.Table], pa.Table]] = {(1, "bursts"): _add_perceptual_hashes}
+_STEPS: Mapping[tuple[int, str], Callable[[Path, pa.Table], pa.Table]] = {(1, "bursts"): _describe_truth_and_looks}
 """What leads a table from one version to the next, beyond new columns that may be null."""

@@ -11,7 +11,7 @@ from dataset_builder.camera.sensor import mosaic
 from dataset_builder.contact_sheet import draw_contact_sheet
 from dataset_builder.thumbnails import read_thumbnail
 from manifests.errors import ImageFileError, SelectionError, UnsafePathError
-from manifests.pixels import quantise, write_png
+from manifests.pixels import write_png
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table, write_table
 from restorers import CFA
@@ -115,7 +115,7 @@ class TestThumbnail:
     @pytest.mark.parametrize("side", [40, 64, 200])
     def test_raw_colours_come_back_at_every_reduction(self, tmp_path, cfa, side):
         linear = np.tile(np.array(COLOR, np.float32), (side, 2 * side, 1))
-        codes = 1000 + np.rint(mosaic(to_camera(linear, PROFILE), cfa) * 15000)
+        codes = 1000 + np.rint(mosaic(to_camera(linear.astype(float), PROFILE), cfa) / 65535 * 15000)
         write_png(tmp_path / "frame.png", codes.astype(np.uint16))
         burst = make_burst_row(
             "raw",
@@ -133,7 +133,7 @@ class TestThumbnail:
 
     def test_linear_rgb_is_developed(self, tmp_path):
         linear = np.tile(np.array(COLOR, np.float32), (8, 8, 1))
-        write_png(tmp_path / "frame.png", quantise(to_camera(linear, PROFILE)))
+        write_png(tmp_path / "frame.png", to_camera(linear.astype(float), PROFILE))
         burst = make_burst_row(
             "linear",
             domain="linear_rgb",

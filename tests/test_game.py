@@ -8,21 +8,22 @@ from itertools import chain, combinations
 import numpy as np
 import pytest
 
-from dataset_builder.camera.color import ColorProfile, mix_color_matrix, unprocess
+from dataset_builder.camera.cameras import mix_profile
+from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.synthesis.motion import pose_to_homography
-from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
 from dataset_builder.synthesis.render import render_burst
 from manifests.pixels import UINT16_MAX
 from restorers import CFA, Burst, Domain, LinearMerge, RestorerInfo, SubsetRestorer, create
 from restorers.errors import RestorationError, UnsupportedBurstError
 from restorers.fidelity import PSNR, crop_border, psnr
 from tests.photographs import make_photograph
+from tests.rendering import make_frame, make_parameters
 
-PROFILE = ColorProfile((2.0, 1.0, 1.6), mix_color_matrix(np.ones(4)))
+PROFILE = mix_profile(np.ones(4), (2.0, 1.0, 1.6))
 SENSOR = Sensor()
 RAW = Domain.RAW_BAYER
 RAW_INFO = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
@@ -31,13 +32,20 @@ POSES = ((0.0, 0.0, 0.0), (2.3, -1.7, 0.004), (-3.1, 0.6, -0.003), (0.5, 4.2, 0.
 
 def make_task(*, shot=4e-3, read=4e-5, scale=2, cfa=CFA.GRBG, side=64, poses=POSES, reference=0, known=True):
     """A rendered burst as the builder would load it; frame `reference` has the pose (0, 0, 0)."""
-    frames = tuple(
-        FrameParameters(0.0, 0.01, 1.0, 1.0, shot, read, np.array([pose], np.float64))
-        for pose in np.roll(poses, reference, 0)
+    frames = tuple(make_frame(pose, shot_noise=shot, read_noise=read) for pose in np.roll(poses, reference, 0))
+    photograph = decode_srgb(make_photograph(320, 340, bits=16))
+    parameters = make_parameters(
+        *frames,
+        photograph=photograph,
+        side=side,
+        scale=scale,
+        origin=(90, 80),
+        reference_index=reference,
+        cfa=cfa,
+        profile=PROFILE,
+        brightness=0.8,
     )
-    latent = unprocess(make_photograph(320, 340, bits=16), PROFILE) * np.float32(0.8)
-    parameters = BurstParameters(side, side, scale, (90, 80), reference, Sensor(cfa=cfa), PROFILE, frames)
-    rendered = render_burst(latent, parameters, "5eed")
+    rendered = render_burst(photograph, parameters, "5eed")
     codes = np.stack(rendered.frames).astype(np.float32)
     noise = {"shot_noise": np.full(len(frames), shot), "read_noise": np.full(len(frames), read)} if known else {}
     burst = Burst(

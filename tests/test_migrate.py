@@ -16,7 +16,7 @@ from manifests.schema import FORMAT_VERSION
 from manifests.store import read_dataset_table, read_description, table_path
 from manifests.verify import verify
 
-ADDED_SINCE_1 = {"bursts": ["perceptual_hash"], "splits": ["fold"]}
+ADDED_SINCE_1 = {"bursts": ["perceptual_hash", "ground_truth_white"], "splits": ["fold"]}
 
 
 def age(root: Path) -> Path:

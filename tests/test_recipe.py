@@ -16,11 +16,17 @@ def test_recipes_of_the_repository_are_valid(path):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"sed": 1}, "sed: unknown key; did you mean seed? allowed are audit, name, scenarios, seed, sources, splits"),
+        (
+            {"sed": 1},
+            "sed: unknown key; did you mean seed? allowed are audit, name, presets, scenarios, seed, sources, splits",
+        ),
         ({"seed": "1"}, "seed: expected a valid integer, got '1'"),
         ({"seed": -1}, "seed: expected greater than or equal to 0, got -1"),
         ({"sources": [{**PHOTOGRAPHS, "presset": "x"}]}, "sources[0].presset: unknown key; did you mean preset?"),
-        ({"sources": [{**PHOTOGRAPHS, "preset": "nite"}]}, "sources[0].preset: expected one of handheld, got 'nite'"),
+        (
+            {"sources": [{**PHOTOGRAPHS, "preset": "nite"}]},
+            "sources[0].preset: expected one of action, bracket, burst_sr, dbsr,",
+        ),
         (
             {"sources": [{**PHOTOGRAPHS, "kind": "videos"}]},
             "sources[0].kind: expected photographs or folders, got 'videos'",

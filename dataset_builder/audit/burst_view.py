@@ -19,6 +19,16 @@ from manifests.schema import MARGINAL_ESTIMATORS
 
 Mark = Literal["best", "worst", ""]
 
+_FACTOR_COLUMNS = (
+    "exposure_ratio",
+    "shot_noise",
+    "read_noise",
+    "blur_length",
+    "displacement",
+    "defocus",
+    "occlusion",
+    "jpeg_quality",
+)
 MID_GREY = 0.18
 """Signal at which the noise of a frame is stated: the reflectance of a grey card."""
 
@@ -90,7 +100,8 @@ class BurstView:
         split: its split; empty if it has none.
         frames: its rows of `frames`.
         factors: exposure relative to the reference; noise, its standard deviation at `MID_GREY` in per cent of white; blur, the path
-            during the exposure; shift, the mean displacement against the reference.
+            during the exposure; shift, the mean displacement against the reference. Where any frame has some of it also defocus, the
+            radius of the circle of confusion; cover, what hides the scene; and, of JPEGs, their quality.
         scores: one row per label set, in the order asked for; label sets without a score in this burst are left out.
     """
 
@@ -160,16 +171,19 @@ def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> Sc
 
 
 def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
-    columns = {
-        name: np.array([row[name] for row in frames], np.float64)
-        for name in ("exposure_ratio", "shot_noise", "read_noise", "blur_length", "displacement")
-    }
+    columns = {name: np.array([row[name] for row in frames], np.float64) for name in _FACTOR_COLUMNS}
     noise = 100 * np.sqrt(columns["shot_noise"] * MID_GREY + columns["read_noise"])
+    occasional = (
+        Factor("defocus", "px", _plain(columns["defocus"])),
+        Factor("cover", "%", _plain(100 * columns["occlusion"])),
+        Factor("JPEG", "", _plain(columns["jpeg_quality"])),
+    )
     return (
         Factor("exposure", "×", _plain(columns["exposure_ratio"])),
         Factor("noise", "%", _plain(noise)),
         Factor("blur", "px", _plain(columns["blur_length"])),
         Factor("shift", "px", _plain(columns["displacement"])),
+        *(factor for factor in occasional if any(factor.values)),
     )
 
 

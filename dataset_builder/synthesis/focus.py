@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.synthesis.sampling import Planes
 
-_SUBSAMPLES = 8
+_SUBSAMPLES = 32
 _LEVELS_PER_PX = 2
 
 

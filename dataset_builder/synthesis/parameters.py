@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,6 @@ from dataset_builder.camera.sensor import Sensor
 from dataset_builder.synthesis.focus import Depth
 from dataset_builder.synthesis.motion import pose_to_homography, skew_to_homography
 from dataset_builder.synthesis.obstacles import MovingObject, Occluder
-
-_STILL: NDArray[np.float64] = np.zeros((1, 3))
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +45,7 @@ class FrameParameters:
     shot_noise: float = 0.0
     read_noise: float = 0.0
     row_noise: float = 0.0
-    poses: NDArray[np.float64] = _STILL
+    poses: NDArray[np.float64] = field(default_factory=lambda: np.zeros((1, 3)))
     skew: tuple[float, float] = (0.0, 0.0)
     defocus: float = 0.0
     focus: float | None = None

@@ -43,7 +43,7 @@ def sample_mosaic(
     scale: int,
     origin: tuple[int, int] = (0, 0),
 ) -> NDArray[np.float64]:
-    """Sample the mosaic of a frame with an affine homography.
+    """Sample the mosaic of a frame with an affine homography: Lanczos, support 8, at positions rounded to 1/32 px of the planes.
 
     Args:
         planes: three, from `prefilter`.
@@ -60,7 +60,7 @@ def sample_mosaic(
     result = np.empty(shape)
     for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
         from_sites = to_planes @ np.array([[2, 0, column], [0, 2, row], [0, 0, 1]])
-        result[row::2, column::2] = _warp(planes[channel], from_sites, (shape[0] // 2, shape[1] // 2), scale)
+        result[row::2, column::2] = _warp(planes[channel], from_sites, (shape[0] // 2, shape[1] // 2))
     return result
 
 
@@ -71,14 +71,11 @@ def _to_planes(homography: NDArray[np.float64], scale: int, origin: tuple[int, i
     return to_planes
 
 
-def _warp(
-    plane: NDArray[np.float64], matrix: NDArray[np.float64], shape: tuple[int, int], scale: int
-) -> NDArray[np.float64]:
-    # Above scale 1 the signal ends well below the planes' Nyquist frequency, where cubic convolution is flat.
-    kernel = cv2.INTER_LANCZOS4 if scale == 1 else cv2.INTER_CUBIC
-    return cv2.warpAffine(
-        plane, matrix[:2], shape[::-1], flags=kernel | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.float64, copy=False)
+def _warp(plane: NDArray[np.float64], matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    # OpenCV's cubic kernel computes its weights in float32, in whose last bits platforms differ; this one reads them from a table.
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(plane, matrix[:2], shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return warped.astype(np.float64, copy=False)
 
 
 def sample_plane(
@@ -90,4 +87,4 @@ def sample_plane(
     origin: tuple[int, int] = (0, 0),
 ) -> NDArray[np.float64]:
     """Sample one plane at every pixel of a frame; as `sample_mosaic`."""
-    return _warp(plane, _to_planes(homography, scale, origin), shape, scale)
+    return _warp(plane, _to_planes(homography, scale, origin), shape)
