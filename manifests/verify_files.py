@@ -88,9 +88,7 @@ def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Itera
         # EXIF orientations from 5 up swap rows and columns.
         yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
     masked = known[known["mask_path"].notna() & known["mask_sha256"].notna()]
-    for burst_id, index, path, sha256 in _iterate_rows(
-        masked, ["burst_id", "frame_index", "mask_path", "mask_sha256"]
-    ):
+    for burst_id, index, path, sha256 in _iterate_rows(masked, ["burst_id", "frame_index", "mask_path", "mask_sha256"]):
         yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][0]._replace(channels=1, bits=8))
 
 

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import SRGB_TO_XYZ, UINT16_MAX, encode_srgb
+from dataset_builder.camera.color import SRGB_TO_XYZ, UINT16_MAX
 from manifests.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
+from restorers.color import encode_srgb
 
 SCREENING_VERSION = "1"
 """Changes whenever equal photographs would be described differently."""

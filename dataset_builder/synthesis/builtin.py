@@ -17,7 +17,7 @@ HANDHELD = Preset(
     exposure_time=LogUniform(low=1 / 120, high=1 / 20),
     exposure_trade=Uniform(low=-1, high=1),
     exposure_error=Normal(mean=0, deviation=0.1, low=-0.5, high=0.5),
-    brightness=LogUniform(low=0.5, high=1),
+    brightness=LogUniform(low=0.6, high=1),
     shot_noise=LogUniform(low=1e-3, high=1.2e-2),
     read_noise=None,
     row_noise=Uniform(low=0, high=0.1),
