@@ -73,14 +73,16 @@ def load_truth(root: Path, burst: Row) -> NDArray[np.float32]:
 
 
 def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool_]:
-    """bool [T, H, W], True where a frame shows the still scene and nothing else.
+    """bool [T, H, W], False where a frame shows an object that moves on its own, whose truth on the grid of that frame nobody knows.
+
+    A blocked lens is no such object: what it hides is the frame's loss.
 
     Raises:
         ManifestError: if a file is missing or unreadable.
     """
     clear = np.ones((len(frames), burst["height"], burst["width"]), bool)
     for shown, frame in zip(clear, frames, strict=True):
-        if frame["mask_path"]:
+        if frame["mask_path"] and frame["outlier"] != "blocked":
             shown[:] = read_pixels(resolve_inside(root, frame["mask_path"])) == 0
     return clear
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from itertools import chain, combinations
 
@@ -12,7 +13,7 @@ from dataset_builder.camera.cameras import mix_profile
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
-from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram, find_inner_rectangle
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.render import render_burst
@@ -349,3 +350,48 @@ def test_the_truth_is_averaged_over_blocks():
     np.testing.assert_array_equal(project_truth(truth, info, domain=RAW, scale=2, cfa=None), truth)
     with pytest.raises(UnsupportedBurstError, match="returns a mosaic, but the burst has none"):
         project_truth(truth, RAW_INFO, domain=RAW, scale=2, cfa=None)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rectangle_is_found_around_what_moves(seed):
+    rng = np.random.default_rng(seed)
+    inside = np.zeros((40, 52), bool)
+    inside[3:38, 2:50] = True
+    top, left = rng.integers(8, 24, 2)
+    inside[top : top + rng.integers(2, 10), left : left + rng.integers(2, 14)] = False
+    rows, columns = find_inner_rectangle(inside)
+    assert inside[rows, columns].all()
+    # By brute force over all corners, through a table of sums.
+    table = np.pad(np.cumsum(np.cumsum(~inside, 0), 1), ((1, 0), (1, 0)))
+    best = 0
+    for top, bottom in combinations(range(41), 2):
+        false = table[bottom] - table[top]
+        widths = [j - i for i, j in combinations(range(53), 2) if false[j] == false[i]]
+        best = max(best, (bottom - top) * max(widths, default=0))
+    assert (rows.stop - rows.start) * (columns.stop - columns.start) == best
+
+
+def test_what_moves_does_not_count_on_the_grids_of_the_frames():
+    task = make_task(shot=0.0, read=0.0)
+    spoilt = task.burst.frames.copy()
+    spoilt[1, 20:30, 24:34] = 0.9
+    clear = np.ones(spoilt.shape, bool)
+    clear[1, 20:30, 24:34] = False
+    burst = dataclasses.replace(task.burst, frames=spoilt)
+    games = [
+        FidelityGame(First(), dataclasses.replace(task, burst=each, clear=known), PSNR)
+        for each, known in ((task.burst, None), (burst, None), (burst, clear))
+    ]
+    whole, counted, left_out = (game.value_alone(1) for game in games)
+    assert counted < whole - 20
+    assert left_out == pytest.approx(whole, abs=3)
+    assert games[2].value_alone(0) == games[0].value_alone(0)
+
+
+class First:
+    """Returns its reference."""
+
+    info = RAW_INFO
+
+    def restore(self, burst):
+        return np.array(burst.reference)

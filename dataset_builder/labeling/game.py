@@ -35,7 +35,7 @@ class LabelingTask:
         truth: float32 [H·scale, W·scale, 3], linear camera RGB on the reference's grid.
         scale: of the truth.
         homographies: float64 [T, 3, 3], reference to frame pixel; the restorer never sees them. None if unknown.
-        clear: bool [T, H, W], where each frame shows the still scene and nothing else; None for everywhere.
+        clear: bool [T, H, W], False where a frame shows an object that moves on its own; None for everywhere True.
     """
 
     burst: Burst
@@ -96,6 +96,13 @@ class FidelityGame:
         exposure = float(self.task.burst.exposure_ratio[index])
         return self._score_on_grid(index, self.task.burst.with_reference(index), exposure=exposure)
 
+    def _find_clear(self, index: int) -> NDArray[np.bool_] | None:
+        """Where frame `index` and the reference show the still scene; the reference's truth shows what moves, too."""
+        if self.task.clear is None or index == self.task.burst.reference_index:
+            return None
+        clear: NDArray[np.bool_] = self.task.clear[[index, self.task.burst.reference_index]]
+        return clear
+
     def _score_on_grid(self, index: int, burst: Burst, *, exposure: float) -> float:
         task, info = self.task, self.restorer.info
         check_accepts(info, burst)
@@ -108,7 +115,7 @@ class FidelityGame:
             domain=burst.domain,
             scale=task.scale,
             cfa=burst.cfa,
-            clear=None if task.clear is None else task.clear[[index, task.burst.reference_index]],
+            clear=self._find_clear(index),
             shape=burst.frames.shape[1:3],
         )
         image = self.restorer.restore(burst)
@@ -246,8 +253,33 @@ def find_inner_rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
         region = inside[top:bottom, left:right]
         shares = [region[0].mean(), region[-1].mean(), region[:, 0].mean(), region[:, -1].mean()]
         worst = int(np.argmin(shares))
-        if shares[worst] == 1:  # false pixels in the middle only: no rectangle of any size is to be had by trimming
-            return slice(0, 0), slice(0, 0)
+        if shares[worst] == 1:  # false pixels in the middle only, where something moves: trimming does not get at them
+            return _find_largest_rectangle(inside)
         top, bottom = top + (worst == 0), bottom - (worst == 1)
         left, right = left + (worst == 2), right - (worst == 3)
     return slice(top, bottom), slice(left, right)
+
+
+def _find_largest_rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The largest rectangle of true cells, of which there are at most 64 along each side."""
+    step = -(-max(inside.shape) // 64)
+    height, width = (side // step for side in inside.shape)
+    blocks = inside[: height * step, : width * step].reshape(height, step, width, step)
+    cells = np.asarray(blocks.all(axis=(1, 3)), bool)
+    best, found = 0, (slice(0, 0), slice(0, 0))
+    columns = np.arange(width)
+    tall: NDArray[np.bool_] = np.ones((height, width), bool)
+    for rows in range(1, height + 1):
+        # tall[r, c]: the `rows` cells of column c from row r downwards are true.
+        tall = tall[: height - rows + 1] & cells[rows - 1 :]
+        run = columns - np.maximum.accumulate(np.where(tall, -1, columns), axis=1)
+        row, column = np.unravel_index(int(run.argmax()), run.shape)
+        length = int(run[row, column])
+        if rows * length > best:
+            best = rows * length
+            left = int(column) - length + 1
+            found = (
+                slice(int(row) * step, (int(row) + rows) * step),
+                slice(left * step, (left + length) * step),
+            )
+    return found

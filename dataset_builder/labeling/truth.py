@@ -64,7 +64,7 @@ def project_truth_to_frame(
         scale: of the truth.
         cfa: of the frames; needed for mosaic outputs.
         shape: rows and columns of the frame.
-        clear: bool [2, H, W], where the frame and the reference show the still scene; None for everywhere.
+        clear: bool [2, H, W], False where the frame or the reference shows what moves on its own; None for everywhere True.
 
     Returns:
         float32 [H·info.scale, W·info.scale] or [.., 3], and a mask [H·info.scale, W·info.scale] of the pixels whose whole support lies

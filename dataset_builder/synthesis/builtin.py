@@ -121,7 +121,7 @@ ACTION = Preset(
     outliers=Constant(value=0.7),
     outlier_kinds=("blocked",),
     object_probability=1,
-    object_size=Uniform(low=0.12, high=0.25),
+    object_size=Uniform(low=0.08, high=0.16),
     object_speed=LogUniform(low=60, high=400),
 )
 """Something moves through the scene, and now and then a finger covers the lens."""
