@@ -14,7 +14,7 @@ def make_demo_tasks(root: Path, *, every: int = 1) -> list[LabelingTask]:
     """Render every n-th burst of the demo below `root`."""
     recipe, made = read_recipe(RECIPE), []
     for source in recipe.sources:
-        plan = plan_source(source, RECIPE.parent, recipe_seed=recipe.seed)
+        plan = plan_source(source, RECIPE.parent, root, recipe=recipe, jobs=1)
         assert not plan.rejected
         for unit in plan.units[::every]:
             rows = unit.run(root)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.dataset import load_burst, load_homographies, load_truth
+from dataset_builder.dataset import load_burst, load_homographies, load_masks, load_truth
 from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator, rank_scores
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames
@@ -37,8 +37,18 @@ _BURST_FACTS = (
     "color_matrix",
     "scale",
     "ground_truth_sha256",
+    "ground_truth_white",
 )
-_FRAME_FACTS = ("sha256", "orientation", "shot_noise", "read_noise", "exposure_ratio", "timestamp", "homography")
+_FRAME_FACTS = (
+    "sha256",
+    "orientation",
+    "shot_noise",
+    "read_noise",
+    "exposure_ratio",
+    "timestamp",
+    "homography",
+    "mask_sha256",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,4 +195,5 @@ def _load_burst(root: Path, rows: BurstRows) -> Burst:
 @lru_cache(maxsize=1)
 def _load_task(root: Path, rows: BurstRows) -> LabelingTask:
     truth = load_truth(root, rows.burst)
-    return LabelingTask(_load_burst(root, rows), truth, rows.burst["scale"], load_homographies(rows.frames))
+    homographies, clear = load_homographies(rows.frames), load_masks(root, rows.burst, rows.frames)
+    return LabelingTask(_load_burst(root, rows), truth, rows.burst["scale"], homographies, clear)

@@ -24,7 +24,7 @@ HANDHELD = Preset(
     sway=LogUniform(low=3e-4, high=1.5e-3),
     tremor=LogUniform(low=5e-5, high=4e-4),
     line_time=Constant(value=1e-5),
-    defocus=Choice(values=(0, 0, 0, 0, 0.25, 0.5, 0.75)),
+    defocus=Choice(values=(0, 0, 0, 0, 0, 0, 0, 0.25, 0.5, 0.75)),
 )
 """A phone in the hand, in daylight to indoor light."""
 
