@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from dataset_builder.errors import OutputError
 from dataset_builder.report import Progress, StageReport
 from dataset_builder.sources import BurstUnit, Plan
-from dataset_builder.work import Failure, read_part, remove_part, run_units
+from dataset_builder.work import read_part, remove_part, run_units
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 

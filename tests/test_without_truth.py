@@ -41,8 +41,9 @@ def tasks(tmp_path_factory):
         ("mse_unbiased", "denoise/mean", "leave_one_out", 0.75),
         ("mse_unbiased", "denoise/hdrplus", "add_one", 0.8),
         ("mse_unbiased", "denoise/hdrplus", "leave_one_out", 0.65),
-        ("mse_held_out", "denoise/mean", "add_one", 0.8),
-        ("mse_held_out", "denoise/hdrplus", "add_one", 0.8),
+        # Less: frames held out are themselves blurred now and then.
+        ("mse_held_out", "denoise/mean", "add_one", 0.75),
+        ("mse_held_out", "denoise/hdrplus", "add_one", 0.75),
     ],
 )
 def test_they_rank_frames_as_the_hidden_truth_does(tasks, metric, scenario, estimator, least):

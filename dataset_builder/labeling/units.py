@@ -48,6 +48,7 @@ _FRAME_FACTS = (
     "timestamp",
     "homography",
     "mask_sha256",
+    "outlier",
 )
 
 
@@ -73,7 +74,7 @@ class BurstRows:
 
 def read_bursts(root: Path) -> dict[str, BurstRows]:
     """All bursts of a data set by id, with those columns of their frames, in order, that labels may depend on."""
-    columns = ["burst_id", "frame_index", "path", *_FRAME_FACTS]
+    columns = ["burst_id", "frame_index", "path", "mask_path", *_FRAME_FACTS]
     frames: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for frame in read_dataset_table(root, "frames").select(columns).to_pylist():
         frames[frame["burst_id"]].append(frame)
