@@ -9,60 +9,56 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow as pa
+import torch
 
+from benchmarks.loader_memory import measure_memory
+from benchmarks.made_dataset import (
+    BENCHMARK_BURSTS,
+    BENCHMARK_FRAMES,
+    BENCHMARK_LABELS,
+    FRAMES_PER_BURST,
+    write_benchmark_tables,
+    write_images,
+    write_tables,
+)
+from dataset_builder.export.hugging_face import export_hugging_face
 from manifests.loader import BurstQualityDataset
-from manifests.pixels import encode_png
-from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
-from manifests.splits import SplitFractions, build_split_rows
-from manifests.store import labels_path, table_path, write_description, write_table
+from manifests.pack import pack_dataset
+from manifests.queries import select_labels
 from manifests.verify import verify
 
-FRAMES_PER_BURST = 14
-BENCHMARK_BURSTS, BENCHMARK_FRAMES, BENCHMARK_LABELS, BENCHMARK_SCENARIOS = 7346, 45827, 200_000, 10
 BURSTS_PER_ROUND = 40
 ROUNDS = 9
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # as in a worker of a DataLoader
+    cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        measure_construction(Path(folder) / "tables")
+        measure_tables(Path(folder) / "tables")
         measure_images(Path(folder) / "small", side=96, num_bursts=2000)
         measure_images(Path(folder) / "large", side=256, num_bursts=400)
 
 
-def measure_construction(root: Path) -> None:
-    """Time to open a data set of the size of the published benchmark."""
-    lengths = np.full(BENCHMARK_BURSTS, BENCHMARK_FRAMES // BENCHMARK_BURSTS)
-    lengths[: BENCHMARK_FRAMES - lengths.sum()] += 1
-    write_tables(root, lengths, side=96, hashes=[""] * BENCHMARK_FRAMES)
-    rows = BENCHMARK_LABELS // BENCHMARK_SCENARIOS
-    owners = np.repeat(np.arange(BENCHMARK_BURSTS), lengths)[:rows]
-    inside = np.concatenate([np.arange(length) for length in lengths])[:rows]
-    for number in range(BENCHMARK_SCENARIOS):
-        values = {
-            "burst_id": name_bursts(owners),
-            "frame_index": inside.astype(np.int32),
-            "scenario": [f"task/s{number}"] * rows,
-            "estimator": ["solo"] * rows,
-            "metric": ["psnr"] * rows,
-            "score": np.random.default_rng(number).normal(size=rows),
-        }
-        write_table(labels_path(root, f"task/s{number}"), LABELS, fill_table(LABELS, values, rows))
+def measure_tables(root: Path) -> None:
+    """Time and memory of a data set of the size of the published benchmark."""
+    write_benchmark_tables(root)
     seconds = min(time_call(lambda: BurstQualityDataset(root, "train")) for _ in range(ROUNDS))
     first = BurstQualityDataset(root, None)
     assert first.lengths.sum() == BENCHMARK_FRAMES
-    assert len(first.scenarios) == BENCHMARK_SCENARIOS
     print(
         f"construction, {BENCHMARK_BURSTS} bursts, {BENCHMARK_FRAMES} frames, {BENCHMARK_LABELS} labels: "
         f"{seconds:.3f} s (bar: 1 s)"
     )
+    query = min(time_call(lambda: select_labels(root, "task/s3", split="test")) for _ in range(ROUNDS))
+    print(f"labels of one scenario and split: {1000 * query:.1f} ms (bar: 50 ms)")
+    measure_memory(first)
 
 
 def measure_images(root: Path, *, side: int, num_bursts: int) -> None:
@@ -73,20 +69,6 @@ def measure_images(root: Path, *, side: int, num_bursts: int) -> None:
     write_tables(root, np.full(num_bursts, FRAMES_PER_BURST), side=side, hashes=hashes)
     measure_loading(root, [np.frombuffer(data, np.uint8) for data in contents])
     measure_verification(root)
-
-
-def write_images(root: Path, side: int, num_bursts: int) -> Iterator[bytes]:
-    """Write noisy mosaics as PNG and yield the bytes of each."""
-    random = np.random.default_rng(0)
-    for burst in range(num_bursts):
-        scene = cv2.resize(random.uniform(0.1, 0.7, (12, 12)), (side, side), interpolation=cv2.INTER_CUBIC)
-        for frame in range(FRAMES_PER_BURST):
-            noisy = scene + random.normal(0, 0.02, (side, side))
-            path = root / name_frame(burst, frame)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            data = encode_png((noisy.clip(0, 1) * 65535).astype(np.uint16))
-            path.write_bytes(data)
-            yield data
 
 
 def measure_loading(root: Path, encoded: list[np.ndarray]) -> None:
@@ -103,9 +85,50 @@ def measure_loading(root: Path, encoded: list[np.ndarray]) -> None:
             dataset[burst]
 
     report("loading from PNG against decoding the same bytes from memory", decode, load, bar=0.9)
+    pack_dataset(root, root / "pack")
+    packed = BurstQualityDataset(root / "pack", None)
+    torch.testing.assert_close(packed[order[0]]["frames"], dataset[order[0]]["frames"], rtol=0, atol=0)
+
+    # All bursts in random order: a few would stay in the processor's cache.
+    everything = np.random.default_rng(2).permutation(len(dataset)).tolist()[:1000]
+    codes = np.stack([cv2.imdecode(data, cv2.IMREAD_UNCHANGED) for data in encoded[: FRAMES_PER_BURST * len(dataset)]])
+    codes = codes.reshape(len(dataset), FRAMES_PER_BURST, 1, *codes.shape[1:])
+
+    def copy() -> None:
+        for burst in everything:
+            codes[burst].astype(np.float32)
+
+    def load_packed() -> None:
+        for burst in everything:
+            packed[burst]
+
+    speed = report("loading from a pack against copying from memory to float32", copy, load_packed, bar=0.5)
+    print(f"  {len(everything) / speed:.0f} bursts/s from the pack")
+    compare_with_hugging_face(root, load, lambda: [packed[burst] for burst in order], order)
+
+
+def compare_with_hugging_face(
+    root: Path, load: Callable[[], object], load_packed: Callable[[], object], order: list[int]
+) -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
+    export_hugging_face(root, root / "hf")
+    exported = datasets.load_dataset(str(root / "hf"), cache_dir=str(root / "cache"))
+    rows = datasets.concatenate_datasets(list(exported.values())).select_columns(["frames", "labels"])
+
+    def load_exported() -> None:
+        for burst in order:
+            np.stack([np.asarray(image, np.float32) for image in rows[burst]["frames"]])
+
+    seconds = report("loading from PNG against Hugging Face datasets over its export", load_exported, load, bar=1)
+    print(f"  {len(order) / seconds:.0f} bursts/s from PNG")
+    report("loading from a pack against Hugging Face datasets over its export", load_exported, load_packed, bar=15)
 
 
 def measure_verification(root: Path) -> None:
+    for name in ("pack", "hf", "cache"):  # no part of the data set
+        (root / name).rename(root / f".{name}")
     paths = sorted((root / "frames").rglob("*.png"))
     batches = [paths[start : start + 32] for start in range(0, len(paths), 32)]
 
@@ -123,72 +146,18 @@ def measure_verification(root: Path) -> None:
     report("verifying against SHA-256 of the same files, in threads", hash_in_threads, check, bar=0.8)
 
 
-def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str]) -> None:
-    """Tables of a data set of RAW bursts; columns that nothing here looks at hold zeros."""
-    owners = np.repeat(np.arange(len(lengths)), lengths)
-    inside = np.concatenate([np.arange(length) for length in lengths])
-    bursts = {
-        "burst_id": name_bursts(np.arange(len(lengths))),
-        "scene_id": name_bursts(np.arange(len(lengths))),
-        "origin_sha256": ["0" * 64] * len(lengths),
-        "burst_key": ["0" * 64] * len(lengths),
-        "num_frames": lengths.astype(np.int32),
-        "height": np.full(len(lengths), side, np.int32),
-        "width": np.full(len(lengths), side, np.int32),
-        "domain": ["raw_bayer"] * len(lengths),
-        "cfa": ["RGGB"] * len(lengths),
-        "white_level": np.full(len(lengths), 65535.0),
-        "scale": np.ones(len(lengths), np.int32),
-        "ground_truth_kind": ["none"] * len(lengths),
-    }
-    frames = {
-        "burst_id": name_bursts(owners),
-        "frame_index": inside.astype(np.int32),
-        "path": [name_frame(owner, frame) for owner, frame in zip(owners, inside, strict=True)],
-        "sha256": hashes,
-        "is_reference": inside == 0,
-        "orientation": np.ones(len(owners), np.int32),
-    }
-    table = fill_table(BURSTS, bursts, len(lengths))
-    write_table(table_path(root, "bursts"), BURSTS, table)
-    write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, len(owners)))
-    write_table(table_path(root, "splits"), SPLITS, build_split_rows(table, SplitFractions(), salt=""))
-    write_table(table_path(root, "failures"), FAILURES, [])
-    write_description(root, {})
-
-
-def fill_table(kind: TableSchema, values: dict[str, object], num_rows: int) -> pa.Table:
-    """A table of `num_rows` rows: the values given, null where that is allowed, else zero or no text."""
-    columns = []
-    for field in kind.schema:
-        if field.name in values:
-            columns.append(pa.array(values[field.name], field.type))
-        elif field.nullable:
-            columns.append(pa.nulls(num_rows, field.type))
-        else:
-            columns.append(pa.array([""] if pa.types.is_string(field.type) else [0], field.type).take([0] * num_rows))
-    return pa.Table.from_arrays(columns, schema=kind.schema)
-
-
-def name_bursts(numbers: np.ndarray) -> list[str]:
-    return [f"b{number:05d}" for number in numbers]
-
-
-def name_frame(burst: int, frame: int) -> str:
-    return f"frames/source/b{burst:05d}/{frame:02d}.png"
-
-
 def time_call(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
-def report(name: str, least: Callable[[], object], ours: Callable[[], object], *, bar: float) -> None:
-    """Print the ratio of speeds: best of several rounds, taken in turns so that both see the same machine."""
+def report(name: str, least: Callable[[], object], ours: Callable[[], object], *, bar: float) -> float:
+    """Print the ratio of speeds: best of several rounds, taken in turns so that both see the same machine; return our time."""
     rounds = [(time_call(least), time_call(ours)) for _ in range(ROUNDS)]
     base, mine = (min(times) for times in zip(*rounds, strict=True))
-    print(f"{name}: {base / mine:.2f} of its speed (bar: {bar})")
+    print(f"{name}: {base / mine:.2f} of its speed (bar: {bar})", flush=True)
+    return mine
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ import pyarrow as pa
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from dataset_builder.cli.main import main
 from manifests import BurstQualityDataset
+from manifests.burst_reader import scale_codes
 from manifests.errors import ImageFileError, ManifestError, OutputExistsError, SchemaError
 from manifests.pack import pack_dataset
 from manifests.pixels import read_pixels
@@ -71,6 +74,23 @@ def test_shards_are_arrow_files_of_stored_values(tiny_original: Path, packed: Pa
         if row["burst_id"] != INGESTED:
             paths = [frame["path"] for frame in frames if frame["burst_id"] == row["burst_id"]]
             np.testing.assert_array_equal(codes[:, 0], [read_pixels(tiny_original / path) for path in paths])
+
+
+@given(
+    st.sampled_from(["uint8", "uint16"]),
+    st.one_of(st.integers(-5, 300), st.floats(0, 300, width=32)),
+    st.one_of(st.integers(301, 70_000), st.floats(301, 70_000, width=32)),
+    st.integers(0, 2**32),
+)
+def test_codes_are_scaled_between_any_levels(dtype: str, black: float, white: float, seed: int) -> None:
+    top = np.iinfo(dtype).max
+    codes = np.random.default_rng(seed).integers(0, top + 1, (2, 3, 4, 5)).astype(dtype)
+    codes.flat[:2] = 0, top
+    frames = scale_codes(codes, np.float32(black), np.float32(white))
+    assert frames.dtype == np.float32
+    expected = np.clip((codes.astype(np.float64) - np.float32(black)) / (np.float32(white) - np.float32(black)), 0, 1)
+    np.testing.assert_allclose(frames, expected, atol=3e-7)
+    assert 0 <= frames.min() <= frames.max() <= 1
 
 
 def test_items_are_the_callers_own(packed: Path) -> None:

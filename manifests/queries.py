@@ -1,0 +1,49 @@
+"""Labels of a scenario and split as a table, without opening anything else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import SelectionError
+from manifests.schema import LABELS, SPLITS
+from manifests.store import labels_path, read_table, table_path
+
+_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "rank", "score_norm")
+
+
+def select_labels(
+    root: Path, scenario: str, *, split: str | None = None, estimator: str | None = None, metric: str | None = None
+) -> pa.Table:
+    """Rows of a scenario's labels, sorted as on disk; rows whose score is null are among them.
+
+    Args:
+        root: the data set.
+        scenario: whose labels.
+        split: `train`, `val` or `test`; None for all.
+        estimator: by which estimator; None for all.
+        metric: by which metric; None for all.
+
+    Raises:
+        SelectionError: if the scenario has no labels, or none of them is chosen.
+        ManifestError: if a table is missing or damaged.
+    """
+    path = labels_path(root, scenario)
+    if not path.is_file():
+        raise SelectionError(
+            f"{root}: no labels of scenario {scenario!r}; `buiqa scenarios` lists what can be labelled"
+        )
+    table = read_table(path, LABELS, columns=_COLUMNS)
+    for column, value in (("estimator", estimator), ("metric", metric)):
+        if value is not None:
+            table = table.filter(pc.equal(table.column(column), value))
+    if split is not None:
+        splits = read_table(table_path(root, "splits"), SPLITS, columns=["burst_id", "split"])
+        members = splits.column("burst_id").filter(pc.equal(splits.column("split"), split)).combine_chunks()
+        table = table.filter(pc.is_in(table.column("burst_id"), value_set=members))
+    if not table.num_rows:
+        chosen = ", ".join(f"{n}={v}" for n, v in (("split", split), ("estimator", estimator), ("metric", metric)) if v)
+        raise SelectionError(f"{root}: scenario {scenario!r} has no labels with {chosen or 'anything at all'}")
+    return table
