@@ -90,7 +90,8 @@ def scale_codes(
     light: NDArray[Any] = codes
     if black > 0:
         # Clips at 0 by itself. In whole numbers, which take half the memory, the steps cost half.
-        light = cv2.subtract(codes.reshape(-1, codes.shape[-1]), float(black)).reshape(codes.shape)
+        difference: Any = cv2.subtract(codes.reshape(-1, codes.shape[-1]), float(black))  # type: ignore[call-overload]  # numbers too
+        light = difference.reshape(codes.shape)
     if white < np.iinfo(codes.dtype).max:
         light = np.minimum(light, codes.dtype.type(white - black))
     frames = light.astype(np.float32)

@@ -11,11 +11,19 @@ import jinja2
 import pandas as pd
 
 from manifests import statistics
+from manifests.croissant import cite
 from manifests.markdown import escape_cell, join_lines, render_columns, render_table
 from manifests.schema import FORMAT_VERSION, TABLES
 from manifests.store import hash_file, read_description, write_text
 
 CARD_NAME = "DATASET.md"
+_SPLIT_RULES = {
+    "hash": "A scene lies in one split as a whole, chosen by a hash of its `scene_id` alone, so that adding data moves nothing.",
+    "stratified": "A scene lies in one split as a whole; every source and preset has its share of each split. Scenes stay where they "
+    "are when data is added.",
+    "official": "A scene lies in one split as a whole, as the lists in the recipe say.",
+    "leave_one_source_out": "All scenes of one source, named in the recipe, are for testing; the others are not.",
+}
 _FACTS = ("task", "summary", "paper", "output_domain", "scale", "missing_frames", "license", "fingerprint")
 
 
@@ -37,6 +45,7 @@ def render_card(root: Path) -> str:
         ManifestError: if a table is missing or damaged.
     """
     description = read_description(root)
+    recipe = _mapping(description, "recipe")
     contents, labels = statistics.count_contents(root), statistics.summarise_labels(root)
     recipe_path = root / "recipe.toml"
     # Markdown, not HTML: what needs escaping is escaped by `_cell`.
@@ -63,13 +72,31 @@ def render_card(root: Path) -> str:
             for name, facts in sorted(_mapping(description, "scenarios").items())
         ],
         splits=statistics.summarise_splits(root).itertuples(index=False, name=None),
+        split_rule=_SPLIT_RULES.get(str(_mapping(recipe, "splits").get("method", "hash")), _SPLIT_RULES["hash"]),
+        nearest=statistics.find_nearest_bursts(root),
+        sources=[(row.get("name", ""), row.get("kind", ""), _list_settings(row)) for row in recipe.get("sources", [])],
+        reliability=[
+            (
+                row["scenario"],
+                row["estimator"],
+                row["metric"],
+                *(_number(row[n]) for n in ("spread", "error", "reliability")),
+            )
+            for row in statistics.summarise_reliability(root).to_dict("records")
+        ],
+        has_audit=(root / "audit" / "index.html").is_file(),
+        citation=cite(description),
+        version=_mapping(description, "software").get("buiqa-toolkit", ""),
+        provenance=json.dumps(provenance, indent=2, sort_keys=True)
+        if (provenance := _mapping(description, "provenance"))
+        else "",
         shared_scenes=statistics.count_shared_scenes(root),
         failures=list(statistics.count_failures(root).itertuples(index=False, name=None)),
         licenses=statistics.count_licenses(root).itertuples(index=False, name=None),
         limits=list(_list_limits(contents, labels)),
         recipe_sha256=hash_file(recipe_path) if recipe_path.is_file() else "",
         software=sorted(_mapping(description, "software").items()),
-        recipe=json.dumps(recipe, indent=2, sort_keys=True) if (recipe := _mapping(description, "recipe")) else "",
+        recipe=json.dumps(recipe, indent=2, sort_keys=True) if recipe else "",
         format_version=FORMAT_VERSION,
         columns=[(kind.name, render_columns(kind)) for kind in TABLES.values()],
     )
@@ -105,7 +132,18 @@ def _list_limits(contents: pd.DataFrame, labels: pd.DataFrame) -> Iterator[str]:
     if len(unsure):
         yield f"Scores of {', '.join(sorted(set(unsure['estimator'])))} are sampled; `std_error` says how precisely."
     yield "Nothing here claims to reproduce published numbers: published papers do not state all that a label depends on."
-    yield "Splits follow scenes; near-duplicates among differently named scenes would not be noticed by the splits themselves."
+    yield (
+        "Near-duplicates across splits are looked for among reference frames; two crops of one photograph that goes by two names "
+        "would not be noticed."
+    )
+
+
+def _list_settings(source: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in sorted(source.items()) if _is_setting(key, value))
+
+
+def _is_setting(key: str, value: Any) -> bool:
+    return key not in {"name", "kind", "license"} and isinstance(value, str | int | float) and value != ""
 
 
 def _mapping(description: Mapping[str, Any], name: str) -> dict[str, Any]:

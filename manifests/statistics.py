@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from manifests.appearance import find_nearest_pair
 from manifests.schema import FAILURES, LABELS, SPLIT_NAMES
 from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
 
@@ -115,6 +116,49 @@ def count_shared_scenes(root: Path) -> int:
         ManifestError: if the table is missing or damaged.
     """
     return int((_read(root, "splits").groupby("scene_id")["split"].nunique() > 1).sum())
+
+
+def find_nearest_bursts(root: Path) -> tuple[str, str, int] | None:
+    """The two bursts of different splits whose reference frames look most alike, and in how many of 64 bits their hashes differ.
+
+    Returns:
+        None if there are not two splits with pictures that have a hash.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    rows = _read(root, "bursts")[["burst_id", "perceptual_hash"]].merge(_read(root, "splits"), on="burst_id")
+    hashes = [text if isinstance(text, str) else None for text in rows["perceptual_hash"]]
+    pair = find_nearest_pair(hashes, rows["split"].tolist())
+    return None if pair is None else (rows["burst_id"][pair.first], rows["burst_id"][pair.second], pair.distance)
+
+
+def summarise_reliability(root: Path) -> pd.DataFrame:
+    """How far labels tell frames of a burst apart, one row for each scenario, estimator and metric, sorted.
+
+    Returns:
+        Columns `scenario`, `estimator`, `metric`, `spread` (root mean square, over bursts, of the standard deviation of the scores
+        within a burst), `error` (root mean square of the standard errors), and `reliability`: (spread² − error²) / spread², the share
+        of the spread that is not error of estimation; NaN without spread.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    parts = []
+    for path in list_label_files(root):
+        columns = ["burst_id", "scenario", "estimator", "metric", "score", "std_error"]
+        rows = read_table(path, LABELS, columns=columns).to_pandas()
+        rows = rows[rows["score"].notna()]
+        keys = ["scenario", "estimator", "metric"]
+        rows["error"] = rows["std_error"] ** 2
+        variance = rows.groupby([*keys, "burst_id"])["score"].var(ddof=1).groupby(keys).mean()
+        parts.append(pd.DataFrame({"spread": variance, "error": rows.groupby(keys)["error"].mean()}))
+    if not parts:
+        return pd.DataFrame(columns=["scenario", "estimator", "metric", "spread", "error", "reliability"])
+    table = pd.concat(parts).sort_index()
+    table["reliability"] = ((table["spread"] - table["error"]) / table["spread"]).where(table["spread"] > 0)
+    table[["spread", "error"]] = table[["spread", "error"]] ** 0.5
+    return table.reset_index()
 
 
 def count_failures(root: Path) -> pd.DataFrame:

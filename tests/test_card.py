@@ -20,6 +20,7 @@ from manifests.statistics import (
     count_licenses,
     count_scenes,
     count_shared_scenes,
+    find_nearest_bursts,
     summarise_labels,
     summarise_splits,
 )
@@ -208,3 +209,54 @@ def test_one_score_has_no_deviation(tiny: Path) -> None:
     assert labels.loc["denoise/one", "scores"] == LENGTHS["tiny-0"] - 1
     assert pd.isna(labels.loc["denoise/one", "std"])
     assert read_markdown_table(render_card(tiny), "Labels")[-1]["SD"] == "–"
+
+
+def test_reliability_against_numpy(tiny: Path) -> None:
+    path = labels_path(tiny, "denoise/nlm")
+    rows = [{**row, "std_error": 0.1} for row in read_labels(tiny, ["denoise/nlm"]).to_pylist()]
+    write_table(path, LABELS, rows)
+    line = read_markdown_table(render_card(tiny), "How far they can be trusted")[-1]
+    variances = [np.var([row["score"] for row in rows if row["burst_id"] == name], ddof=1) for name in LENGTHS]
+    variance = float(np.mean(variances))
+    assert (line["Scenario"], line["Estimator"]) == ("denoise/nlm", "solo")
+    assert float(line["Spread"]) == pytest.approx(variance**0.5, abs=1e-4)
+    assert float(line["Error"]) == pytest.approx(0.1)
+    assert float(line["Reliability"]) == pytest.approx((variance - 0.01) / variance, abs=1e-4)
+
+
+def test_the_nearest_pair_across_splits(tiny: Path) -> None:
+    rows = read_dataset_table(tiny, "bursts").to_pylist()
+    hashes = {"tiny-0": "00" * 8, "tiny-1": "00" * 8, "tiny-2": "ff" * 8, "tiny-3": "00" * 7 + "07", "phone-0": None}
+    rows = [{**row, "perceptual_hash": hashes[row["burst_id"]]} for row in rows]
+    write_table(table_path(tiny, "bursts"), TABLES["bursts"], rows)
+    assert find_nearest_bursts(tiny) == ("tiny-0", "tiny-3", 3)
+    card = " ".join(render_card(tiny).split())
+    assert "`tiny-0` and `tiny-3`, which differ in 3 of 64 bits" in card
+    write_table(table_path(tiny, "bursts"), TABLES["bursts"], [{**row, "perceptual_hash": None} for row in rows])
+    assert find_nearest_bursts(tiny) is None
+    assert "There are no pairs across splits" in render_card(tiny)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [("hash", "hash of its `scene_id`"), ("stratified", "its share of each"), ("official", "lists in the recipe")],
+)
+def test_collection_splits_citation_and_provenance(tiny: Path, method: str, words: str) -> None:
+    sources = [{"name": "phone", "kind": "folders", "root": "in", "license": "x", "reference_index": 2, "folders": []}]
+    write_description(
+        tiny,
+        {
+            "name": "bursts",
+            "software": {"buiqa-toolkit": "9.8.7"},
+            "recipe": {"sources": sources, "splits": {"method": method}},
+            "provenance": {"query": "num_frames > 3"},
+        },
+    )
+    card = render_card(tiny)
+    assert read_markdown_table(card, "How it was made") == [
+        {"Source": "phone", "Kind": "folders", "Settings": "reference_index 2, root in"}
+    ]
+    assert words in card
+    assert "pip install buiqa-toolkit==9.8.7" in card
+    assert "bursts, built with buiqa-toolkit 9.8.7" in card
+    assert '"query": "num_frames > 3"' in card
