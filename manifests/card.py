@@ -84,7 +84,6 @@ def render_card(root: Path) -> str:
             )
             for row in statistics.summarise_reliability(root).to_dict("records")
         ],
-        has_audit=(root / "audit" / "index.html").is_file(),
         citation=cite(description),
         version=_mapping(description, "software").get("buiqa-toolkit", ""),
         provenance=json.dumps(provenance, indent=2, sort_keys=True)

@@ -139,7 +139,7 @@ def summarise_reliability(root: Path) -> pd.DataFrame:
     Returns:
         Columns `scenario`, `estimator`, `metric`, `spread` (root mean square, over bursts, of the standard deviation of the scores
         within a burst), `error` (root mean square of the standard errors), and `reliability`: (spread² − error²) / spread², the share
-        of the spread that is not error of estimation; NaN without spread.
+        of the spread that is not error of estimation; NaN without spread, and where nothing was sampled.
 
     Raises:
         ManifestError: if a table is missing or damaged.
@@ -156,7 +156,9 @@ def summarise_reliability(root: Path) -> pd.DataFrame:
     if not parts:
         return pd.DataFrame(columns=["scenario", "estimator", "metric", "spread", "error", "reliability"])
     table = pd.concat(parts).sort_index()
-    table["reliability"] = ((table["spread"] - table["error"]) / table["spread"]).where(table["spread"] > 0)
+    table["reliability"] = ((table["spread"] - table["error"]) / table["spread"]).where(
+        (table["spread"] > 0) & (table["error"] > 0)
+    )
     table[["spread", "error"]] = table[["spread", "error"]] ** 0.5
     return table.reset_index()
 
