@@ -16,7 +16,7 @@ from dataset_builder.labeling.units import read_bursts
 from manifests.schema import LABELS
 from manifests.store import list_label_files, read_description, read_table
 
-CAUSES = ("data", "restorer", "metric", "definition", "software", "unexplained")
+CAUSES = ("data", "restorer", "convention", "definition", "software", "unexplained")
 """Why a label changed, the first that applies: the burst's pixels or metadata; the restorer's fingerprint; the convention of
 the metric; the definition of the estimator or anything else in the label's key; the version of a library; nothing that is declared."""
 

@@ -10,7 +10,6 @@ import pandas as pd
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.collect import Statistics
-from dataset_builder.audit.statistics import FACTORS
 from dataset_builder.audit.statistics.distributions import is_marginal
 from dataset_builder.audit.statistics.selection import ANY, WITHOUT_ONE
 from dataset_builder.audit.tables import LABEL_SET, find_extreme, to_rows
@@ -21,6 +20,8 @@ FACTOR_NAMES = {
     "blur_length": "blur",
     "displacement": "displacement",
     "exposure_ratio": "exposure",
+    "defocus": "defocus",
+    "occlusion": "occlusion",
     "sharpness": "sharpness",
     "frame_index": "position in burst",
     "reference_distance": "distance to reference",
@@ -226,7 +227,7 @@ def _answer_factors(statistics: Statistics) -> Answer:
     interval = format_interval(strongest["low"], strongest["high"])
     share = max(float(most["explained"]), 0.0)
     sentence = (
-        f"{len(FACTORS)} trivial factors together explain at most {percent(share)} of how frames rank, under {most['scenario']}; "
+        f"{mine['bursts'].gt(0).sum()} trivial factors together explain at most {percent(share)} of how frames rank, under {most['scenario']}; "
         f"the strongest there is {FACTOR_NAMES[strongest['factor']]} (rank correlation {_correlation(strongest['spearman'])}"
         f"{f', 95 % interval {interval}' if interval else ''})."
     )
@@ -267,7 +268,7 @@ def _answer_changes(labels: pd.DataFrame, other: str) -> Answer:
         most = find_extreme(labels, "changed")
         causes = [
             name
-            for name in ("data", "restorer", "metric", "definition", "software", "unexplained")
+            for name in ("data", "restorer", "convention", "definition", "software", "unexplained")
             if labels[name].sum()
         ]
         sentence += f", most under {most['scenario']}, because of: {', '.join(causes)}"

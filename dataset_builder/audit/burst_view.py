@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset_builder.audit.statistics.bias import MID_GREY
 from dataset_builder.audit.tables import LABEL_SET, Tables, to_rows
 from dataset_builder.audit.wording import format_number
 from manifests.errors import SelectionError
@@ -29,8 +30,6 @@ _FACTOR_COLUMNS = (
     "occlusion",
     "jpeg_quality",
 )
-MID_GREY = 0.18
-"""Signal at which the noise of a frame is stated: the reflectance of a grey card."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
 from dataset_builder.audit.tables import ScoreMatrix, Tables
-from manifests.schema import MARGINAL_ESTIMATORS, TableSchema
+from manifests.schema import TableSchema
 from manifests.statistics import count_contents, count_licenses
 from manifests.verify_duplicates import NearDuplicate, find_near_duplicates
 
@@ -101,7 +101,7 @@ def collect_statistics(
         scores=of.summarise_scores(tables.labels),
         spread=of.compare_spread(tables.labels),
         outliers=of.find_outliers(tables.labels),
-        missing=of.count_missing(tables.labels, references, MARGINAL_ESTIMATORS),
+        missing=of.count_missing(tables.labels, references),
         constant=of.count_constant(tables.labels),
         selection=of.measure_selection(matrix, bootstrap),
         curves=of.summarise_curves(curves),

@@ -20,7 +20,7 @@ from manifests.pixels import read_linear
 from manifests.schema import TableSchema
 from manifests.store import read_or_empty, resolve_inside, write_table
 
-MAX_PIXELS = 250_000_000
+MAX_PIXELS = 50_000_000
 """Pixels read for one report; of larger data sets the bursts that are measured are drawn by a hash of their ids."""
 
 FEATURE_NAMES = ("brightness", "contrast", "sharpness", "noise", "signal")

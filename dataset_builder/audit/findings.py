@@ -216,7 +216,7 @@ def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
             "equal_scenarios", f"{row['scenario']}, {row['other_scenario']}", float(row["spearman"]), sentence
         )
     for row in to_rows(statistics.explained):
-        sentence = f"Noise, blur, motion, exposure, sharpness and position explain {percent(row['explained'])} of how frames rank."
+        sentence = f"Noise, blur, motion, sharpness, position and the like explain {percent(row['explained'])} of how frames rank."
         yield _Candidate("trivial_predictor", _name(row), float(row["explained"]), sentence)
     positions = statistics.positions[statistics.positions["bursts"] >= _MIN_BURSTS]
     positions = positions.assign(beyond=positions["best_share"] - positions["expected_share"])

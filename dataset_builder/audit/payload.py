@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.statistics import histogram_scores
+from dataset_builder.audit.statistics.bias import MID_GREY
 from dataset_builder.audit.statistics.distributions import is_marginal
 from dataset_builder.audit.tables import LABEL_SET
 
@@ -19,12 +20,12 @@ FACTORS = {
     "blur_length": "blur, px",
     "displacement": "displacement, px",
     "exposure_ratio": "exposure, × reference",
+    "defocus": "defocus, px",
+    "occlusion": "occlusion, share of the frame",
     "sharpness": "sharpness (variance of the Laplacian)",
     "frame_index": "position in burst",
 }
 """What a score can be drawn against, and how its axis is called."""
-
-MID_GREY = 0.18
 
 
 def build_payload(audit: Audit) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from scipy.spatial.distance import squareform
 from scipy.stats import norm
 
 from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
-from dataset_builder.audit.statistics.ranks import MIN_FRAMES, center_ranks, correlate_within, find_best, mean_or_nan
+from dataset_builder.audit.statistics.ranks import MIN_FRAMES, RankedColumns, center_ranks, find_best, mean_or_nan
 from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
+
+_COMPARISON = ["spearman", "low", "high", "bursts", "same_best"]
 
 
 def correlate_scenarios(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
@@ -28,12 +30,12 @@ def correlate_scenarios(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Da
         scenes), `bursts` (that entered) and `same_best` (share of the bursts whose best frame is the same).
     """
     names = list(matrix.sets["scenario"])
+    columns = _rank_sets(matrix)
     rows = [
-        (names[first], names[second], *_compare(matrix, first, second, bootstrap))
+        (names[first], names[second], *_compare(matrix, columns, first, second, bootstrap))
         for first, second in combinations(range(len(names)), 2)
     ]
-    columns = ["scenario", "other_scenario", "spearman", "low", "high", "bursts", "same_best"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=["scenario", "other_scenario", *_COMPARISON])
 
 
 def correlate_estimators(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
@@ -44,12 +46,12 @@ def correlate_estimators(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.D
         `correlate_scenarios`. Estimators of different metrics are not compared.
     """
     rows = []
+    columns = _rank_sets(matrix)
     for (scenario, metric), mine in matrix.sets.groupby(["scenario", "metric"], sort=True):
         for first, second in combinations(mine.index, 2):
             names = matrix.sets.loc[[first, second], "estimator"]
-            rows.append((scenario, *names, metric, *_compare(matrix, first, second, bootstrap)))
-    columns = ["scenario", "estimator", "other_estimator", "metric", "spearman", "low", "high", "bursts", "same_best"]
-    return pd.DataFrame(rows, columns=columns)
+            rows.append((scenario, *names, metric, *_compare(matrix, columns, first, second, bootstrap)))
+    return pd.DataFrame(rows, columns=["scenario", "estimator", "other_estimator", "metric", *_COMPARISON])
 
 
 def order_scenarios(pairs: pd.DataFrame, scenarios: list[str]) -> list[str]:
@@ -120,16 +122,20 @@ def assess_randomness(matrix: ScoreMatrix, evidence: dict[str, NDArray[np.float6
         `partner` (with what), `null_error` (standard error of the mean under randomness, of that test), `tests`.
     """
     rows = []
-    names = [f"{row.scenario} {row.estimator}" for row in matrix.sets.itertuples()]
-    for place, key in enumerate(matrix.sets[LABEL_SET].itertuples(index=False, name=None)):
-        others = {name: values for name, values in zip(names, matrix.values, strict=True) if name != names[place]}
+    names = [f"{scenario} {estimator} {metric}" for scenario, estimator, metric in _list_keys(matrix)]
+    columns = RankedColumns(
+        matrix.bursts, len(matrix.burst_ids), {**dict(zip(names, matrix.values, strict=True)), **evidence}
+    )
+    for name, key in zip(names, _list_keys(matrix), strict=True):
         found = []
-        for partner, values in {**others, **evidence}.items():
-            spearman, size = correlate_within(matrix.bursts, matrix.values[place], values, len(matrix.burst_ids))
+        for partner in (*names, *evidence):
+            if partner == name:
+                continue
+            spearman, size = columns.correlate(name, partner)
             valid = np.isfinite(spearman)
             if valid.any():
                 error = float(np.sqrt((1 / (size[valid] - 1)).sum()) / valid.sum())
-                found.append((float(spearman[valid].mean()), error, partner))
+                found.append((float(spearman[valid].mean()), error, partner.removesuffix(" psnr")))
         if not found:
             rows.append((*key, np.nan, np.nan, "", np.nan, 0))
             continue
@@ -139,11 +145,22 @@ def assess_randomness(matrix: ScoreMatrix, evidence: dict[str, NDArray[np.float6
     return pd.DataFrame(rows, columns=[*LABEL_SET, "p_value", "strongest", "partner", "null_error", "tests"])
 
 
+def _list_keys(matrix: ScoreMatrix) -> list[tuple[str, str, str]]:
+    return list(matrix.sets[LABEL_SET].itertuples(index=False, name=None))
+
+
+def _rank_sets(matrix: ScoreMatrix) -> RankedColumns:
+    """Label sets by place."""
+    return RankedColumns(
+        matrix.bursts, len(matrix.burst_ids), {str(place): values for place, values in enumerate(matrix.values)}
+    )
+
+
 def _compare(
-    matrix: ScoreMatrix, first: int, second: int, bootstrap: SceneBootstrap
+    matrix: ScoreMatrix, columns: RankedColumns, first: int, second: int, bootstrap: SceneBootstrap
 ) -> tuple[float, float, float, int, float]:
     number = len(matrix.burst_ids)
-    spearman, _ = correlate_within(matrix.bursts, matrix.values[first], matrix.values[second], number)
+    spearman, _ = columns.correlate(str(first), str(second))
     # Only frames that both know can be the best of both.
     both = np.isfinite(matrix.values[first]) & np.isfinite(matrix.values[second])
     best = [find_best(np.where(both, matrix.values[row], np.nan), matrix.bursts, number) for row in (first, second)]

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
-from dataset_builder.audit.statistics.ranks import center_ranks, correlate_within, find_best, mean_or_nan
+from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
 from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
 
 FACTORS = (
@@ -15,12 +15,17 @@ FACTORS = (
     "blur_length",
     "displacement",
     "exposure_ratio",
+    "defocus",
+    "occlusion",
     "sharpness",
     "frame_index",
     "reference_distance",
 )
 """Trivial properties of a frame that might explain its score; `sharpness` is measured, as `audit.features` says, and
 `reference_distance` is |frame_index − reference_index|."""
+
+MID_GREY = 0.18
+"""Signal at which the noise of a frame is stated: the reflectance of a grey card."""
 
 GROUPINGS = ("source", "preset", "size")
 """Properties of a burst by which mean scores are compared."""
@@ -41,10 +46,12 @@ def correlate_factors(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Data
         over scenes), `bursts` (in which score and factor vary).
     """
     factors = gather_factors(matrix)
+    scores = {str(place): values for place, values in enumerate(matrix.values)}
+    columns = RankedColumns(matrix.bursts, len(matrix.burst_ids), {**scores, **factors})
     rows = []
     for place, key in enumerate(matrix.sets[LABEL_SET].itertuples(index=False, name=None)):
-        for name, values in factors.items():
-            spearman, _ = correlate_within(matrix.bursts, matrix.values[place], values, len(matrix.burst_ids))
+        for name in factors:
+            spearman, _ = columns.correlate(str(place), name)
             known = int(np.isfinite(spearman).sum())
             rows.append((*key, name, mean_or_nan(spearman), *bootstrap.bound_mean(spearman), known))
     return pd.DataFrame(rows, columns=[*LABEL_SET, "factor", "spearman", "low", "high", "bursts"])
@@ -171,31 +178,27 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
         bursts: the table `bursts`.
 
     Returns:
-        One row per source: `source`, `frames` (whose noise is known), `stated` and `measured` (medians of the standard deviation
-        at the frame's own median signal, in per cent of white), `excess` (median of measured over stated), `stated_ratio` and
-        `excess_ratio`
-        (against the median of the other sources; NaN for a single one).
+        One row per source: `source`, `frames` (whose noise is known), `stated` (median standard deviation at mid-grey, in per cent of
+        white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal), `stated_ratio`
+        and `excess_ratio` (against the median of the other sources; NaN for a single one).
     """
     names = bursts.drop_duplicates("burst_id").set_index("burst_id")["source"]
     empty = pd.Series(np.nan, index=frames.index)
     measured, signal = (frames.get(name, empty).astype("float64") for name in ("noise", "signal"))
     shot, read = (frames[name].astype("float64") for name in ("shot_noise", "read_noise"))
-    stated = np.sqrt(shot * signal.clip(0).fillna(0.18) + read)
-    table = pd.DataFrame({"source": frames["burst_id"].map(names), "stated": stated, "measured": measured})
-    table["excess"] = table["measured"] / table["stated"].replace(0, np.nan)
+    expected = np.sqrt(shot * signal.clip(0) + read)
+    table = pd.DataFrame({"source": frames["burst_id"].map(names), "stated": np.sqrt(shot * MID_GREY + read)})
+    table["excess"] = measured / expected.replace(0, np.nan)
     table = table[table["stated"].notna()]
     result = (
         table.groupby("source", sort=True)
-        .agg(
-            frames=("stated", "size"), stated=("stated", "median"), measured=("measured", "median"),
-            excess=("excess", "median"),
-        )
+        .agg(frames=("stated", "size"), stated=("stated", "median"), excess=("excess", "median"))
         .reset_index()
-    )  # fmt: skip
+    )
     for name in ("stated", "excess"):
         others = [result[name].drop(index=place).median() for place in result.index]
         result[f"{name}_ratio"] = result[name] / pd.Series(others, index=result.index, dtype="float64")
-    result[["stated", "measured"]] *= 100
+    result["stated"] *= 100
     return result
 
 

@@ -53,7 +53,7 @@ class SceneBootstrap:
         counts = np.bincount(self.scenes[known], minlength=number)
         if (counts > 0).sum() < 2:
             return np.nan, np.nan
-        totals = self.weights @ np.stack([sums, counts], axis=1)
+        totals = self.weights @ np.stack([sums, counts], axis=1).astype(np.float32)
         means = totals[totals[:, 1] > 0]
         tail = (1 - COVERAGE) / 2
         low, high = np.quantile(means[:, 0] / means[:, 1], [tail, 1 - tail])

@@ -182,21 +182,22 @@ def find_outliers(labels: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LABEL_SET, "unit", "burst_id", "frame_index", "score", "distance"])
 
 
-def count_missing(labels: pd.DataFrame, references: pd.Series[int], marginal: frozenset[str]) -> pd.DataFrame:
+def count_missing(labels: pd.DataFrame, references: pd.Series[int]) -> pd.DataFrame:
     """Scores that should be there and are not.
 
     Args:
         labels: with NaN where there is no score.
         references: reference frame of each burst, indexed by burst_id.
-        marginal: estimators that define no score for the reference.
 
     Returns:
-        Columns scenario, estimator, metric, `expected` (rows, but for references where the estimator leaves them out), `missing`
+        Columns scenario, estimator, metric, `expected` (rows, but for references under marginal estimators, which define no
+        score for them), `missing`
         (of these without a score), `missing_share`.
     """
-    named = labels["estimator"].astype(str).str.split("(", n=1).str[0].isin(marginal)
-    is_reference = labels["burst_id"].astype(object).map(references) == labels["frame_index"]
-    expected = labels[~(named & is_reference)]
+    codes, names = pd.factorize(labels["burst_id"])
+    reference_of = references.reindex(np.asarray(names, object)).to_numpy(np.float64, na_value=-1)
+    left_out = labels["estimator"].astype(object).isin([name for name in set(labels["estimator"]) if is_marginal(name)])
+    expected = labels[~(left_out & (reference_of[codes] == labels["frame_index"]))]
     table = (
         expected.assign(missing=expected["score"].isna())
         .groupby(LABEL_SET, sort=True, observed=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -27,30 +29,56 @@ def center_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDAr
     return np.where(known, ranks - means[groups], 0.0)
 
 
+class RankedColumns:
+    """Variables over the same rows, correlated within groups; ranks are computed once for each set of rows that they are needed for."""
+
+    def __init__(self, groups: NDArray[np.int64], num_groups: int, columns: Mapping[str, NDArray[np.float64]]) -> None:
+        """Take the variables.
+
+        Args:
+            groups: int64 [N], the group (burst) of each row, below `num_groups`.
+            num_groups: G.
+            columns: float64 [N] each, by name; NaN where unknown.
+        """
+        self._groups, self._num_groups, self._columns = groups, num_groups, columns
+        self._known = {name: np.isfinite(values) for name, values in columns.items()}
+        self._sizes: dict[bytes, NDArray[np.int64]] = {}
+        self._ranks: dict[tuple[str, bytes], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+
+    def correlate(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Spearman's rank correlation of two variables inside each group, ties sharing their average rank.
+
+        Rows where either variable is unknown are dropped before ranking.
+
+        Returns:
+            float64 [G], NaN in groups of fewer than `MIN_FRAMES` rows or where a variable is constant; and int64 [G], the rows
+            that entered.
+        """
+        kept = self._known[first] & self._known[second]
+        key = np.packbits(kept).tobytes()
+        if key not in self._sizes:
+            self._sizes[key] = np.bincount(self._groups[kept], minlength=self._num_groups)
+        size = self._sizes[key]
+        (a, square_a), (b, square_b) = self._rank(first, kept, key), self._rank(second, kept, key)
+        product = np.bincount(self._groups, a * b, minlength=self._num_groups)
+        valid = (size >= MIN_FRAMES) & (square_a > 0) & (square_b > 0)
+        spearman = np.full(self._num_groups, np.nan)
+        np.divide(product, np.sqrt(square_a * square_b), out=spearman, where=valid)
+        return spearman, size
+
+    def _rank(self, name: str, kept: NDArray[np.bool_], key: bytes) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        if (name, key) not in self._ranks:
+            ranks = center_ranks(np.where(kept, self._columns[name], np.nan), self._groups)
+            squares = np.bincount(self._groups, ranks * ranks, minlength=self._num_groups).astype(np.float64)
+            self._ranks[name, key] = ranks, squares
+        return self._ranks[name, key]
+
+
 def correlate_within(
     groups: NDArray[np.int64], first: NDArray[np.float64], second: NDArray[np.float64], num_groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Spearman's rank correlation of two variables inside each group, ties sharing their average rank.
-
-    Args:
-        groups: int64 [N], the group (burst) of each row, below `num_groups`.
-        first: float64 [N]; rows where either variable is NaN are dropped before ranking.
-        second: float64 [N].
-        num_groups: G.
-
-    Returns:
-        float64 [G], NaN in groups of fewer than `MIN_FRAMES` rows or where a variable is constant; and int64 [G], the rows that
-        entered.
-    """
-    kept = np.isfinite(first) & np.isfinite(second)
-    codes = groups[kept]
-    size = np.bincount(codes, minlength=num_groups)
-    a, b = center_ranks(first[kept], codes), center_ranks(second[kept], codes)
-    product, square_a, square_b = (_sum_groups(values, codes, num_groups) for values in (a * b, a * a, b * b))
-    valid = (size >= MIN_FRAMES) & (square_a > 0) & (square_b > 0)
-    spearman = np.full(num_groups, np.nan)
-    np.divide(product, np.sqrt(square_a * square_b), out=spearman, where=valid)
-    return spearman, size
+    """`RankedColumns.correlate` of two variables."""
+    return RankedColumns(groups, num_groups, {"first": first, "second": second}).correlate("first", "second")
 
 
 def find_best(values: NDArray[np.float64], groups: NDArray[np.int64], num_groups: int) -> NDArray[np.int64]:
@@ -65,11 +93,13 @@ def find_best(values: NDArray[np.float64], groups: NDArray[np.int64], num_groups
     rows = np.flatnonzero(np.isfinite(values))
     if not len(rows):
         return best
-    # A stable sort by value keeps the first of equals in front.
-    order = rows[np.lexsort((-values[rows], groups[rows]))]
-    owners, first, count = np.unique(groups[order], return_index=True, return_counts=True)
-    differs = values[order[first]] > values[order[first + count - 1]]
-    best[owners[differs]] = order[first[differs]]
+    owners, first = np.unique(groups[rows], return_index=True)
+    highest, lowest = (function.reduceat(values[rows], first) for function in (np.maximum, np.minimum))
+    top = np.full(num_groups, np.nan)
+    top[owners[highest > lowest]] = highest[highest > lowest]
+    # Written from the last to the first, so that the first of equals stays.
+    found = rows[values[rows] == top[groups[rows]]][::-1]
+    best[groups[found]] = found
     return best
 
 
@@ -77,7 +107,3 @@ def mean_or_nan(values: NDArray[np.float64]) -> float:
     """Mean of what is known; NaN if nothing is."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else np.nan
-
-
-def _sum_groups(values: NDArray[np.float64], codes: NDArray[np.int64], number: int) -> NDArray[np.float64]:
-    return np.bincount(codes, values, minlength=number).astype(np.float64)

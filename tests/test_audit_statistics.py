@@ -1,0 +1,326 @@
+"""Intervals, selection, splits, bias, features: against SciPy, brute force and planted truth."""
+
+import itertools
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from dataset_builder.audit import features
+from dataset_builder.audit.features import draw_bursts, measure_frames, measure_pixels
+from dataset_builder.audit.statistics import (
+    SceneBootstrap,
+    assess_randomness,
+    balance_best,
+    compare_distributions,
+    compare_groups,
+    correlate_estimators,
+    correlate_scenarios,
+    find_disagreements,
+    find_outliers,
+    locate_best,
+    measure_precision,
+    measure_selection,
+    order_scenarios,
+    summarise_curves,
+)
+from dataset_builder.audit.statistics.ranks import find_best
+from dataset_builder.audit.statistics.selection import ONE_MORE, PARTS, WITHOUT_ONE, choose_sizes
+from dataset_builder.audit.tables import Tables, build_score_matrix, read_tables
+from tests.audit_dataset import write_audit_dataset
+
+
+def make_matrix(sets, *, scenes=None, reference=None):
+    """A matrix of label sets; `sets` maps (scenario, estimator) to scores [bursts, frames]."""
+    shape = next(iter(sets.values())).shape
+    names = [f"b{place:03d}" for place in range(shape[0])]
+    keys = [(name, index) for name in names for index in range(shape[1])]
+    frames = pd.DataFrame(keys, columns=["burst_id", "frame_index"])
+    labels = pd.concat(
+        [
+            frames.assign(
+                scenario=scenario, estimator=estimator, metric="psnr", unit="dB", score=scores.ravel(), std_error=0.0
+            )
+            for (scenario, estimator), scores in sets.items()
+        ]
+    )
+    bursts = pd.DataFrame({"burst_id": names, "scene_id": scenes or names, "reference_index": reference or 0})
+    splits = pd.DataFrame(columns=["burst_id", "scene_id", "split"])
+    matrix = build_score_matrix(Tables(bursts, frames, labels, splits, pd.DataFrame()))
+    return matrix, SceneBootstrap(matrix.scenes)
+
+
+class TestBootstrap:
+    def test_interval_of_independent_scenes_is_that_of_scipy(self):
+        values = np.random.default_rng(1).normal(2, 1, 60)
+        low, high = SceneBootstrap(np.arange(60), draws=4000).bound_mean(values)
+        expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=2).confidence_interval
+        assert low == pytest.approx(expected.low, abs=0.03)
+        assert high == pytest.approx(expected.high, abs=0.03)
+
+    def test_bursts_of_one_scene_are_no_independent_witnesses(self):
+        means = np.random.default_rng(2).normal(0, 1, 12)
+        apart = SceneBootstrap(np.arange(120)).bound_mean(np.repeat(means, 10))
+        together = SceneBootstrap(np.repeat(np.arange(12), 10)).bound_mean(np.repeat(means, 10))
+        assert together[1] - together[0] > 2 * (apart[1] - apart[0])
+        expected = SceneBootstrap(np.arange(12)).bound_mean(means)
+        np.testing.assert_allclose(together, expected, atol=1e-5)
+
+    def test_unknown_values_and_single_scenes(self):
+        assert np.isnan(SceneBootstrap(np.zeros(4, int)).bound_mean(np.arange(4.0))).all()
+        assert np.isnan(SceneBootstrap(np.arange(4)).bound_mean(np.array([1.0, np.nan, np.nan, np.nan]))).all()
+        low, high = SceneBootstrap(np.arange(4)).bound_mean(np.array([1.0, 1.0, 1.0, np.nan]))
+        assert low == pytest.approx(1)
+        assert high == pytest.approx(1)
+
+    def test_intervals_cover(self):
+        """Of 200 samples of 40 scenes, about 95 % of the intervals hold the true mean."""
+        random = np.random.default_rng(3)
+        bootstrap = SceneBootstrap(np.arange(40))
+        bounds = [bootstrap.bound_mean(random.normal(0, 1, 40)) for _ in range(200)]
+        assert 0.88 <= np.mean([low <= 0 <= high for low, high in bounds]) <= 0.99
+
+
+class TestRanks:
+    @settings(deadline=None, max_examples=60)
+    @given(st.lists(st.lists(st.sampled_from([np.nan, 0.0, 1.0, 2.0]), min_size=1, max_size=5), min_size=1, max_size=5))
+    def test_the_best_is_the_first_of_the_highest(self, bursts):
+        groups = np.repeat(np.arange(len(bursts)), [len(values) for values in bursts])
+        found = find_best(np.concatenate(bursts), groups, len(bursts))
+        start = 0
+        for place, values in enumerate(bursts):
+            known = [value for value in values if not np.isnan(value)]
+            expected = start + values.index(max(known)) if len(set(known)) > 1 else -1
+            assert found[place] == expected
+            start += len(values)
+
+    def test_pairs_with_different_gaps_are_ranked_over_what_both_know(self):
+        random = np.random.default_rng(4)
+        first, second, third = random.normal(size=(3, 6, 8))
+        first[:, 0], second[2:4, 1:3], third[:, 7] = np.nan, np.nan, np.nan
+        matrix, bootstrap = make_matrix({("a/a", "solo"): first, ("b/b", "solo"): second, ("c/c", "solo"): third})
+        table = correlate_scenarios(matrix, bootstrap).set_index(["scenario", "other_scenario"])["spearman"]
+        for (one, x), (other, y) in itertools.combinations({"a/a": first, "b/b": second, "c/c": third}.items(), 2):
+            expected = [
+                stats.spearmanr(x[burst][kept], y[burst][kept]).statistic
+                for burst in range(6)
+                if (kept := np.isfinite(x[burst]) & np.isfinite(y[burst])).sum() >= 3
+            ]
+            assert table[one, other] == pytest.approx(np.mean(expected))
+
+
+class TestAgreement:
+    def test_scenarios_that_agree_stand_together(self):
+        random = np.random.default_rng(5)
+        one, other = random.normal(size=(2, 20, 8))
+        sets = {("a/a", "solo"): one, ("b/b", "solo"): other, ("c/c", "solo"): one + 0.1, ("d/d", "solo"): other - 1}
+        matrix, bootstrap = make_matrix(sets)
+        order = order_scenarios(correlate_scenarios(matrix, bootstrap), ["a/a", "b/b", "c/c", "d/d"])
+        assert abs(order.index("a/a") - order.index("c/c")) == 1
+        assert abs(order.index("b/b") - order.index("d/d")) == 1
+
+    def test_quarrels_are_first_here_and_last_there(self):
+        random = np.random.default_rng(6)
+        one = random.normal(size=(3, 6))
+        other = one + 0.01 * random.normal(size=(3, 6))
+        one[1, 4], other[1, 4] = 9, -9
+        matrix, _ = make_matrix({("a/a", "solo"): one, ("b/b", "solo"): other})
+        found = find_disagreements(matrix)
+        assert found.iloc[0][["burst_id", "frame_index", "scenario", "other_scenario"]].tolist() == [
+            "b001",
+            4,
+            "a/a",
+            "b/b",
+        ]
+        assert found.iloc[0][["rank", "other_rank"]].tolist() == [1.0, 0.0]
+
+    def test_estimators_of_one_scenario_are_compared(self):
+        scores = np.random.default_rng(7).normal(size=(5, 6))
+        matrix, bootstrap = make_matrix(
+            {("a/a", "solo"): scores, ("a/a", "shapley"): scores**3, ("b/b", "solo"): -scores}
+        )
+        table = correlate_estimators(matrix, bootstrap)
+        assert table[["scenario", "estimator", "other_estimator", "spearman", "same_best"]].to_numpy().tolist() == [
+            ["a/a", "shapley", "solo", 1.0, 1.0]
+        ]
+
+    def test_p_values_of_random_orders_are_not_small(self):
+        """Under randomness, at most about 5 % of p-values lie below 0.05; a true order has a tiny one."""
+        random = np.random.default_rng(8)
+        values = []
+        for _ in range(60):
+            matrix, _ = make_matrix({("a/a", "solo"): random.normal(size=(20, 6))})
+            evidence = {f"x{place}": random.normal(size=120) for place in range(3)}
+            values.append(assess_randomness(matrix, evidence)["p_value"][0])
+        assert np.mean(np.array(values) < 0.05) <= 0.12
+        matrix, _ = make_matrix({("a/a", "solo"): random.normal(size=(20, 6))})
+        assert assess_randomness(matrix, {"same": matrix.values[0] * 2})["p_value"][0] < 1e-9
+
+
+class TestSelection:
+    def test_gains_are_those_of_the_definition(self):
+        loss = np.array([[np.nan, 0.5, -0.2, 0.1], [np.nan, 0.3, 0.2, 0.1]])
+        matrix, bootstrap = make_matrix({("a/a", "leave_one_out"): loss, ("a/a", "add_one"): loss})
+        table = measure_selection(matrix, bootstrap).set_index("choice")
+        # The first burst gains 0.2 without frame 2, the second has no frame that harms.
+        assert table.loc[WITHOUT_ONE, "best"] == pytest.approx((0.2 + 0) / 2)
+        assert table.loc[WITHOUT_ONE, "random"] == pytest.approx(-np.nanmean(loss))
+        assert table.loc[WITHOUT_ONE, "first"] == pytest.approx(-(0.1 + 0.1) / 2)
+        assert table.loc[ONE_MORE, "best"] == pytest.approx((0.5 + 0.3) / 2)
+        assert table.loc[ONE_MORE, "first"] == pytest.approx((0.5 + 0.3) / 2)
+
+    def test_curves_are_means_of_differences_to_all_frames(self):
+        rows = []
+        for burst, whole, one in (("a", 30.0, 31.0), ("b", 40.0, 38.0)):
+            base = {"burst_id": burst, "scenario": "s/s", "metric": "psnr", "unit": "dB", "kept": 1}
+            rows.append({**base, "selector": "all", "part": "", "fidelity": whole})
+            rows.append({**base, "selector": "labels", "part": "one", "fidelity": one})
+            rows.append({**base, "selector": "labels", "part": "any", "fidelity": max(one, whole)})
+        table = summarise_curves(pd.DataFrame(rows)).set_index(["selector", "part"])
+        assert table.loc[("labels", "one"), "gain"] == pytest.approx(-0.5)
+        assert table.loc[("labels", "any"), "gain"] == pytest.approx(0.5)
+        assert table.loc[("labels", "any"), "bursts"] == 2
+
+    @given(st.integers(1, 40))
+    def test_sizes_keep_at_least_one_frame_and_not_all(self, others):
+        sizes = choose_sizes(others)
+        assert tuple(sizes) == PARTS
+        assert all(1 <= size <= max(1, others - 1) for size in sizes.values())
+        assert list(sizes.values()) == sorted(sizes.values())
+
+
+class TestSplits:
+    def test_distance_is_that_of_kolmogorov_and_smirnov(self):
+        random = np.random.default_rng(9)
+        scores = random.normal(size=(40, 6))
+        scores[20:] += 0.8
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": ["test"] * 20 + ["train"] * 20})
+        row = compare_distributions(matrix, splits).iloc[0]
+        expected = stats.ks_2samp(scores[:20].ravel(), scores[20:].ravel()).statistic
+        assert row["ks"] == pytest.approx(expected, abs=0.02)
+        assert row["p_value"] < 0.01
+        assert row["scenes"] == 20
+
+    def test_index_is_that_of_its_formula(self):
+        scores = np.arange(200.0).reshape(20, 10)
+        matrix, _ = make_matrix({("a/a", "solo"): np.sort(scores.ravel()).reshape(20, 10)[::-1].copy()})
+        names = list(matrix.burst_ids)
+        splits = pd.DataFrame({"burst_id": names, "split": ["test" if place % 4 else "train" for place in range(20)]})
+        values, test = matrix.values[0], np.repeat([place % 4 > 0 for place in range(20)], 10)
+        edges = np.quantile(values, np.arange(0.1, 0.95, 0.1))
+        shares = [
+            np.bincount(np.searchsorted(edges, values[part]), minlength=10) / part.sum() for part in (test, ~test)
+        ]
+        p, q = (np.maximum(share, 1e-4) for share in shares)
+        assert compare_distributions(matrix, splits)["psi"][0] == pytest.approx(((p - q) * np.log(p / q)).sum())
+
+    def test_scenes_that_differ_by_nature_are_no_shift(self):
+        """Each scene has its own level; dealing scenes to two splits by chance gives large distances and unremarkable p-values."""
+        random = np.random.default_rng(10)
+        values = []
+        for _ in range(20):
+            levels = np.repeat(random.normal(0, 5, 8), 5)
+            matrix, _ = make_matrix(
+                {("a/a", "solo"): levels[:, None] + random.normal(size=(40, 4))},
+                scenes=[f"s{place // 5}" for place in range(40)],
+            )
+            deal = dict(enumerate(random.permutation(["test"] * 4 + ["train"] * 4)))
+            splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": [deal[place // 5] for place in range(40)]})
+            row = compare_distributions(matrix, splits).iloc[0]
+            assert row["ks"] > 0.15
+            values.append(row["p_value"])
+        assert min(values) > 0.01
+        assert 0.25 < np.mean(values) < 0.75
+
+    def test_best_frames_are_counted_by_thirds(self):
+        scores = np.tile([np.nan, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0], (4, 1))
+        scores[0] = scores[0][::-1]
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": "train"})
+        table = balance_best(matrix, splits).set_index("part")["share"]
+        assert table.to_dict() == {"first third": 0.25, "middle third": 0.0, "last third": 0.75}
+
+
+class TestBias:
+    def test_positions_add_up_and_favourites_show(self):
+        scores = np.random.default_rng(11).normal(size=(50, 5))
+        scores[:, 0] = np.nan
+        scores[:40, 2] = 9
+        table = locate_best(make_matrix({("a/a", "solo"): scores})[0]).set_index("frame_index")
+        assert table["best_share"].sum() == pytest.approx(1)
+        assert table["expected_share"].sum() == pytest.approx(1)
+        assert 0 not in table.index
+        assert table.loc[2, "best_share"] >= 0.8
+
+    def test_groups_explain_what_lies_between_them(self):
+        scores = np.random.default_rng(12).normal(size=(30, 4))
+        scores[:15] += 3
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        names = list(matrix.burst_ids)
+        bursts = pd.DataFrame(
+            {"burst_id": names, "source": ["x"] * 15 + ["y"] * 15, "preset": "p", "width": 8, "height": 8}
+        )
+        table = compare_groups(matrix, bursts)
+        assert table["grouping"].unique().tolist() == ["source"]
+        means = scores.mean(axis=1)
+        f_statistic = stats.f_oneway(means[:15], means[15:]).statistic
+        assert table["explained"][0] == pytest.approx(f_statistic / (f_statistic + 28))
+
+    def test_precision_compares_spread_and_error(self):
+        scores = np.random.default_rng(13).normal(size=(9, 6))
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        matrix.std_errors[:] = 0.25
+        row = measure_precision(matrix).iloc[0]
+        spread = np.median(scores.std(axis=1, ddof=1))
+        assert row["median_spread"] == pytest.approx(spread)
+        assert row["signal"] == pytest.approx(spread / 0.25)
+        ordered = np.sort(scores, axis=1)
+        assert row["clear_best"] == pytest.approx(np.mean(ordered[:, -1] - ordered[:, -2] > 2 * 0.25 * np.sqrt(2)))
+
+    def test_outliers_are_measured_in_quartile_ranges(self):
+        names = {"scenario": "s/s", "estimator": "solo", "metric": "psnr", "unit": "dB", "burst_id": "a"}
+        labels = pd.DataFrame({**names, "frame_index": range(101), "score": np.append(np.arange(100.0), 350.0)})
+        low, high = np.quantile(labels["score"], [0.25, 0.75])
+        row = find_outliers(labels).iloc[0]
+        assert row["frame_index"] == 100
+        assert row["distance"] == pytest.approx((350 - high) / (high - low))
+
+
+class TestFeatures:
+    @pytest.mark.parametrize("sigma", [0.01, 0.05])
+    @pytest.mark.parametrize("domain", ["raw_bayer", "linear_rgb"])
+    def test_noise_of_a_flat_picture_is_measured(self, sigma, domain):
+        shape = (128, 128) if domain == "raw_bayer" else (128, 128, 3)
+        image = (0.4 + np.random.default_rng(14).normal(0, sigma, shape)).astype(np.float32)
+        brightness, _, _, noise, signal = measure_pixels(image, domain)
+        assert noise == pytest.approx(sigma, rel=0.05)
+        assert signal == pytest.approx(0.4, abs=0.01)
+        assert brightness == pytest.approx(0.4 ** (1 / 2.2), abs=0.01)
+
+    def test_a_blurred_picture_is_less_sharp(self):
+
+        sharp = np.random.default_rng(15).uniform(0, 1, (64, 64, 3)).astype(np.float32)
+        assert measure_pixels(cv2.GaussianBlur(sharp, (0, 0), 2), "srgb")[2] < 0.1 * measure_pixels(sharp, "srgb")[2]
+
+    def test_bursts_are_drawn_within_the_budget_whatever_their_order(self):
+        bursts = pd.DataFrame({"burst_id": [f"b{i}" for i in range(20)], "num_frames": 2, "height": 10, "width": 5})
+        drawn = draw_bursts(bursts, max_pixels=1000)
+        assert len(drawn) == 10
+        assert drawn == draw_bursts(bursts.sample(frac=1, random_state=1), max_pixels=1000)
+        assert len(draw_bursts(bursts, max_pixels=1)) == 1
+
+    def test_frames_are_measured_once(self, tmp_path, monkeypatch):
+        root = write_audit_dataset(tmp_path / "data")
+        tables = read_tables(root)
+        first = measure_frames(root, tables.bursts, tables.frames)
+        monkeypatch.setattr(features, "measure_pixels", lambda *_: pytest.fail("measured again"))
+        again = measure_frames(root, tables.bursts, tables.frames)
+        pd.testing.assert_frame_equal(first.frames, again.frames)
+        (root / "audit" / "features.parquet").write_bytes(b"damaged")
+        with pytest.raises(pytest.fail.Exception):
+            measure_frames(root, tables.bursts, tables.frames)
