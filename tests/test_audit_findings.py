@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -215,6 +216,16 @@ class TestRules:
             assert thresholds, rule.name
             assert thresholds == sorted(thresholds, reverse=not rule.above), rule.name
             assert rule.remedy.endswith(".")
+
+    def test_the_documentation_lists_every_rule_as_it_is(self):
+        lines = (Path(__file__).parents[1] / "docs" / "audit.md").read_text(encoding="utf-8").splitlines()
+        found = [line for line in lines if line.startswith("| `") and line.count("|") == 6]
+        expected = []
+        for rule in RULES.values():
+            values = ("" if value is None else f"{value:g}" for value in (rule.note, rule.warning, rule.severe))
+            measures = rule.measures + ("" if rule.above else "; low is bad")
+            expected.append(f"| `{rule.name}` | {measures} | {' | '.join(values)} |")
+        assert found == expected
 
     def test_the_recipe_overrides_thresholds(self, root):
         def spoil(rows, _):

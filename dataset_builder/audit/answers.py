@@ -227,7 +227,8 @@ def _answer_factors(statistics: Statistics) -> Answer:
     interval = format_interval(strongest["low"], strongest["high"])
     share = max(float(most["explained"]), 0.0)
     sentence = (
-        f"{mine['bursts'].gt(0).sum()} trivial factors together explain at most {percent(share)} of how frames rank, under {most['scenario']}; "
+        f"{mine['bursts'].gt(0).sum()} trivial factors together explain at most {percent(share)} "
+        f"of how frames rank, under {most['scenario']}; "
         f"the strongest there is {FACTOR_NAMES[strongest['factor']]} (rank correlation {_correlation(strongest['spearman'])}"
         f"{f', 95 % interval {interval}' if interval else ''})."
     )

@@ -67,7 +67,11 @@ def render_report(root: Path, audit: Audit) -> str:
             order=order,
             correlations=_square(statistics.scenarios),
             factors=_factors_by_scenario(statistics.factors),
-            factor_order=[name for name in FACTORS if (statistics.factors.loc[statistics.factors["factor"] == name, "bursts"] > 0).any()],
+            factor_order=[
+                name
+                for name in FACTORS
+                if (statistics.factors.loc[statistics.factors["factor"] == name, "bursts"] > 0).any()
+            ],
             factor_names=FACTOR_NAMES,
             look_alikes=statistics.near_duplicates.groupby(["split", "other_split"]).size().to_dict(),
             failures=statistics.failures.head(MAX_ROWS),

@@ -186,7 +186,7 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     empty = pd.Series(np.nan, index=frames.index)
     measured, signal = (frames.get(name, empty).astype("float64") for name in ("noise", "signal"))
     shot, read = (frames[name].astype("float64") for name in ("shot_noise", "read_noise"))
-    expected = np.sqrt(shot * signal.clip(0) + read)
+    expected = (shot * signal.clip(0) + read) ** 0.5
     table = pd.DataFrame({"source": frames["burst_id"].map(names), "stated": np.sqrt(shot * MID_GREY + read)})
     table["excess"] = measured / expected.replace(0, np.nan)
     table = table[table["stated"].notna()]

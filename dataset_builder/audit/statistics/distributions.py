@@ -125,15 +125,17 @@ def compare_spread(labels: pd.DataFrame) -> pd.DataFrame:
 def choose_label_sets(labels: pd.DataFrame) -> pd.DataFrame:
     """One label set per scenario, by which scenarios are compared.
 
-    Leave-one-out where there is one, else the next of shapley, banzhaf, add_one, as_reference, solo; of equals the first by name.
+    Leave-one-out where there is one, else the next of shapley, banzhaf, add_one, as_reference, solo; PSNR before other metrics; of
+    equals the first by name.
 
     Returns:
         Columns scenario, estimator, metric, unit; sorted by scenario. Label sets without a score are not chosen.
     """
     sets = as_plain(labels.loc[labels["score"].notna(), [*LABEL_SET, "unit"]].drop_duplicates().reset_index(drop=True))
     sets["order"] = [estimator_place(str(name)) for name in sets["estimator"]]
-    chosen = sets.sort_values(["scenario", "order", "estimator", "metric"]).drop_duplicates("scenario")
-    return chosen.drop(columns="order").reset_index(drop=True)
+    sets["other_metric"] = sets["metric"] != "psnr"
+    chosen = sets.sort_values(["scenario", "order", "other_metric", "estimator", "metric"]).drop_duplicates("scenario")
+    return chosen.drop(columns=["order", "other_metric"]).reset_index(drop=True)
 
 
 def is_marginal(estimator: str) -> bool:
