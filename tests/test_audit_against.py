@@ -104,6 +104,17 @@ def test_an_unexplained_change_is_a_severe_finding(before, after):
     assert "alpha-00-0" in found[0].evidence
 
 
+def test_all_unexplained_changes_are_counted(before, after):
+    def move_all(rows, _):
+        for row in rows:
+            if row["score"] is not None:
+                row["score"] += 0.5
+
+    change_labels(after, SCENARIO, move_all)
+    found = [each for each in audit_dataset(after, against=before).findings if each.rule == "unexplained_change"]
+    assert [each.value for each in found] == [560]
+
+
 def test_the_report_has_a_section_only_with_another_build(before, after):
     change_labels(after, SCENARIO, shift(label_key="new"))
     write_audit(after)

@@ -79,7 +79,7 @@ def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
         rules,
         num_units=len(tables.bursts) * (1 + scenarios),
         unreadable=measured.unreadable,
-        unexplained=() if changes is None else changes.unexplained,
+        changes=changes,
         broken=tables.problems,
     )
     return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from dataset_builder.audit.against import Changes
 from dataset_builder.audit.collect import Statistics
 from dataset_builder.audit.rules import SEVERITIES, Rule, Severity
 from dataset_builder.audit.tables import LABEL_SET, find_extreme, to_rows
@@ -64,7 +65,7 @@ def judge(
     *,
     num_units: int,
     unreadable: Sequence[str] = (),
-    unexplained: Sequence[str] = (),
+    changes: Changes | None = None,
     broken: Sequence[str] = (),
 ) -> list[Finding]:
     """Apply the rules, worst findings first.
@@ -74,7 +75,7 @@ def judge(
         rules: as `rules.override_rules` gives them.
         num_units: units of work of the data set, done and failed.
         unreadable: bursts with a frame that cannot be read.
-        unexplained: names of labels that changed against another build for no declared reason.
+        changes: against another build.
         broken: what is wrong with tables that cannot be read.
     """
     candidates = [
@@ -83,7 +84,7 @@ def judge(
         *_look_at_scores(statistics),
         *_look_at_reliability(statistics),
         *_look_at_bias(statistics),
-        *_look_at_rest(statistics, num_units, unreadable, unexplained),
+        *_look_at_rest(statistics, num_units, unreadable, changes),
     ]
     findings = []
     for each in candidates:
@@ -238,7 +239,7 @@ def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
 
 
 def _look_at_rest(
-    statistics: Statistics, num_units: int, unreadable: Sequence[str], unexplained: Sequence[str]
+    statistics: Statistics, num_units: int, unreadable: Sequence[str], changes: Changes | None
 ) -> Iterator[_Candidate]:
     failed = int(statistics.failures["failures"].sum()) if len(statistics.failures) else 0
     if failed:
@@ -253,12 +254,13 @@ def _look_at_rest(
     for row in to_rows(unknown):
         sentence = f"{count(int(row['bursts']), 'burst')} of {row['source']} have no known licence."
         yield _Candidate("unknown_licence", str(row["source"]), float(row["bursts"]), sentence)
-    if unexplained:
+    if changes is not None and changes.unexplained:
+        total = int(changes.labels["unexplained"].sum())
         sentence = (
-            f"{count(len(unexplained), 'label')} changed while burst, restorer, estimator and metric "
-            f"stayed the same, as {unexplained[0]}."
+            f"{count(total, 'label')} changed while burst, restorer, estimator and metric stayed the "
+            f"same, as {changes.unexplained[0]}."
         )
-        yield _Candidate("unexplained_change", "labels", len(unexplained), sentence)
+        yield _Candidate("unexplained_change", "labels", total, sentence)
 
 
 def _name(row: Mapping[Any, Any]) -> str:
