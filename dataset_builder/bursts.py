@@ -126,8 +126,7 @@ def _read_held(root: Path) -> _Held:
     for burst_id, path, mask_path in zip(*columns, strict=True):
         files[burst_id] += [path, mask_path] if mask_path else [path]
     for row in rows:
-        if row["ground_truth_path"]:
-            files[row["burst_id"]].append(row["ground_truth_path"])
+        files[row["burst_id"]] += _list_truths(row)
     return _Held({row["burst_id"]: row for row in rows}, frames, files)
 
 
@@ -147,9 +146,12 @@ def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[Bur
 
 
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
-    truth = part["burst"]["ground_truth_path"]
     frames = [frame[name] for frame in part["frames"] for name in ("path", "mask_path") if frame[name]]
-    return [*frames, *([truth] if truth else [])]
+    return [*frames, *_list_truths(part["burst"])]
+
+
+def _list_truths(burst: Mapping[str, Any]) -> list[str]:
+    return [burst[name] for name in ("ground_truth_path", "ground_truth_mask_path") if burst[name]]
 
 
 def _exist(root: Path, paths: Iterable[str]) -> bool:

@@ -37,6 +37,18 @@ class NearDuplicateError(SourceError):
     """A photograph shows what another one of its source shows."""
 
 
+class MissingExtraError(SourceError):
+    """A file needs a package that is not installed."""
+
+
+class UnsupportedSensorError(SourceError):
+    """A RAW file is not of a Bayer sensor."""
+
+
+class HostileFileError(SourceError):
+    """A file tries to do more than hold data."""
+
+
 class FrameSizeError(SourceError):
     """Frames of one burst differ in size or kind."""
 

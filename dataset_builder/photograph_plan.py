@@ -111,7 +111,7 @@ def plan_photographs(
 def _name_bursts(
     source: PhotographSource, root: Path, unit: ScreeningUnit, preset: Preset, recipe_seed: int
 ) -> list[SynthesisUnit]:
-    origin = Origin(source.name, unit.path, unit.sha256, source.license)
+    origin = Origin(source.name, unit.path, unit.sha256, source.license, split=source.find_split(unit.path))
     ids = [
         make_id(Path(unit.path).stem, derive_seed(source.name, origin.sha256), f"-{index:02d}")
         for index in range(source.bursts_per_photograph)

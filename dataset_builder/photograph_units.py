@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.ingest.photographs import read_photograph
-from dataset_builder.origin import Origin, make_frame_row
+from dataset_builder.origin import Origin, make_burst_row, make_frame_row
 from dataset_builder.recipe import PhotographSource
 from dataset_builder.synthesis.motion import mean_displacement
 from dataset_builder.synthesis.parameters import BurstParameters
@@ -81,17 +81,17 @@ class SynthesisUnit:
         rendered = render_burst(photograph, parameters, self.seed)
         truth = self._write(root, "ground_truth.png", rendered.ground_truth)
         frames = [self._write_frame(root, parameters, rendered, index) for index in range(len(rendered.frames))]
-        burst = {
+        burst = make_burst_row(
+            self.burst_id,
             **_describe_burst(parameters),
-            "burst_id": self.burst_id,
-            "burst_key": self.key,
-            "seed": self.seed,
-            "preset": self.source.preset,
-            "ground_truth_path": truth[0],
-            "ground_truth_sha256": truth[1],
-            "ground_truth_white": parameters.truth_white,
-            "ground_truth_kind": "exact",
-        }
+            burst_key=self.key,
+            seed=self.seed,
+            preset=self.source.preset,
+            ground_truth_path=truth[0],
+            ground_truth_sha256=truth[1],
+            ground_truth_white=parameters.truth_white,
+            ground_truth_kind="exact",
+        )
         return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
 
     def _write_frame(

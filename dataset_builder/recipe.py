@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from difflib import get_close_matches
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from dataset_builder.audit.rules import RULES
-from dataset_builder.errors import MissingSourceError, RecipeError
+from dataset_builder.capture_sources import CAPTURE_KINDS, AnyCaptureSource
+from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import find_estimator
+from dataset_builder.recipe_parts import Name, Part, SourcePart, require_inside, require_one_of
 from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.presets import Preset
@@ -24,41 +25,7 @@ from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
 from restorers.fidelity import METRICS
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-PACKAGE_PREFIX = "package:"
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class _Source(_Part):
-    name: Name
-    root: str = Field(min_length=1)
-    license: str = "unknown"
-
-    def resolve_root(self, base: Path) -> Path:
-        """The folder that `root` means: relative to the recipe, or inside an installed package (`package:skimage/data`).
-
-        Raises:
-            MissingSourceError: if it is not there.
-        """
-        if self.root.startswith(PACKAGE_PREFIX):
-            package, _, inner = self.root.removeprefix(PACKAGE_PREFIX).partition("/")
-            spec = importlib.util.find_spec(package)
-            if spec is None or spec.origin is None:
-                raise MissingSourceError(f"source {self.name!r}: root: the package {package!r} is not installed")
-            folder = Path(spec.origin).parent / inner
-        else:
-            folder = base / self.root
-        if not folder.is_dir():
-            raise MissingSourceError(
-                f"source {self.name!r}: root: no folder {folder}; correct the path (relative to {base})"
-            )
-        return folder.resolve()
-
-
-class PhotographSource(_Source):
+class PhotographSource(SourcePart):
     """Photographs to synthesise bursts from.
 
     Attributes:
@@ -89,31 +56,13 @@ class PhotographSource(_Source):
     @field_validator("files")
     @classmethod
     def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _require_inside(value)
+        return require_inside(value)
 
 
-class FolderSource(_Source):
-    """Real bursts, one sub-folder of images each.
-
-    Attributes:
-        folders: below root; all sub-folders there when empty, or root itself if it has none.
-        reference_index: frame on whose grid restorers work.
-    """
-
-    kind: Literal["folders"]
-    folders: tuple[str, ...] = ()
-    reference_index: int = Field(default=0, ge=0)
-
-    @field_validator("folders")
-    @classmethod
-    def _check_folders(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return _require_inside(value)
+Source = Annotated[PhotographSource | AnyCaptureSource, Field(discriminator="kind")]
 
 
-Source = Annotated[PhotographSource | FolderSource, Field(discriminator="kind")]
-
-
-class ScenarioChoice(_Part):
+class ScenarioChoice(Part):
     """A scenario to label.
 
     Attributes:
@@ -137,11 +86,11 @@ class ScenarioChoice(_Part):
     @classmethod
     def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            _require_one_of(name, METRICS)
+            require_one_of(name, METRICS)
         return tuple(dict.fromkeys(value))
 
 
-class SplitChoice(_Part):
+class SplitChoice(Part):
     """How scenes are split; see `manifests.split_plan.SplitPlan`.
 
     Attributes:
@@ -188,7 +137,7 @@ class SplitChoice(_Part):
         )
 
 
-class RuleChoice(_Part):
+class RuleChoice(Part):
     """Other thresholds for a rule of the audit; False switches a severity off.
 
     Attributes:
@@ -202,7 +151,7 @@ class RuleChoice(_Part):
     severe: float | Literal[False] | None = None
 
 
-class AuditChoice(_Part):
+class AuditChoice(Part):
     """How the audit judges.
 
     Attributes:
@@ -215,7 +164,7 @@ class AuditChoice(_Part):
     @classmethod
     def _check_rules(cls, value: dict[str, RuleChoice]) -> dict[str, RuleChoice]:
         for name in value:
-            _require_one_of(name, RULES)
+            require_one_of(name, RULES)
         return value
 
 
@@ -223,14 +172,14 @@ def _build_on_base(value: Any) -> Any:
     """A preset that names a `base` takes from it what it does not say itself."""
     if not isinstance(value, dict) or "base" not in value:
         return value
-    base = _require_one_of(value["base"], PRESETS)
+    base = require_one_of(value["base"], PRESETS)
     return {**PRESETS[base].model_dump(mode="json"), **{key: item for key, item in value.items() if key != "base"}}
 
 
 UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """A whole data set; `presets` are the user's own, by name."""
 
     name: Name = "unnamed"
@@ -272,7 +221,7 @@ def find_preset(name: str, own: Mapping[str, Preset]) -> Preset:
         ValueError: if there is none.
     """
     known = {**PRESETS, **own}
-    return known[_require_one_of(name, known)]
+    return known[require_one_of(name, known)]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -337,20 +286,6 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
         raise RecipeError("\n".join(f"{where}: {_describe(problem)}" for problem in error.errors())) from None
 
 
-def _require_inside(paths: tuple[str, ...]) -> tuple[str, ...]:
-    for path in paths:
-        pure = PurePosixPath(path)
-        if pure.is_absolute() or ".." in pure.parts or "\\" in path:
-            raise ValueError(f"{path!r} leaves root; expected POSIX paths below root, or choose another root")
-    return paths
-
-
-def _require_one_of(value: str, allowed: Iterable[str]) -> str:
-    if value not in allowed:
-        raise ValueError(f"expected one of {', '.join(sorted(allowed))}, got {value!r}")
-    return value
-
-
 def _describe(problem: Any) -> str:
     keys = [part for part in problem["loc"] if part not in _TAGS or part == problem["loc"][-1]]
     key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
@@ -374,7 +309,7 @@ def _describe(problem: Any) -> str:
     return f"{key}: {text}" if key else text
 
 
-_KINDS: dict[str, type[BaseModel]] = {"photographs": PhotographSource, "folders": FolderSource}
+_KINDS: dict[str, type[BaseModel]] = {"photographs": PhotographSource, **CAPTURE_KINDS}
 _TAGS: dict[str, type[BaseModel]] = {**_KINDS, **DISTRIBUTIONS}
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.errors import DuplicateOriginError, MissingSourceError, SourceError
-from dataset_builder.folder_units import IngestUnit
-from dataset_builder.ingest.folders import hash_folder, list_bursts, list_frames, require_frames
-from dataset_builder.origin import Origin, make_id
+from dataset_builder.capture_plan import plan_captures
+from dataset_builder.capture_sources import CaptureSource
+from dataset_builder.capture_units import CaptureUnit
+from dataset_builder.origin import make_id
 from dataset_builder.photograph_plan import plan_photographs
 from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
-from dataset_builder.recipe import FolderSource, Recipe, Source, find_preset
+from dataset_builder.recipe import Recipe, Source, find_preset
 from dataset_builder.work import Failure
-from manifests.errors import UnsafePathError
-from manifests.store import resolve_inside
 
-BurstUnit = SynthesisUnit | IngestUnit
+BurstUnit = SynthesisUnit | CaptureUnit
 
 
 @dataclass
@@ -29,7 +28,7 @@ class Plan:
 
 
 def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, jobs: int) -> Plan:
-    """Find the photographs or folders of a source and name the bursts to make of them.
+    """Find the photographs or bursts of a source and name the bursts to make of them.
 
     Args:
         source: from the recipe.
@@ -42,43 +41,18 @@ def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, jo
         MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
     """
     root, plan = source.resolve_root(base), Plan()
-    if isinstance(source, FolderSource):
-        _plan_folders(source, root, plan)
-        return plan
-    preset = find_preset(source.preset, recipe.presets)
-    for path, outcome in plan_photographs(source, root, dataset, preset=preset, recipe_seed=recipe.seed, jobs=jobs):
+    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure]]
+    if isinstance(source, CaptureSource):
+        outcomes = plan_captures(source, root)
+    else:
+        preset = find_preset(source.preset, recipe.presets)
+        outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=recipe.seed, jobs=jobs)
+    for path, outcome in outcomes:
         if isinstance(outcome, Failure):
             _reject(plan, source, path, outcome)
         else:
             plan.units += outcome
     return plan
-
-
-def _plan_folders(source: FolderSource, root: Path, plan: Plan) -> None:
-    paths, seen = list(source.folders) or list_bursts(root), dict[str, str]()
-    if not paths:
-        raise MissingSourceError(f"source {source.name!r}: no sub-folders and no images in {root}; correct root")
-    for path in paths:
-        try:
-            unit = _plan_folder(source, root, path)
-            if (other := seen.setdefault(unit.origin.sha256, path)) != path:
-                raise DuplicateOriginError(f"{root / path}: holds the same pixels as {other}; remove one")
-            plan.units.append(unit)
-        except (SourceError, UnsafePathError, OSError) as error:
-            _reject(plan, source, path, Failure(type(error).__name__, str(error)))
-
-
-def _plan_folder(source: FolderSource, root: Path, path: str) -> IngestUnit:
-    located = resolve_inside(root, path)
-    if not located.is_dir():
-        raise MissingSourceError(f"{located}: no such folder; correct source {source.name!r}")
-    names = list_frames(located)
-    require_frames(located, names)
-    for name in names:
-        resolve_inside(root, f"{path}/{name}")
-    origin = Origin(source.name, path, hash_folder(located, names), source.license)
-    burst_id = make_id(located.resolve().name, derive_seed(source.name, origin.sha256), "")
-    return IngestUnit(burst_id, origin, located, tuple(names), source.reference_index)
 
 
 def _reject(plan: Plan, source: Source, path: str, failure: Failure) -> None:

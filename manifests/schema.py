@@ -64,8 +64,20 @@ BURSTS = TableSchema(
                 "Camera that the synthesis imitates, `mixed` for one between several; null for real bursts.",
                 nullable=True,
             ),
+            _column(
+                "crop",
+                pa.list_(_INT, 4),
+                "x, y, width and height in the upright frames of the origin, px; null for whole frames.",
+                nullable=True,
+            ),
             _column("num_frames", _INT, "T."),
             _column("reference_index", _INT, "Frame on whose grid restorers work."),
+            _column(
+                "reference_rule",
+                _TEXT,
+                "How it was chosen: given, first, sharpest or medoid (least motion to the others); null for synthetic bursts.",
+                nullable=True,
+            ),
             _column("height", _INT, "Rows of a frame, upright."),
             _column("width", _INT, "Columns of a frame, upright."),
             _column("domain", _TEXT, "raw_bayer, linear_rgb or srgb."),
@@ -102,6 +114,25 @@ BURSTS = TableSchema(
             ),
             _column("ground_truth_sha256", _TEXT, "SHA-256 of that file.", nullable=True),
             _column("ground_truth_kind", _TEXT, "exact, reference_capture or none."),
+            _column(
+                "ground_truth_method",
+                _TEXT,
+                "How the truth came to lie on the grid and in the colours of the reference; null if it was made there.",
+                nullable=True,
+            ),
+            _column(
+                "ground_truth_mask_path",
+                _TEXT,
+                "8-bit PNG of the truth's size, 255 where it can be trusted; null where that is everywhere.",
+                nullable=True,
+            ),
+            _column("ground_truth_mask_sha256", _TEXT, "SHA-256 of that file.", nullable=True),
+            _column(
+                "official_split",
+                _TEXT,
+                "Split that the origin's own lists give the burst; null if they give none.",
+                nullable=True,
+            ),
             _column("license", _TEXT, "Licence of the origin."),
             _column(
                 "perceptual_hash",
@@ -122,6 +153,7 @@ FRAMES = TableSchema(
             _column("frame_index", _INT, "0..T-1 in capture order."),
             _column("path", _TEXT, "File, relative to the data set, POSIX."),
             _column("sha256", _TEXT, "SHA-256 of that file."),
+            _column("origin_name", _TEXT, "What the origin calls the frame; null for synthetic ones.", nullable=True),
             _column("is_reference", pa.bool_(), "Whether this is the reference frame."),
             _column(
                 "orientation", _INT, "EXIF orientation still to be applied to the file's pixels, 1..8; 1 = upright."
@@ -232,6 +264,18 @@ FRAMES = TableSchema(
             _column(
                 "sharpening", _FLOAT, "Weight of the unsharp mask; null where no picture was developed.", nullable=True
             ),
+            _column(
+                "sharpness",
+                _FLOAT,
+                "Fine structure relative to brightness, comparable within a burst; null if not measured.",
+                nullable=True,
+            ),
+            _column(
+                "estimated",
+                pa.list_(_TEXT),
+                "Columns of this row that were estimated from the pixels; null if none was.",
+                nullable=True,
+            ),
             _column("jpeg_quality", _INT, "1..100; null where nothing was compressed or it is unknown.", nullable=True),
         ]
     ),
@@ -332,6 +376,7 @@ DOMAINS = ("raw_bayer", "linear_rgb", "srgb")
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")
 OUTLIERS = ("blocked", "misaligned")
 GROUND_TRUTH_KINDS = ("exact", "reference_capture", "none")
+REFERENCE_RULES = ("given", "first", "sharpest", "medoid")
 SPLIT_NAMES = ("train", "val", "test")
 MARGINAL_ESTIMATORS = frozenset({"leave_one_out", "add_one", "shapley", "banzhaf"})
 """Estimators that never remove the reference, so that it has no score."""

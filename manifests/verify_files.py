@@ -74,13 +74,18 @@ def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Itera
         "scale",
         "ground_truth_path",
         "ground_truth_sha256",
+        "ground_truth_mask_path",
+        "ground_truth_mask_sha256",
     ]
-    for burst_id, height, width, domain, white_level, scale, path, sha256 in _iterate_rows(bursts, facts):
+    for row in _iterate_rows(bursts, facts):
+        burst_id, height, width, domain, white_level, scale, path, sha256, mask, mask_sha256 = row
         form = {"channels": 1 if domain == "raw_bayer" else 3, "bits": 16 if white_level > 255 else 8}
         headers[burst_id] = ImageHeader(height, width, **form), ImageHeader(width, height, **form)
         if isinstance(path, str) and isinstance(sha256, str):
             truth = ImageHeader(height * scale, width * scale, channels=3, bits=16)
             yield ExpectedImage(burst_id, None, path, sha256, truth)
+            if isinstance(mask, str) and isinstance(mask_sha256, str):
+                yield ExpectedImage(burst_id, None, mask, mask_sha256, truth._replace(channels=1, bits=8))
     known = frames[frames["burst_id"].isin(bursts["burst_id"])]
     for burst_id, index, path, sha256, orientation in _iterate_rows(
         known, ["burst_id", "frame_index", "path", "sha256", "orientation"]

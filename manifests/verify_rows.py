@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.problem import Problem
-from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, OUTLIERS, SPLIT_NAMES, TableSchema
+from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, OUTLIERS, REFERENCE_RULES, SPLIT_NAMES, TableSchema
 
 ID = r"[a-z0-9_-]{1,32}"
 SHA256 = r"[0-9a-f]{64}"
@@ -102,7 +102,7 @@ def check_bursts(rows: Rows) -> Iterator[Problem]:
     """The table `bursts` by itself."""
     bursts = rows.frame
     yield from rows.require_text("burst_id", ID, "at most 32 characters of [a-z0-9_-]")
-    for column in ("origin_sha256", "burst_key", "seed", "ground_truth_sha256"):
+    for column in ("origin_sha256", "burst_key", "seed", "ground_truth_sha256", "ground_truth_mask_sha256"):
         yield from rows.require_text(column, SHA256, "a SHA-256 in lower-case hex")
     yield from rows.require_text("perceptual_hash", PERCEPTUAL_HASH, "16 hex digits")
     for column in ("num_frames", "height", "width", "scale"):
@@ -120,6 +120,13 @@ def check_bursts(rows: Rows) -> Iterator[Problem]:
     for side in ("height", "width"):
         yield from rows.report(mosaic & (bursts[side] % 2 == 1), side, "an even number for raw_bayer")
     yield from rows.require_one_of("ground_truth_kind", GROUND_TRUTH_KINDS)
+    for column, words in (("reference_rule", REFERENCE_RULES), ("official_split", SPLIT_NAMES)):
+        known = bursts[column].isna() | bursts[column].isin(words)
+        yield from rows.report(~known, column, f"one of {', '.join(words)}, or null")
+    masked = bursts["ground_truth_mask_path"].notna()
+    yield from rows.require_null("ground_truth_mask_sha256", ~masked, "ground_truth_mask_path is null")
+    bare = masked & bursts["ground_truth_path"].isna()
+    yield from rows.report(bare, "ground_truth_mask_path", "null where there is no ground truth")
     for column in ("ground_truth_path", "ground_truth_sha256"):
         yield from rows.require_null(column, bursts["ground_truth_kind"] == "none", "ground_truth_kind is none")
 
@@ -137,7 +144,7 @@ def check_frames(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     yield from rows.require_range("focus", 0, 1)
     yield from rows.require_range("jpeg_quality", 1, 100)
     yield from rows.require_range("occlusion", 0, 1)
-    for column in ("shot_noise", "read_noise", "row_noise", "blur_length", "displacement", "defocus", "object_shift"):
+    for column in ("shot_noise", "read_noise", "row_noise", "blur_length", "displacement", "defocus", "object_shift", "sharpness"):
         yield from rows.require_range(column, 0)
     for column in ("exposure_ratio", "exposure_time", "iso", "f_number", "gain"):
         yield from rows.report(frames[column].notna() & ~(frames[column] > 0), column, "a positive number")

@@ -1,0 +1,121 @@
+"""Bursts of one file per frame: reading, listing and ordering them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dataset_builder.errors import MissingSourceError, TooFewFramesError
+from dataset_builder.ingest.exif import read_exif, read_tiff_tags
+from dataset_builder.ingest.frame import Frame, SensorFacts, Truth
+from dataset_builder.ingest.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
+from dataset_builder.ingest.raw import RAW_SUFFIXES, read_raw
+from manifests.store import hash_file
+from restorers import Domain
+
+FRAME_SUFFIXES = IMAGE_SUFFIXES | RAW_SUFFIXES
+_EXIF_FORMATS = ("JPEG", "PNG")
+
+
+@dataclass(frozen=True)
+class FileFrames:
+    """A burst of one file per frame, each of any kind that `read_frame` knows."""
+
+    folder: Path
+    names: tuple[str, ...]
+    reference_index: int | None = None
+
+    def digest(self) -> str:
+        """SHA-256 over the digests of the files in order."""
+        return hash_files([self.folder / name for name in self.names])
+
+    def resolve(self) -> FileFrames:
+        """In order of capture where the EXIF of every file knows its time to below a second; else as they are named."""
+        times = []
+        for name in self.names:
+            moment = read_capture_time(self.folder / name)
+            if moment is None or "." not in moment:
+                return self
+            times.append(moment)
+        order = sorted(range(len(times)), key=lambda index: (times[index], index))
+        given = None if self.reference_index is None else order.index(self.reference_index)
+        return replace(self, names=tuple(self.names[index] for index in order), reference_index=given)
+
+    def read(self, index: int) -> Frame:
+        """Decode one file."""
+        return read_frame(self.folder / self.names[index])
+
+    def iterate(self) -> Iterator[Frame]:
+        """Decode file after file."""
+        return map(self.read, range(len(self.names)))
+
+    def read_truth(self) -> Truth | None:
+        """None: files of a camera have no truth."""
+        return None
+
+
+def read_frame(path: Path) -> Frame:
+    """Decode one file: a RAW mosaic, or anything that `read_image` knows.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    if path.suffix.lower() in RAW_SUFFIXES:
+        return read_raw(path)
+    image = read_image(path)
+    sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
+    return Frame(image.pixels, image.facts, sensor, image.file)
+
+
+def list_frames(folder: Path) -> list[str]:
+    """Image and RAW files of a folder in natural order, which is the order of capture in the names that phones give."""
+    found = (path.name for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and path.is_file())
+    return sorted((name for name in found if not name.startswith(".")), key=natural_key)
+
+
+def list_folders(root: Path) -> list[str]:
+    """Sub-folders of `root` in natural order; `.` if it has none but holds images itself."""
+    found = (path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(found, key=natural_key) or (["."] if list_frames(root) else [])
+
+
+def hash_files(paths: Sequence[Path]) -> str:
+    """SHA-256 (hex) over the digests of files in order: the identity of a burst, whatever its files are called.
+
+    Raises:
+        MissingSourceError: if a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            digest.update(bytes.fromhex(hash_file(path)))
+        except OSError as error:
+            raise MissingSourceError(f"{path}: cannot be read ({error.strerror}); correct it or its permissions") from error
+    return digest.hexdigest()
+
+
+def require_frames(where: Path, count: int) -> None:
+    """Raise TooFewFramesError unless there are at least two frames."""
+    if count < 2:
+        raise TooFewFramesError(f"{where}: a burst needs at least 2 frames, found {count}; add frames or remove it")
+
+
+def read_capture_time(path: Path) -> str | None:
+    """Time of capture in a file's EXIF, ISO 8601 without zone; None if it has none. Nothing is decoded."""
+    try:
+        if path.suffix.lower() in RAW_SUFFIXES | TIFF_SUFFIXES:
+            import tifffile  # noqa: PLC0415
+
+            with tifffile.TiffFile(path) as tiff:
+                return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
+        from PIL import Image  # noqa: PLC0415
+
+        with Image.open(path, formats=_EXIF_FORMATS) as image:
+            # Without an early EXIF chunk, Pillow would decode a whole PNG in search of a late one.
+            return read_exif(image.getexif()).captured_at if "exif" in image.info else None
+    except Exception:  # noqa: BLE001  # whoever decodes the file will say what is wrong with it
+        return None

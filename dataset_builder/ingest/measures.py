@@ -1,0 +1,204 @@
+"""What can be told of a frame from its pixels, alone and against the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.camera.color import decode_srgb
+from dataset_builder.capture_sources import Estimate, ReferenceRule
+from dataset_builder.ingest.frame import Frame
+from dataset_builder.ingest.noise import estimate_noise
+from dataset_builder.synthesis.motion import mean_displacement
+from restorers import Domain
+from restorers.align import align_grey, band_pass, enlarge_homography
+from restorers.errors import AlignmentError
+
+MEASURES_VERSION = "1"
+"""Changes whenever equal frames would be measured differently."""
+
+_MAX_GREY = 1_000_000
+"""Pixels; larger frames are averaged first."""
+_LIT = (0.02, 0.9)
+_OUTLIER = 6.0
+"""Robust standard deviations from which a difference is no noise."""
+_MIN_DEVIATION = 0.004
+
+
+@dataclass(frozen=True, eq=False)
+class FrameView:
+    """A frame in small, and what it says by itself.
+
+    Attributes:
+        grey: float32 [h, w], linear light, 1 at white.
+        factor: frame pixels per grey pixel.
+        sharpness: fine structure relative to brightness, comparable within a burst: standard deviation of a difference of Gaussians
+            (1 and 4 grey pixels) divided by the mean.
+        noise: a and b of variance = a · signal + b; None if not asked for, or nothing is flat.
+    """
+
+    grey: NDArray[np.float32]
+    factor: float
+    sharpness: float
+    noise: tuple[float, float] | None
+
+
+def view_frame(frame: Frame, *, with_noise: bool) -> FrameView:
+    """Reduce a frame to what the measures need, so that its pixels can be let go."""
+    grey, factor = _reduce(frame)
+    mean = max(float(grey.mean()), 1e-4)
+    sharpness = float(band_pass(grey).std()) / mean
+    return FrameView(grey, factor, sharpness, estimate_noise(_list_planes(frame)) if with_noise else None)
+
+
+def choose_reference(views: Sequence[FrameView], rule: ReferenceRule) -> int:
+    """The reference of a burst: its first frame, its sharpest, or the one to which the others moved least in sum.
+
+    A frame that cannot be aligned to the first is not chosen as medoid.
+    """
+    if rule == "first":
+        return 0
+    if rule == "sharpest":
+        return int(np.argmax([view.sharpness for view in views]))
+    motions = [np.eye(3), *(_align(views[0], view) for view in views[1:])]
+    height, width = views[0].grey.shape
+    known = {index: motion for index, motion in enumerate(motions) if motion is not None}
+    total = {
+        index: sum(mean_displacement(other @ np.linalg.inv(motion), height, width) for other in known.values())
+        for index, motion in known.items()
+    }
+    return min(total, key=lambda index: (total[index], index))
+
+
+def relate_views(
+    views: Sequence[FrameView], reference: int, *, height: int, width: int, estimates: Sequence[Estimate]
+) -> list[dict[str, Any]]:
+    """Columns of `frames` that were asked for and could be estimated, one mapping for each frame.
+
+    Exposure is the median ratio of brightness between aligned frames; occlusion is the share of pixels that differ from the reference by
+    more than six robust standard deviations after alignment and exposure are taken out.
+
+    Args:
+        views: of all frames.
+        reference: index of the reference.
+        height: of a frame, pixels.
+        width: of a frame, pixels.
+        estimates: what to estimate.
+    """
+    base = views[reference]
+    rows: list[dict[str, Any]] = []
+    for index, view in enumerate(views):
+        row: dict[str, Any] = {}
+        if "sharpness" in estimates:
+            row["sharpness"] = view.sharpness
+        if "noise" in estimates and view.noise is not None:
+            row["shot_noise"], row["read_noise"] = view.noise
+        matrix = np.eye(3) if index == reference else None
+        if matrix is None and {"motion", "exposure", "occlusion"} & set(estimates):
+            matrix = _align(base, view)
+        if matrix is not None:
+            row |= _relate(base, view, matrix, height=height, width=width, estimates=estimates)
+        rows.append(row)
+    return rows
+
+
+def _relate(
+    base: FrameView,
+    view: FrameView,
+    matrix: NDArray[np.float64],
+    *,
+    height: int,
+    width: int,
+    estimates: Sequence[Estimate],
+) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    full = enlarge_homography(matrix, base.factor)
+    if "motion" in estimates:
+        row["homography"] = full.ravel().tolist()
+        row["displacement"] = mean_displacement(full, height, width)
+    if not {"exposure", "occlusion"} & set(estimates):
+        return row
+    warped, inside = _warp(view.grey, matrix)
+    ratio = _compare_exposure(base.grey, warped, inside)
+    if "exposure" in estimates and ratio is not None:
+        row["exposure_ratio"] = ratio
+    if "occlusion" in estimates and inside.any():
+        row["occlusion"] = _find_outliers(base.grey, warped / np.float32(ratio or 1.0), inside)
+    return row
+
+
+def _align(reference: FrameView, view: FrameView) -> NDArray[np.float64] | None:
+    # Fine structure is compared without its gain, so frames of any exposure can be aligned.
+    scale = np.float32(max(float(reference.grey.mean()), 1e-4) / max(float(view.grey.mean()), 1e-4))
+    try:
+        return align_grey(reference.grey, view.grey * scale)[0]
+    except AlignmentError:
+        return None
+
+
+def _warp(grey: NDArray[np.float32], matrix: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    size, flags = grey.shape[::-1], cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    inside = cv2.warpPerspective(np.ones_like(grey), matrix, size, flags=flags) > 0.999
+    return np.asarray(cv2.warpPerspective(grey, matrix, size, flags=flags), np.float32), inside
+
+
+def _compare_exposure(
+    reference: NDArray[np.float32], frame: NDArray[np.float32], inside: NDArray[np.bool_]
+) -> float | None:
+    """Median ratio over pixels that both frames show neither dark nor saturated, smoothed against noise."""
+    first, second = (np.asarray(cv2.blur(image, (5, 5)), np.float32) for image in (reference, frame))
+    low, high = _LIT
+    lit = inside & (first > low) & (first < high) & (second > low) & (second < high)
+    if np.count_nonzero(lit) < max(64, 0.01 * lit.size):
+        return None
+    return float(np.median(second[lit] / first[lit]))
+
+
+def _find_outliers(reference: NDArray[np.float32], frame: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
+    first, second = (np.asarray(cv2.GaussianBlur(image, (0, 0), 2), np.float32) for image in (reference, frame))
+    difference = (second - first)[inside]
+    difference = difference - np.median(difference)
+    deviation = max(1.4826 * float(np.median(np.abs(difference))), _MIN_DEVIATION)
+    return float((np.abs(difference) > _OUTLIER * deviation).mean())
+
+
+def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
+    """Grey in linear light, and how many frame pixels each of its pixels averages along a side."""
+    sensor = frame.sensor
+    pixels: NDArray[Any]
+    if sensor.domain is Domain.RAW_BAYER:
+        height, width = (side // 2 for side in frame.pixels.shape)
+        pixels = cv2.resize(frame.pixels.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        factor = 2.0
+    else:
+        pixels, factor = frame.pixels, 1.0
+    height, width = pixels.shape[:2]
+    shrink = max(1, int(np.ceil(np.sqrt(height * width / _MAX_GREY))))
+    if shrink > 1:
+        height, width = height // shrink, width // shrink
+        whole = pixels[: height * shrink, : width * shrink]
+        pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), pixels.dtype)
+    if sensor.domain is Domain.SRGB:
+        grey = decode_srgb(np.ascontiguousarray(pixels)).mean(axis=2, dtype=np.float32) / np.float32(65535)
+    else:
+        colour = pixels.astype(np.float32)
+        grey = colour if colour.ndim == 2 else colour.mean(axis=2, dtype=np.float32)
+        grey = (grey - np.float32(sensor.black_level)) / np.float32(sensor.white_level - sensor.black_level)
+    return np.ascontiguousarray(grey, np.float32), factor * shrink
+
+
+def _list_planes(frame: Frame) -> NDArray[np.float32]:
+    sensor, pixels = frame.sensor, frame.pixels
+    if sensor.domain is Domain.SRGB:
+        return np.moveaxis(decode_srgb(pixels), 2, 0).astype(np.float32) / np.float32(65535)
+    if pixels.ndim == 2:
+        planes = np.stack([pixels[row::2, column::2] for row, column in np.ndindex(2, 2)])
+    else:
+        planes = np.moveaxis(pixels, 2, 0)
+    span = np.float32(sensor.white_level - sensor.black_level)
+    return (planes.astype(np.float32) - np.float32(sensor.black_level)) / span

@@ -1,0 +1,197 @@
+"""A camera's RAW file (DNG, CR2, NEF, ARW, RAF, …) as a mosaic with all that it says of its sensor.
+
+LibRaw, through rawpy, decodes; tifffile reads what LibRaw keeps to itself: EXIF time below a second, and the noise profile
+(DNG specification 1.6, tag 51041).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.camera.color import SRGB_TO_XYZ
+from dataset_builder.errors import MissingExtraError, UnreadableImageError, UnsupportedSensorError
+from dataset_builder.ingest.exif import CaptureFacts, read_tiff_tags
+from dataset_builder.ingest.frame import Frame, SensorFacts
+from dataset_builder.ingest.images import explain, require_file, require_size
+from manifests.pixels import apply_orientation
+from restorers import CFA, Domain
+
+RAW_SUFFIXES = frozenset(
+    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".raw", ".kdc", ".dcr"}
+)
+_NOISE_PROFILE = 51041
+# LibRaw's `flip` as EXIF orientation.
+_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
+
+
+def read_raw(path: Path) -> Frame:
+    """Decode a RAW file of a Bayer sensor.
+
+    The mosaic is that of the sensor's visible area, turned upright, an odd last row or column dropped. Where channels have their own
+    black levels, they are shifted to the highest of them, so that one level holds for all; codes above the white level are saturated
+    and end there.
+
+    Raises:
+        MissingSourceError: if there is no such file.
+        MissingExtraError: if rawpy is not installed.
+        UnsupportedSensorError: if the sensor is not of the Bayer kind.
+        UnreadableImageError: if the file is damaged, too large, or contradicts itself.
+    """
+    require_file(path)
+    try:
+        import rawpy  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtraError(f"{path}: RAW files need rawpy; pip install 'buiqa-toolkit[raw]'") from error
+    try:
+        with rawpy.imread(str(path)) as raw:
+            require_size(path, raw.sizes.raw_width, raw.sizes.raw_height)
+            pattern = _read_pattern(path, raw)
+            codes = np.array(raw.raw_image_visible)
+            blacks = np.asarray(raw.black_level_per_channel, np.float64)[pattern.ravel()]
+            white = _read_white_level(path, raw, blacks)
+            orientation = _ORIENTATIONS.get(int(raw.sizes.flip), 1)
+            colour_names = raw.color_desc.decode("ascii", "replace")
+            gains = _read_gains(raw)
+            matrix = _read_matrix(raw)
+            facts = _read_shot(raw)
+    except (UnreadableImageError, UnsupportedSensorError):
+        raise
+    except Exception as error:  # LibRaw's own errors, and whatever half-read files make of its arrays
+        raise UnreadableImageError(
+            f"{path}: cannot be decoded as RAW ({explain(error)}); copy it again or remove it"
+        ) from error
+    letters = np.array(list(colour_names))[pattern]
+    codes = codes[: codes.shape[0] & ~1, : codes.shape[1] & ~1]
+    mosaic, black, white = _level_channels(codes, blacks, white)
+    cfa = CFA("".join(apply_orientation(letters, orientation).ravel()))
+    facts, noise = _read_tags(path, facts)
+    sensor = SensorFacts(
+        Domain.RAW_BAYER, cfa, black, white, gains, matrix, *(_mean_noise(noise) if noise else (None, None))
+    )
+    return Frame(apply_orientation(mosaic, orientation), replace(facts, orientation=1), sensor)
+
+
+def _read_pattern(path: Path, raw: Any) -> NDArray[np.int64]:
+    """Index of the colour of each pixel of the top-left cell, [2, 2]."""
+    pattern, names = raw.raw_pattern, raw.color_desc.decode("ascii", "replace")
+    if pattern is None or raw.raw_image_visible.ndim != 2:
+        layers = raw.raw_image_visible.shape[2:] or (1,)
+        raise UnsupportedSensorError(
+            f"{path}: expected a Bayer mosaic, got {layers[0]} values per pixel without a colour filter array; "
+            "develop it to JPEG, PNG or TIFF"
+        )
+    if pattern.shape != (2, 2):
+        raise UnsupportedSensorError(
+            f"{path}: expected a Bayer mosaic of 2 x 2 cells, got cells of {pattern.shape[1]} x {pattern.shape[0]} (X-Trans?); "
+            "develop it to JPEG, PNG or TIFF"
+        )
+    visible = raw.raw_colors_visible
+    if min(visible.shape) < 2:
+        raise UnreadableImageError(f"{path}: {visible.shape[1]} x {visible.shape[0]} px hold no cell of 2 x 2; remove it")
+    cell = np.array(visible[:2, :2], np.int64)
+    letters = "".join(names[index] for index in cell.ravel())
+    if letters not in CFA.__members__:
+        raise UnsupportedSensorError(
+            f"{path}: expected a colour filter array of {', '.join(CFA)}, got {letters}; develop it to JPEG, PNG or TIFF"
+        )
+    return cell
+
+
+def _read_white_level(path: Path, raw: Any, blacks: NDArray[np.float64]) -> float:
+    white = float(raw.white_level)
+    if not white > blacks.max():
+        raise UnreadableImageError(
+            f"{path}: expected a white level above the black level, got {white:g} and {blacks.max():g}; copy it again"
+        )
+    return white
+
+
+def _level_channels(
+    codes: NDArray[np.uint16], blacks: NDArray[np.float64], white: float
+) -> tuple[NDArray[np.uint16], float, float]:
+    """Shift each channel of the cell to the highest black level; returns codes and the levels that now hold for all."""
+    black = float(blacks.max())
+    offsets = np.rint(black - blacks).astype(np.int64)
+    # The channel with the smallest offset saturates first.
+    top = min(float(white + offsets.min()), 65535.0)
+    levelled = np.empty_like(codes)
+    for (row, column), offset in zip(np.ndindex(2, 2), offsets, strict=True):
+        plane = codes[row::2, column::2]
+        levelled[row::2, column::2] = np.minimum(plane.astype(np.int64) + offset if offset else plane, int(top))
+    return levelled, black, top
+
+
+def _read_gains(raw: Any) -> tuple[float, float, float] | None:
+    """White balance as shot, else of daylight, with green 1; None if neither makes sense."""
+    for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
+        values = np.asarray(gains, np.float64)[:3]
+        if np.isfinite(values).all() and (values > 0).all():
+            red, green, blue = (float(value) for value in values)
+            return red / green, 1.0, blue / green
+    return None
+
+
+def _read_matrix(raw: Any) -> tuple[float, ...] | None:
+    """White-balanced camera RGB to linear sRGB, from the file's or LibRaw's XYZ to camera matrix; None if there is none."""
+    return invert_camera_matrix(np.asarray(raw.rgb_xyz_matrix, np.float64)[:3])
+
+
+def invert_camera_matrix(xyz_to_camera: NDArray[np.float64]) -> tuple[float, ...] | None:
+    """White-balanced camera RGB to linear sRGB, rows summing to 1, from XYZ (D65) to camera [3, 3]; None if it has no inverse."""
+    if not np.isfinite(xyz_to_camera).all():
+        return None
+    camera = xyz_to_camera @ SRGB_TO_XYZ
+    sums = camera.sum(axis=1, keepdims=True)
+    if (np.abs(sums) < 1e-6).any() or np.linalg.cond(camera / sums) > 1e4:
+        return None
+    return tuple(float(value) for value in np.linalg.inv(camera / sums).ravel())
+
+
+def _read_shot(raw: Any) -> CaptureFacts:
+    """Exposure as LibRaw tells it, for files in which nothing else can find EXIF."""
+    shot = raw.other
+
+    def positive(name: str) -> float | None:
+        value = float(getattr(shot, name, 0) or 0)
+        return value if math.isfinite(value) and 0 < value < 1e9 else None
+
+    moment = getattr(shot, "timestamp", None)
+    seconds = moment.timestamp() if isinstance(moment, datetime) else float(moment or 0)
+    # LibRaw reads the camera's clock as if it stood in this machine's zone; the same zone gives the clock back.
+    taken = datetime.fromtimestamp(seconds).isoformat() if 0 < seconds < 1e11 else None  # noqa: DTZ006
+    return CaptureFacts(1, taken, positive("shutter_speed"), positive("iso_speed"), positive("aperture"))
+
+
+def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[float]]:
+    """What TIFF tags add: EXIF, and the noise profile as slope and offset for each plane."""
+    import tifffile  # noqa: PLC0415
+
+    noise: Sequence[float] = ()
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            pages = [page for first in tiff.pages for page in (first, *(first.pages or ()))]
+            tags = {tag.code: tag.value for tag in pages[0].tags.values()}
+            for page in pages:
+                if _NOISE_PROFILE in page.tags:
+                    noise = tuple(float(value) for value in page.tags[_NOISE_PROFILE].value)
+        found = read_tiff_tags(tags)
+    except Exception:  # noqa: BLE001  # not every RAW file is a TIFF, and metadata must not cost the pixels
+        return known, ()
+    facts = {name: value for name in CaptureFacts.__dataclass_fields__ if (value := getattr(found, name)) is not None}
+    return replace(known, **facts), noise
+
+
+def _mean_noise(profile: Sequence[float]) -> tuple[float | None, float | None]:
+    """Slope and offset of the variance, mean over the planes; unknown unless all make sense."""
+    values = np.asarray(profile, np.float64)
+    if len(values) % 2 or not np.isfinite(values).all() or (values < 0).any() or (values > 1).any():
+        return None, None
+    return float(values[0::2].mean()), float(values[1::2].mean())

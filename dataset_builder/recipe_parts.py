@@ -1,0 +1,79 @@
+"""What all parts of a recipe share: strictness, names, and where a source lies."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dataset_builder.errors import MissingSourceError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+PACKAGE_PREFIX = "package:"
+_SPLITS_OF_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
+
+
+class Part(BaseModel):
+    """A table of the recipe: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class SourcePart(Part):
+    """What every source has.
+
+    Attributes:
+        name: of the source in the data set.
+        root: its folder, relative to the recipe, or `package:NAME/FOLDER`.
+        license: of what it holds.
+        split: of all its scenes; `folders` takes it from the first folder of each path, `train`, `val`, `validation` or `test`; null
+            draws it by scene.
+    """
+
+    name: Name
+    root: str = Field(min_length=1)
+    license: str = "unknown"
+    split: Literal["train", "val", "test", "folders"] | None = None
+
+    def resolve_root(self, base: Path) -> Path:
+        """The folder that `root` means: relative to the recipe, or inside an installed package (`package:skimage/data`).
+
+        Raises:
+            MissingSourceError: if it is not there.
+        """
+        if self.root.startswith(PACKAGE_PREFIX):
+            package, _, inner = self.root.removeprefix(PACKAGE_PREFIX).partition("/")
+            spec = importlib.util.find_spec(package)
+            if spec is None or spec.origin is None:
+                raise MissingSourceError(f"source {self.name!r}: root: the package {package!r} is not installed")
+            folder = Path(spec.origin).parent / inner
+        else:
+            folder = base / self.root
+        if not folder.is_dir():
+            raise MissingSourceError(
+                f"source {self.name!r}: root: no folder {folder}; correct the path (relative to {base})"
+            )
+        return folder.resolve()
+
+    def find_split(self, path: str) -> str | None:
+        """The split that the source's own layout gives a photograph or burst at `path`, below its root; None if it gives none."""
+        return _SPLITS_OF_FOLDERS.get(PurePosixPath(path).parts[0]) if self.split == "folders" else self.split
+
+
+def require_inside(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise ValueError unless all paths are POSIX paths that stay below their root."""
+    for path in paths:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+            raise ValueError(f"{path!r} leaves root; expected POSIX paths below root, or choose another root")
+    return paths
+
+
+def require_one_of(value: str, allowed: Iterable[str]) -> str:
+    """Raise ValueError unless a value is one of some words."""
+    if value not in allowed:
+        raise ValueError(f"expected one of {', '.join(sorted(allowed))}, got {value!r}")
+    return value
