@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.capture_sources import CropChoice, Estimate, ReferenceRule
-from dataset_builder.errors import FrameSizeError, SourceError
+from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
 from dataset_builder.ingest.files import require_frames
 from dataset_builder.ingest.frame import BurstReader, Truth
-from dataset_builder.ingest.measures import MEASURES_VERSION, FrameView, choose_reference, relate_views, view_frame
+from dataset_builder.ingest.measures import (
+    MEASURES_VERSION,
+    FrameView,
+    choose_reference,
+    measure_noise,
+    relate_views,
+    view_frame,
+)
 from dataset_builder.ingest.stored import STORE_VERSION, StoredFrame, relate_captures, store_frame
 from dataset_builder.origin import Origin, make_burst_row, make_frame_row
 from dataset_builder.work import hash_facts
@@ -113,8 +120,10 @@ class CaptureUnit:
             self._require_equal(stored)
             if with_views:
                 cut = frame if window is None else stored[-1].cut(frame, window)
-                views.append(view_frame(cut, with_noise="noise" in self.estimates))
+                # The whole frame shows more flat parts than a crop, whose noise is the same.
+                views.append(view_frame(cut, measure_noise(frame) if "noise" in self.estimates else None))
         reference = given if given is not None else choose_reference(views, self.reference_rule) if views else 0
+        self._require_different(stored)
         truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
         frames = self._describe_frames(stored, views, reference)
         burst = make_burst_row(
@@ -139,7 +148,7 @@ class CaptureUnit:
         shape, size = (frame.pixels.shape[0], frame.pixels.shape[1]), (choice.height, choice.width)
         if choice.rule == "grid":
             return spread_grid(shape, size, choice.count)[index]
-        found = find_textured(view_frame(frame, with_noise=False).grey, shape, size, choice.count)
+        found = find_textured(view_frame(frame).grey, shape, size, choice.count)
         if index >= len(found):
             raise FrameSizeError(
                 f"{self.where}: room for {len(found)} crops of {choice.width} x {choice.height} px, but {choice.count} were asked for; "
@@ -154,6 +163,15 @@ class CaptureUnit:
                 f"{self.where}: {last.origin_name} is {last.words}, but {first.origin_name} is {first.words}; "
                 "frames of a burst must agree"
             )
+
+    def _require_different(self, stored: Sequence[StoredFrame]) -> None:
+        names: dict[str, str] = {}
+        for frame in stored:
+            if frame.sha256 in names:
+                raise DuplicateFrameError(
+                    f"{self.where}: {frame.origin_name} holds the same pixels as {names[frame.sha256]}; remove one"
+                )
+            names[frame.sha256] = frame.origin_name
 
     def _store_truth(
         self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None

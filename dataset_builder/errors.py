@@ -49,6 +49,10 @@ class HostileFileError(SourceError):
     """A file tries to do more than hold data."""
 
 
+class DuplicateFrameError(SourceError):
+    """Two frames of one burst hold the same pixels."""
+
+
 class FrameSizeError(SourceError):
     """Frames of one burst differ in size or kind."""
 

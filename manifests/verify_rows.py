@@ -207,7 +207,8 @@ def _find_not_finite(column: pa.ChunkedArray) -> np.ndarray[tuple[int], np.dtype
     if pa.types.is_floating(kind):
         finite = pc.fill_null(pc.is_finite(column), fill_value=True)
         return np.flatnonzero(~finite.to_numpy())
-    if pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind):
+    listed = pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)
+    if listed and pa.types.is_floating(kind.value_type):
         finite = pc.fill_null(pc.is_finite(pc.list_flatten(column)), fill_value=False)
         return np.unique(pc.list_parent_indices(column).to_numpy()[~finite.to_numpy()])
     return np.empty(0, np.int64)

@@ -49,6 +49,7 @@ def develop(
         white_balance: gains of R, G, B.
         color_matrix: white-balanced camera RGB to linear sRGB, 9 values by rows or [3, 3].
     """
-    red, green, blue = (float(value) for value in white_balance)
+    # Where the sensor saturates, channels end at different brightness after white balance; cut alike, they stay white.
+    balanced = np.minimum(linear * np.asarray(white_balance, np.float32), 1)
     matrix = tuple(float(value) for value in np.ravel(color_matrix))
-    return process(linear, ColorProfile((red, green, blue), matrix))
+    return process(balanced, ColorProfile((1.0, 1.0, 1.0), matrix))

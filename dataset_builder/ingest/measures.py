@@ -48,12 +48,16 @@ class FrameView:
     noise: tuple[float, float] | None
 
 
-def view_frame(frame: Frame, *, with_noise: bool) -> FrameView:
-    """Reduce a frame to what the measures need, so that its pixels can be let go."""
+def view_frame(frame: Frame, noise: tuple[float, float] | None = None) -> FrameView:
+    """Reduce a frame to what the measures need, so that its pixels can be let go; its noise is passed on."""
     grey, factor = _reduce(frame)
     mean = max(float(grey.mean()), 1e-4)
-    sharpness = float(band_pass(grey).std()) / mean
-    return FrameView(grey, factor, sharpness, estimate_noise(_list_planes(frame)) if with_noise else None)
+    return FrameView(grey, factor, float(band_pass(grey).std()) / mean, noise)
+
+
+def measure_noise(frame: Frame) -> tuple[float, float] | None:
+    """Fit a and b of variance = a · signal + b to a frame; see `estimate_noise`."""
+    return estimate_noise(_list_planes(frame))
 
 
 def choose_reference(views: Sequence[FrameView], rule: ReferenceRule) -> int:

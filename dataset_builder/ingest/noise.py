@@ -75,7 +75,7 @@ def _find_flat(mean: NDArray[np.float64], rest: NDArray[np.float64]) -> list[NDA
     usable = np.flatnonzero(mean < _MAX_SIGNAL)
     order = usable[np.argsort(mean[usable], kind="stable")]
     chosen = []
-    for part in np.array_split(order, _BINS):
+    for part in np.array_split(order, min(_BINS, max(1, len(order) // (2 * _MIN_BLOCKS)))):
         if len(part) >= _MIN_BLOCKS:
             flattest = np.argsort(rest[part], kind="stable")[: max(_MIN_BLOCKS, int(len(part) * _FLAT_SHARE))]
             chosen.append(part[flattest])

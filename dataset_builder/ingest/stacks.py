@@ -1,0 +1,104 @@
+"""Bursts of one file: TIFFs of several pages and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dataset_builder.capture_sources import StackSource
+from dataset_builder.errors import MissingSourceError, SourceError
+from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.frame import Finding, Frame, FoundBurst, RejectedBurst, SensorFacts, Truth
+from dataset_builder.ingest.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
+from dataset_builder.ingest.video import VIDEO_SUFFIXES, VideoFrames
+from manifests.errors import UnsafePathError
+from manifests.store import resolve_inside
+from restorers import Domain
+
+
+@dataclass(frozen=True)
+class PageFrames:
+    """A burst whose frames are the pages of a TIFF.
+
+    Attributes:
+        path: of the file.
+        pages: numbers of those that count, from 0; empty until `resolve` has looked.
+        every: take one page in so many.
+        start: the first.
+        max_frames: pages at most.
+    """
+
+    path: Path
+    every: int
+    start: int
+    max_frames: int
+    pages: tuple[int, ...] = ()
+    reference_index: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """`page 0`, …"""
+        return tuple(f"page {page}" for page in self.pages)
+
+    @property
+    def settings(self) -> list[int]:
+        """What the frames depend on beside the file."""
+        return [self.start, self.every, self.max_frames]
+
+    def digest(self) -> str:
+        """SHA-256 over that of the file."""
+        return hash_files([self.path])
+
+    def resolve(self) -> PageFrames:
+        """Choose the pages."""
+        chosen = tuple(range(self.start, count_pages(self.path), self.every))[: self.max_frames]
+        return PageFrames(self.path, self.every, self.start, self.max_frames, chosen)
+
+    def read(self, index: int) -> Frame:
+        """Decode one page."""
+        image = read_image(self.path, page=self.pages[index])
+        sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
+        return Frame(image.pixels, image.facts, sensor)
+
+    def iterate(self) -> Iterator[Frame]:
+        """Decode page after page."""
+        return map(self.read, range(len(self.pages)))
+
+    def read_truth(self) -> Truth | None:
+        """None."""
+        return None
+
+
+def find_bursts(source: StackSource, root: Path) -> Iterator[Finding]:
+    """TIFFs of several pages and videos below a folder, in natural order; TIFFs of one page are left out unless they are named."""
+    for path in source.files or _list_stacks(root):
+        try:
+            located = resolve_inside(root, path)
+            if not located.is_file():
+                raise MissingSourceError(f"{located}: no such file; correct source {source.name!r}")
+            reader = _make_reader(source, located)
+        except (SourceError, UnsafePathError, OSError) as error:
+            yield RejectedBurst(path, error)
+            continue
+        if reader is not None:
+            yield FoundBurst(path, reader)
+
+
+def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | None:
+    settings = source.every, source.start, source.max_frames
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoFrames(path, *settings)
+    return PageFrames(path, *settings) if source.files or count_pages(path) > 1 else None
+
+
+def _list_stacks(root: Path) -> list[str]:
+    suffixes = TIFF_SUFFIXES | VIDEO_SUFFIXES
+    found = (
+        path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file()
+    )
+    return sorted(
+        (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
+    )
