@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.labeling.engine import build_labels, preview_stage
@@ -75,9 +76,13 @@ def build_dataset(
         _require_named(root, recipe)
         plans = {source.name: plan_source(source, base, root, recipe=recipe, jobs=jobs) for source in recipe.sources}
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        judged = annotate_sources(root, recipe.sources, base)
         labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
+        labels.include(judged)
         _record_failures(root, bursts, "source", plans)
-        _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        _record_failures(
+            root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
+        )
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
         _finish(root, recipe, jobs=jobs)
     return [bursts, labels]
@@ -110,10 +115,13 @@ def add_source(
         recipe = recipe.model_copy(update=changes)
         plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, jobs=jobs)}
         bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        labels = annotate_sources(root, [source], Path.cwd())
         build_labels(root, [], jobs=jobs, progress=progress)
         _record_failures(root, bursts, "source", plans)
+        if labels.counts:
+            _record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
         _finish(root, recipe, jobs=jobs)
-    return [bursts]
+    return [bursts, labels] if labels.counts else [bursts]
 
 
 def add_labels(

@@ -25,6 +25,7 @@ from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
 from restorers.fidelity import METRICS
 
+
 class PhotographSource(SourcePart):
     """Photographs to synthesise bursts from.
 

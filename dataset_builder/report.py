@@ -36,6 +36,12 @@ class StageReport:
             }
         )
 
+    def include(self, other: StageReport) -> None:
+        """Add what another report on the same stage counted."""
+        self.counts += other.counts
+        self.failures += other.failures
+        self.remarks += other.remarks
+
 
 Advance = Callable[[], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]

@@ -41,21 +41,23 @@ class SplitPlan:
 
 @dataclass(frozen=True)
 class _Scenes:
-    """Scenes of a table of bursts, sorted by name: the sources and presets, and all names, of each."""
+    """Scenes of a table of bursts, sorted by name: sources and presets, all names, and the origin's own split, of each."""
 
     strata: dict[str, str]
     sources: dict[str, set[str]]
     names: dict[str, set[str]]
+    official: dict[str, str]
 
 
 def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None = None) -> pa.Table:
     """Split and fold of every burst.
 
     `hash` is stable under growth by itself: a scene's place depends on its name alone. `stratified` needs `previous` for that:
-    scenes that it names stay, and new ones are dealt out among themselves.
+    scenes that it names stay, and new ones are dealt out among themselves. Under both, scenes to which their origin gives a split of
+    its own keep that; where origins disagree, test comes before val, and val before train, so that nothing leaks.
 
     Args:
-        bursts: a table with `burst_id`, `scene_id`, `source`, `preset`, `origin_path`.
+        bursts: a table with `burst_id`, `scene_id`, `source`, `preset`, `origin_path` and, where known, `official_split`.
         plan: how.
         previous: the table `splits` of the same data set before it grew, made by the same plan.
 
@@ -70,13 +72,15 @@ def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None 
     held = {} if previous is None else {row["scene_id"]: row for row in previous.to_pylist()}
     if plan.method == "stratified":
         shares = {name: getattr(plan.fractions, name) for name in SPLIT_NAMES}
-        splits = _deal(scenes, shares, plan.salt, {scene: row["split"] for scene, row in held.items()})
+        given = {scene: row["split"] for scene, row in held.items()} | scenes.official
+        splits = _deal(scenes, shares, plan.salt, given)
     elif plan.method == "official":
         splits = _follow_lists(scenes, plan.lists)
     elif plan.method == "leave_one_source_out":
         splits = _leave_out(scenes, plan)
     else:
-        splits = {scene: assign_split(scene, plan.fractions, salt=plan.salt) for scene in scenes.strata}
+        drawn = {scene: assign_split(scene, plan.fractions, salt=plan.salt) for scene in scenes.strata}
+        splits = drawn | scenes.official
     folds = _fold(scenes, plan, held) if plan.folds else {}
     names = bursts.column("scene_id").to_pylist()
     columns = {
@@ -92,13 +96,17 @@ def _collect_scenes(bursts: pa.Table) -> _Scenes:
     sources: dict[str, set[str]] = {}
     strata: dict[str, set[str]] = {}
     names: dict[str, set[str]] = {}
-    for row in bursts.select(["burst_id", "scene_id", "source", "preset", "origin_path"]).to_pylist():
+    official: dict[str, str] = {}
+    columns = ["burst_id", "scene_id", "source", "preset", "origin_path", "official_split"]
+    for row in bursts.select([name for name in columns if name in bursts.column_names]).to_pylist():
         scene, path = row["scene_id"], row["origin_path"]
         sources.setdefault(scene, set()).add(row["source"])
         strata.setdefault(scene, set()).add(f"{row['source']}/{row['preset']}")
         stem = str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).name else path
         names.setdefault(scene, {scene}).update({row["burst_id"], path, stem})
-    return _Scenes({scene: " ".join(sorted(strata[scene])) for scene in sorted(strata)}, sources, names)
+        if (split := row.get("official_split")) is not None:
+            official[scene] = max(split, official.get(scene, split), key=SPLIT_NAMES.index)
+    return _Scenes({scene: " ".join(sorted(strata[scene])) for scene in sorted(strata)}, sources, names, official)
 
 
 def _deal(scenes: _Scenes, shares: Mapping[str, float], salt: str, held: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from manifests.problem import Problem
-from manifests.schema import CFA_PATTERNS, DOMAINS, GROUND_TRUTH_KINDS, OUTLIERS, REFERENCE_RULES, SPLIT_NAMES, TableSchema
+from manifests.schema import (
+    CFA_PATTERNS,
+    DOMAINS,
+    GROUND_TRUTH_KINDS,
+    OUTLIERS,
+    REFERENCE_RULES,
+    SPLIT_NAMES,
+    TableSchema,
+)
 
 ID = r"[a-z0-9_-]{1,32}"
 SHA256 = r"[0-9a-f]{64}"
@@ -144,7 +152,16 @@ def check_frames(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     yield from rows.require_range("focus", 0, 1)
     yield from rows.require_range("jpeg_quality", 1, 100)
     yield from rows.require_range("occlusion", 0, 1)
-    for column in ("shot_noise", "read_noise", "row_noise", "blur_length", "displacement", "defocus", "object_shift", "sharpness"):
+    for column in (
+        "shot_noise",
+        "read_noise",
+        "row_noise",
+        "blur_length",
+        "displacement",
+        "defocus",
+        "object_shift",
+        "sharpness",
+    ):
         yield from rows.require_range(column, 0)
     for column in ("exposure_ratio", "exposure_time", "iso", "f_number", "gain"):
         yield from rows.report(frames[column].notna() & ~(frames[column] > 0), column, "a positive number")

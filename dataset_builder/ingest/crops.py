@@ -60,7 +60,9 @@ def spread_grid(shape: tuple[int, int], size: tuple[int, int], count: int) -> li
     return [Window(x, y, width, height) for y in tops for x in lefts][:count]
 
 
-def find_textured(image: NDArray[np.float32], shape: tuple[int, int], size: tuple[int, int], count: int) -> list[Window]:
+def find_textured(
+    image: NDArray[np.float32], shape: tuple[int, int], size: tuple[int, int], count: int
+) -> list[Window]:
     """The `count` windows with most fine structure, best first, that overlap by less than a quarter of their area.
 
     Fewer are returned where there is no room for more.
@@ -84,7 +86,12 @@ def find_textured(image: NDArray[np.float32], shape: tuple[int, int], size: tupl
     xs = np.unique(np.append(np.arange(0, shape[1] - width, max(2, width // 4) & ~1), (shape[1] - width) & ~1))
     top, bottom = (np.minimum(((ys + add) / factor).astype(int), image.shape[0]) for add in (0, height))
     left, right = (np.minimum(((xs + add) / factor).astype(int), image.shape[1]) for add in (0, width))
-    sums = total[np.ix_(bottom, right)] - total[np.ix_(top, right)] - total[np.ix_(bottom, left)] + total[np.ix_(top, left)]
+    sums = (
+        total[np.ix_(bottom, right)]
+        - total[np.ix_(top, right)]
+        - total[np.ix_(bottom, left)]
+        + total[np.ix_(top, left)]
+    )
     chosen: list[Window] = []
     for place in np.argsort(-sums.ravel(), kind="stable"):
         row, column = np.unravel_index(place, sums.shape)

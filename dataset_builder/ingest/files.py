@@ -94,7 +94,9 @@ def hash_files(paths: Sequence[Path]) -> str:
         try:
             digest.update(bytes.fromhex(hash_file(path)))
         except OSError as error:
-            raise MissingSourceError(f"{path}: cannot be read ({error.strerror}); correct it or its permissions") from error
+            raise MissingSourceError(
+                f"{path}: cannot be read ({error.strerror}); correct it or its permissions"
+            ) from error
     return digest.hexdigest()
 
 

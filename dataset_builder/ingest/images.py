@@ -78,7 +78,9 @@ def read_image(path: Path, *, page: int | None = None) -> SourceImage:
     except (UnreadableImageError, MissingExtraError):
         raise
     except Exception as error:  # decoders raise anything on hostile files
-        raise UnreadableImageError(f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it") from error
+        raise UnreadableImageError(
+            f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
+        ) from error
 
 
 def require_file(path: Path) -> None:

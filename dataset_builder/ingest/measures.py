@@ -200,9 +200,7 @@ def _list_planes(frame: Frame) -> NDArray[np.float32]:
     sensor, pixels = frame.sensor, frame.pixels
     if sensor.domain is Domain.SRGB:
         return np.moveaxis(decode_srgb(pixels), 2, 0).astype(np.float32) / np.float32(65535)
-    if pixels.ndim == 2:
-        planes = np.stack([pixels[row::2, column::2] for row, column in np.ndindex(2, 2)])
-    else:
-        planes = np.moveaxis(pixels, 2, 0)
+    cells = [pixels[row::2, column::2] for row, column in np.ndindex(2, 2)]
+    planes = np.stack(cells) if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
     span = np.float32(sensor.white_level - sensor.black_level)
     return (planes.astype(np.float32) - np.float32(sensor.black_level)) / span

@@ -25,7 +25,23 @@ from manifests.pixels import apply_orientation
 from restorers import CFA, Domain
 
 RAW_SUFFIXES = frozenset(
-    {".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".sr2", ".raf", ".orf", ".rw2", ".pef", ".srw", ".raw", ".kdc", ".dcr"}
+    {
+        ".dng",
+        ".cr2",
+        ".cr3",
+        ".nef",
+        ".nrw",
+        ".arw",
+        ".sr2",
+        ".raf",
+        ".orf",
+        ".rw2",
+        ".pef",
+        ".srw",
+        ".raw",
+        ".kdc",
+        ".dcr",
+    }
 )
 _NOISE_PROFILE = 51041
 # LibRaw's `flip` as EXIF orientation.
@@ -47,7 +63,7 @@ def read_raw(path: Path) -> Frame:
     """
     require_file(path)
     try:
-        import rawpy  # noqa: PLC0415
+        import rawpy
     except ImportError as error:
         raise MissingExtraError(f"{path}: RAW files need rawpy; pip install 'buiqa-toolkit[raw]'") from error
     try:
@@ -95,7 +111,9 @@ def _read_pattern(path: Path, raw: Any) -> NDArray[np.int64]:
         )
     visible = raw.raw_colors_visible
     if min(visible.shape) < 2:
-        raise UnreadableImageError(f"{path}: {visible.shape[1]} x {visible.shape[0]} px hold no cell of 2 x 2; remove it")
+        raise UnreadableImageError(
+            f"{path}: {visible.shape[1]} x {visible.shape[0]} px hold no cell of 2 x 2; remove it"
+        )
     cell = np.array(visible[:2, :2], np.int64)
     letters = "".join(names[index] for index in cell.ravel())
     if letters not in CFA.__members__:

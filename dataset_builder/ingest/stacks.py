@@ -11,7 +11,7 @@ import numpy as np
 from dataset_builder.capture_sources import StackSource
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Finding, Frame, FoundBurst, RejectedBurst, SensorFacts, Truth
+from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, RejectedBurst, SensorFacts, Truth
 from dataset_builder.ingest.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
 from dataset_builder.ingest.video import VIDEO_SUFFIXES, VideoFrames
 from manifests.errors import UnsafePathError
@@ -40,7 +40,7 @@ class PageFrames:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`page 0`, …"""
+        """Numbers of the pages, as `page 0`."""
         return tuple(f"page {page}" for page in self.pages)
 
     @property
@@ -96,9 +96,7 @@ def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | 
 
 def _list_stacks(root: Path) -> list[str]:
     suffixes = TIFF_SUFFIXES | VIDEO_SUFFIXES
-    found = (
-        path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file()
-    )
+    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
     return sorted(
         (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
     )

@@ -173,7 +173,9 @@ def read_pickle(path: Path) -> Any:
     if not path.is_file():
         raise MissingSourceError(f"{path}: no such file")
     if path.stat().st_size > MAX_PICKLE_BYTES:
-        raise UnreadableImageError(f"{path}: {path.stat().st_size:,} bytes is more than {MAX_PICKLE_BYTES:,}; remove it")
+        raise UnreadableImageError(
+            f"{path}: {path.stat().st_size:,} bytes is more than {MAX_PICKLE_BYTES:,}; remove it"
+        )
     try:
         return _Unpickler(io.BytesIO(path.read_bytes())).load()
     except HostileFileError as error:
@@ -181,4 +183,6 @@ def read_pickle(path: Path) -> Any:
             f"{path}: expected plain values, NumPy arrays and EXIF in this pickle, but {error}; nothing was run; remove the file"
         ) from None
     except Exception as error:  # damaged pickles raise anything
-        raise UnreadableImageError(f"{path}: cannot be read as a pickle ({type(error).__name__}); copy it again") from error
+        raise UnreadableImageError(
+            f"{path}: cannot be read as a pickle ({type(error).__name__}); copy it again"
+        ) from error

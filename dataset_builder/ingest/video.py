@@ -45,7 +45,7 @@ class VideoFrames:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """`frame 0`, …: places in the stream."""
+        """Places in the stream, as `frame 0`."""
         return tuple(f"frame {place}" for place in self.places)
 
     @property
@@ -104,11 +104,7 @@ class VideoFrames:
                 stream = container.streams.video[0]
                 require_size(self.path, stream.codec_context.width, stream.codec_context.height)
                 for place, picture in enumerate(container.decode(stream)):
-                    if place == MAX_VIDEO_FRAMES:
-                        raise UnreadableImageError(
-                            f"{self.path}: more than {MAX_VIDEO_FRAMES:,} frames; cut it, or choose fewer"
-                        )
-                    yield self._make_frame(picture)
+                    yield self._make_frame(place, picture)
         except SourceError:
             raise
         except Exception as error:  # FFmpeg's own errors, and no stream at all
@@ -116,7 +112,9 @@ class VideoFrames:
                 f"{self.path}: cannot be decoded as video ({explain(error)}); copy it again or remove it"
             ) from error
 
-    def _make_frame(self, picture: Any) -> Frame:
+    def _make_frame(self, place: int, picture: Any) -> Frame:
+        if place >= MAX_VIDEO_FRAMES:
+            raise UnreadableImageError(f"{self.path}: more than {MAX_VIDEO_FRAMES:,} frames; cut it, or choose fewer")
         require_size(self.path, picture.width, picture.height)
         pixels = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
         time = None if picture.time is None else float(picture.time)

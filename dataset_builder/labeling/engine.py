@@ -23,7 +23,10 @@ from manifests.store import labels_path, list_label_files, read_or_empty, write_
 from restorers import Domain
 from restorers.fidelity import METRICS
 
+_MAX_SAMPLES = 2**28
+"""Of the frames of a burst together, 1 GiB as float32."""
 _REASONS = {
+    "too large": "the burst is too large to be restored as a whole; ingest it with crops",
     "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
     "other domain": "the restorer does not take the burst's domain",
     "other length": "the burst is too short or too long for the restorer or the estimator",
@@ -154,6 +157,9 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     """Why a definition does not apply to a burst: a key of `_REASONS`; None if it does."""
     burst, info = rows.burst, scenario.info
     metric, estimator = METRICS[definition.metric], find_estimator(definition.estimator)
+    channels = 1 if burst["domain"] == Domain.RAW_BAYER else 3
+    if burst["num_frames"] * burst["height"] * burst["width"] * channels > _MAX_SAMPLES:
+        return "too large"
     if metric.needs_truth and burst["ground_truth_kind"] == "none":
         return "without truth"
     if burst["domain"] not in info.input_domains:

@@ -1,0 +1,55 @@
+"""`buiqa ingest zurich`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import jobs_option, name_option, out_option
+
+_LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
+
+
+@click.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--preset", default="handheld", show_default=True, help="How the frames of a burst differ.")
+@click.option("--bursts", default=1, show_default=True, help="Bursts per photograph.")
+@click.option("--size", default=96, show_default=True, help="Rows and columns of a frame, px.")
+@click.option("--license", "license_", default=_LICENSE, show_default=True, help="Licence of the images.")
+@name_option
+@out_option
+@jobs_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    root: Path,
+    preset: str,
+    bursts: int,
+    size: int,
+    license_: str,
+    name: str | None,
+    out: Path,
+    jobs: int,
+) -> None:
+    """Add bursts synthesised from the camera photographs of Zurich RAW-to-RGB: ROOT holds train/canon and test/canon.
+
+    Its own division into train and test is kept.
+    """
+    from dataset_builder.build import add_source  # noqa: PLC0415
+    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
+    from dataset_builder.recipe import parse_source  # noqa: PLC0415
+
+    source = parse_source(
+        name=name,
+        kind="photographs",
+        root=str(root.resolve()),
+        license=license_,
+        preset=preset,
+        bursts_per_photograph=bursts,
+        frame_height=size,
+        frame_width=size,
+        split="folders",
+        near_duplicates="keep",
+    )
+    ctx.exit(print_summary(out, add_source(out, source, jobs=jobs, progress=show_progress)))
