@@ -135,6 +135,7 @@ class CaptureUnit:
             reference_index=reference,
             reference_rule="given" if given is not None else self.reference_rule,
             **stored[reference].describe_sensor(),
+            **_describe_shading(reader),
             **truth,
         )
         return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
@@ -231,7 +232,13 @@ class CaptureUnit:
         return rows
 
 
+def _describe_shading(reader: BurstReader) -> dict[str, Any]:
+    shading = reader.read_shading()
+    if shading is None:
+        return {}
+    return {"lens_shading": list(shading.gains), "lens_shading_size": [shading.height, shading.width]}
+
+
 def _describe_reader(reader: BurstReader) -> list[Any]:
     """Kind of a reader and the settings that it adds to the content of its files."""
-    settings = getattr(reader, "settings", None)
-    return [type(reader).__name__, settings, reader.reference_index]
+    return [type(reader).__name__, reader.settings, reader.reference_index]

@@ -98,6 +98,16 @@ BURSTS = TableSchema(
                 "White-balanced camera RGB to linear sRGB, by rows; null if unknown.",
                 nullable=True,
             ),
+            _column(
+                "lens_shading",
+                pa.list_(_FLOAT),
+                "Gains that would undo the lens's shading, which the pixels still have: of R, green beside R, green beside B and B at each "
+                "point of a grid over the frame, by rows; null if unknown.",
+                nullable=True,
+            ),
+            _column(
+                "lens_shading_size", pa.list_(_INT, 2), "Rows and columns of that grid; null with it.", nullable=True
+            ),
             _column("scale", _INT, "Ground-truth pixels per frame pixel, along each side."),
             _column(
                 "ground_truth_path",

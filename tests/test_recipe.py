@@ -7,6 +7,8 @@ from dataset_builder.recipe import PhotographSource, parse_recipe, parse_splits,
 
 PHOTOGRAPHS = {"kind": "photographs", "name": "a", "root": "."}
 
+KINDS = "photographs, folders, stacks, burstsr, synthetic_burst, hdrplus, kpn, photo_triage or spaq"
+
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.name)
 def test_recipes_of_the_repository_are_valid(path):
@@ -29,9 +31,9 @@ def test_recipes_of_the_repository_are_valid(path):
         ),
         (
             {"sources": [{**PHOTOGRAPHS, "kind": "videos"}]},
-            "sources[0].kind: expected photographs or folders, got 'videos'",
+            f"sources[0].kind: expected {KINDS}, got 'videos'",
         ),
-        ({"sources": [{"name": "a", "root": "."}]}, "sources[0].kind: is required; expected photographs or folders"),
+        ({"sources": [{"name": "a", "root": "."}]}, f"sources[0].kind: is required; expected {KINDS}"),
         ({"sources": [{**PHOTOGRAPHS, "files": ["../secret.png"]}]}, "sources[0].files: '../secret.png' leaves root"),
         ({"sources": [{**PHOTOGRAPHS, "files": ["/etc/passwd"]}]}, "sources[0].files: '/etc/passwd' leaves root"),
         (

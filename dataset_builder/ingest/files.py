@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
 from dataset_builder.ingest.exif import read_exif, read_tiff_tags
-from dataset_builder.ingest.frame import Frame, SensorFacts, Truth
+from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
 from dataset_builder.ingest.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
 from dataset_builder.ingest.raw import RAW_SUFFIXES, read_raw
 from manifests.store import hash_file
@@ -22,7 +22,7 @@ _EXIF_FORMATS = ("JPEG", "PNG")
 
 
 @dataclass(frozen=True)
-class FileFrames:
+class FileFrames(ReaderDefaults):
     """A burst of one file per frame, each of any kind that `read_frame` knows."""
 
     folder: Path
@@ -52,10 +52,6 @@ class FileFrames:
     def iterate(self) -> Iterator[Frame]:
         """Decode file after file."""
         return map(self.read, range(len(self.names)))
-
-    def read_truth(self) -> Truth | None:
-        """None: files of a camera have no truth."""
-        return None
 
 
 def read_frame(path: Path) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,6 +84,21 @@ class Truth:
     mask: NDArray[np.bool_] | None = None
 
 
+@dataclass(frozen=True)
+class LensShading:
+    """Gains that undo the lens's shading, on a grid over the frame.
+
+    Attributes:
+        height: rows of the grid.
+        width: columns of the grid.
+        gains: of R, green beside R, green beside B, B at each point, by rows.
+    """
+
+    height: int
+    width: int
+    gains: tuple[float, ...]
+
+
 class BurstReader(Protocol):
     """Reads one burst, frame by frame; small and picklable."""
 
@@ -95,6 +110,11 @@ class BurstReader(Protocol):
     @property
     def reference_index(self) -> int | None:
         """The frame that the origin calls the reference; None if it names none."""
+        ...
+
+    @property
+    def settings(self) -> list[int]:
+        """What the frames depend on beside the content of the files."""
         ...
 
     def digest(self) -> str:
@@ -129,6 +149,14 @@ class BurstReader(Protocol):
         """
         ...
 
+    def read_shading(self) -> LensShading | None:
+        """Decode the map of the lens's shading; None if there is none.
+
+        Raises:
+            SourceError: if it cannot be read.
+        """
+        ...
+
     def read_truth(self) -> Truth | None:
         """Decode the ground truth; None if there is none.
 
@@ -136,6 +164,27 @@ class BurstReader(Protocol):
             SourceError: if it cannot be read.
         """
         ...
+
+
+class ReaderDefaults:
+    """What most readers do, for them to inherit."""
+
+    @property
+    def settings(self) -> list[int]:
+        """Nothing."""
+        return []
+
+    def resolve(self) -> Self:
+        """Itself: frames and order are settled."""
+        return self
+
+    def read_truth(self) -> Truth | None:
+        """None."""
+        return None
+
+    def read_shading(self) -> LensShading | None:
+        """None."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,7 @@ def _read_with_pillow(path: Path) -> SourceImage:
 
 def _read_heif(path: Path) -> SourceImage:
     try:
-        import pillow_heif  # noqa: PLC0415
+        import pillow_heif
     except ImportError as error:
         raise MissingExtraError(f"{path}: HEIC needs pillow-heif; pip install 'buiqa-toolkit[heif]'") from error
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=True)

@@ -67,6 +67,18 @@ def read_matrix(value: Any) -> tuple[float, ...] | None:
     return tuple(float(number) for number in matrix.ravel())
 
 
+def read_noise_profile(value: Any) -> tuple[float | None, float | None]:
+    """Slope and offset of the variance, mean over the planes, from DNG tag 51041 as exifread wrote it; None if it makes no sense."""
+    tag = value.get("Image Tag 0xC761") if isinstance(value, dict) else None
+    if not isinstance(tag, ExifTag) or not isinstance(tag.values, list | tuple):
+        return None, None
+    numbers = [entry[0] if isinstance(entry, list | tuple) and entry else entry for entry in tag.values]
+    profile = read_array([float(n) if isinstance(n, ExifRatio) else n for n in numbers], (len(numbers),))
+    if profile is None or not len(profile) or len(profile) % 2 or (profile < 0).any() or (profile > 1).any():
+        return None, None
+    return float(profile[0::2].mean()), float(profile[1::2].mean())
+
+
 def read_exif_values(value: Any) -> CaptureFacts:
     """Facts of what exifread wrote."""
     if not isinstance(value, dict):

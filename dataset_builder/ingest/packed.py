@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from dataset_builder.errors import MissingSourceError, UnreadableImageError
 from dataset_builder.ingest.images import explain, require_file, require_size
 
-_MAX_BYTES = 500_000_000
-
 
 def read_planes(path: Path, channels: int) -> NDArray[np.uint16]:
-    """Read a 16-bit PNG of several channels as its numbers are stored: channel 0 is the first in the file.
+    """Read a 16-bit PNG whose channels are planes, not colours, in the order in which OpenCV, which wrote them, reads them.
 
     Args:
         path: of the file.
@@ -43,34 +41,39 @@ def read_planes(path: Path, channels: int) -> NDArray[np.uint16]:
     if pixels is None or pixels.dtype != np.uint16 or pixels.shape[2:] != (channels,):
         found = "nothing" if pixels is None else f"{pixels.dtype} of shape {list(pixels.shape)}"
         raise UnreadableImageError(f"{path}: expected a 16-bit PNG of {channels} channels, got {found}; copy it again")
-    # OpenCV swaps red and blue; the rest stays in place.
-    order = [2, 1, 0, 3][:channels]
-    return np.ascontiguousarray(pixels[..., order])
+    return pixels.astype(np.uint16, copy=False)
 
 
 def unpack_mosaic(planes: NDArray[np.uint16]) -> NDArray[np.uint16]:
     """[h, w, 4] to the mosaic [2h, 2w]: the planes are the pixels (0, 0), (0, 1), (1, 0), (1, 1) of each cell."""
     height, width = planes.shape[:2]
-    return np.ascontiguousarray(planes.reshape(height, width, 2, 2).transpose(0, 2, 1, 3).reshape(2 * height, 2 * width))
+    return np.ascontiguousarray(
+        planes.reshape(height, width, 2, 2).transpose(0, 2, 1, 3).reshape(2 * height, 2 * width)
+    )
 
 
-def level_planes(planes: NDArray[np.uint16], blacks: NDArray[np.float64], white: float) -> tuple[NDArray[np.uint16], float, float]:
-    """Shift planes of different black levels to the highest of them, and end them where the first saturates.
+def level_mosaic(
+    mosaic: NDArray[np.uint16], blacks: NDArray[np.float64], white: float
+) -> tuple[NDArray[np.uint16], float, float]:
+    """Shift the pixels of each cell to one black level, and end them all where the first saturates.
+
+    Codes stay whole, so the shifts are; what fractions of a code they leave is shared among the pixels.
 
     Args:
-        planes: uint16 [h, w, C].
-        blacks: float64 [C].
-        white: level of all planes before the shift.
+        mosaic: [H, W].
+        blacks: float64 [4], levels of the pixels (0, 0), (0, 1), (1, 0), (1, 1) of a cell.
+        white: level at which all saturate, before the shift.
 
     Returns:
-        uint16 [h, w, C], the black level and the white level that now hold for all.
+        uint16 [H, W], the black level and the white level that now hold for all.
     """
-    black = float(blacks.max())
-    offsets = np.rint(black - blacks).astype(np.int32)
-    # The plane with the smallest shift saturates first.
+    offsets = np.rint(blacks.max() - blacks).astype(np.int64)
     top = int(min(white + offsets.min(), 65535))
-    levelled = np.minimum(planes.astype(np.int32) + offsets, top)
-    return levelled.astype(np.uint16), black, float(top)
+    levelled = np.empty_like(mosaic)
+    for (row, column), offset in zip(np.ndindex(2, 2), offsets, strict=True):
+        plane = mosaic[row::2, column::2]
+        levelled[row::2, column::2] = np.minimum(plane.astype(np.int64) + offset if offset else plane, top)
+    return levelled, float((blacks + offsets).mean()), float(top)
 
 
 def list_files(folder: Path, pattern: str) -> list[str]:

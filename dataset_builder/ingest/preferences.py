@@ -107,7 +107,7 @@ def _count_wins(judgements: Judgements, num_frames: int) -> NDArray[np.float64]:
 
 def _maximise(wins: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
-        import choix  # noqa: PLC0415
+        import choix
     except ImportError as error:
         raise MissingExtraError("preferences need choix; pip install 'buiqa-toolkit[preferences]'") from error
     try:

@@ -21,6 +21,7 @@ from dataset_builder.errors import MissingExtraError, UnreadableImageError, Unsu
 from dataset_builder.ingest.exif import CaptureFacts, read_tiff_tags
 from dataset_builder.ingest.frame import Frame, SensorFacts
 from dataset_builder.ingest.images import explain, require_file, require_size
+from dataset_builder.ingest.packed import level_mosaic
 from manifests.pixels import apply_orientation
 from restorers import CFA, Domain
 
@@ -43,7 +44,8 @@ RAW_SUFFIXES = frozenset(
         ".dcr",
     }
 )
-_NOISE_PROFILE = 51041
+_NOISE_PROFILE, _BLACK_LEVEL, _BLACK_REPEAT = 51041, 50714, 50713
+_RATIONAL = 5
 # LibRaw's `flip` as EXIF orientation.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
@@ -86,9 +88,12 @@ def read_raw(path: Path) -> Frame:
         ) from error
     letters = np.array(list(colour_names))[pattern]
     codes = codes[: codes.shape[0] & ~1, : codes.shape[1] & ~1]
-    mosaic, black, white = _level_channels(codes, blacks, white)
+    facts, noise, exact = _read_tags(path, facts)
+    # LibRaw cuts fractions off; the file's own levels count where they are the same but for that.
+    if exact is not None and (np.floor(exact) == blacks).all():
+        blacks = exact
+    mosaic, black, white = level_mosaic(codes, blacks, white)
     cfa = CFA("".join(apply_orientation(letters, orientation).ravel()))
-    facts, noise = _read_tags(path, facts)
     sensor = SensorFacts(
         Domain.RAW_BAYER, cfa, black, white, gains, matrix, *(_mean_noise(noise) if noise else (None, None))
     )
@@ -132,21 +137,6 @@ def _read_white_level(path: Path, raw: Any, blacks: NDArray[np.float64]) -> floa
     return white
 
 
-def _level_channels(
-    codes: NDArray[np.uint16], blacks: NDArray[np.float64], white: float
-) -> tuple[NDArray[np.uint16], float, float]:
-    """Shift each channel of the cell to the highest black level; returns codes and the levels that now hold for all."""
-    black = float(blacks.max())
-    offsets = np.rint(black - blacks).astype(np.int64)
-    # The channel with the smallest offset saturates first.
-    top = min(float(white + offsets.min()), 65535.0)
-    levelled = np.empty_like(codes)
-    for (row, column), offset in zip(np.ndindex(2, 2), offsets, strict=True):
-        plane = codes[row::2, column::2]
-        levelled[row::2, column::2] = np.minimum(plane.astype(np.int64) + offset if offset else plane, int(top))
-    return levelled, black, top
-
-
 def _read_gains(raw: Any) -> tuple[float, float, float] | None:
     """White balance as shot, else of daylight, with green 1; None if neither makes sense."""
     for gains in (raw.camera_whitebalance, raw.daylight_whitebalance):
@@ -188,11 +178,12 @@ def _read_shot(raw: Any) -> CaptureFacts:
     return CaptureFacts(1, taken, positive("shutter_speed"), positive("iso_speed"), positive("aperture"))
 
 
-def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[float]]:
-    """What TIFF tags add: EXIF, and the noise profile as slope and offset for each plane."""
+def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[float], NDArray[np.float64] | None]:
+    """What TIFF tags add: EXIF, the noise profile as slope and offset for each plane, and exact black levels of the cell."""
     import tifffile  # noqa: PLC0415
 
     noise: Sequence[float] = ()
+    blacks: NDArray[np.float64] | None = None
     try:
         with tifffile.TiffFile(path) as tiff:
             pages = [page for first in tiff.pages for page in (first, *(first.pages or ()))]
@@ -200,11 +191,24 @@ def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[
             for page in pages:
                 if _NOISE_PROFILE in page.tags:
                     noise = tuple(float(value) for value in page.tags[_NOISE_PROFILE].value)
+                if _BLACK_LEVEL in page.tags:
+                    blacks = _read_blacks(page.tags)
         found = read_tiff_tags(tags)
     except Exception:  # noqa: BLE001  # not every RAW file is a TIFF, and metadata must not cost the pixels
-        return known, ()
+        return known, (), None
     facts = {name: value for name in CaptureFacts.__dataclass_fields__ if (value := getattr(found, name)) is not None}
-    return replace(known, **facts), noise
+    return replace(known, **facts), noise, blacks
+
+
+def _read_blacks(tags: Any) -> NDArray[np.float64] | None:
+    """Black levels of a cell of 2 x 2 by rows, from rationals or integers; None for other cells."""
+    values = np.atleast_1d(np.asarray(tags[_BLACK_LEVEL].value, np.float64))
+    if tags[_BLACK_LEVEL].dtype == _RATIONAL:
+        values = values[0::2] / values[1::2]
+    cell = tags[_BLACK_REPEAT].value if _BLACK_REPEAT in tags else (1, 1)
+    if len(values) == 1:
+        return np.full(4, values[0])
+    return values if tuple(cell) == (2, 2) and len(values) == 4 and np.isfinite(values).all() else None
 
 
 def _mean_noise(profile: Sequence[float]) -> tuple[float | None, float | None]:

@@ -11,7 +11,7 @@ import numpy as np
 from dataset_builder.capture_sources import StackSource
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, RejectedBurst, SensorFacts, Truth
+from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, ReaderDefaults, RejectedBurst, SensorFacts
 from dataset_builder.ingest.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
 from dataset_builder.ingest.video import VIDEO_SUFFIXES, VideoFrames
 from manifests.errors import UnsafePathError
@@ -20,7 +20,7 @@ from restorers import Domain
 
 
 @dataclass(frozen=True)
-class PageFrames:
+class PageFrames(ReaderDefaults):
     """A burst whose frames are the pages of a TIFF.
 
     Attributes:
@@ -66,10 +66,6 @@ class PageFrames:
     def iterate(self) -> Iterator[Frame]:
         """Decode page after page."""
         return map(self.read, range(len(self.pages)))
-
-    def read_truth(self) -> Truth | None:
-        """None."""
-        return None
 
 
 def find_bursts(source: StackSource, root: Path) -> Iterator[Finding]:

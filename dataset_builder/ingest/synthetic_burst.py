@@ -16,9 +16,9 @@ from dataset_builder.capture_sources import SyntheticBurstSource
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.exif import CaptureFacts
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, RejectedBurst, SensorFacts, Truth
+from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, ReaderDefaults, RejectedBurst, SensorFacts, Truth
 from dataset_builder.ingest.images import natural_key
-from dataset_builder.ingest.meta import read_matrix, read_number, read_gains, read_mapping
+from dataset_builder.ingest.meta import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.packed import list_files, read_planes, unpack_mosaic
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
@@ -28,7 +28,7 @@ WHITE = 2**14
 
 
 @dataclass(frozen=True)
-class SyntheticBurstFrames:
+class SyntheticBurstFrames(ReaderDefaults):
     """One burst of the set.
 
     Attributes:
@@ -52,10 +52,6 @@ class SyntheticBurstFrames:
         frames = [self.root / "bursts" / self.number / name for name in self.names]
         return hash_files([*frames, self.truth_folder / "im_rgb.png", self.truth_folder / "meta_info.pkl"])
 
-    def resolve(self) -> SyntheticBurstFrames:
-        """Itself."""
-        return self
-
     def read(self, index: int) -> Frame:
         """Decode one frame."""
         return self._read(index, self._read_meta())
@@ -72,7 +68,9 @@ class SyntheticBurstFrames:
         planes = read_planes(self.root / "bursts" / self.number / self.names[0], 4)
         scale = pixels.shape[0] // (2 * planes.shape[0])
         if scale < 1 or pixels.shape[:2] != (scale * 2 * planes.shape[0], scale * 2 * planes.shape[1]):
-            raise FrameSizeError(f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px are no multiple of the frames; copy it again")
+            raise FrameSizeError(
+                f"{path}: {pixels.shape[1]} x {pixels.shape[0]} px are no multiple of the frames; copy it again"
+            )
         codes = np.minimum(np.rint(pixels * (65535 / WHITE)), 65535).astype(np.uint16)
         return Truth(codes, scale, "exact")
 
@@ -97,12 +95,18 @@ class SyntheticBurstFrames:
 def find_bursts(source: SyntheticBurstSource, root: Path) -> Iterator[Finding]:  # noqa: ARG001  # as every kind
     """Bursts of the set in natural order."""
     folder = root / "bursts"
-    numbers = sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key) if folder.is_dir() else []
+    numbers = (
+        sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key) if folder.is_dir() else []
+    )
     for number in numbers:
         path = f"bursts/{number}"
         try:
             names = list_files(resolve_inside(root, path), "im_raw_*.png")
-            for name in (*(f"{path}/{name}" for name in names), f"gt/{number}/im_rgb.png", f"gt/{number}/meta_info.pkl"):
+            for name in (
+                *(f"{path}/{name}" for name in names),
+                f"gt/{number}/im_rgb.png",
+                f"gt/{number}/meta_info.pkl",
+            ):
                 resolve_inside(root, name)
         except (SourceError, UnsafePathError, OSError) as error:
             yield RejectedBurst(path, error)

@@ -13,7 +13,7 @@ import numpy as np
 from dataset_builder.errors import MissingExtraError, SourceError, UnreadableImageError
 from dataset_builder.ingest.exif import CaptureFacts
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Frame, SensorFacts, Truth
+from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
 from dataset_builder.ingest.images import explain, require_file, require_size
 from restorers import Domain
 
@@ -23,7 +23,7 @@ MAX_VIDEO_FRAMES = 100_000
 
 
 @dataclass(frozen=True)
-class VideoFrames:
+class VideoFrames(ReaderDefaults):
     """A burst whose frames are pictures of a video, in the order in which they are shown.
 
     A picture equal to the one shown before it, as constant frame rates repeat them, does not count.
@@ -89,14 +89,10 @@ class VideoFrames:
             if place == self.places[-1]:
                 return
 
-    def read_truth(self) -> Truth | None:
-        """None."""
-        return None
-
     def _decode(self) -> Iterator[Frame]:
         require_file(self.path)
         try:
-            import av  # noqa: PLC0415
+            import av
         except ImportError as error:
             raise MissingExtraError(f"{self.path}: videos need PyAV; pip install 'buiqa-toolkit[video]'") from error
         try:

@@ -157,13 +157,13 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     """Why a definition does not apply to a burst: a key of `_REASONS`; None if it does."""
     burst, info = rows.burst, scenario.info
     metric, estimator = METRICS[definition.metric], find_estimator(definition.estimator)
-    channels = 1 if burst["domain"] == Domain.RAW_BAYER else 3
-    if burst["num_frames"] * burst["height"] * burst["width"] * channels > _MAX_SAMPLES:
-        return "too large"
     if metric.needs_truth and burst["ground_truth_kind"] == "none":
         return "without truth"
     if burst["domain"] not in info.input_domains:
         return "other domain"
+    channels = 1 if burst["domain"] == Domain.RAW_BAYER else 3
+    if burst["num_frames"] * burst["height"] * burst["width"] * channels > _MAX_SAMPLES:
+        return "too large"
     longest = info.max_frames or burst["num_frames"]
     fits = estimator.family == "alone" or info.min_frames <= burst["num_frames"] <= longest
     if not fits or burst["num_frames"] < estimator.min_frames:
