@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources
+from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
+from dataset_builder.ingest.annotated import Annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts, resolve_scenarios
@@ -158,6 +159,27 @@ def preview_labels(root: Path, choices: Sequence[ScenarioChoice]) -> StageReport
         RestorerError: if a scenario is unknown.
     """
     return preview_stage(root, resolve_scenarios(choices), read_bursts(root))
+
+
+def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
+    """Make people's judgements of the frames of a data set labels of a scenario.
+
+    Raises:
+        BuildError: as `build_dataset`.
+        ManifestError: if `root` is no data set.
+    """
+    read_description(root)
+    report = StageReport("labels")
+    with lock_dataset(root):
+        bursts = read_bursts(root)
+        by_name = {rows.burst["origin_path"]: rows for rows in bursts.values() if rows.burst["crop"] is None} | bursts
+        unknown = [one.path for one in annotations.bursts if one.path not in by_name]
+        if unknown:
+            raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
+        write_annotations(root, annotations, by_name, report, source="")
+        _record_failures(root, report, "scenario", [annotations.scenario])
+        _finish(root, _read_recipe(root))
+    return [report]
 
 
 def redo_splits(root: Path, splits: SplitChoice) -> None:

@@ -1,8 +1,9 @@
 """A photograph by another camera as the ground truth of a burst: brought to the exposure, the grid and the colours of the reference.
 
-Three steps, each simple enough to be checked: exposure as EXIF tells; a homography between grey images of equal resolution, by the
-toolkit's own alignment; colours by the 3 x 3 matrix of least squares over pixels that both show well. What none of this explains, such as
-parallax, objects that moved, and highlights, is masked out.
+Exposure is what EXIF tells. Then, in turns, colours follow by least squares, a 3 x 3 matrix over pixels that both show well, and motion by
+the toolkit's own alignment, first a shift and rotation, then a homography, between what the phone saw and what it would have seen of
+the photograph: sampled at the sites of its own colour filter array, since each colour of a cell lies elsewhere in it. What none of this
+explains, such as parallax, objects that moved, and highlights, is masked out.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.frame import Frame, Truth
 from manifests.pixels import quantise
+from restorers import CFA
 from restorers.align import align_grey, enlarge_homography
 from restorers.errors import AlignmentError
+from restorers.refinement import Model
 
 METHOD = "cross_camera_1"
+_ROUNDS: tuple[Model, ...] = ("euclidean", "euclidean", "homography", "homography")
 _SATURATED = 0.95
 _MIN_LIT = 64
 _TRUST = 3.0
@@ -49,40 +53,68 @@ def match_cameras(reference: Frame, photograph: NDArray[np.float32], light: floa
         FrameSizeError: if the sizes are no multiple of each other.
         CrossCameraError: if the two cannot be aligned, or have too little in common to compare their colours.
     """
-    cells = _average_cells(reference)
     scale = _find_scale(reference, photograph)
-    size = cells.shape[1], cells.shape[0]
-    small = np.asarray(cv2.resize(photograph, size, interpolation=cv2.INTER_AREA), np.float32) * np.float32(light)
-    try:
-        # Exposures known from EXIF are off by a third of a stop now and then; fine structure is compared without gain.
-        matrix, correlation = align_grey(_to_grey(cells), _to_grey(small), "homography")
-    except AlignmentError as error:
-        raise CrossCameraError(f"the other camera's photograph: {error}; leave the burst out") from error
-    full = enlarge_homography(matrix, 2 * scale)
-    warped, covered = _warp(photograph, full)
-    reduced = np.asarray(cv2.resize(warped, size, interpolation=cv2.INTER_AREA), np.float32)
-    inside = cv2.resize(covered.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.999
-    lit = inside & (reduced.max(axis=2) < _SATURATED) & (cells.max(axis=2) < _SATURATED)
-    colours = _match_colours(reduced * np.float32(light), cells, lit)
-    trusted, deviation = _find_trusted(reduced * np.float32(light) @ colours.T, cells, lit)
+    cells = _average_cells(_to_signal(reference), reference)
+    linear = photograph * np.float32(light)
+    motion = np.eye(3)
+    colours = np.eye(3, dtype=np.float32)
+    for model in _ROUNDS:
+        seen, lit, colours = _predict(linear, motion, reference, cells)
+        try:
+            # Only the rest is sought: what the phone would have seen is compared with what it saw.
+            rest, correlation = align_grey(_to_grey(cells), _to_grey(seen), model)
+        except AlignmentError as error:
+            raise CrossCameraError(f"the other camera's photograph: {error}; leave the burst out") from error
+        motion = motion @ enlarge_homography(rest, 2 * scale)
+    seen, lit, colours = _predict(linear, motion, reference, cells)
+    trusted, deviation = _find_trusted(seen, cells, lit)
+    warped, covered = _warp(linear, motion)
     height, width = warped.shape[:2]
     mask = covered & (cv2.resize(trusted.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
     if not mask.any():
         raise CrossCameraError("the other camera's photograph agrees with the reference nowhere; leave the burst out")
     facts = f"light {light:.4g}, correlation {correlation:.3f}, deviation {deviation:.4f}, trusted {mask.mean():.3f}"
-    truth = quantise(warped * np.float32(light) @ colours.T)
-    return Truth(truth, scale, "reference_capture", f"{METHOD}: {facts}", mask=mask)
+    return Truth(quantise(warped @ colours.T), scale, "reference_capture", f"{METHOD}: {facts}", mask=mask)
 
 
-def _average_cells(frame: Frame) -> NDArray[np.float32]:
-    """Linear RGB [H/2, W/2, 3] of a mosaic: each cell one pixel."""
-    sensor = frame.sensor
-    assert sensor.cfa is not None
-    signal = (frame.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
-    cells = np.zeros((signal.shape[0] // 2, signal.shape[1] // 2, 3), np.float32)
-    for (row, column), channel in zip(np.ndindex(2, 2), sensor.cfa.channels, strict=True):
-        cells[..., channel] += signal[row::2, column::2] / sensor.cfa.channels.count(channel)
+def _predict(
+    linear: NDArray[np.float32],
+    motion: NDArray[np.float64],
+    reference: Frame,
+    cells: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
+    """What the phone would have seen of the photograph, by cell; where both are well lit; and the colours that lead there."""
+    warped, covered = _warp(linear, motion)
+    height, width = reference.pixels.shape
+    reduced = np.asarray(cv2.resize(warped, (width, height), interpolation=cv2.INTER_AREA), np.float32)
+    assert reference.sensor.cfa is not None
+    # Each colour of a cell lies elsewhere in it, and so it must in what it is compared with.
+    parts = np.stack([_sample_cells(reduced[..., channel], reference.sensor.cfa) for channel in range(3)], axis=-1)
+    inside = cv2.resize(covered.astype(np.float32), cells.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.999
+    lit = inside & (parts.max(axis=(2, 3)) < _SATURATED) & (cells.max(axis=2) < _SATURATED)
+    colours = np.stack([_match_channel(parts[:, :, channel], cells[..., channel], lit) for channel in range(3)])
+    seen = np.einsum("hwcs,cs->hwc", parts, colours).astype(np.float32)
+    return seen, np.asarray(lit, np.bool_), colours.astype(np.float32)
+
+
+def _sample_cells(plane: NDArray[np.float32], cfa: CFA) -> NDArray[np.float32]:
+    """One source channel [H, W] averaged over the sites of each colour of a cell: float32 [H/2, W/2, 3]."""
+    cells = np.zeros((plane.shape[0] // 2, plane.shape[1] // 2, 3), np.float32)
+    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
+        cells[..., channel] += plane[row::2, column::2] / cfa.channels.count(channel)
     return cells
+
+
+def _to_signal(frame: Frame) -> NDArray[np.float32]:
+    sensor = frame.sensor
+    signal = (frame.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
+    return np.asarray(signal, np.float32)
+
+
+def _average_cells(signal: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """Linear RGB [H/2, W/2, 3] of a mosaic: each cell one pixel."""
+    assert frame.sensor.cfa is not None
+    return _sample_cells(signal, frame.sensor.cfa)
 
 
 def _find_scale(reference: Frame, photograph: NDArray[np.float32]) -> int:
@@ -97,8 +129,7 @@ def _find_scale(reference: Frame, photograph: NDArray[np.float32]) -> int:
 
 
 def _to_grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    grey = image.mean(axis=2, dtype=np.float32)
-    return np.asarray(grey / max(float(grey.mean()), 1e-6), np.float32)
+    return np.ascontiguousarray(image.mean(axis=2, dtype=np.float32))
 
 
 def _warp(image: NDArray[np.float32], matrix: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -113,25 +144,23 @@ def _warp(image: NDArray[np.float32], matrix: NDArray[np.float64]) -> tuple[NDAr
     return np.asarray(warped, np.float32), covered
 
 
-def _match_colours(
-    photograph: NDArray[np.float32], cells: NDArray[np.float32], lit: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Matrix from the photograph's colours to those of the reference, with one robust round of reweighting."""
-    source, target = photograph[lit].astype(np.float64), cells[lit].astype(np.float64)
+def _match_channel(
+    parts: NDArray[np.float32], target: NDArray[np.float32], lit: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Weights of the photograph's colours [3] that give one colour of the reference, by least squares with Cauchy weights."""
+    source, wanted = parts[lit].astype(np.float64), target[lit].astype(np.float64)
     if len(source) < _MIN_LIT:
         raise CrossCameraError(
             f"reference and the other camera's photograph have {len(source)} well lit pixels in common, expected {_MIN_LIT}; "
             "leave the burst out"
         )
     weight = np.ones(len(source))
-    matrix: NDArray[np.float64] = np.eye(3)
-    for _ in range(3):
-        matrix = np.asarray(
-            np.linalg.lstsq(source * weight[:, None], target * weight[:, None], rcond=None)[0].T, np.float64
-        )
-        distance = np.linalg.norm(source @ matrix.T - target, axis=1)
-        weight = 1 / (1 + np.square(distance / max(float(np.median(distance)), 1e-6)))
-    return matrix.astype(np.float32)
+    colours = np.zeros(3)
+    for _ in range(4):
+        colours = np.asarray(np.linalg.lstsq(source * weight[:, None], wanted * weight, rcond=None)[0], np.float64)
+        distance = np.abs(source @ colours - wanted)
+        weight = 1 / np.sqrt(1 + np.square(distance / max(2 * float(np.median(distance)), 1e-6)))
+    return colours
 
 
 def _find_trusted(

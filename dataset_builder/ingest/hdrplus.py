@@ -82,9 +82,10 @@ class HdrPlusFrames(ReaderDefaults):
                 f"{reference.pixels.shape[1]} x {reference.pixels.shape[0]} px of {reference.sensor.cfa}; leave the burst out"
             )
         signal = (merged.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
-        return Truth(
-            quantise(demosaic(signal, cfa)), 1, "reference_capture", f"hdrplus_merge: {self.results.parent.name}"
-        )
+        rgb = demosaic(signal, cfa)
+        for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
+            rgb[row::2, column::2, channel] = signal[row::2, column::2]
+        return Truth(quantise(rgb), 1, "reference_capture", f"hdrplus_merge: {self.results.parent.name}")
 
     def read_shading(self) -> LensShading | None:
         """Lens shading of the reference; None if the burst has no map."""

@@ -1,6 +1,6 @@
 """Test bursts of kernel- and basis-prediction networks (Mildenhall et al., CVPR 2018; Xia et al., CVPR 2020) in `.npz` files.
 
-`noisy` is [N, H, W, T] or [N, H, W, T, 3], `truth` [N, H, W] or [N, H, W, 3], both linear, and `white_level` [N] is their value that means 1.
+`noisy` is [N, H, W, T] or [N, H, W, T, 3], `truth` [N, H, W] or [N, H, W, 3], both linear; their value `white_level` [N] means 1.
 Noise has the variance `sig_read`² + `sig_shot`² · value (in colour sets `sqrt_sig_shot`). Frame 0 is the reference.
 """
 

@@ -43,6 +43,10 @@ class ExifTag:
 class ExifRatio:
     """Stands in for `exifread.utils.Ratio` and `fractions.Fraction`."""
 
+    # Pickles may make one without calling the initialiser.
+    numerator: Any = 0
+    denominator: Any = 1
+
     def __init__(self, numerator: Any = 0, denominator: Any = 1) -> None:
         if isinstance(numerator, str):  # a fraction pickles as its text
             numerator, _, denominator = numerator[:64].partition("/")
