@@ -144,11 +144,12 @@ def read_annotations(source: PhotoTriageSource, root: Path) -> Annotations:
     Raises:
         SourceError: as `read_series`.
     """
-    lists = {path: hash_file(resolve_inside(root, path)) for path in (source.train_pairs, source.val_pairs) if path}
     bursts: list[AnnotatedBurst] = []
     rejected: list[tuple[str, Exception]] = []
     agreed = decided = 0
-    for series in read_series(source, root):
+    chosen = list(read_series(source, root))
+    lists = {path: hash_file(resolve_inside(root, path)) for path in (source.train_pairs, source.val_pairs) if path}
+    for series in chosen:
         path = f"{source.images}/{series.number:06d}"
         try:
             scores = fit_preferences(series.judgements, len(series.photos))

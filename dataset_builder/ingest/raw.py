@@ -46,6 +46,7 @@ RAW_SUFFIXES = frozenset(
 )
 _NOISE_PROFILE, _BLACK_LEVEL, _BLACK_REPEAT = 51041, 50714, 50713
 _RATIONAL = 5
+_MAX_CONDITION = 1e4
 # LibRaw's `flip` as EXIF orientation.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
@@ -148,7 +149,14 @@ def _read_gains(raw: Any) -> tuple[float, float, float] | None:
 
 
 def _read_matrix(raw: Any) -> tuple[float, ...] | None:
-    """White-balanced camera RGB to linear sRGB, from the file's or LibRaw's XYZ to camera matrix; None if there is none."""
+    """White-balanced camera RGB to linear sRGB: the file's, else from LibRaw's own XYZ to camera matrix; None if there is none."""
+    matrix = np.asarray(raw.color_matrix, np.float64)[:3, :3]
+    if (
+        matrix.shape == (3, 3)
+        and (np.abs(matrix.sum(axis=1) - 1) < 0.01).all()
+        and np.linalg.cond(matrix) < _MAX_CONDITION
+    ):
+        return tuple(float(value) for value in (matrix / matrix.sum(axis=1, keepdims=True)).ravel())
     return invert_camera_matrix(np.asarray(raw.rgb_xyz_matrix, np.float64)[:3])
 
 
@@ -158,7 +166,7 @@ def invert_camera_matrix(xyz_to_camera: NDArray[np.float64]) -> tuple[float, ...
         return None
     camera = xyz_to_camera @ SRGB_TO_XYZ
     sums = camera.sum(axis=1, keepdims=True)
-    if (np.abs(sums) < 1e-6).any() or np.linalg.cond(camera / sums) > 1e4:
+    if (np.abs(sums) < 1e-6).any() or np.linalg.cond(camera / sums) > _MAX_CONDITION:
         return None
     return tuple(float(value) for value in np.linalg.inv(camera / sums).ravel())
 

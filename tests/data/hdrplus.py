@@ -23,7 +23,7 @@ def write_hdrplus(root, *, frames=3, height=32, width=48, reference=1):
             write_dng(
                 path, codes, black=(63.75,) * 4, noise=(1e-4, 1e-6) * 3, exposure=(1 + (index == frames - 1), 100)
             )
-            tifffile.imwrite(folder / f"lens_shading_map_N{index:03d}.tiff", SHADING)
+            tifffile.imwrite(folder / f"lens_shading_map_N{index:03d}.tiff", SHADING, photometric="rgb")
         (folder / "rgb2rgb.txt").write_text("\n".join(" ".join(f"{value}" for value in row) for row in RGB2RGB))
         (folder / "timing.txt").write_text("align: 100 ms\nmerge: 200 ms\n")
         results = root / "results_20171023" / name
