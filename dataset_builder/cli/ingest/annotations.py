@@ -23,8 +23,8 @@ def command(
 ) -> None:
     """Make your own judgements of the frames of DIR labels of a scenario.
 
-    Bursts go by their burst_id or origin_path, frames by their index or origin_name, one way in a file. A preference is the share of the votes for the first
-    frame; several lines on one pair or frame are taken together.
+    Bursts go by their burst_id or origin_path, frames by their index or origin_name, one way in a file. A preference is the
+    share of the votes for the first frame; several lines on one pair or frame are taken together.
     """
     from dataset_builder.build import add_annotations  # noqa: PLC0415
     from dataset_builder.cli.console import print_summary  # noqa: PLC0415
