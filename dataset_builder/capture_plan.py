@@ -31,7 +31,8 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
         except (SourceError, UnsafePathError, OSError) as error:
-            yield finding.path, Failure(type(error).__name__, str(error))
+            # What is no UTF-8 in a name would not go into a table.
+            yield finding.path, Failure(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode())
     if empty:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
 
@@ -52,6 +53,9 @@ def find_bursts(source: CaptureSource, root: Path) -> Iterator[Finding]:
 def _plan_burst(source: CaptureSource, root: Path, finding: Finding, seen: dict[str, str]) -> list[CaptureUnit]:
     if isinstance(finding, RejectedBurst):
         raise finding.error
+    for name in (finding.path, *finding.reader.names):
+        if not name.isprintable():
+            raise UnsafePathError(f"{name!a}: expected a printable name in UTF-8; rename it")
     sha256 = finding.reader.digest()
     if (other := seen.setdefault(sha256, finding.path)) != finding.path:
         raise DuplicateOriginError(f"{root / finding.path}: holds the same pixels as {other}; remove one")
