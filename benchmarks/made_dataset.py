@@ -69,6 +69,7 @@ def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str
         "white_level": np.full(len(lengths), 65535.0),
         "scale": np.ones(len(lengths), np.int32),
         "ground_truth_kind": ["none"] * len(lengths),
+        "ground_truth_white": np.ones(len(lengths)),
     }
     frames = {
         "burst_id": name_bursts(owners),

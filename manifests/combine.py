@@ -17,6 +17,7 @@ from manifests.card import write_card
 from manifests.confined import read_files_inside
 from manifests.croissant import write_croissant
 from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
+from manifests.image_files import list_image_files
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.store import (
@@ -201,13 +202,8 @@ def _write_contents(contents: _Contents, origins: Iterable[_Contents]) -> None:
 def _copy_images(origin: _Contents, contents: _Contents) -> None:
     """Copy the files of the bursts that both have, checking each against its SHA-256; what is there already stays."""
     names = contents.bursts.column("burst_id").combine_chunks()
-    frames = _keep(origin.frames, names)
-    truths = _keep(origin.bursts, names).filter(pc.is_valid(_keep(origin.bursts, names).column("ground_truth_path")))
-    files = [
-        *zip(frames.column("path").to_pylist(), frames.column("sha256").to_pylist(), strict=True),
-        *zip(*(truths.column(f"ground_truth_{name}").to_pylist() for name in ("path", "sha256")), strict=True),
-    ]
-    files = [(path, digest) for path, digest in sorted(files) if not (contents.root / path).exists()]
+    files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
+    files = [file for file in files if not (contents.root / file.path).exists()]
     for (path, digest), data in zip(files, read_files_inside(origin.root, [path for path, _ in files]), strict=True):
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{origin.root / path}: SHA-256 differs from its table; restore it or build again")

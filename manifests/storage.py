@@ -10,13 +10,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 from pyarrow import fs
 
 from manifests.errors import MissingManifestError, SchemaError, StorageError
+from manifests.image_files import StoredFile, list_image_files
 from manifests.problem import Progress
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import (
@@ -31,14 +31,6 @@ from manifests.store import (
 
 _BLOCK = 1 << 20
 _THREADS = 8
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file of a data set: its path there, and the SHA-256 that it must have."""
-
-    path: str
-    sha256: str
 
 
 def is_remote(location: str) -> bool:
@@ -71,7 +63,7 @@ def upload_dataset(root: Path, uri: str, *, on_progress: Progress | None = None)
     filesystem, base = _connect(uri)
     files = list(_list_files(root))
 
-    def upload(file: RemoteFile) -> None:
+    def upload(file: StoredFile) -> None:
         source = resolve_inside(root, file.path)
         if hash_file(source) != file.sha256:
             raise SchemaError(f"{source}: SHA-256 differs from its table; run `buiqa verify`")
@@ -109,9 +101,9 @@ def fetch_dataset(uri: str, *, cache: Path | None = None, on_progress: Progress 
     digests = description.get("manifests")
     if not isinstance(digests, dict):
         raise SchemaError(f"{uri}/dataset.json: expected digests under `manifests`; build the data set again")
-    documents = [RemoteFile(path, str(sha256)) for path, sha256 in sorted(digests.items())]
+    documents = [StoredFile(path, str(sha256)) for path, sha256 in sorted(digests.items())]
     _run_all(lambda file: _fetch(filesystem, base, root, file, uri), documents, None)
-    files = [] if description.get("form") == PACKED_FORM else list(_list_images(root))
+    files = [] if description.get("form") == PACKED_FORM else _list_images(root)
     _run_all(lambda file: _fetch(filesystem, base, root, file, uri), files, on_progress)
     return root
 
@@ -139,24 +131,19 @@ def _connect(uri: str) -> tuple[fs.FileSystem, str]:
     return filesystem, base.rstrip("/")
 
 
-def _list_files(root: Path) -> Iterator[RemoteFile]:
+def _list_files(root: Path) -> Iterator[StoredFile]:
     description = read_description(root)
     digests = description.get("manifests") or {}
-    yield from (RemoteFile(path, sha256) for path, sha256 in sorted(digests.items()))
+    yield from (StoredFile(path, sha256) for path, sha256 in sorted(digests.items()))
     if description.get("form") != PACKED_FORM:
         yield from _list_images(root)
 
 
-def _list_images(root: Path) -> Iterator[RemoteFile]:
-    frames = read_table(table_path(root, "frames"), FRAMES, columns=["path", "sha256"])
-    truths = read_table(table_path(root, "bursts"), BURSTS, columns=["ground_truth_path", "ground_truth_sha256"])
-    for table in (frames, truths):
-        for path, sha256 in zip(*(table.column(index).to_pylist() for index in (0, 1)), strict=True):
-            if path is not None:
-                yield RemoteFile(path, sha256)
+def _list_images(root: Path) -> list[StoredFile]:
+    return list_image_files(*(read_table(table_path(root, kind.name), kind) for kind in (BURSTS, FRAMES)))
 
 
-def _run_all(work: Callable[[RemoteFile], None], files: list[RemoteFile], on_progress: Progress | None) -> None:
+def _run_all(work: Callable[[StoredFile], None], files: list[StoredFile], on_progress: Progress | None) -> None:
     with ThreadPoolExecutor(_THREADS) as pool:
         for done, _ in enumerate(pool.map(work, files), start=1):
             if on_progress is not None:
@@ -172,7 +159,7 @@ def _put(filesystem: fs.FileSystem, base: str, source: Path, path: str, uri: str
                 target.write(block)
 
 
-def _fetch(filesystem: fs.FileSystem, base: str, root: Path, file: RemoteFile, uri: str) -> None:
+def _fetch(filesystem: fs.FileSystem, base: str, root: Path, file: StoredFile, uri: str) -> None:
     target = resolve_inside(root, file.path)
     if target.is_file() and hash_file(target) == file.sha256:
         return

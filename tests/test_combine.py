@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from dataset_builder.cli.main import main
+from dataset_builder.export.web_dataset import export_web_dataset
 from manifests.combine import merge_datasets, subset_dataset
 from manifests.compare import compare_datasets
 from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
 from manifests.pack import pack_dataset
+from manifests.pixels import write_png
 from manifests.schema import TABLES
-from manifests.store import read_dataset_table, read_description, read_labels, read_table, write_table
+from manifests.storage import fetch_dataset, upload_dataset
+from manifests.store import hash_file, read_dataset_table, read_description, read_labels, read_table, write_table
 from manifests.verify import verify
 from tests.tiny_dataset import INGESTED, finish_description
 
@@ -95,6 +100,35 @@ def test_what_has_no_subset(tiny: Path, tmp_path: Path) -> None:
     (tiny / "frames/tiny/tiny-0/00.png").write_bytes(b"damaged")
     with pytest.raises(ImageFileError, match="SHA-256"):
         subset_dataset(tiny, tmp_path / "damaged", "num_frames > 0")
+
+
+def add_mask(root: Path) -> str:
+    """Give a frame a mask, and return its path."""
+    path = "frames/tiny/tiny-3/01_mask.png"
+    write_png(root / path, np.full((16, 16), 255, np.uint8))
+    index = next(
+        i for i, row in enumerate(read_dataset_table(root, "frames").to_pylist()) if row["path"].endswith("3/01.png")
+    )
+    values = {"mask_path": path, "mask_sha256": hash_file(root / path), "occlusion": 1.0}
+    change(root, "manifests/frames.parquet", lambda rows: rows[index].update(values))
+    return path
+
+
+def test_masks_come_along(tiny: Path, tmp_path: Path) -> None:
+    path = add_mask(tiny)
+    assert verify(tiny) == []
+    subset_dataset(tiny, tmp_path / "part", "burst_id == 'tiny-3'")
+    merge_datasets(tmp_path / "part", tiny, tmp_path / "whole")
+    upload_dataset(tiny, f"file://{tmp_path}/there")
+    fetched = fetch_dataset(f"file://{tmp_path}/there", cache=tmp_path / "cache")
+    for root in (tmp_path / "part", tmp_path / "whole", fetched):
+        assert verify(root) == []
+        assert (root / path).read_bytes() == (tiny / path).read_bytes()
+    (shard,) = [file for file in export_web_dataset(tiny, tmp_path / "out") if file.name.startswith("test")]
+    with tarfile.open(shard) as tar:
+        member = tar.extractfile("tiny-3.01_mask.png")
+        assert member is not None
+        assert member.read() == (tiny / path).read_bytes()
 
 
 # ---------------------------------------------------------------------------------------------------------------- merge

@@ -129,7 +129,7 @@ def test_csv_is_name_score_split(tiny_original: Path, tmp_path: Path) -> None:
     assert all((tiny_original / line["name"]).is_file() for line in expected)
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")  # of rdflib and pandas, within mlcroissant
 def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
     mlcroissant = pytest.importorskip("mlcroissant")
     found = mlcroissant.Dataset(jsonld=str(write_croissant(tiny)))

@@ -136,7 +136,7 @@ def _write_file(path: Path, first: dict[str, Any], rows: Iterator[dict[str, Any]
 
 
 def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
-    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample, with_truth=True)]
+    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample)]
     return {
         **{name: sample.burst[name] for name, _ in _FACTS},
         "frames": images[: len(sample.frames)],

@@ -54,15 +54,31 @@ def iterate_samples(root: Path) -> Iterator[Sample]:
                 yield Sample(burst, frames.get(name), labels.get(name), split)
 
 
-def read_sample_files(root: Path, sample: Sample, *, with_truth: bool) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of the frames, then of the ground truth, each as its table's SHA-256 says.
+def read_sample_files(root: Path, sample: Sample) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of the frames, then of the ground truth where there is one, each as its table's SHA-256 says.
 
     Raises:
         ManifestError: if a file is missing, damaged or outside the data set.
     """
     files = [(frame["path"], frame["sha256"]) for frame in sample.frames]
-    if with_truth and sample.burst["ground_truth_path"]:
+    if sample.burst["ground_truth_path"]:
         files.append((sample.burst["ground_truth_path"], sample.burst["ground_truth_sha256"]))
+    yield from _read_checked(root, files)
+
+
+def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]:
+    """Frame index and bytes of the masks of what covers the scene, for the frames that have one.
+
+    Raises:
+        ManifestError: as `read_sample_files`.
+    """
+    masked = [frame for frame in sample.frames if frame["mask_path"]]
+    files = [(frame["mask_path"], frame["mask_sha256"]) for frame in masked]
+    for frame, (_, data) in zip(masked, _read_checked(root, files), strict=True):
+        yield frame["frame_index"], data
+
+
+def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     for (path, digest), data in zip(files, read_files_inside(root, [path for path, _ in files]), strict=True):
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")

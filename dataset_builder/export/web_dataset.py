@@ -8,7 +8,13 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.samples import Sample, iterate_samples, read_sample_files, require_new_folder
+from dataset_builder.export.samples import (
+    Sample,
+    iterate_samples,
+    read_sample_files,
+    read_sample_masks,
+    require_new_folder,
+)
 from manifests.problem import Progress
 from manifests.store import read_dataset_table, write_atomically
 
@@ -19,7 +25,7 @@ Member = tuple[str, bytes]
 def export_web_dataset(
     root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None
 ) -> list[Path]:
-    """Write `<split>-<number>.tar` with `<burst_id>.00.png` …, `<burst_id>.truth.png` and `<burst_id>.json`.
+    """Write `<split>-<number>.tar` with `<burst_id>.00.png` …, `<burst_id>.truth.png`, `<burst_id>.00_mask.png` … and `<burst_id>.json`.
 
     Images are the stored files, byte for byte. The JSON holds the rows of the tables: `burst`, `frames`, `labels`, `split`. Equal
     data sets give equal bytes.
@@ -67,8 +73,10 @@ def export_web_dataset(
 
 def _list_members(root: Path, sample: Sample) -> Iterator[Member]:
     name = sample.burst["burst_id"]
-    for number, (path, data) in enumerate(read_sample_files(root, sample, with_truth=True)):
+    for number, (path, data) in enumerate(read_sample_files(root, sample)):
         kind = f"{number:02d}" if number < len(sample.frames) else "truth"
         yield f"{name}.{kind}{PurePosixPath(path).suffix.lower()}", data
+    for index, data in read_sample_masks(root, sample):
+        yield f"{name}.{index:02d}_mask.png", data
     facts = {"burst": sample.burst, "frames": sample.frames, "labels": sample.labels, "split": sample.split}
     yield f"{name}.json", json.dumps(facts, sort_keys=True, allow_nan=False).encode()
