@@ -22,7 +22,8 @@ from dataset_builder.lock import lock_dataset
 from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
 from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
-from dataset_builder.work import DEFAULT_LIMITS, WORK_FOLDER, Limits
+from dataset_builder.work import WORK_FOLDER
+from dataset_builder.workers import ONE_WORKER, Workers
 from manifests.card import write_card
 from manifests.croissant import write_croissant
 from manifests.schema import FAILURES, SPLITS
@@ -52,9 +53,8 @@ def build_dataset(
     recipe: Recipe,
     root: Path,
     *,
-    jobs: int = 1,
+    workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> list[StageReport]:
     """Make `root` the data set that a recipe describes; what is already there and still true is kept.
 
@@ -62,9 +62,8 @@ def build_dataset(
         recipe_path: file that the recipe was read from; relative roots are relative to its folder.
         recipe: as read.
         root: folder of the data set; created if need be.
-        jobs: worker processes. The result does not depend on it.
+        workers: who does the work. The result does not depend on it.
         progress: how to show progress.
-        limits: of the labels of one burst under one scenario.
 
     Raises:
         BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
@@ -75,22 +74,29 @@ def build_dataset(
     _require_usable(root)
     with lock_dataset(root):
         _require_named(root, recipe)
-        plans = {source.name: plan_source(source, base, root, recipe=recipe, jobs=jobs) for source in recipe.sources}
-        bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        plans = {
+            source.name: plan_source(source, base, root, recipe=recipe, workers=workers) for source in recipe.sources
+        }
+        bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base)
-        labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
         _record_failures(root, bursts, "source", plans)
         _record_failures(
             root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
         )
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
-        _finish(root, recipe, jobs=jobs)
+        _finish(root, recipe, workers=workers)
     return [bursts, labels]
 
 
 def add_source(
-    root: Path, source: Source, *, seed: int | None = None, jobs: int = 1, progress: Progress = no_progress
+    root: Path,
+    source: Source,
+    *,
+    seed: int | None = None,
+    workers: Workers = ONE_WORKER,
+    progress: Progress = no_progress,
 ) -> list[StageReport]:
     """Add the bursts of one source to a data set, new or old; a source of the same name is brought up to date.
 
@@ -98,7 +104,7 @@ def add_source(
         root: folder of the data set; created if need be.
         source: with an absolute root.
         seed: of the data set; only for a new one, or equal to its own.
-        jobs: worker processes.
+        workers: who does the work.
         progress: how to show progress.
 
     Raises:
@@ -114,14 +120,14 @@ def add_source(
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
         recipe = recipe.model_copy(update=changes)
-        plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, jobs=jobs)}
-        bursts = build_bursts(root, plans, jobs=jobs, progress=progress)
+        plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, workers=workers)}
+        bursts = build_bursts(root, plans, workers=workers, progress=progress)
         labels = annotate_sources(root, [source], Path.cwd())
-        build_labels(root, [], jobs=jobs, progress=progress)
+        build_labels(root, [], workers=workers, progress=progress)
         _record_failures(root, bursts, "source", plans)
         if labels.counts:
             _record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
-        _finish(root, recipe, jobs=jobs)
+        _finish(root, recipe, workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
 
@@ -129,9 +135,8 @@ def add_labels(
     root: Path,
     choices: Sequence[ScenarioChoice],
     *,
-    jobs: int = 1,
+    workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
-    limits: Limits = DEFAULT_LIMITS,
 ) -> list[StageReport]:
     """Label a data set under further scenarios; labels that are already there are reused.
 
@@ -144,10 +149,10 @@ def add_labels(
     scenarios = resolve_scenarios(choices)
     with lock_dataset(root):
         recipe = _read_recipe(root)
-        labels = build_labels(root, scenarios, jobs=jobs, progress=progress, limits=limits)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
-        _finish(root, recipe, jobs=jobs)
+        _finish(root, recipe, workers=workers)
     return [labels]
 
 
@@ -204,13 +209,13 @@ def redo_reports(root: Path) -> None:
         _finish(root, _read_recipe(root), anew=True)
 
 
-def redo_audit(root: Path, *, against: Path | None = None, jobs: int = 1) -> Audit:
+def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
     """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
 
     Args:
         root: the data set.
         against: another build to compare with.
-        jobs: worker processes, for the bursts that are restored to be shown.
+        workers: who restores the bursts that are shown.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
@@ -219,14 +224,16 @@ def redo_audit(root: Path, *, against: Path | None = None, jobs: int = 1) -> Aud
 
     description = read_description(root)
     with lock_dataset(root):
-        restore_bursts(root, jobs=jobs)
+        restore_bursts(root, workers=workers)
         audit = write_audit(root, against=against)
         digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
     return audit
 
 
-def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False, jobs: int = 1) -> None:
+def _finish(
+    root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False, workers: Workers = ONE_WORKER
+) -> None:
     """Write splits and all that follows from the tables; unless `anew`, only if something changed since that was done."""
     from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
 
@@ -239,7 +246,7 @@ def _finish(root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool 
     write_description(root, description)
     write_croissant(root)
     write_card(root)
-    restore_bursts(root, jobs=jobs)
+    restore_bursts(root, workers=workers)
     write_audit(root)
     seal_dataset(root, description)
 

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from dataset_builder.errors import OutputError
 from dataset_builder.report import Progress, StageReport
 from dataset_builder.sources import BurstUnit, Plan
-from dataset_builder.work import read_part, remove_part, run_units
+from dataset_builder.work import read_part, remove_part
+from dataset_builder.workers import Workers
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 
@@ -29,13 +30,13 @@ class _Held:
     files: Mapping[str, Sequence[str]]
 
 
-def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: Progress) -> StageReport:
+def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
     """Bring the bursts of some sources up to date; those of other sources stay as they are.
 
     Args:
         root: the data set.
         plans: of each source, by its name.
-        jobs: worker processes.
+        workers: who does the work.
         progress: how to show progress.
 
     Returns:
@@ -61,7 +62,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, jobs: int, progress: 
         report.counts["removed"] += 1
 
     waiting = [unit for burst_id, unit in units.items() if burst_id not in kept]
-    made = _make(waiting, root, report, stale, jobs=jobs, progress=progress)
+    made = _make(waiting, root, report, stale, workers=workers, progress=progress)
     for unit in renamed:
         held.bursts[unit.burst_id] |= unit.origin.describe()
     if made or renamed or not table_path(root, "bursts").is_file():
@@ -92,7 +93,7 @@ def _make(
     report: StageReport,
     stale: Iterable[str],
     *,
-    jobs: int,
+    workers: Workers,
     progress: Progress,
 ) -> list[BurstUnit]:
     """Run the units that have no result yet; return those that have one now."""
@@ -107,7 +108,7 @@ def _make(
             _remove_folder(root, unit.folder)
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
-        for unit, failure in run_units(missing, root, jobs=jobs):
+        for unit, failure in workers.run(missing, root):
             if failure is None:
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1

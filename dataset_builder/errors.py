@@ -79,3 +79,7 @@ class LockedError(OutputError):
 
 class WorkerDiedError(BuildError, RuntimeError):
     """A unit of work killed the process that ran it."""
+
+
+class ClusterError(BuildError):
+    """A cluster cannot be reached or its workers cannot do the work."""

@@ -24,7 +24,8 @@ from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.recipe import PhotographSource
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.work import Failure, hash_facts, read_part, run_units
+from dataset_builder.work import Failure, hash_facts, read_part
+from dataset_builder.workers import Workers
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
 
@@ -58,7 +59,7 @@ Outcome = tuple[str, list[SynthesisUnit] | Failure]
 
 
 def plan_photographs(
-    source: PhotographSource, root: Path, dataset: Path, *, preset: Preset, recipe_seed: int, jobs: int
+    source: PhotographSource, root: Path, dataset: Path, *, preset: Preset, recipe_seed: int, workers: Workers
 ) -> Iterator[Outcome]:
     """Screen the photographs of a source in natural order and name the bursts to make of each.
 
@@ -70,7 +71,7 @@ def plan_photographs(
         dataset: where measurements are kept.
         preset: that the source names.
         recipe_seed: seed of the whole recipe.
-        jobs: worker processes.
+        workers: who screens the photographs.
 
     Raises:
         MissingSourceError: if there are none; anything smaller is an outcome.
@@ -87,7 +88,7 @@ def plan_photographs(
             found[path] = _fail(error)
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
     waiting = [unit for unit in units if read_part(dataset, unit) is None]
-    lost = {unit.path: failure for unit, failure in run_units(waiting, dataset, jobs=jobs) if failure is not None}
+    lost = {unit.path: failure for unit, failure in workers.run(waiting, dataset) if failure is not None}
     measured = {unit.path: facts for unit in units if (facts := _read_facts(dataset, unit)) is not None}
     look_alikes = find_look_alikes(list(measured.values()))
     places = {path: place for place, path in enumerate(measured)}

@@ -15,6 +15,7 @@ from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.recipe import Recipe, Source, find_preset
 from dataset_builder.work import Failure
+from dataset_builder.workers import Workers
 
 BurstUnit = SynthesisUnit | CaptureUnit
 
@@ -27,7 +28,7 @@ class Plan:
     rejected: list[tuple[str, str, Failure]] = field(default_factory=list)
 
 
-def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, jobs: int) -> Plan:
+def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, workers: Workers) -> Plan:
     """Find the photographs or bursts of a source and name the bursts to make of them.
 
     Args:
@@ -35,7 +36,7 @@ def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, jo
         base: folder that relative roots are relative to.
         dataset: the data set, where measurements of photographs are kept.
         recipe: its seed and presets.
-        jobs: worker processes.
+        workers: who screens the photographs.
 
     Raises:
         MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
@@ -46,7 +47,7 @@ def plan_source(source: Source, base: Path, dataset: Path, *, recipe: Recipe, jo
         outcomes = plan_captures(source, root)
     else:
         preset = find_preset(source.preset, recipe.presets)
-        outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=recipe.seed, jobs=jobs)
+        outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=recipe.seed, workers=workers)
     for path, outcome in outcomes:
         if isinstance(outcome, Failure):
             _reject(plan, source, path, outcome)

@@ -1,4 +1,4 @@
-"""Units of work: run in worker processes, finished ones found again, broken ones contained.
+"""Units of work: what they are, how one is run, and how a finished one is found again.
 
 A unit is a small picklable object with a key, the SHA-256 of everything declared that its result depends on. A worker
 writes the result to a part file under `.work/`; whoever finds a part file with the right key and an intact digest need not
@@ -11,24 +11,19 @@ import errno
 import hashlib
 import json
 import os
-import re
-import resource
 import signal
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, wait
-from concurrent.futures.process import BrokenProcessPool
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from manifests.store import write_text
 
 WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-_THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-_TIME_OVER = signal.SIGALRM
+TIME_OVER = signal.SIGALRM
 
 
 class Unit(Protocol):
@@ -47,9 +42,6 @@ class Unit(Protocol):
     def run(self, root: Path) -> Mapping[str, Any]:
         """Do the work below the data set `root`; return plain data that JSON can hold."""
         ...
-
-
-UnitType = TypeVar("UnitType", bound=Unit)
 
 
 @dataclass(frozen=True)
@@ -103,56 +95,18 @@ def remove_part(root: Path, unit: Unit) -> None:
     _part_path(root, unit).unlink(missing_ok=True)
 
 
-def run_units(
-    units: Iterable[UnitType], root: Path, *, jobs: int, limits: Limits = DEFAULT_LIMITS
-) -> Iterator[tuple[UnitType, Failure | None]]:
-    """Run units in `jobs` worker processes; yield each, with its failure if any, as it finishes.
+def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
+    """Run a unit in this process, which is a worker's, and write its result to its part file.
 
-    Results go to part files. An exception costs its own unit, and so does asking for more memory than the limit. When a worker dies,
-    be it by a crash or because its unit takes too long, the units that were under way are run again one at a time, and those that kill
-    their worker again are given up.
+    Errors return as text, since not every exception survives pickling.
+
+    Raises:
+        OSError: if the disk is full or read-only, which no other unit would survive either.
     """
-    queue = deque(units)
-    while queue:
-        under_way: dict[Any, UnitType] = {}
-        suspects: list[UnitType] = []
-        executor = _start_workers(jobs, limits)
-        try:
-            while (queue or under_way) and not suspects:
-                while queue and len(under_way) < 2 * jobs:
-                    unit = queue.popleft()
-                    under_way[executor.submit(_run_unit, unit, root, limits.seconds)] = unit
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    unit = under_way.pop(future)
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        suspects.append(unit)
-                    else:
-                        yield unit, future.result()
-        except BaseException:
-            executor.shutdown(wait=False, kill_workers=True)
-            raise
-        for unit in (*suspects, *under_way.values()):
-            yield unit, _run_alone(unit, root, limits)
-
-
-def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
-    try:
-        failure: Failure | None = _start_workers(1, limits).submit(_run_unit, unit, root, limits.seconds).result()
-    except BrokenProcessPool as error:
-        if _TIME_OVER.name in str(error):
-            taken = f"took more than {limits.seconds:g} s; raise --time-limit if it needs them"
-            return Failure("TimeLimitError", taken, attempts=2)
-        codes = (
-            ", ".join(re.findall(r"SIG\w+\(-\d+\)|EXIT\(\d+\)", str(error))) or str(error).split("\n", maxsplit=1)[0]
-        )
-        return Failure("WorkerDiedError", f"the worker process died twice on this unit: {codes}", attempts=2)
-    return failure
-
-
-def _run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
-    """Runs in the worker; errors return as text, since not every exception survives pickling."""
-    # The kernel kills the process when the time is over, whatever native code it is stuck in.
-    signal.signal(_TIME_OVER, signal.SIG_DFL)
+    # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal;
+    # only a main thread may set it, and those of a cluster's workers do not run units.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(TIME_OVER, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         result = unit.run(root)
@@ -165,29 +119,6 @@ def _run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return None
-
-
-def _start_workers(jobs: int, limits: Limits) -> Any:
-    # joblib's own Parallel loses the call when a worker is killed; its loky executor, used directly, says so per future.
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415
-
-    memory = limits.memory_bytes(jobs)
-    return get_reusable_executor(
-        max_workers=jobs, timeout=60, env=_THREADS, initializer=_prepare_worker, initargs=(memory,)
-    )
-
-
-def _prepare_worker(memory: int) -> None:
-    """One thread per worker, so that results do not depend on the number of cores; Ctrl-C is the driver's business."""
-    import cv2  # noqa: PLC0415
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(_THREADS)
-    cv2.setNumThreads(1)
-    # What is asked for beyond this raises MemoryError, or what native code makes of it, instead of waking the kernel's killer.
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (allowed, most))
 
 
 def _part_path(root: Path, unit: Unit) -> Path:

@@ -116,19 +116,24 @@ def measure(
 
 
 def psnr_from_mse(mse: float, *, data_range: float = 1.0) -> float:
-    """10·log10(data_range² / mse), at most `PSNR_CAP` dB.
+    """As `psnrs_from_mses`, of one number."""
+    return float(psnrs_from_mses(np.array(mse), data_range=data_range))
+
+
+def psnrs_from_mses(mses: NDArray[np.float64], *, data_range: float = 1.0) -> NDArray[np.float64]:
+    """10·log10(data_range² / mse), at most `PSNR_CAP` dB, of each number; negative ones, which rounding may leave, count as 0.
 
     Raises:
-        ValueError: if the error is not finite, or the range not a positive number.
+        ValueError: if an error is not finite, or the range not a positive number.
     """
     if not 0 < data_range < math.inf:
         raise ValueError(f"data_range: expected a positive number, got {data_range}")
-    # Not left to the comparisons below: every one of them is false for NaN, which would then count as perfect.
-    if not math.isfinite(mse):
-        raise ValueError(f"mse: expected a finite number, got {mse}")
-    if mse <= 0:
-        return PSNR_CAP
-    return min(PSNR_CAP, 10 * math.log10(data_range * data_range / mse))
+    # Not left to the comparison below, where NaN would pass through.
+    if not np.isfinite(mses).all():
+        raise ValueError(f"mse: expected finite numbers, got {np.asarray(mses)[~np.isfinite(mses)][:1]}")
+    least = data_range**2 * 10 ** (-PSNR_CAP / 10)
+    decibels: NDArray[np.float64] = 10 * np.log10(data_range**2 / np.maximum(mses, least))
+    return np.minimum(decibels, PSNR_CAP)
 
 
 def psnr(

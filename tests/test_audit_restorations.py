@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_builder.audit import restorations as module
 from dataset_builder.audit.audit import restore_bursts, write_audit
 from dataset_builder.audit.restorations import WINDOW, choose_window, read_restorations
 from dataset_builder.build import build_dataset
@@ -15,6 +14,7 @@ from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_recipe
+from dataset_builder.workers import LocalWorkers
 from manifests.store import read_labels
 from restorers import create
 from restorers.fidelity import METRICS
@@ -79,14 +79,19 @@ def test_no_selector_beats_the_perfect_one(built):
         assert (table["perfect"] >= table[name].fillna(-np.inf) - 1e-9).all()
 
 
-def test_what_is_still_true_is_not_restored_again(built, tmp_path, monkeypatch):
+class Idle:
+    """Workers who must have nothing to do."""
+
+    def run(self, units, _root):
+        assert list(units) == []
+        return iter(())
+
+
+def test_what_is_still_true_is_not_restored_again(built, tmp_path):
     root = shutil.copytree(built, tmp_path / "copy")
     path = root / "audit" / "restorations.parquet"
     before = path.read_bytes()
-    monkeypatch.setattr(
-        module, "run_units", lambda units, *_, **__: pytest.fail("restored again") if list(units) else iter(())
-    )
-    assert restore_bursts(root) == []
+    assert restore_bursts(root, workers=Idle()) == []
     assert path.read_bytes() == before
 
 
@@ -95,7 +100,7 @@ def test_made_anew_the_bytes_are_the_same(built, tmp_path):
     path = root / "audit" / "restorations.parquet"
     before = path.read_bytes()
     path.write_bytes(b"damaged")
-    assert restore_bursts(root, jobs=2) == []
+    assert restore_bursts(root, workers=LocalWorkers(2)) == []
     assert path.read_bytes() == before
 
 

@@ -18,6 +18,7 @@ from dataset_builder.dataset import load_burst, load_truth
 from dataset_builder.errors import OutputError
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_recipe, parse_scenario, read_recipe
+from dataset_builder.workers import LocalWorkers
 from manifests import BurstQualityDataset
 from manifests.pixels import write_png
 from manifests.store import hash_file, read_dataset_table, read_labels
@@ -144,7 +145,7 @@ def test_labels_follow_from_the_definitions(built):
 
 def test_the_result_does_not_depend_on_the_number_of_workers(built, workshop):
     other = workshop / "two_workers"
-    build(workshop / "tiny.toml", other, jobs=2)
+    build(workshop / "tiny.toml", other, workers=LocalWorkers(2))
     assert fingerprint(other) == fingerprint(built)
 
 
@@ -231,7 +232,7 @@ def test_bad_sources_cost_their_own_bursts_only(built, workshop, tmp_path):
     (phone / "nothing").mkdir()
     for index, side in enumerate((40, 42)):
         write_png(phone / f"mixed/{index}.png", make_photograph(side, 50))
-    reports = build(tmp_path / "tiny.toml", tmp_path / "out", jobs=2)
+    reports = build(tmp_path / "tiny.toml", tmp_path / "out", workers=LocalWorkers(2))
     assert counts(reports)["bursts"] == {"created": 7, "failed": 8}
     failures = read_dataset_table(tmp_path / "out", "failures").to_pandas()
     assert failures.error_type.value_counts().to_dict() == {

@@ -101,7 +101,7 @@ def test_the_range_is_positive(data_range):
 
 @pytest.mark.parametrize("mse", [np.nan, np.inf])
 def test_an_error_that_is_not_finite_has_no_psnr(mse):
-    with pytest.raises(ValueError, match="mse: expected a finite number"):
+    with pytest.raises(ValueError, match="mse: expected finite numbers"):
         psnr_from_mse(mse)
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from dataset_builder.errors import LockedError
 from dataset_builder.lock import lock_dataset
-from dataset_builder.work import hash_facts, read_part, remove_part, run_units
+from dataset_builder.work import hash_facts, read_part, remove_part
+from dataset_builder.workers import LocalWorkers
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Square:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_are_found_again(tmp_path, jobs):
     units = [Square(number) for number in range(7)]
-    outcomes = dict(run_units(units, tmp_path, jobs=jobs))
+    outcomes = dict(LocalWorkers(jobs).run(units, tmp_path))
     assert outcomes == dict.fromkeys(units)
     assert [read_part(tmp_path, unit) for unit in units] == [{"square": number**2} for number in range(7)]
     remove_part(tmp_path, units[0])
@@ -49,7 +50,7 @@ def test_results_are_found_again(tmp_path, jobs):
 def test_broken_units_cost_themselves_only(tmp_path):
     behaviours = {2: "raise", 5: "die", 6: "nan", 9: "die"}
     units = [Square(number, behaviours.get(number, "work")) for number in range(12)]
-    outcomes = dict(run_units(units, tmp_path, jobs=2))
+    outcomes = dict(LocalWorkers(2).run(units, tmp_path))
     assert set(outcomes) == set(units)
     failed = {unit.number: failure for unit, failure in outcomes.items() if failure}
     assert failed.keys() == behaviours.keys()
@@ -61,14 +62,14 @@ def test_broken_units_cost_themselves_only(tmp_path):
 
 def test_a_full_disk_stops_all(tmp_path):
     with pytest.raises(OSError, match="No space left") as caught:
-        dict(run_units([Square(1), Square(2, "full"), Square(3)], tmp_path, jobs=1))
+        dict(LocalWorkers(1).run([Square(1), Square(2, "full"), Square(3)], tmp_path))
     assert caught.value.errno == errno.ENOSPC
     assert read_part(tmp_path, Square(1)) == {"square": 1}
 
 
 def test_damaged_and_foreign_parts_are_not_trusted(tmp_path):
     unit = Square(3)
-    list(run_units([unit], tmp_path, jobs=1))
+    list(LocalWorkers(1).run([unit], tmp_path))
     path = tmp_path / ".work/squares/3.json"
     content = path.read_bytes()
     for position in range(len(content)):

@@ -22,6 +22,7 @@ from dataset_builder.audit.sample import SAMPLE_SIZE, choose_bursts
 from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
 from dataset_builder.labeling.units import read_bursts
+from dataset_builder.workers import ONE_WORKER, Workers
 from manifests.schema import MARGINAL_ESTIMATORS
 from manifests.store import read_description, write_table, write_text
 
@@ -109,7 +110,7 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
     return audit
 
 
-def restore_bursts(root: Path, *, jobs: int = 1) -> list[str]:
+def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
     """Restore the bursts that the report shows, with and without their frames; reuse what is still true.
 
     Returns:
@@ -124,4 +125,6 @@ def restore_bursts(root: Path, *, jobs: int = 1) -> list[str]:
     sets = choose_label_sets(tables.labels)
     marginal = sets[[name.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS for name in sets["estimator"]]]
     labels = tables.labels[tables.labels["burst_id"].isin(sample)]
-    return restore_sample(root, {name: rows[name] for name in sample if name in rows}, marginal, labels, jobs=jobs)
+    return restore_sample(
+        root, {name: rows[name] for name in sample if name in rows}, marginal, labels, workers=workers
+    )

@@ -28,7 +28,8 @@ from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth
 from dataset_builder.labeling.units import BurstRows
 from dataset_builder.randomness import make_generator
-from dataset_builder.work import hash_facts, read_part, remove_part, run_units
+from dataset_builder.work import hash_facts, read_part, remove_part
+from dataset_builder.workers import ONE_WORKER, Workers
 from manifests.errors import ManifestError
 from manifests.schema import TableSchema
 from manifests.store import labels_path, read_or_empty, write_table
@@ -187,7 +188,12 @@ class RestorationUnit:
 
 
 def restore_sample(
-    root: Path, bursts: Mapping[str, BurstRows], label_sets: pd.DataFrame, labels: pd.DataFrame, *, jobs: int = 1
+    root: Path,
+    bursts: Mapping[str, BurstRows],
+    label_sets: pd.DataFrame,
+    labels: pd.DataFrame,
+    *,
+    workers: Workers = ONE_WORKER,
 ) -> list[str]:
     """Bring `audit/restorations.parquet` up to date for some bursts.
 
@@ -196,7 +202,7 @@ def restore_sample(
         bursts: the sample, by id.
         label_sets: scenario, estimator, metric; those of marginal estimators are restored.
         labels: scores of the sample.
-        jobs: worker processes; the result does not depend on it.
+        workers: who does the work; the result does not depend on it.
 
     Returns:
         What could not be restored and why, one line each.
@@ -209,7 +215,7 @@ def restore_sample(
         known.setdefault(row["key"], []).append(row)
     rows = [row for unit in units for row in known.get(unit.key, ())]
     missing = [unit for unit in units if unit.key not in known]
-    for unit, failure in run_units(missing, root, jobs=jobs):
+    for unit, failure in workers.run(missing, root):
         part = read_part(root, unit) if failure is None else None
         if part is None:
             reason = "the result was removed" if failure is None else f"{failure.error_type}: {failure.message}"

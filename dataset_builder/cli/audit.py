@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, jobs_option
+from dataset_builder.cli.options import dataset_argument, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
 
 SEVERE_STATUS = 4
 
@@ -18,9 +22,11 @@ SEVERE_STATUS = 4
 )
 @click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines.")
-@jobs_option
+@work_options
 @click.pass_context
-def command(ctx: click.Context, dataset: Path, against: Path | None, strict: bool, as_json: bool, jobs: int) -> None:
+def command(
+    ctx: click.Context, dataset: Path, against: Path | None, strict: bool, as_json: bool, workers: Workers
+) -> None:
     """Write DIR/audit: what is in the data set and whether its labels can be trusted.
 
     index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
@@ -28,7 +34,7 @@ def command(ctx: click.Context, dataset: Path, against: Path | None, strict: boo
     from dataset_builder.audit.summary import describe_audit, print_audit  # noqa: PLC0415
     from dataset_builder.build import redo_audit  # noqa: PLC0415
 
-    audit = redo_audit(dataset, against=against, jobs=jobs)
+    audit = redo_audit(dataset, against=against, workers=workers)
     if as_json:
         click.echo(describe_audit(audit))
     else:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, jobs_option, memory_limit_option, time_limit_option
+from dataset_builder.cli.options import dataset_argument, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
 
 
 @click.command()
@@ -26,9 +30,7 @@ from dataset_builder.cli.options import dataset_argument, jobs_option, memory_li
 )
 @click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
-@jobs_option
-@time_limit_option
-@memory_limit_option
+@work_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -37,15 +39,12 @@ def command(
     estimators: tuple[str, ...],
     metrics: tuple[str, ...],
     dry_run: bool,
-    jobs: int,
-    time_limit: float,
-    memory_limit: float | None,
+    workers: Workers,
 ) -> None:
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
     from dataset_builder.build import add_labels, preview_labels  # noqa: PLC0415
     from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
     from dataset_builder.recipe import parse_scenario  # noqa: PLC0415
-    from dataset_builder.work import Limits  # noqa: PLC0415
 
     choices = [
         parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios
@@ -53,5 +52,4 @@ def command(
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices)])
         return
-    limits = Limits(time_limit, memory_limit)
-    ctx.exit(print_summary(dataset, add_labels(dataset, choices, jobs=jobs, progress=show_progress, limits=limits)))
+    ctx.exit(print_summary(dataset, add_labels(dataset, choices, workers=workers, progress=show_progress)))

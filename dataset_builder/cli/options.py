@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,28 +13,53 @@ dataset_argument = click.argument("dataset", metavar="DIR", type=click.Path(path
 out_option = click.option(
     "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the data set."
 )
-jobs_option = click.option(
-    "--jobs",
-    default=1,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="Worker processes; the result does not depend on it.",
-)
 name_option = click.option("--name", help="Name of the source in the data set; default: that of the folder.")
 license_option = click.option(
     "--license", "license_", default="unknown", show_default=True, help="Licence of the images."
 )
-time_limit_option = click.option(
-    "--time-limit",
-    default=3600.0,
-    show_default=True,
-    metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Longest time for the labels of one burst under one scenario.",
+_WORK_OPTIONS = (
+    click.option(
+        "--jobs",
+        default=1,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Worker processes; the result does not depend on it.",
+    ),
+    click.option(
+        "--dask", metavar="ADDRESS", help="Work on the dask cluster of this scheduler, such as tcp://host:8786."
+    ),
+    click.option(
+        "--time-limit",
+        default=3600.0,
+        show_default=True,
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Longest time for one burst, or for its labels under one scenario.",
+    ),
+    click.option(
+        "--memory-limit",
+        metavar="GIB",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Most memory of one worker.  [default: its share of the machine's]",
+    ),
 )
-memory_limit_option = click.option(
-    "--memory-limit",
-    metavar="GIB",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Most memory of one worker.  [default: its share of the machine's]",
-)
+
+
+def work_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Options that say who does the work; the command gets them as one argument, `workers`."""
+
+    @functools.wraps(function)
+    def command(
+        *args: Any, jobs: int, dask: str | None, time_limit: float, memory_limit: float | None, **kwargs: Any
+    ) -> None:
+        from dataset_builder.cluster import DaskWorkers  # noqa: PLC0415
+        from dataset_builder.work import Limits  # noqa: PLC0415
+        from dataset_builder.workers import LocalWorkers, Workers  # noqa: PLC0415
+
+        limits = Limits(time_limit, memory_limit)
+        workers: Workers = DaskWorkers(dask, limits) if dask else LocalWorkers(jobs, limits)
+        function(*args, workers=workers, **kwargs)
+
+    for option in reversed(_WORK_OPTIONS):
+        command = option(command)
+    return command

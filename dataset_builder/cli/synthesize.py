@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import jobs_option, license_option, name_option, out_option
+from dataset_builder.cli.options import license_option, name_option, out_option, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
 
 
 @click.command()
@@ -24,7 +28,7 @@ from dataset_builder.cli.options import jobs_option, license_option, name_option
 @name_option
 @license_option
 @out_option
-@jobs_option
+@work_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -39,7 +43,7 @@ def command(
     name: str | None,
     license_: str,
     out: Path,
-    jobs: int,
+    workers: Workers,
 ) -> None:
     """Add bursts synthesised from the photographs SOURCES: one folder, or files."""
     from dataset_builder.build import add_source  # noqa: PLC0415
@@ -65,4 +69,4 @@ def command(
         scale=scale,
         shorter_side=shorter_side,
     )
-    ctx.exit(print_summary(out, add_source(out, source, seed=seed, jobs=jobs, progress=show_progress)))
+    ctx.exit(print_summary(out, add_source(out, source, seed=seed, workers=workers, progress=show_progress)))

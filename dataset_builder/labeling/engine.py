@@ -17,7 +17,8 @@ from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, rea
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
 from dataset_builder.report import Progress, StageReport
-from dataset_builder.work import DEFAULT_LIMITS, Failure, Limits, read_part, remove_part, run_units
+from dataset_builder.work import Failure, read_part, remove_part
+from dataset_builder.workers import Workers
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_or_empty, write_table
 from restorers import Domain
@@ -82,7 +83,7 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
 
 
 def build_labels(
-    root: Path, scenarios: Sequence[ResolvedScenario], *, jobs: int, progress: Progress, limits: Limits = DEFAULT_LIMITS
+    root: Path, scenarios: Sequence[ResolvedScenario], *, workers: Workers, progress: Progress
 ) -> StageReport:
     """Bring the labels of some scenarios up to date; drop labels of other scenarios only where their burst is gone or changed.
 
@@ -96,7 +97,7 @@ def build_labels(
     missing = [unit for unit in plan.units if read_part(root, unit) is None]
     report.counts["reused"] += len(plan.units) - len(missing)
     with progress("labels", len(missing)) as advance:
-        for unit, failure in run_units(missing, root, jobs=jobs, limits=limits):
+        for unit, failure in workers.run(missing, root):
             if failure is None:
                 report.counts["rebuilt" if unit.exists else "created"] += 1
             else:

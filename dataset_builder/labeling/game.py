@@ -16,7 +16,7 @@ from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from restorers import Burst, Domain, LinearMerge, Restorer, SubsetRestorer
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorationError, UnsupportedBurstError
-from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse
+from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse, psnrs_from_mses
 
 MIN_PIXELS = 256
 """Smallest area over which a fidelity on a frame's own grid is measured."""
@@ -81,8 +81,7 @@ class FidelityGame:
         count = len(self.others)
         if self._gram is not None and count < MAX_LINEAR:
             order = [self.task.burst.reference_index, *self.others]
-            mse = enumerate_mse(self._gram[np.ix_(order, order)])
-            return np.array([psnr_from_mse(value, data_range=self.metric.data_range) for value in mse])
+            return psnrs_from_mses(enumerate_mse(self._gram[np.ix_(order, order)]), data_range=self.metric.data_range)
         if count < MAX_ENUMERATED:
             return np.array([self.value(self._find_members(number)) for number in range(2**count)])
         return None
@@ -219,8 +218,8 @@ def compute_gram(contributions: NDArray[np.float32], truth: NDArray[np.float32],
     Returns:
         float64 [T, T].
     """
-    target = crop_border(truth, border)
-    residuals = np.stack([(crop_border(image, border) - target).ravel() for image in contributions]).astype(np.float64)
+    inner = np.s_[:, border : truth.shape[0] - border, border : truth.shape[1] - border]
+    residuals = np.subtract(contributions[inner], truth[None][inner], dtype=np.float64).reshape(len(contributions), -1)
     gram: NDArray[np.float64] = residuals @ residuals.T / residuals.shape[1]
     return gram
 

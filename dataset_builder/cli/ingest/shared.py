@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from dataset_builder.capture_sources import ESTIMATES
-from dataset_builder.cli.options import jobs_option, name_option, out_option
+from dataset_builder.cli.options import name_option, out_option, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
 
 _RULES = ("first", "sharpest", "medoid")
 
@@ -21,7 +24,7 @@ class SharedOptions:
 
     root: Path
     out: Path
-    jobs: int
+    workers: Workers
     name: str | None
     license: str | None
     reference: str | None
@@ -67,7 +70,7 @@ def shared_options(function: Callable[..., None]) -> Callable[..., None]:
             "--license", "license_", help="Licence of the images; default: that of a known data set, else unknown."
         ),
         out_option,
-        jobs_option,
+        work_options,
     ):
         function = decorate(function)
     return function
@@ -91,7 +94,7 @@ def add_captures(ctx: click.Context, kind: str, given: dict[str, Any], **values:
     )
     own = {key: value for key, value in values.items() if value is not None}
     source = parse_source(name=shared.name, kind=kind, root=str(shared.root.resolve()), **shared.to_values(), **own)
-    ctx.exit(print_summary(shared.out, add_source(shared.out, source, jobs=shared.jobs, progress=show_progress)))
+    ctx.exit(print_summary(shared.out, add_source(shared.out, source, workers=shared.workers, progress=show_progress)))
 
 
 def _parse_index(text: str) -> int:

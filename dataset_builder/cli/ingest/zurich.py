@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import jobs_option, name_option, out_option
+from dataset_builder.cli.options import name_option, out_option, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
 
 _LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
 
@@ -19,7 +23,7 @@ _LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
 @click.option("--license", "license_", default=_LICENSE, show_default=True, help="Licence of the images.")
 @name_option
 @out_option
-@jobs_option
+@work_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -30,7 +34,7 @@ def command(
     license_: str,
     name: str | None,
     out: Path,
-    jobs: int,
+    workers: Workers,
 ) -> None:
     """Add bursts synthesised from the camera photographs of Zurich RAW-to-RGB: ROOT holds train/canon and test/canon.
 
@@ -52,4 +56,4 @@ def command(
         split="folders",
         near_duplicates="keep",
     )
-    ctx.exit(print_summary(out, add_source(out, source, jobs=jobs, progress=show_progress)))
+    ctx.exit(print_summary(out, add_source(out, source, workers=workers, progress=show_progress)))
