@@ -4,7 +4,7 @@ JOBS ?= 2
 DEMO ?= demo
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench torture clean
 .DELETE_ON_ERROR:
 
 # basicsr imports torch while it is built, so torch comes first and build isolation is off.
@@ -28,6 +28,9 @@ lint: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks
+
+torture: .venv/installed
+	$(BIN)/python -m tests.torture
 
 clean:
 	rm -rf .venv demo build *.egg-info
