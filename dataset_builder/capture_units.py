@@ -21,11 +21,12 @@ from dataset_builder.ingest.measures import (
     MEASURES_VERSION,
     FrameView,
     choose_reference,
+    hash_frame,
     measure_noise,
     relate_views,
     view_frame,
 )
-from dataset_builder.ingest.stored import STORE_VERSION, StoredFrame, relate_captures, store_frame
+from dataset_builder.ingest.stored import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
 from dataset_builder.origin import Origin, make_burst_row, make_frame_row
 from dataset_builder.work import hash_facts
 from manifests.appearance import hash_reference
@@ -104,7 +105,10 @@ class CaptureUnit:
 
     def run(self, root: Path) -> Mapping[str, Any]:
         """Check and store the frames one after the other, return their rows."""
-        reader = self.reader.resolve()
+        by_rule = (
+            self.reference_index is None and self.reader.reference_index is None and self.reference_rule != "first"
+        )
+        reader = self.reader.resolve(look=bool(self.crop or self.estimates or by_rule))
         require_frames(self.where, len(reader.names))
         given = reader.reference_index if self.reference_index is None else self.reference_index
         if given is not None and given >= len(reader.names):
@@ -112,17 +116,11 @@ class CaptureUnit:
                 f"{self.where}: reference_index {given}, but there are {len(reader.names)} frames; choose a smaller one"
             )
         window = None if self.crop is None else self._find_window(reader, given or 0)
-        with_views = bool(self.estimates) or (given is None and self.reference_rule != "first")
-        stored: list[StoredFrame] = []
-        views: list[FrameView] = []
-        for index, frame in enumerate(reader.iterate()):
-            stored.append(store_frame(frame, root / self.folder, index, reader.names[index], window))
-            self._require_equal(stored)
-            if with_views:
-                cut = frame if window is None else stored[-1].cut(frame, window)
-                # The whole frame shows more flat parts than a crop, whose noise is the same.
-                views.append(view_frame(cut, measure_noise(frame) if "noise" in self.estimates else None))
-        reference = given if given is not None else choose_reference(views, self.reference_rule) if views else 0
+        # Where the reference is known beforehand, it need not be read again to see what it looks like.
+        sure = given if given is not None else 0 if self.reference_rule == "first" else None
+        with BackgroundWriter() as writer:
+            stored, views, appearance = self._store_frames(root, reader, window, sure, writer)
+        reference = sure if sure is not None else choose_reference(views, self.reference_rule)
         self._require_different(stored)
         truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
         frames = self._describe_frames(stored, views, reference)
@@ -138,7 +136,29 @@ class CaptureUnit:
             **_describe_shading(reader),
             **truth,
         )
-        return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
+        if sure is None:
+            appearance = hash_reference(root, burst, frames)
+        return {"burst": {**burst, "perceptual_hash": appearance}, "frames": frames}
+
+    def _store_frames(
+        self, root: Path, reader: BurstReader, window: Window | None, reference: int | None, writer: BackgroundWriter
+    ) -> tuple[list[StoredFrame], list[FrameView], str | None]:
+        """Decode, check and store frame after frame; what the measures need of each, and what the reference looks like if it is known."""
+        with_views = bool(self.estimates) or reference is None
+        stored: list[StoredFrame] = []
+        views: list[FrameView] = []
+        appearance: str | None = None
+        for index, frame in enumerate(reader.iterate()):
+            target, name = root / self.folder, reader.names[index]
+            stored.append(store_frame(frame, target, index, name, window, write=writer.write))
+            self._require_equal(stored)
+            cut = frame if window is None else stored[-1].cut(frame, window)
+            if index == reference:
+                appearance = hash_frame(cut)
+            if with_views:
+                # The whole frame shows more flat parts than a crop, whose noise is the same.
+                views.append(view_frame(cut, measure_noise(frame) if "noise" in self.estimates else None))
+        return stored, views, appearance
 
     def _find_window(self, reader: BurstReader, reference: int) -> Window:
         assert self.crop is not None
@@ -146,7 +166,7 @@ class CaptureUnit:
         if choice.rule == "given":
             return Window(*choice.corners[index], choice.width, choice.height)
         frame = reader.read(reference)
-        shape, size = (frame.pixels.shape[0], frame.pixels.shape[1]), (choice.height, choice.width)
+        shape, size = frame.shape, (choice.height, choice.width)
         if choice.rule == "grid":
             return spread_grid(shape, size, choice.count)[index]
         found = find_textured(view_frame(frame).grey, shape, size, choice.count)

@@ -82,10 +82,10 @@ def test_capture_time_wins_over_names_if_it_knows_fractions(tmp_path):
     for name, fraction in (("1.jpg", "900"), ("2.jpg", "100"), ("3.png", "500")):
         save(tmp_path / name, taken="2020:01:01 00:00:00", subsecond=fraction)
     frames = FileFrames(tmp_path, ("1.jpg", "2.jpg", "3.png"), reference_index=0)
-    assert frames.resolve().names == ("2.jpg", "3.png", "1.jpg")
-    assert frames.resolve().reference_index == 2
+    assert frames.resolve(look=True).names == ("2.jpg", "3.png", "1.jpg")
+    assert frames.resolve(look=True).reference_index == 2
     save(tmp_path / "2.jpg", taken="2020:01:01 00:00:00")
-    assert frames.resolve().names == frames.names
+    assert frames.resolve(look=True).names == frames.names
 
 
 def test_a_flat_folder_holds_many_bursts(tmp_path):
@@ -160,7 +160,7 @@ def test_frames_of_a_video_are_exact_and_repeats_are_dropped(tmp_path):
 
 def test_video_frames_are_chosen_by_place(tmp_path):
     pictures = write_video(tmp_path / "clip.mkv", (2, 1, 1, 1, 1, 1))
-    chosen = VideoFrames(tmp_path / "clip.mkv", every=2, start=1, max_frames=2).resolve()
+    chosen = VideoFrames(tmp_path / "clip.mkv", every=2, start=1, max_frames=2).resolve(look=True)
     assert chosen.names == ("frame 2", "frame 4")
     np.testing.assert_array_equal(chosen.read(1).pixels, pictures[3])
 

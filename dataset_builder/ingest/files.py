@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
 from dataset_builder.ingest.exif import read_exif, read_tiff_tags
 from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
@@ -23,48 +21,57 @@ _EXIF_FORMATS = ("JPEG", "PNG")
 
 @dataclass(frozen=True)
 class FileFrames(ReaderDefaults):
-    """A burst of one file per frame, each of any kind that `read_frame` knows."""
+    """A burst of one file per frame, each of any kind that `read_frame` knows.
+
+    Attributes:
+        folder: of the files.
+        names: of the files.
+        reference_index: None, unless who made the reader knows it.
+        look: whether somebody will look at the pixels.
+    """
 
     folder: Path
     names: tuple[str, ...]
     reference_index: int | None = None
+    look: bool = True
 
     def digest(self) -> str:
         """SHA-256 over the digests of the files in order."""
         return hash_files([self.folder / name for name in self.names])
 
-    def resolve(self) -> FileFrames:
+    def resolve(self, *, look: bool) -> FileFrames:
         """In order of capture where the EXIF of every file knows its time to below a second; else as they are named."""
         times = []
         for name in self.names:
             moment = read_capture_time(self.folder / name)
             if moment is None or "." not in moment:
-                return self
+                return replace(self, look=look)
             times.append(moment)
         order = sorted(range(len(times)), key=lambda index: (times[index], index))
         given = None if self.reference_index is None else order.index(self.reference_index)
-        return replace(self, names=tuple(self.names[index] for index in order), reference_index=given)
+        names = tuple(self.names[index] for index in order)
+        return replace(self, names=names, reference_index=given, look=look)
 
     def read(self, index: int) -> Frame:
         """Decode one file."""
-        return read_frame(self.folder / self.names[index])
+        return read_frame(self.folder / self.names[index], look=self.look)
 
     def iterate(self) -> Iterator[Frame]:
         """Decode file after file."""
         return map(self.read, range(len(self.names)))
 
 
-def read_frame(path: Path) -> Frame:
-    """Decode one file: a RAW mosaic, or anything that `read_image` knows.
+def read_frame(path: Path, *, look: bool = True) -> Frame:
+    """Decode one file: a RAW mosaic, or anything that `read_image` knows; `look` as there.
 
     Raises:
         SourceError: if it cannot be read.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
         return read_raw(path)
-    image = read_image(path)
-    sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
-    return Frame(image.pixels, image.facts, sensor, image.file)
+    image = read_image(path, look=look)
+    sensor = SensorFacts(Domain.SRGB, white_level=float(2 ** (8 * image.picture.itemsize) - 1))
+    return Frame(image.picture, image.facts, sensor, image.file, path)
 
 
 def list_frames(folder: Path) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.ingest.exif import CaptureFacts
-from dataset_builder.ingest.images import Pixels
+from dataset_builder.ingest.images import DecodedPicture, Pixels
 from restorers import CFA, Domain
 
 
@@ -49,18 +51,40 @@ class Frame:
     """A decoded frame.
 
     Attributes:
-        pixels: uint8 or uint16, [H, W] for a mosaic, else RGB [H, W, 3]; upright.
+        picture: what `pixels` come from.
         facts: of its capture.
         sensor: what the numbers mean.
         file: bytes of a JPEG or PNG that hold these very pixels up to EXIF orientation; None if there are none.
+        origin: the file that held `file` when it was read; copying it is cheaper than writing the bytes.
         timestamp: seconds, from any start that the burst shares; None if only EXIF may know.
     """
 
-    pixels: Pixels
+    picture: Pixels | DecodedPicture
     facts: CaptureFacts
     sensor: SensorFacts
     file: bytes | None = None
+    origin: Path | None = None
     timestamp: float | None = None
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """uint8 or uint16, [H, W] for a mosaic, else RGB [H, W, 3]; upright."""
+        return self.picture.load() if isinstance(self.picture, DecodedPicture) else self.picture
+
+    @property
+    def preview(self) -> Pixels:
+        """The pixels, or a smaller picture of the same proportions that is cheaper to have."""
+        return self.picture.preview() if isinstance(self.picture, DecodedPicture) else self.picture
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, known without a look at the pixels."""
+        return self.picture.shape[0], self.picture.shape[1]
+
+    @property
+    def bits(self) -> int:
+        """Per sample."""
+        return 8 * self.picture.itemsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +149,11 @@ class BurstReader(Protocol):
         """
         ...
 
-    def resolve(self) -> BurstReader:
+    def resolve(self, *, look: bool) -> BurstReader:
         """The same burst with its frames and their order settled, as far as that needs a look into the files.
+
+        Args:
+            look: whether somebody will look at the pixels of all frames; else they are checked, but may be decoded later.
 
         Raises:
             SourceError: if a file cannot be read.
@@ -174,7 +201,7 @@ class ReaderDefaults:
         """Nothing."""
         return []
 
-    def resolve(self) -> Self:
+    def resolve(self, *, look: bool) -> Self:  # noqa: ARG002  # nothing is left to later
         """Itself: frames and order are settled."""
         return self
 

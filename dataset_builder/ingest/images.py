@@ -6,7 +6,9 @@ import dataclasses
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"}) | TIFF_SUFFIXES | HEIF_SUF
 MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded."""
 
+_PREVIEW_SIDE = 192
 MAX_BYTES = 2_000_000_000
 """Larger files are refused before they are read."""
 
@@ -30,18 +33,40 @@ Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
+class DecodedPicture:
+    """A picture that is known to be sound, but becomes an array only when somebody looks at it.
+
+    Attributes:
+        shape: of that array, upright.
+        itemsize: bytes per sample.
+        load: makes it.
+        preview: makes a smaller one, of the same proportions, that need not be as exact.
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int
+    load: Callable[[], Pixels]
+    preview: Callable[[], Pixels]
+
+
+@dataclass(frozen=True, eq=False)
 class SourceImage:
     """A decoded file.
 
     Attributes:
-        pixels: uint8 or uint16 [H, W, 3], RGB, upright. Grey becomes three equal channels, CMYK is converted, alpha is dropped.
+        picture: what `pixels` come from.
         facts: of its EXIF.
         file: bytes of the file, if it is a JPEG or PNG that holds these very pixels in RGB, up to EXIF orientation; else None.
     """
 
-    pixels: Pixels
+    picture: Pixels | DecodedPicture
     facts: CaptureFacts
     file: bytes | None
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """uint8 or uint16 [H, W, 3], RGB, upright. Grey becomes three equal channels, CMYK is converted, alpha is dropped."""
+        return self.picture.load() if isinstance(self.picture, DecodedPicture) else self.picture
 
     @property
     def stored_plainly(self) -> bool:
@@ -55,12 +80,14 @@ def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.casefold()) for part in parts), name
 
 
-def read_image(path: Path, *, page: int | None = None) -> SourceImage:
+def read_image(path: Path, *, page: int | None = None, look: bool = True) -> SourceImage:
     """Decode a JPEG, PNG, TIFF (8 or 16 bit) or, where pillow-heif is installed, HEIC completely.
 
     Args:
         path: the file.
         page: of a TIFF of several pages, from 0; None expects a single one.
+        look: whether somebody will look at the pixels. If not, a JPEG is checked by decoding its brightness alone, to the last bit of
+            the file, and is decoded again in the end if somebody does.
 
     Raises:
         MissingSourceError: if there is no such file.
@@ -74,7 +101,7 @@ def read_image(path: Path, *, page: int | None = None) -> SourceImage:
             warnings.simplefilter("ignore")
             if suffix in TIFF_SUFFIXES:
                 return _read_tiff(path, page)
-            return _read_heif(path) if suffix in HEIF_SUFFIXES else _read_with_pillow(path)
+            return _read_heif(path) if suffix in HEIF_SUFFIXES else _read_with_pillow(path, look=look)
     except (UnreadableImageError, MissingExtraError):
         raise
     except Exception as error:  # decoders raise anything on hostile files
@@ -120,7 +147,7 @@ def count_pages(path: Path) -> int:
         raise UnreadableImageError(f"{path}: cannot be read as TIFF ({explain(error)}); remove it") from error
 
 
-def _read_with_pillow(path: Path) -> SourceImage:
+def _read_with_pillow(path: Path, *, look: bool) -> SourceImage:
     from PIL import Image  # noqa: PLC0415
 
     data = path.read_bytes()
@@ -130,11 +157,41 @@ def _read_with_pillow(path: Path) -> SourceImage:
             raise UnreadableImageError(f"{path}: is animated; extract its frames as single images")
         facts = read_exif(image.getexif())
         depth16 = image.format == "PNG" and data[24:25] == b"\x10"
+        colour = image.mode
+        if not look and colour == "RGB" and image.format == "JPEG":
+            image.draft("L", image.size)
         image.load()
         opaque = "transparency" not in image.info
-        plain = image.mode == "RGB" and opaque and (image.format != "PNG" or facts.orientation == 1)
+        plain = colour == "RGB" and opaque and (image.format != "PNG" or facts.orientation == 1)
+        if plain and not depth16:
+            swapped = facts.orientation >= 5
+            shape = (image.width, image.height, 3) if swapped else (image.height, image.width, 3)
+            picture = DecodedPicture(
+                shape,
+                1,
+                load=lambda: apply_orientation(_to_array(image, data), facts.orientation),
+                preview=lambda: apply_orientation(_preview(image), facts.orientation),
+            )
+            return SourceImage(picture, facts, data)
         pixels: Pixels = _decode_png16(path, data) if depth16 else np.asarray(image.convert("RGB"))
     return SourceImage(apply_orientation(pixels, facts.orientation), facts, data if plain else None)
+
+
+def _to_array(image: Any, data: bytes) -> Pixels:
+    """RGB of a Pillow image that is loaded; decoded anew from its file where its colours were left out."""
+    from PIL import Image  # noqa: PLC0415
+
+    if image.mode == "RGB":
+        return np.asarray(image)
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as coloured:
+        return np.asarray(coloured)
+
+
+def _preview(image: Any) -> Pixels:
+    """A Pillow image averaged down to some hundred pixels along each side, in three channels."""
+    factor = max(1, min(image.size) // _PREVIEW_SIDE)
+    pixels = np.asarray(image.reduce(factor) if factor > 1 else image)
+    return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
 
 
 def _read_heif(path: Path) -> SourceImage:

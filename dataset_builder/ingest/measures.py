@@ -15,6 +15,7 @@ from dataset_builder.capture_sources import Estimate, ReferenceRule
 from dataset_builder.ingest.frame import Frame
 from dataset_builder.ingest.noise import estimate_noise
 from dataset_builder.synthesis.motion import mean_displacement
+from manifests.appearance import hash_thumbnail, make_thumbnail
 from restorers import Domain
 from restorers.align import align_grey, band_pass, enlarge_homography
 from restorers.errors import AlignmentError
@@ -24,6 +25,7 @@ MEASURES_VERSION = "1"
 
 _MAX_GREY = 1_000_000
 """Pixels; larger frames are averaged first."""
+_THUMBNAIL_FACTOR = 8
 _LIT = (0.02, 0.9)
 _OUTLIER = 6.0
 """Robust standard deviations from which a difference is no noise."""
@@ -58,6 +60,18 @@ def view_frame(frame: Frame, noise: tuple[float, float] | None = None) -> FrameV
 def measure_noise(frame: Frame) -> tuple[float, float] | None:
     """Fit a and b of variance = a · signal + b to a frame; see `estimate_noise`."""
     return estimate_noise(_list_planes(frame))
+
+
+def hash_frame(frame: Frame) -> str | None:
+    """What a frame looks like, as `manifests.appearance.hash_reference` says of the stored one, up to the rounding of averages."""
+    sensor, pixels = frame.sensor, frame.preview
+    if pixels.ndim == 3:
+        side = _THUMBNAIL_FACTOR * 32
+        pixels = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    signal = (pixels.astype(np.float32) - np.float32(sensor.black_level)) * np.float32(
+        1 / (sensor.white_level - sensor.black_level)
+    )
+    return hash_thumbnail(make_thumbnail(signal, str(sensor.domain)))
 
 
 def choose_reference(views: Sequence[FrameView], rule: ReferenceRule) -> int:

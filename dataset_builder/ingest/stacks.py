@@ -52,7 +52,7 @@ class PageFrames(ReaderDefaults):
         """SHA-256 over that of the file."""
         return hash_files([self.path])
 
-    def resolve(self) -> PageFrames:
+    def resolve(self, *, look: bool) -> PageFrames:  # noqa: ARG002  # nothing is left to later
         """Choose the pages."""
         chosen = tuple(range(self.start, count_pages(self.path), self.every))[: self.max_frames]
         return PageFrames(self.path, self.every, self.start, self.max_frames, chosen)

@@ -3,22 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import shutil
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from dataset_builder.errors import FrameSizeError
 from dataset_builder.ingest.crops import Window
 from dataset_builder.ingest.exif import CaptureFacts
 from dataset_builder.ingest.frame import Frame, SensorFacts
 from manifests.pixels import encode_png
-from manifests.store import write_bytes
+from manifests.store import write_atomically, write_bytes
 
 STORE_VERSION = "2"
 """Changes whenever equal files would be stored or described differently."""
 _PNG_SIGNATURE = b"\x89PNG"
+
+
+class BackgroundWriter:
+    """Writes files while others are decoded: waiting for the disk needs no processor. At most two wait at a time."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(2)
+        self._waiting: deque[Future[None]] = deque()
+
+    def write(self, path: Path, data: bytes, origin: Path | None) -> None:
+        """Begin to write a file atomically, as a copy of `origin` if that still holds the same; raises what an earlier one met."""
+        while len(self._waiting) >= 2:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(_write, path, data, origin))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Wait until all files are there."""
+        self._pool.shutdown()
+        if kind is None:
+            for waiting in self._waiting:
+                waiting.result()
 
 
 @dataclass(frozen=True)
@@ -68,7 +95,7 @@ class StoredFrame:
 
     def cut(self, frame: Frame, window: Window) -> Frame:
         """The part of a decoded frame that was stored."""
-        return replace(frame, pixels=window.cut(frame.pixels), file=None)
+        return replace(frame, picture=window.cut(frame.pixels), file=None)
 
     def describe_sensor(self) -> dict[str, Any]:
         """Columns of `bursts` that the reference frame fills."""
@@ -98,10 +125,26 @@ class StoredFrame:
         }
 
 
-def store_frame(frame: Frame, target: Path, index: int, origin_name: str, window: Window | None) -> StoredFrame:
+def store_frame(
+    frame: Frame,
+    target: Path,
+    index: int,
+    origin_name: str,
+    window: Window | None,
+    *,
+    write: Callable[[Path, bytes, Path | None], None] | None = None,
+) -> StoredFrame:
     """Write a frame, or a window of it, below `target`.
 
     RGB JPEG and upright RGB PNG are copied byte for byte; anything else becomes an upright PNG of the same bit depth.
+
+    Args:
+        frame: as decoded.
+        target: folder.
+        index: of the frame in its burst.
+        origin_name: what the origin calls it.
+        window: part to store; None for all of it.
+        write: puts bytes into a file that is a copy of another, and may come back before they are there; None waits for them.
 
     Raises:
         FrameSizeError: if the window does not fit, or a mosaic has odd sides.
@@ -109,15 +152,15 @@ def store_frame(frame: Frame, target: Path, index: int, origin_name: str, window
     if frame.file is not None and window is None:
         data, orientation = frame.file, frame.facts.orientation
         suffix = ".png" if data.startswith(_PNG_SIGNATURE) else ".jpg"
-        pixels = frame.pixels
+        height, width = frame.shape
     else:
         pixels = frame.pixels if window is None else window.cut(frame.pixels)
         data, orientation, suffix = encode_png(pixels), 1, ".png"
-    height, width = pixels.shape[:2]
-    if pixels.ndim == 2 and (height % 2 or width % 2):
+        height, width = pixels.shape[:2]
+    if frame.sensor.cfa is not None and (height % 2 or width % 2):
         raise FrameSizeError(f"{origin_name}: a mosaic of {width} x {height} px; expected even sides")
     name = f"{index:02d}{suffix}"
-    write_bytes(target / name, data)
+    (write or _write)(target / name, data, frame.origin if data is frame.file else None)
     return StoredFrame(
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -125,13 +168,24 @@ def store_frame(frame: Frame, target: Path, index: int, origin_name: str, window
         orientation=orientation,
         height=height,
         width=width,
-        full_height=frame.pixels.shape[0],
-        full_width=frame.pixels.shape[1],
-        bits=pixels.itemsize * 8,
+        full_height=frame.shape[0],
+        full_width=frame.shape[1],
+        bits=frame.bits,
         facts=frame.facts,
         sensor=frame.sensor,
         timestamp=frame.timestamp,
     )
+
+
+def _write(path: Path, data: bytes, origin: Path | None) -> None:
+    if origin is None:
+        write_bytes(path, data)
+        return
+    with write_atomically(path) as temporary:
+        # The kernel copies a file at a fraction of what it takes to hand it the bytes.
+        shutil.copyfile(origin, temporary)
+        if temporary.read_bytes() != data:
+            temporary.write_bytes(data)
 
 
 def relate_captures(frames: Sequence[StoredFrame], reference: int) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ class VideoFrames(ReaderDefaults):
         """SHA-256 over that of the file."""
         return hash_files([self.path])
 
-    def resolve(self) -> VideoFrames:
+    def resolve(self, *, look: bool) -> VideoFrames:  # noqa: ARG002  # nothing is left to later
         """Decode the video once to choose the pictures."""
         places: list[int] = []
         counted, last = 0, b""
