@@ -6,7 +6,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-MODULES = ("benchmarks.audit", "benchmarks.labeling", "benchmarks.loader", "benchmarks.restorers")
+MODULES = (
+    "benchmarks.audit",
+    "benchmarks.ingest",
+    "benchmarks.labeling",
+    "benchmarks.loader",
+    "benchmarks.restorers",
+)
 
 
 def run_all(modules: Sequence[str]) -> int:
