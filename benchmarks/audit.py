@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.loader import fill_table, name_bursts, name_frame
+from benchmarks.made_dataset import fill_table, name_bursts, name_frame
 from dataset_builder.audit.audit import audit_dataset, write_audit
 from dataset_builder.audit.report import render_report
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
