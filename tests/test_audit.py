@@ -325,6 +325,7 @@ class TestGallery:
         assert shown[-1] < num_frames
         assert len(shown) == num_frames if num_frames <= limit else limit - 1 <= len(shown) <= limit
 
+    @settings(deadline=None, max_examples=40)
     @given(
         st.lists(st.tuples(st.sampled_from("AB"), st.sampled_from("pq"), st.sampled_from("xyz")), max_size=30),
         st.integers(0, 12),

@@ -10,7 +10,9 @@ from benchmarks.__main__ import MODULES, run_all
 
 def test_every_benchmark_is_listed():
     folder = Path(benchmarks.__file__).parent
-    assert set(MODULES) == {f"benchmarks.{path.stem}" for path in folder.glob("[!_]*.py")}
+    # What the benchmarks share has nothing to run.
+    runnable = [path for path in folder.glob("[!_]*.py") if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
+    assert set(MODULES) == {f"benchmarks.{path.stem}" for path in runnable}
 
 
 def test_a_benchmark_that_fails_does_not_stop_the_others(tmp_path, monkeypatch, capfd):
