@@ -11,7 +11,9 @@ from benchmarks.__main__ import MODULES, run_all
 def test_every_benchmark_is_listed():
     folder = Path(benchmarks.__file__).parent
     # What the benchmarks share has nothing to run.
-    runnable = [path for path in folder.glob("[!_]*.py") if '__name__ == "__main__"' in path.read_text(encoding="utf-8")]
+    runnable = [
+        path for path in folder.glob("[!_]*.py") if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
+    ]
     assert set(MODULES) == {f"benchmarks.{path.stem}" for path in runnable}
 
 
