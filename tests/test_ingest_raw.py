@@ -9,6 +9,7 @@ from dataset_builder.build import add_source
 from dataset_builder.camera.color import SRGB_TO_XYZ
 from dataset_builder.contact_sheet import draw_contact_sheet
 from dataset_builder.errors import SourceError, UnreadableImageError, UnsupportedSensorError
+from dataset_builder.ingest.photographs import read_photograph
 from dataset_builder.ingest.raw import read_raw
 from dataset_builder.recipe import parse_source
 from dataset_builder.thumbnails import read_thumbnail
@@ -192,3 +193,21 @@ def test_a_real_bracket(tmp_path):
 def test_a_real_file_of_another_sensor():
     with pytest.raises(UnsupportedSensorError, match="4 values per pixel without a colour filter array"):
         read_raw(next((SHARED_DATA / "raw_single_kodak_c330").glob("*.raw")))
+
+
+def test_a_raw_photograph_comes_out_in_linear_srgb(tmp_path):
+    linear = read_photograph(grey_dng(tmp_path / "a.dng", 0.3, seed=0), shorter_side=None)
+    assert linear.shape == (32, 32, 3)
+    np.testing.assert_allclose(linear[1:9, 1:9].mean((0, 1)) / 65535, 0.3, atol=0.005)
+    np.testing.assert_allclose(linear[13:19, 13:19].mean((0, 1)) / 65535, [0.6, 0.01, 0.01], atol=0.01)
+
+
+def test_a_raw_photograph_is_upright(tmp_path):
+    straight, turned = (
+        read_photograph(
+            write_dng(tmp_path / f"{orientation}.dng", make_mosaic(), orientation=orientation), shorter_side=None
+        )
+        for orientation in (1, 6)
+    )
+    assert straight.shape == (12, 16, 3)
+    assert turned.shape == (16, 12, 3)

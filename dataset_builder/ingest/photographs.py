@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.ingest.images import IMAGE_SUFFIXES, natural_key, read_image
-from dataset_builder.ingest.raw_photograph import RAW_SUFFIXES, read_raw
+from dataset_builder.ingest.raw import RAW_SUFFIXES
+from dataset_builder.ingest.raw_photograph import read_raw_photograph
 
 _ZURICH_FOLDERS = ("train", "test")
 _ZURICH_PHOTOGRAPHS = "canon"
@@ -52,7 +53,7 @@ def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint1
     Raises:
         SourceError: if it cannot be read.
     """
-    linear = read_raw(path) if path.suffix.lower() in RAW_SUFFIXES else decode_srgb(read_image(path).pixels)
+    linear = read_raw_photograph(path) if path.suffix.lower() in RAW_SUFFIXES else decode_srgb(read_image(path).pixels)
     factor = 1 if shorter_side is None else max(1, min(linear.shape[:2]) // shorter_side)
     if factor == 1:
         return linear
