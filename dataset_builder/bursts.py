@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,7 @@ class _Held:
     bursts: dict[str, dict[str, Any]]
     frames: pa.Table
     files: Mapping[str, Sequence[str]]
+    lengths: Mapping[str, int]
 
 
 def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
@@ -76,7 +77,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
 def _is_true(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
     """Whether a burst in the manifest is still what the sources plan, or belongs to a source that is not asked about."""
     row = held.bursts[burst_id]
-    if row["num_frames"] + bool(row["ground_truth_path"]) != len(held.files[burst_id]):
+    if row["num_frames"] != held.lengths[burst_id]:
         return False
     if unit is None:
         return row["source"] not in plans
@@ -123,12 +124,14 @@ def _read_held(root: Path) -> _Held:
     rows = read_or_empty(table_path(root, "bursts"), BURSTS).to_pylist()
     frames = read_or_empty(table_path(root, "frames"), FRAMES)
     files: dict[str, list[str]] = defaultdict(list)
+    lengths: Counter[str] = Counter()
     columns = (frames.column(name).to_pylist() for name in ("burst_id", "path", "mask_path"))
     for burst_id, path, mask_path in zip(*columns, strict=True):
         files[burst_id] += [path, mask_path] if mask_path else [path]
+        lengths[burst_id] += 1
     for row in rows:
         files[row["burst_id"]] += _list_truths(row)
-    return _Held({row["burst_id"]: row for row in rows}, frames, files)
+    return _Held({row["burst_id"]: row for row in rows}, frames, files, lengths)
 
 
 def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[BurstUnit] = ()) -> None:

@@ -238,3 +238,13 @@ def test_every_kind_has_a_command_that_explains_itself(name):
     result = CliRunner().invoke(ingest, [name, "--help"])
     assert result.exit_code == 0
     assert "ROOT" in result.output or "DIR" in result.output
+
+
+def test_another_source_leaves_bursts_with_masks_alone(tmp_path):
+    write_crop(tmp_path / "in/train/0001_0000")
+    build(tmp_path / "out", "burstsr", tmp_path / "in")
+    other = parse_source(name="other", kind="kpn", root=str(write_kpn(tmp_path / "more")))
+    assert add_source(tmp_path / "out", other)[0].counts["removed"] == 0
+    again = build(tmp_path / "out", "burstsr", tmp_path / "in")
+    assert (again[0].counts["reused"], again[0].counts["rebuilt"]) == (1, 0)
+    assert len(tables(tmp_path / "out")[0]) == 5
