@@ -12,6 +12,7 @@ MODULES = (
     "benchmarks.labeling",
     "benchmarks.loader",
     "benchmarks.restorers",
+    "benchmarks.synthesis",
 )
 
 

@@ -19,7 +19,7 @@ from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.recipe_parts import Name, Part, SourcePart, require_inside, require_one_of
 from dataset_builder.synthesis.builtin import PRESETS
-from dataset_builder.synthesis.distributions import DISTRIBUTIONS
+from dataset_builder.synthesis.distributions import DISTRIBUTIONS, freeze_lists
 from dataset_builder.synthesis.presets import Preset
 from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
@@ -172,9 +172,9 @@ class AuditChoice(Part):
 def _build_on_base(value: Any) -> Any:
     """A preset that names a `base` takes from it what it does not say itself."""
     if not isinstance(value, dict) or "base" not in value:
-        return value
-    base = require_one_of(value["base"], PRESETS)
-    return {**PRESETS[base].model_dump(mode="json"), **{key: item for key, item in value.items() if key != "base"}}
+        return freeze_lists(value)
+    base = PRESETS[require_one_of(value["base"], PRESETS)]
+    return freeze_lists({**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}})
 
 
 UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]

@@ -17,6 +17,10 @@ from typing import Any, Protocol, TypeVar
 from dataset_builder.work import DEFAULT_LIMITS, TIME_OVER, Failure, Limits, Unit, run_unit
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
+# glibc gives the memory of large arrays back to the system and fetches it anew for the next burst, page by page; it may keep 256 MiB.
+_ALLOCATION = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(256 * 2**20))
+WORKER_ENVIRONMENT = {**_THREADS, **_ALLOCATION}
+"""Variables that a worker process starts with."""
 UnitType = TypeVar("UnitType", bound=Unit)
 
 
@@ -99,7 +103,7 @@ def _start_workers(jobs: int, limits: Limits) -> Any:
 
     memory = limits.memory_bytes(jobs)
     return get_reusable_executor(
-        max_workers=jobs, timeout=60, env=_THREADS, initializer=_prepare_worker, initargs=(memory,)
+        max_workers=jobs, timeout=60, env=WORKER_ENVIRONMENT, initializer=_prepare_worker, initargs=(memory,)
     )
 
 

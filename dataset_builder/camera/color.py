@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from restorers.color import encode_srgb
 
 UINT16_MAX = 65535
+_ROWS = 32
 # IEC 61966-2-1, D65.
 SRGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -89,28 +90,36 @@ def expand_highlights(linear: NDArray[np.float64], gain: float) -> NDArray[np.fl
     return expanded
 
 
-def to_camera(linear_srgb: NDArray[np.float64], profile: ColorProfile, *, white: float = 1.0) -> NDArray[np.uint16]:
+def to_camera(
+    linear_srgb: NDArray[np.float64] | NDArray[np.uint16], profile: ColorProfile, *, white: float = 1.0
+) -> NDArray[np.uint16]:
     """Linear sRGB to linear camera RGB.
 
     Float64 throughout: the code of a pixel depends on the platform only if its value lies within about 1e-15 of the middle
     between two codes.
 
     Args:
-        linear_srgb: float64 [H, W, 3]; 1 is the photograph's white.
+        linear_srgb: [H, W, 3]; float64, where 1 is the photograph's white, or codes.
         profile: the camera.
         white: value that code 65535 means.
 
     Returns:
         uint16 [H, W, 3] codes; values outside 0..white, colours that the camera's primaries cannot express among them, are clipped.
     """
-    matrix = np.linalg.inv(profile.to_srgb) * (UINT16_MAX / white)
-    codes: NDArray[np.uint16] = np.rint(cv2.transform(linear_srgb, matrix)).clip(0, UINT16_MAX).astype(np.uint16)
+    full = 1 if linear_srgb.dtype == np.uint16 else UINT16_MAX
+    matrix = np.linalg.inv(profile.to_srgb) * (full / white)
+    codes = np.empty(linear_srgb.shape, np.uint16)
+    # A few rows at a time stay in the cache; the product with 1 rounds to nearest even, clips and converts in one pass.
+    for top in range(0, len(codes), _ROWS):
+        rows = slice(top, top + _ROWS)
+        camera = cv2.transform(linear_srgb[rows].astype(np.float64, copy=False), matrix)
+        cv2.multiply(camera, 1.0, dst=codes[rows], dtype=cv2.CV_16U)  # type: ignore[call-overload]  # takes a number, too
     return codes
 
 
 def unprocess(image: NDArray[np.uint8] | NDArray[np.uint16], profile: ColorProfile) -> NDArray[np.uint16]:
     """sRGB photograph [H, W, 3] of 8 or 16 bit to linear camera RGB codes."""
-    return to_camera(decode_srgb(image) / UINT16_MAX, profile)
+    return to_camera(decode_srgb(image), profile)
 
 
 def process(linear: NDArray[np.floating[Any]], profile: ColorProfile) -> NDArray[np.float32]:

@@ -130,9 +130,17 @@ KINDS = (Constant, Uniform, LogUniform, Normal, Integers, Poisson, Choice)
 DISTRIBUTIONS: dict[str, type[BaseModel]] = {kind.model_fields["distribution"].default: kind for kind in KINDS}
 
 
+def freeze_lists(value: Any) -> Any:
+    """Plain data with tuples for lists, which strict checking refuses behind a validator even where they come from JSON."""
+    if isinstance(value, dict):
+        return {key: freeze_lists(item) for key, item in value.items()}
+    return tuple(freeze_lists(item) for item in value) if isinstance(value, list) else value
+
+
 def _expand_number(value: Any) -> Any:
     """A plain number stands for a constant."""
-    return {"distribution": "constant", "value": value} if isinstance(value, (int, float)) else value
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return {"distribution": "constant", "value": value} if is_number else freeze_lists(value)
 
 
 Distribution = Annotated[

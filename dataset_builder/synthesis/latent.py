@@ -35,15 +35,15 @@ class Scene:
 
     def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         parameters = self.parameters
-        linear = codes / UINT16_MAX
-        if parameters.highlights != 1:
-            linear = expand_highlights(linear, parameters.highlights)
-        return to_camera(linear * parameters.brightness, parameters.profile, white=parameters.truth_white)
+        white = parameters.truth_white / parameters.brightness
+        if parameters.highlights == 1:
+            return to_camera(codes, parameters.profile, white=white)
+        return to_camera(expand_highlights(codes / UINT16_MAX, parameters.highlights), parameters.profile, white=white)
 
     @cached_property
     def planes(self) -> Planes:
         """Of the whole window, in sharp focus."""
-        return tuple(plane * self.signal for plane in self._filter(self.latent))
+        return self._filter(self.latent)
 
     @cached_property
     def focus_stack(self) -> FocusStack:
@@ -106,7 +106,7 @@ class Scene:
         codes, alpha = self._composite(position, (needed[0], needed[1]))
         planes = tuple(plane.copy() for plane in background)
         for plane, patch in zip(planes, self._filter(codes, frame.defocus), strict=True):
-            plane[changed] = patch[inner] * self.signal
+            plane[changed] = patch[inner]
         coverage = np.zeros((height, width))
         coverage[changed] = self._filter(alpha, frame.defocus)[0][inner] / UINT16_MAX
         return planes, (coverage,)

@@ -112,6 +112,8 @@ class Preset(BaseModel):
                 raise ValueError(f"cameras: expected {MIXED} or some of {', '.join(CAMERAS)}, got {name!r}")
         if self.focus_series.support[1] and self.defocus.support[1]:
             raise ValueError("defocus: expected 0 in a focus series, whose frames are out of focus by where they focus")
+        if self.focus_series.support[1] and self.object_probability:
+            raise ValueError("object_probability: expected 0 in a focus series, for a moving object has no depth")
         if self.read_noise is None and self.shot_noise.support[0] <= 0:
             raise ValueError("shot_noise: expected more than 0 where read_noise is derived from it")
         return self

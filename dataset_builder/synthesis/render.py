@@ -74,7 +74,7 @@ def _render_frame(
         light += sample_mosaic(planes, homography, shape, cfa=sensor.cfa, scale=parameters.scale, origin=scene.origin)
         if coverage is not None:
             cover += sample_plane(coverage[0], homography, shape, scale=parameters.scale, origin=scene.origin)
-    light /= len(frame.poses)
+    light *= scene.signal / len(frame.poses)
     cover /= len(frame.poses)
     if frame.occluder is not None:
         blocked = frame.occluder.cover(*shape)
@@ -83,11 +83,18 @@ def _render_frame(
     light *= frame.exposure_ratio
     noise = {"shot_noise": frame.shot_noise, "read_noise": frame.read_noise, "row_noise": frame.row_noise}
     codes = digitise(add_noise(light, rng=rng, **noise), sensor)
-    mask = np.rint(cover.clip(0, 1) * 255).astype(np.uint8)
+    mask = _draw_mask(cover)
     if frame.processing is None:
-        return codes, mask if mask.any() else None
-    jpeg = develop_jpeg(read_codes(codes, sensor), sensor.cfa, parameters.profile, frame.processing)
-    return jpeg, mask if mask.any() else None
+        return codes, mask
+    return develop_jpeg(read_codes(codes, sensor), sensor.cfa, parameters.profile, frame.processing), mask
+
+
+def _draw_mask(cover: NDArray[np.float64]) -> NDArray[np.uint8] | None:
+    if not cover.any():
+        return None
+    # The kernel rings a little around sharp outlines, where what hides the scene darkens it as well.
+    mask = np.rint(np.abs(cover).clip(0, 1) * 255).astype(np.uint8)
+    return mask if mask.any() else None
 
 
 def _expose(scene: Scene, index: int) -> Iterator[tuple[NDArray[np.float64], Planes, Planes | None]]:

@@ -25,8 +25,9 @@ from dataset_builder.synthesis.scene import add_object, place_crop, set_focus
 from restorers import CFA
 
 _BLUR_SPACING = 0.5
+_MIN_BLUR = 0.25
 _MAX_BLUR_SAMPLES = 65
-_COARSE_SAMPLES = 33
+_COARSE = 33
 _SKIN = np.array([0.10, 0.045, 0.03])
 Floats = NDArray[np.float64]
 
@@ -130,24 +131,32 @@ def _move(
     origin = trajectory.pose(middle[reference])
     skew = snap(line_time * trajectory.velocity(middle)[:, :2])
 
-    def expose(index: int, number: int) -> Floats:
+    exposure_time = np.array([frame.exposure_time for frame in frames])
+
+    def follow(index: NDArray[np.intp] | int, number: int) -> Floats:
+        """Poses [..., number, 3] at the midpoints of equal slices of the exposure."""
         offsets = (np.arange(number) + 0.5) / number - 0.5
-        times = middle[index] + frames[index].exposure_time * offsets
-        poses: NDArray[np.float64] = relate_poses(trajectory.pose(times), origin) + jitter[index]
-        return poses
+        return trajectory.pose(np.expand_dims(middle[index], -1) + np.multiply.outer(exposure_time[index], offsets))
 
-    def choose_number(index: int) -> int:
-        if sway == tremor == 0:
-            return 1
-        length = measure_path(expose(index, _COARSE_SAMPLES))
-        return min(2 * int(np.ceil(length / _BLUR_SPACING / 2)) + 1, _MAX_BLUR_SAMPLES)
-
+    numbers = (
+        [1] * count if sway == tremor == 0 else [_count_poses(poses) for poses in follow(np.arange(count), _COARSE)]
+    )
     return tuple(
         dataclasses.replace(
-            frame, poses=snap(expose(index, choose_number(index))), skew=(float(skew[index, 0]), float(skew[index, 1]))
+            frame,
+            poses=snap(relate_poses(follow(index, number), origin) + jitter[index]),
+            skew=(float(skew[index, 0]), float(skew[index, 1])),
         )
-        for index, frame in enumerate(frames)
+        for index, (frame, number) in enumerate(zip(frames, numbers, strict=True))
     )
+
+
+def _count_poses(poses: Floats) -> int:
+    """How many poses an exposure needs: odd, so that the middle one is that of mid-exposure."""
+    length = measure_path(poses)
+    if length < _MIN_BLUR:
+        return 1
+    return int(np.clip(2 * np.ceil((length / _BLUR_SPACING - 1) / 2) + 1, 3, _MAX_BLUR_SAMPLES))
 
 
 def _spoil(
@@ -165,15 +174,15 @@ def _spoil(
     shift = np.stack([preset.outlier_shift.sample(rng, count), preset.outlier_shift.sample(rng, count)], axis=-1)
     result = []
     for index, frame in enumerate(frames):
-        occluder = Occluder(
-            angle=float(snap(rng.uniform(0, 2 * np.pi))),
-            edge=float(snap(side * rng.uniform(-0.5, 0.15))),
-            softness=float(snap(side * rng.uniform(0.2, 0.4))),
-            signal=tuple(snap(_SKIN * rng.uniform(0.5, 1.5)).tolist()),
-        )
         if not spoilt[index]:
             result.append(frame)
         elif kinds[index] == "blocked":
+            occluder = Occluder(
+                angle=float(snap(rng.uniform(0, 2 * np.pi))),
+                edge=float(snap(side * rng.uniform(-0.5, 0.15))),
+                softness=float(snap(side * rng.uniform(0.2, 0.4))),
+                signal=tuple(snap(_SKIN * rng.uniform(0.5, 1.5)).tolist()),
+            )
             result.append(dataclasses.replace(frame, outlier="blocked", occluder=occluder))
         else:
             poses = snap(frame.poses + np.append(shift[index], 0))

@@ -24,14 +24,10 @@ def prefilter(image: NDArray[Any], scale: int) -> Planes:
     Returns:
         float64 [H', W'] of each channel.
     """
-    planes = cv2.split(image)
     if scale == 1:
-        return tuple(plane.astype(np.float64) for plane in planes)
-    options = {"anchor": (0, 0), "normalize": False, "borderType": cv2.BORDER_REPLICATE}
-    return tuple(
-        np.asarray(cv2.boxFilter(plane, cv2.CV_64F, (scale, scale), **options)) / scale**2  # type: ignore[call-overload]
-        for plane in planes
-    )
+        return tuple(plane.astype(np.float64) for plane in cv2.split(image))
+    averages = cv2.boxFilter(image, cv2.CV_64F, (scale, scale), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
+    return tuple(np.asarray(plane, np.float64) for plane in cv2.split(averages))
 
 
 def sample_mosaic(
@@ -57,9 +53,10 @@ def sample_mosaic(
         float64 [H, W].
     """
     to_planes = _to_planes(homography, scale, origin)
+    across, down = 2 * to_planes[:, 0], 2 * to_planes[:, 1]
     result = np.empty(shape)
     for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        from_sites = to_planes @ np.array([[2, 0, column], [0, 2, row], [0, 0, 1]])
+        from_sites = np.stack([across, down, to_planes @ (column, row, 1)], axis=1)
         result[row::2, column::2] = _warp(planes[channel], from_sites, (shape[0] // 2, shape[1] // 2))
     return result
 
