@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
+from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.annotated import Annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
-from dataset_builder.labeling.estimators import find_estimator, is_estimator
-from dataset_builder.labeling.scenarios import read_scenario_facts, resolve_scenarios
+from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.lock import lock_dataset
-from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice, name_after, parse_recipe
+from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice
 from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
 from dataset_builder.work import WORK_FOLDER
 from dataset_builder.workers import ONE_WORKER, Workers
-from manifests.card import write_card
-from manifests.croissant import write_croissant
-from manifests.schema import FAILURES, SPLITS
-from manifests.seal import is_sealed, seal_dataset
-from manifests.split_plan import plan_splits
+from manifests.schema import FAILURES
 from manifests.store import (
     hash_file,
-    list_label_files,
     read_dataset_table,
     read_description,
     read_or_empty,
@@ -40,12 +31,9 @@ from manifests.store import (
     write_description,
     write_table,
 )
-from restorers.fidelity import METRICS
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
-
-_SOFTWARE = ("buiqa-toolkit", "numpy", "opencv-python", "pyarrow", "scikit-image", "scipy", "torch")
 
 
 def build_dataset(
@@ -86,7 +74,7 @@ def build_dataset(
             root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
         )
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
-        _finish(root, recipe, workers=workers)
+        finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels]
 
 
@@ -112,7 +100,7 @@ def add_source(
     """
     _require_usable(root)
     with lock_dataset(root):
-        recipe = _read_recipe(root)
+        recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
                 f"--seed {seed}: {root} was built with seed {recipe.seed}; leave --seed out or choose another --out"
@@ -127,7 +115,7 @@ def add_source(
         _record_failures(root, bursts, "source", plans)
         if labels.counts:
             _record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
-        _finish(root, recipe, workers=workers)
+        finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
 
@@ -148,11 +136,11 @@ def add_labels(
     read_description(root)
     scenarios = resolve_scenarios(choices)
     with lock_dataset(root):
-        recipe = _read_recipe(root)
+        recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
-        _finish(root, recipe, workers=workers)
+        finish_dataset(root, recipe, [labels], workers=workers)
     return [labels]
 
 
@@ -183,7 +171,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
         _record_failures(root, report, "scenario", [annotations.scenario])
-        _finish(root, _read_recipe(root))
+        finish_dataset(root, read_built_recipe(root))
     return [report]
 
 
@@ -195,7 +183,7 @@ def redo_splits(root: Path, splits: SplitChoice) -> None:
     """
     read_description(root)
     with lock_dataset(root):
-        _finish(root, _read_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
+        finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
 
 
 def redo_reports(root: Path) -> None:
@@ -206,7 +194,7 @@ def redo_reports(root: Path) -> None:
     """
     read_description(root)
     with lock_dataset(root):
-        _finish(root, _read_recipe(root), anew=True)
+        finish_dataset(root, read_built_recipe(root), anew=True)
 
 
 def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
@@ -220,7 +208,7 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # as in _finish
+    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
 
     description = read_description(root)
     with lock_dataset(root):
@@ -229,64 +217,6 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
         digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
     return audit
-
-
-def _finish(
-    root: Path, recipe: Recipe, *, keep_splits: bool = True, anew: bool = False, workers: Workers = ONE_WORKER
-) -> None:
-    """Write splits and all that follows from the tables; unless `anew`, only if something changed since that was done."""
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
-
-    previous = _read_splits(root, recipe) if keep_splits else None
-    splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
-    write_table(table_path(root, "splits"), SPLITS, splits)
-    description = _describe(root, recipe)
-    if not anew and is_sealed(root, description):
-        return
-    write_description(root, description)
-    write_croissant(root)
-    write_card(root)
-    restore_bursts(root, workers=workers)
-    write_audit(root)
-    seal_dataset(root, description)
-
-
-def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
-    """The splits that are there, if they were made as the recipe says now."""
-    path = table_path(root, "splits")
-    if not path.is_file() or not (root / "dataset.json").is_file() or _read_recipe(root).splits != recipe.splits:
-        return None
-    return read_dataset_table(root, "splits")
-
-
-def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
-    label_files = list_label_files(root)
-    scenarios = [read_scenario_facts(path) for path in label_files]
-    tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
-    labels = [_read_names(path) for path in label_files]
-    estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
-    before = read_description(root) if (root / "dataset.json").is_file() else {}
-    return {
-        **{name: before[name] for name in ("provenance",) if name in before},
-        "name": recipe.name,
-        "recipe": recipe.model_dump(mode="json"),
-        "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
-        "totals": {
-            **{name: table.num_rows for name, table in tables.items()},
-            "labels": sum(count for count, _, _ in labels),
-            "scenarios": len(label_files),
-        },
-        "metrics": {name: METRICS[name].describe() for name in sorted(metrics & METRICS.keys())},
-        "estimators": {name: find_estimator(name).formula for name in sorted(estimators) if is_estimator(name)},
-        "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
-    }
-
-
-def _read_names(path: Path) -> tuple[int, set[str], set[str]]:
-    """Number of scores in a label file, its estimators and its metrics."""
-    table = pq.read_table(path, columns=["score", "estimator", "metric"])
-    estimators, metrics = (set(table.column(name).unique().to_pylist()) for name in ("estimator", "metric"))
-    return table.num_rows - table.column("score").null_count, estimators, metrics
 
 
 def _record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
@@ -298,13 +228,6 @@ def _record_failures(root: Path, report: StageReport, column: str, scope: Sequen
         if not (row["stage"] == report.stage and row[column] in scope)
     ]
     write_table(path, FAILURES, kept + report.failures)
-
-
-def _read_recipe(root: Path) -> Recipe:
-    path = root / "dataset.json"
-    if not path.is_file():
-        return Recipe(name=name_after(root, default="unnamed"))
-    return parse_recipe(read_description(root).get("recipe", {}), str(path))
 
 
 def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
@@ -348,10 +271,3 @@ def _require_named(root: Path, recipe: Recipe) -> None:
             f"--out {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
             "add the source to the recipe or choose another folder"
         )
-
-
-def _find_version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

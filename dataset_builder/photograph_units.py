@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.ingest.photographs import read_photograph
 from dataset_builder.origin import Origin, make_burst_row, make_frame_row
+from dataset_builder.randomness import derive_seed
 from dataset_builder.recipe import PhotographSource
 from dataset_builder.synthesis.motion import mean_displacement
 from dataset_builder.synthesis.parameters import BurstParameters
@@ -27,7 +28,11 @@ from manifests.pixels import write_png
 
 @dataclass(frozen=True)
 class SynthesisUnit:
-    """One burst to render from a photograph."""
+    """One burst to render from a photograph.
+
+    Attributes:
+        redraw: 0 for the burst itself; another number gives the same burst with other noise.
+    """
 
     burst_id: str
     origin: Origin
@@ -35,6 +40,7 @@ class SynthesisUnit:
     source: PhotographSource
     preset: Preset
     seed: str
+    redraw: int = 0
 
     @cached_property
     def key(self) -> str:
@@ -49,6 +55,7 @@ class SynthesisUnit:
                 "seed": self.seed,
                 "geometry": [source.frame_height, source.frame_width, self.scale, source.shorter_side],
                 "folder": self.folder,
+                **({"redraw": self.redraw} if self.redraw else {}),
             }
         )
 
@@ -78,7 +85,8 @@ class SynthesisUnit:
             width=self.source.frame_width,
             scale=self.scale,
         )
-        rendered = render_burst(photograph, parameters, self.seed)
+        noise = derive_seed(self.seed, "redraw", self.redraw) if self.redraw else self.seed
+        rendered = render_burst(photograph, parameters, noise)
         truth = self._write(root, "ground_truth.png", rendered.ground_truth)
         frames = [self._write_frame(root, parameters, rendered, index) for index in range(len(rendered.frames))]
         burst = make_burst_row(

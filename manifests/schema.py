@@ -347,6 +347,38 @@ SPLITS = TableSchema(
     ("burst_id",),
 )
 
+RELIABILITY = TableSchema(
+    "reliability",
+    pa.schema(
+        [
+            _column("scenario", _TEXT, "Task, restorer and setting."),
+            _column("estimator", _TEXT, "How worth is derived from fidelities."),
+            _column("metric", _TEXT, "Fidelity metric."),
+            _column("bursts", _INT, "Bursts that were labelled again with other noise."),
+            _column("frames", _INT, "Scores that were compared."),
+            _column(
+                "spearman",
+                _FLOAT,
+                "Mean rank correlation within bursts between both; null if undefined.",
+                nullable=True,
+            ),
+            _column(
+                "icc", _FLOAT, "ICC(1,1) of both, relative to the means of bursts; null if undefined.", nullable=True
+            ),
+            _column("stable_best", _FLOAT, "Share of bursts whose best frame stays the best."),
+            _column("median_score", _FLOAT, "Median of the scores' absolute values."),
+            _column("noise_error", _FLOAT, "Standard error of a score due to noise: root mean square difference / √2."),
+            _column(
+                "length_spearman",
+                _FLOAT,
+                "Mean rank correlation with the labels of the burst without every second frame; null if undefined.",
+                nullable=True,
+            ),
+        ]
+    ),
+    ("scenario", "estimator", "metric"),
+)
+
 FAILURES = TableSchema(
     "failures",
     pa.schema(
@@ -380,7 +412,7 @@ PACKS = TableSchema(
 )
 """Only in the packed form."""
 
-TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, FAILURES, PACKS)}
+TABLES = {table.name: table for table in (BURSTS, FRAMES, LABELS, SPLITS, RELIABILITY, FAILURES, PACKS)}
 
 DOMAINS = ("raw_bayer", "linear_rgb", "srgb")
 CFA_PATTERNS = ("RGGB", "GRBG", "GBRG", "BGGR")

@@ -260,14 +260,14 @@ def test_read_only_outputs(tmp_path):
     assert re.fullmatch(r"Error: .*/out: cannot be written \(.*\); choose a folder that you may write to\n", message)
 
 
-@pytest.mark.parametrize("stage", ["build_bursts", "build_labels", "write_card"])
+@pytest.mark.parametrize("stage", ["build.build_bursts", "build.build_labels", "finish.write_card"])
 def test_a_full_disk_stops_the_build(tmp_path, monkeypatch, stage):
     def fail(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "out"))
 
     write_photographs(tmp_path / "photos", 1, height=180, width=180)
     arguments = ("synthesize", tmp_path / "photos", "--out", tmp_path / "out", *SMALL)
-    monkeypatch.setattr(f"dataset_builder.build.{stage}", fail)
+    monkeypatch.setattr(f"dataset_builder.{stage}", fail)
     message = refuse(*arguments)
     assert f"the disk is full ({tmp_path / 'out'}): make room and run the same command again" in message
     monkeypatch.undo()

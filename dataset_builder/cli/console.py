@@ -94,6 +94,21 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     return console
 
 
+def print_reliability(root: Path) -> None:
+    """Print how far the labels depend on noise and length."""
+    from manifests.schema import RELIABILITY  # noqa: PLC0415
+    from manifests.store import read_table, table_path  # noqa: PLC0415
+
+    table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):
+        table.add_column(heading, justify="left" if heading in {"scenario", "estimator", "metric"} else "right")
+    for row in read_table(table_path(root, RELIABILITY.name), RELIABILITY).to_pylist():
+        figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
+        shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
+        table.add_row(row["scenario"], row["estimator"], row["metric"], str(row["bursts"]), *shown)
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
 def _format_count(action: str, count: int) -> str:
     if not count:
         return "[dim]0[/]"

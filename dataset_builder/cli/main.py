@@ -13,6 +13,7 @@ _COMMANDS = {
     "synthesize": "Add synthetic bursts made from photographs.",
     "ingest": "Add real bursts.",
     "label": "Compute the labels of a scenario.",
+    "reliability": "Label again with other noise, and compare.",
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",

@@ -1,0 +1,39 @@
+"""`buiqa reliability`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dataset_builder.cli.options import dataset_argument, work_options
+
+if TYPE_CHECKING:
+    from dataset_builder.workers import Workers
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--base",
+    default=".",
+    show_default="current folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder that relative roots of the recipe are relative to.",
+)
+@click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to label again.")
+@work_options
+@click.pass_context
+def command(ctx: click.Context, dataset: Path, base: Path, bursts: int, workers: Workers) -> None:
+    """Label synthetic bursts of DIR again, with other noise and with half the frames, and compare.
+
+    The result is manifests/reliability.parquet; card and audit show it.
+    """
+    from dataset_builder.cli.console import print_reliability, print_summary, show_progress  # noqa: PLC0415
+    from dataset_builder.reliability import measure_reliability  # noqa: PLC0415
+
+    reports = measure_reliability(dataset, base, most_bursts=bursts, workers=workers, progress=show_progress)
+    print_reliability(dataset)
+    ctx.exit(print_summary(dataset, reports))

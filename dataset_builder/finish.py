@@ -1,0 +1,133 @@
+"""The last stage: splits, description, card, audit and seal, all of which follow from the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dataset_builder.labeling.estimators import find_estimator, is_estimator
+from dataset_builder.labeling.scenarios import read_scenario_facts
+from dataset_builder.recipe import Recipe, name_after, parse_recipe
+from dataset_builder.report import StageReport
+from dataset_builder.workers import ONE_WORKER, Workers
+from manifests.card import write_card
+from manifests.croissant import write_croissant
+from manifests.schema import RELIABILITY, SPLITS
+from manifests.seal import is_sealed, seal_dataset
+from manifests.split_plan import plan_splits
+from manifests.store import (
+    list_label_files,
+    read_dataset_table,
+    read_description,
+    table_path,
+    write_description,
+    write_table,
+)
+from restorers.fidelity import METRICS
+
+_SOFTWARE = ("buiqa-toolkit", "numpy", "opencv-python", "pyarrow", "scikit-image", "scipy", "torch")
+
+
+def finish_dataset(
+    root: Path,
+    recipe: Recipe,
+    reports: Sequence[StageReport] = (),
+    *,
+    keep_splits: bool = True,
+    anew: bool = False,
+    workers: Workers = ONE_WORKER,
+) -> None:
+    """Write splits and all that follows from the tables.
+
+    Args:
+        root: the data set, locked.
+        recipe: that it was built from.
+        reports: of the stages before; what is outdated by what they changed is dropped.
+        keep_splits: whether bursts keep the split that they have.
+        anew: whether to write card and audit even if nothing changed since they were written.
+        workers: who restores the bursts that are shown.
+    """
+    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
+
+    _drop_outdated(root, reports)
+    previous = _read_splits(root, recipe) if keep_splits else None
+    splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
+    write_table(table_path(root, "splits"), SPLITS, splits)
+    description = _describe(root, recipe)
+    if not anew and is_sealed(root, description):
+        return
+    write_description(root, description)
+    write_croissant(root)
+    write_card(root)
+    restore_bursts(root, workers=workers)
+    write_audit(root)
+    seal_dataset(root, description)
+
+
+def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
+    """The splits that are there, if they were made as the recipe says now."""
+    path = table_path(root, "splits")
+    if not path.is_file() or not (root / "dataset.json").is_file() or read_built_recipe(root).splits != recipe.splits:
+        return None
+    return read_dataset_table(root, "splits")
+
+
+def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
+    label_files = list_label_files(root)
+    scenarios = [read_scenario_facts(path) for path in label_files]
+    tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
+    labels = [_read_names(path) for path in label_files]
+    estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
+    before = read_description(root) if (root / "dataset.json").is_file() else {}
+    return {
+        **{name: before[name] for name in ("provenance",) if name in before},
+        "name": recipe.name,
+        "recipe": recipe.model_dump(mode="json"),
+        "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
+        "totals": {
+            **{name: table.num_rows for name, table in tables.items()},
+            "labels": sum(count for count, _, _ in labels),
+            "scenarios": len(label_files),
+        },
+        "metrics": {name: METRICS[name].describe() for name in sorted(metrics & METRICS.keys())},
+        "estimators": {name: find_estimator(name).formula for name in sorted(estimators) if is_estimator(name)},
+        "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
+    }
+
+
+def _read_names(path: Path) -> tuple[int, set[str], set[str]]:
+    """Number of scores in a label file, its estimators and its metrics."""
+    table = pq.read_table(path, columns=["score", "estimator", "metric"])
+    estimators, metrics = (set(table.column(name).unique().to_pylist()) for name in ("estimator", "metric"))
+    return table.num_rows - table.column("score").null_count, estimators, metrics
+
+
+def _drop_outdated(root: Path, reports: Iterable[StageReport]) -> None:
+    """Forget how reliable labels were that are not the ones of today."""
+    if any(report.counts[action] for report in reports for action in ("created", "rebuilt", "removed")):
+        table_path(root, RELIABILITY.name).unlink(missing_ok=True)
+
+
+def read_built_recipe(root: Path) -> Recipe:
+    """The recipe in `dataset.json`; an empty one where there is none yet.
+
+    Raises:
+        ManifestError: if the file cannot be read.
+        RecipeError: if its recipe is of another version.
+    """
+    path = root / "dataset.json"
+    if not path.is_file():
+        return Recipe(name=name_after(root, default="unnamed"))
+    return parse_recipe(read_description(root).get("recipe", {}), str(path))
+
+
+def _find_version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,201 @@
+"""Can labels be trusted? Label the same bursts again with other noise, and with every second frame left out, and compare."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dataset_builder.bursts import build_bursts
+from dataset_builder.errors import BuildError
+from dataset_builder.finish import finish_dataset, read_built_recipe
+from dataset_builder.labeling.engine import build_labels, plan_labels
+from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_scenarios
+from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
+from dataset_builder.lock import lock_dataset
+from dataset_builder.photograph_units import SynthesisUnit
+from dataset_builder.recipe import Recipe
+from dataset_builder.report import Progress, StageReport, no_progress
+from dataset_builder.sources import Plan, plan_source
+from dataset_builder.work import WORK_FOLDER, read_part, remove_part
+from dataset_builder.workers import ONE_WORKER, Workers
+from manifests.schema import RELIABILITY
+from manifests.store import read_description, read_labels, table_path, write_table
+
+_KEYS = ["scenario", "estimator", "metric"]
+
+
+@dataclass(frozen=True)
+class HalfBurstUnit(LabelUnit):
+    """The labels of a burst of which every second frame beside the reference is left out."""
+
+    @property
+    def part(self) -> str:
+        """Where its result waits to be compared."""
+        return f"halves/{super().part}"
+
+
+def measure_reliability(
+    root: Path, base: Path, *, most_bursts: int = 200, workers: Workers = ONE_WORKER, progress: Progress = no_progress
+) -> list[StageReport]:
+    """Write `manifests/reliability.parquet`: how far the labels of synthetic bursts depend on their noise and their length.
+
+    Args:
+        root: the data set.
+        base: folder that relative roots of its recipe are relative to; the photographs must still be there.
+        most_bursts: how many bursts to label again, spread evenly over those that can be rendered again.
+        workers: who does the work.
+        progress: how to show progress.
+
+    Raises:
+        BuildError: if no burst can be rendered again.
+        ManifestError: if `root` is no data set.
+    """
+    read_description(root)
+    with lock_dataset(root):
+        recipe = read_built_recipe(root)
+        scenarios = resolve_scenarios(recipe.scenarios)
+        plans = _plan_again(root, base, recipe, most_bursts, workers)
+        replica = root / WORK_FOLDER / "replica"
+        reports = [build_bursts(replica, plans, workers=workers, progress=progress)]
+        reports.append(build_labels(replica, scenarios, workers=workers, progress=progress))
+        chosen = [unit.burst_id for plan in plans.values() for unit in plan.units]
+        names = [scenario.name for scenario in scenarios]
+        first, again = (read_labels(each, names).to_pandas() for each in (root, replica))
+        halves = _label_halves(root, scenarios, chosen, workers=workers, progress=progress, report=reports[-1])
+        write_table(table_path(root, RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
+        shutil.rmtree(replica)
+        finish_dataset(root, recipe, anew=True, workers=workers)
+    return reports
+
+
+def compare_labels(first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the table `reliability`.
+
+    Args:
+        first: labels of the data set, columns as in the table `labels`.
+        again: of the same bursts with other noise.
+        halves: of the bursts with every second frame left out; `frame_index` is that of the whole burst.
+
+    Returns:
+        One row per scenario, estimator and metric that both have.
+    """
+    columns = [*_KEYS, "burst_id", "frame_index"]
+    pairs = first.merge(again, on=columns, suffixes=("", "_again")).dropna(subset=["score", "score_again"])
+    shorter = first.merge(halves, on=columns, suffixes=("", "_half")).dropna(subset=["score", "score_half"])
+    lengths = {keys: _mean_spearman(group, "score_half") for keys, group in shorter.groupby(_KEYS)}
+    rows = []
+    for keys, group in pairs.groupby(_KEYS):
+        difference = group["score_again"] - group["score"]
+        rows.append(
+            {
+                **dict(zip(_KEYS, keys, strict=True)),
+                "bursts": int(group["burst_id"].nunique()),
+                "frames": len(group),
+                "spearman": _mean_spearman(group, "score_again"),
+                "icc": _intraclass_correlation(group),
+                "stable_best": _share_of_stable_best(group),
+                "median_score": float(group["score"].abs().median()),
+                "noise_error": float(np.sqrt(np.mean(difference**2) / 2)),
+                "length_spearman": lengths.get(keys),
+            }
+        )
+    return rows
+
+
+def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Workers) -> Mapping[str, Plan]:
+    """The bursts of the data set that its sources would still render just so, with other noise."""
+    held = {burst_id: rows.burst["burst_key"] for burst_id, rows in read_bursts(root).items()}
+    units = [
+        unit
+        for source in recipe.sources
+        if source.kind == "photographs"
+        for unit in plan_source(source, base, root, recipe=recipe, workers=workers).units
+        if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
+    ]
+    if not units:
+        raise BuildError(
+            f"{root}: none of its bursts can be rendered again; only synthetic bursts whose photographs are still below {base} can "
+            "(--base names the folder that the recipe's roots are relative to)"
+        )
+    places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
+    plans: dict[str, Plan] = defaultdict(Plan)
+    for place in places:
+        plans[units[place].origin.source].units.append(replace(units[place], redraw=1))
+    return plans
+
+
+def _label_halves(
+    root: Path,
+    scenarios: Sequence[ResolvedScenario],
+    chosen: Sequence[str],
+    *,
+    workers: Workers,
+    progress: Progress,
+    report: StageReport,
+) -> pd.DataFrame:
+    bursts = read_bursts(root)
+    halves = {burst_id: half for burst_id in chosen if (half := _halve(bursts[burst_id])) is not None}
+    # No label file holds halves, so all that applies to them is planned.
+    planned = plan_labels(root / WORK_FOLDER / "halves", scenarios, halves).units
+    units = [HalfBurstUnit(unit.rows, unit.scenario, unit.definitions) for unit in planned]
+    missing = [unit for unit in units if read_part(root, unit) is None]
+    with progress("halves", len(missing)) as advance:
+        for unit, failure in workers.run(missing, root):
+            if failure is not None:
+                burst = unit.rows.burst
+                report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=unit.scenario.name)
+            advance()
+    rows: list[dict[str, Any]] = []
+    for unit in units:
+        frames = [frame["frame_index"] for frame in unit.rows.frames]
+        part = read_part(root, unit) or {"rows": []}
+        rows += [{**row, "frame_index": frames[row["frame_index"]]} for row in part["rows"]]
+        remove_part(root, unit)
+    return pd.DataFrame(rows, columns=[*_KEYS, "burst_id", "frame_index", "score"])
+
+
+def _halve(rows: BurstRows) -> BurstRows | None:
+    """The reference and every second of the other frames; None if fewer than 3 others would be left, too few to rank."""
+    reference = rows.burst["reference_index"]
+    others = [frame for frame in rows.frames if frame["frame_index"] != reference][::2]
+    if len(others) < 3:
+        return None
+    frames = sorted([rows.frames[reference], *others], key=lambda frame: int(frame["frame_index"]))
+    place = [frame["frame_index"] for frame in frames].index(reference)
+    return BurstRows({**rows.burst, "num_frames": len(frames), "reference_index": place}, tuple(frames))
+
+
+def _mean_spearman(group: pd.DataFrame, other: str) -> float | None:
+    """Mean over bursts of the rank correlation of two labels, where both order the frames at all."""
+    from scipy.stats import spearmanr  # noqa: PLC0415
+
+    found = [
+        float(spearmanr(burst["score"], burst[other]).statistic)
+        for _, burst in group.groupby("burst_id")
+        if len(burst) > 2 and burst["score"].nunique() > 1 and burst[other].nunique() > 1
+    ]
+    return float(np.mean(found)) if found else None
+
+
+def _intraclass_correlation(group: pd.DataFrame) -> float | None:
+    """ICC(1,1) (Shrout & Fleiss 1979) of frames within bursts: scores are taken relative to the mean of their burst first."""
+    both = group[["score", "score_again"]] - group.groupby("burst_id")[["score", "score_again"]].transform("mean")
+    means = both.mean(axis=1)
+    count = len(both)
+    between = 2 * float((means**2).sum()) / max(count - group["burst_id"].nunique(), 1)
+    within = float(both.sub(means, axis=0).pow(2).to_numpy().sum()) / max(count, 1)
+    return (between - within) / (between + within) if between + within > 0 else None
+
+
+def _share_of_stable_best(group: pd.DataFrame) -> float:
+    best = [
+        group.loc[group.groupby("burst_id")[name].idxmax()].set_index("burst_id") for name in ("score", "score_again")
+    ]
+    return float((best[0]["frame_index"] == best[1]["frame_index"]).mean())
