@@ -18,7 +18,7 @@ demo: .venv/installed
 	$(BIN)/buiqa build recipes/demo.toml --out $(DEMO) --jobs $(JOBS)
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .
