@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from dataset_builder.dataset import load_burst
+from dataset_builder.labeling.units import read_bursts
 from manifests.store import hash_file, read_dataset_table, read_labels
 from manifests.verify import verify
 from tests.photographs import write_photographs
@@ -21,6 +23,7 @@ pytest.importorskip("distributed", reason="needs the extra dask")
 ROOT = Path(__file__).parents[1]
 OWN_RESTORERS = """
 import os, signal, time
+from pathlib import Path
 from restorers import Domain, RestorerInfo
 
 class Slow:
@@ -32,7 +35,7 @@ class Slow:
 
 class Poison(Slow):
     def restore(self, burst):
-        if burst.frames.sum() == float(os.environ["POISON"]):
+        if burst.frames.sum() == float(Path(__file__).with_name("poison").read_text()):
             os.kill(os.getpid(), signal.SIGKILL)
         return burst.frames.mean(axis=0)
 """
@@ -61,7 +64,6 @@ def cluster(folder):
         **os.environ,
         "PYTHONPATH": f"{ROOT}:{folder}",
         "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
-        "POISON": "0",
     }
     started = [
         subprocess.Popen(
@@ -122,17 +124,11 @@ def test_labels_are_those_of_one_machine_though_a_worker_dies(folder, cluster):
 
 
 def test_a_poisonous_unit_costs_itself(folder, cluster):
-    from distributed import Client
-
-    from dataset_builder.dataset import load_burst  # noqa: PLC0415
-    from dataset_builder.labeling.units import read_bursts  # noqa: PLC0415
 
     address, _ = cluster
     root = Path(shutil.copytree(folder / "set", folder / "poisoned"))
     victim, rows = next(iter(read_bursts(root).items()))
-    poison = str(float(load_burst(root, rows.burst, rows.frames).frames.sum()))
-    with Client(address, set_as_default=False) as client:
-        client.register_plugin(_environment(poison))
+    (folder / "poison").write_text(str(float(load_burst(root, rows.burst, rows.frames).frames.sum())))
     output = finish(start(folder, "label", root, "--scenario", "own_restorers:Poison", "--dask", address), status=3)
     assert "WorkerDiedError" in output
     failures = read_dataset_table(root, "failures").to_pandas()
@@ -140,12 +136,6 @@ def test_a_poisonous_unit_costs_itself(folder, cluster):
     labelled = read_labels(root, ["own_restorers:Poison"]).column("burst_id").unique().to_pylist()
     assert len(labelled) == 11
     assert victim not in labelled
-
-
-def _environment(poison):
-    from distributed.diagnostics.plugin import Environ
-
-    return Environ({"POISON": poison})
 
 
 def test_clusters_that_cannot_be_used(folder):
