@@ -118,7 +118,7 @@ def write_bursts(root: Path, suffix: str, side: int, bursts: int, frames: int) -
     for burst in range(bursts):
         scene = cv2.resize(random.uniform(20, 220, (9, 12, 3)), (side, height), interpolation=cv2.INTER_CUBIC)
         for frame in range(frames):
-            top, left = random.integers(0, 64, 2)
+            top, left = divmod((burst * frames + frame) * 29 % 4096, 64)  # no two frames of a burst alike
             image = (scene + noise[top : top + height, left : left + side]).clip(0, 255).astype(np.uint8)
             path = root / f"b{burst:04d}" / f"{frame}{suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)

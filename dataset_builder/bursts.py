@@ -20,6 +20,8 @@ from dataset_builder.workers import Workers
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 
+_ROWS_AT_ONCE = 2048
+
 
 @dataclass
 class _Held:
@@ -138,12 +140,18 @@ def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[Bur
     chosen = set(kept)
     bursts = [held.bursts[burst_id] for burst_id in chosen]
     frames = [held.frames.filter(pc.is_in(held.frames.column("burst_id"), value_set=pa.array(chosen, pa.string())))]
+    waiting: list[dict[str, Any]] = []
     for unit in made:
         part = read_part(root, unit)
         if part is None:
             raise OutputError(f"{root}: the work in progress was removed during the build; run the same command again")
         bursts.append({**part["burst"], **unit.origin.describe()})
-        frames.append(pa.Table.from_pylist(part["frames"], schema=FRAMES.schema))
+        waiting += part["frames"]
+        # A table for each burst would be mostly overhead, all rows at once as dicts no less.
+        if len(waiting) >= _ROWS_AT_ONCE:
+            frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
+            waiting = []
+    frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
     # Frames first: a burst is in the data set once `bursts` names it.
     write_table(table_path(root, "frames"), FRAMES, pa.concat_tables(frames))
     write_table(table_path(root, "bursts"), BURSTS, bursts)
