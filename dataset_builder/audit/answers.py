@@ -216,6 +216,8 @@ def _answer_factors(statistics: Statistics) -> Answer:
     question = "Are labels biased?"
     explained = statistics.explained.dropna(subset="explained").sort_values("explained")
     factors = statistics.factors.dropna(subset="spearman")
+    # Of few bursts a share can be told where no single correlation can.
+    explained = explained[explained["scenario"].isin(set(factors["scenario"]))]
     if explained.empty or factors.empty:
         sentence = (
             "No factor (noise, blur, motion, exposure, sharpness, position) is known for frames that have scores."
