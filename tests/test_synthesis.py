@@ -172,7 +172,7 @@ def test_blur_and_displacement_follow_the_stored_trajectory(name, seed):
         path = np.cov(star.T, bias=True) if len(star) > 1 else np.zeros((2, 2))
         np.testing.assert_allclose(grown - size, path, atol=0.05 + 0.03 * np.trace(path))
     lengths = [frame.blur_length for frame in frames]
-    assert max(lengths) > (5 if name == "night" else 0.5)
+    assert max(lengths) > (1.5 if name == "night" else 0.5)
 
 
 @pytest.mark.parametrize("radius", [0.5, 1.0, 2.5])

@@ -58,15 +58,15 @@ NIGHT = Preset(
     bits=_ANY_BITS,
     num_frames=Integers(low=6, high=10),
     frame_interval=Constant(value=0.35),
-    exposure_time=LogUniform(low=1 / 15, high=1 / 4),
-    exposure_trade=Uniform(low=-1.5, high=1.5),
+    exposure_time=LogUniform(low=1 / 15, high=1 / 5),
+    exposure_trade=Uniform(low=-1.25, high=1.25),
     exposure_error=Normal(mean=0, deviation=0.1, low=-0.5, high=0.5),
     brightness=LogUniform(low=0.25, high=0.6),
-    shot_noise=LogUniform(low=4e-3, high=2e-2),
+    shot_noise=LogUniform(low=2e-3, high=1e-2),
     read_noise=None,
-    row_noise=Uniform(low=0.05, high=0.25),
-    sway=LogUniform(low=5e-4, high=2e-3),
-    tremor=LogUniform(low=1e-4, high=6e-4),
+    row_noise=Uniform(low=0.03, high=0.15),
+    sway=LogUniform(low=2e-4, high=8e-4),
+    tremor=LogUniform(low=3e-5, high=2e-4),
     line_time=Constant(value=1e-5),
     defocus=Choice(values=(0, 0, 0.25, 0.5, 1.0)),
 )
@@ -100,7 +100,7 @@ FOCUS = Preset(
     sway=LogUniform(low=1e-4, high=5e-4),
     tremor=LogUniform(low=2e-5, high=1e-4),
     line_time=Constant(value=1e-5),
-    focus_series=Uniform(low=3, high=6),
+    focus_series=Uniform(low=4, high=8),
 )
 """A focus series from near to far over a smooth depth; the truth is in focus everywhere."""
 

@@ -57,13 +57,13 @@ class Occluder:
         angle: rad; from the image centre towards the finger.
         edge: px from the image centre, along that direction, to where it covers half of the light.
         softness: px over which its cover grows from nothing to all.
-        signal: of R, G, B, seen by the reference's exposure.
+        color: linear sRGB, 1 = the reference's white.
     """
 
     angle: float
     edge: float
     softness: float
-    signal: tuple[float, float, float]
+    color: tuple[float, float, float]
 
     def cover(self, height: int, width: int) -> NDArray[np.float64]:
         """Fraction of the light of each pixel that it takes, float64 [height, width]."""

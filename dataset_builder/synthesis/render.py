@@ -78,7 +78,8 @@ def _render_frame(
     cover /= len(frame.poses)
     if frame.occluder is not None:
         blocked = frame.occluder.cover(*shape)
-        light += blocked * (_paint(frame.occluder.signal, shape, sensor.cfa) - light)
+        seen = np.linalg.inv(parameters.profile.to_srgb) @ frame.occluder.color
+        light += blocked * (_paint(seen, shape, sensor.cfa) - light)
         cover += blocked * (1 - cover)
     light *= frame.exposure_ratio
     noise = {"shot_noise": frame.shot_noise, "read_noise": frame.read_noise, "row_noise": frame.row_noise}
@@ -107,6 +108,6 @@ def _expose(scene: Scene, index: int) -> Iterator[tuple[NDArray[np.float64], Pla
         yield homography, planes, coverage
 
 
-def _paint(signal: tuple[float, float, float], shape: tuple[int, int], cfa: CFA) -> NDArray[np.float64]:
+def _paint(signal: NDArray[np.float64], shape: tuple[int, int], cfa: CFA) -> NDArray[np.float64]:
     """A mosaic of one colour."""
     return np.tile(np.reshape([signal[channel] for channel in cfa.channels], (2, 2)), (shape[0] // 2, shape[1] // 2))

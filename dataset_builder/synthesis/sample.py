@@ -28,7 +28,7 @@ _BLUR_SPACING = 0.5
 _MIN_BLUR = 0.25
 _MAX_BLUR_SAMPLES = 65
 _COARSE = 33
-_SKIN = np.array([0.10, 0.045, 0.03])
+_SKIN = np.array([0.16, 0.05, 0.03])  # linear sRGB of a finger in its own shade
 Floats = NDArray[np.float64]
 
 
@@ -181,7 +181,7 @@ def _spoil(
                 angle=float(snap(rng.uniform(0, 2 * np.pi))),
                 edge=float(snap(side * rng.uniform(-0.5, 0.15))),
                 softness=float(snap(side * rng.uniform(0.2, 0.4))),
-                signal=tuple(snap(_SKIN * rng.uniform(0.5, 1.5)).tolist()),
+                color=tuple(snap(_SKIN * rng.uniform(0.4, 1.2)).tolist()),
             )
             result.append(dataclasses.replace(frame, outlier="blocked", occluder=occluder))
         else:
