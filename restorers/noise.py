@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from scipy.optimize import nnls
 
 from restorers.burst import Burst, FloatArray, FloatImage
 from restorers.classical.mosaic import PLANE_OFFSETS, split_planes
+
+_BLOCK = 4
+"""Side of the blocks, in pixels."""
 
 
 def noise_levels(burst: Burst) -> tuple[FloatArray, FloatArray]:
@@ -32,13 +36,15 @@ def estimate_noise(frame: FloatImage, *, bins: int = 8) -> tuple[float, float]:
     The diagonal Haar detail of each plane, (a − b − c + d) / 2, has the variance of the noise and little of the scene; its median
     absolute deviation (Donoho & Johnstone 1994) within `bins` classes of equal count by brightness gives one variance each, and
     non-negative least squares the line through them. Texture raises the estimate, clipping lowers it: it is a fallback for
-    bursts that carry no noise model.
+    bursts that carry no noise model. RGB is measured over blocks: demosaicking and compression correlate its noise, so that
+    neighbours tell less than half of it; the result is the white noise of the same strength in coarse structure, which is what
+    merges must remove.
 
     Args:
         frame: float32 [H, W] or [H, W, 3].
         bins: brightness classes.
     """
-    planes = split_planes(frame) if frame.ndim == 2 else np.moveaxis(frame, -1, 0)
+    planes, averaged = (split_planes(frame), 1) if frame.ndim == 2 else _reduce(frame)
     height, width = (side // 2 * 2 for side in planes.shape[1:])
     a, b, c, d = (planes[:, dy:height:2, dx:width:2].ravel() for dx, dy in PLANE_OFFSETS)
     signal, detail = (a + b + c + d) / 4, np.abs(a - b - c + d) / 2
@@ -50,4 +56,12 @@ def estimate_noise(frame: FloatImage, *, bins: int = 8) -> tuple[float, float]:
         return 0.0, 0.0
     weight = 1 / np.maximum(variance, variance.max() * 1e-3)
     (shot, read), _ = nnls(np.stack([level, np.ones_like(level)], 1) * weight[:, None], variance * weight)
-    return float(shot), float(read)
+    return float(shot) * averaged, float(read) * averaged
+
+
+def _reduce(frame: FloatImage) -> tuple[FloatImage, int]:
+    """Planes of RGB, averaged over blocks, and the pixels of a block."""
+    side = _BLOCK if min(frame.shape[:2]) >= 16 * _BLOCK else 1
+    size = (frame.shape[1] // side, frame.shape[0] // side)
+    reduced = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.float32)
+    return np.moveaxis(reduced, -1, 0), side**2

@@ -75,13 +75,17 @@ class ExposureFusion:
         own = align_colours(burst, burst.reference_index, alignment)
         assert own is not None
         images = {}
+        # Taken at once: between the temporaries of each frame, they would leave holes that nothing else fits.
+        shape = (burst.num_frames, *burst.reference.shape[:2])
+        stack, weights = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
         for index in range(burst.num_frames):
             aligned = own if index == burst.reference_index else align_colours(burst, index, alignment, saturated=True)
             if aligned is not None:
                 colours = own[0] if index == burst.reference_index else np.where(aligned[1], aligned[0], own[0])
                 exposed = np.minimum(colours * np.float32(burst.exposure_ratio[index]), 1)
-                image = to_display(np.moveaxis(exposed, 0, -1), burst)
-                images[index] = (image, self._weigh(image))
+                stack[index] = to_display(np.moveaxis(exposed, 0, -1), burst)
+                weights[index] = self._weigh(stack[index])
+                images[index] = (stack[index], weights[index])
         return PreparedBurst(images, burst.reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:

@@ -44,7 +44,7 @@ class Handheld:
     saturated samples of frames exposed longer than the reference do not count, and every frame counts by its inverse noise variance.
     The output is not clipped.
 
-    The prepared state takes 6·scale² floats per frame pixel; `restore` holds one such sum, and `fuse` one more.
+    The prepared state takes 6·scale² floats per pixel of every frame; `restore` holds such sums of two frames, `fuse` of one more.
 
     Attributes:
         scale: output pixels per frame pixel, along each side.
@@ -110,7 +110,9 @@ class Handheld:
         )
         for index in np.flatnonzero(alignment.aligned).tolist():
             trust = np.float32(variance[burst.reference_index] / variance[index])
-            yield index, trust * self._sum_samples(burst, index, alignment, kernels, noise)
+            sums = self._sum_samples(burst, index, alignment, kernels, noise)
+            sums *= trust
+            yield index, sums
 
     def _sum_samples(
         self,

@@ -19,6 +19,8 @@ _INFO = describe_denoiser(
 class TotalVariation:
     """Total variation denoising after variance stabilisation (`denoise_stabilised`).
 
+    scikit-image works in about 10 times the float32 size of the frame.
+
     Attributes:
         weight: of the total variation against half the squared difference, in standard deviations of the noise.
         iterations: at most.
