@@ -87,7 +87,7 @@ def draw_focus(folder: Path) -> None:
 
 def read_bracket(folder: Path) -> Burst:
     """Three exposures as one burst of mosaics; the middle one is the reference."""
-    import rawpy  # noqa: PLC0415  # an extra
+    import rawpy  # an extra
 
     frames, known = [], {}
     for name in EXPOSURES:
