@@ -11,6 +11,7 @@ MODULES = (
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",
+    "benchmarks.quality",
     "benchmarks.restorers",
     "benchmarks.synthesis",
 )

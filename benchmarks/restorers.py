@@ -62,7 +62,7 @@ def _noted(frames: FloatImage) -> Burst:
     return Burst(frames, cfa=CFA.RGGB, shot_noise=shot, read_noise=read)
 
 
-def merge_plainly(burst: Burst, *, size: int = 16, tolerance: float = 8.0) -> FloatImage:
+def merge_plainly(burst: Burst, *, size: int = 16, tolerance: float = 4.0) -> FloatImage:
     """HDR+ merge as its formula reads, by `numpy.fft` on all tiles of both frames. No tile motion, no exposure differences."""
     assert burst.cfa is not None
     alignment, (shot, read) = align_burst(burst), noise_levels(burst)

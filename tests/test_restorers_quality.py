@@ -165,7 +165,7 @@ def test_radiance_is_recovered_wherever_a_frame_is_not_clipped(reference):
     dark = truth < 0.02 * 4 / ratios[2]
     noise = [np.std(image[dark] - truth[dark]) for image in (restored, own)]
     # The longest exposure gathers 4 to 16 times the light.
-    assert noise[0] <= (noise[1] if reference == 2 else 0.7 * noise[1])
+    assert noise[0] <= (noise[1] if reference == 2 else 0.75 * noise[1])
 
 
 def test_radiance_is_unbiased_in_the_dark():

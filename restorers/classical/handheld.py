@@ -11,6 +11,7 @@ import numpy as np
 from restorers.align import BurstAlignment, align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
+from restorers.classical.aperture import correct_aperture
 from restorers.classical.planes import measure_local_motion
 from restorers.classical.steering import Kernels, measure_robustness, resize_to, steer_kernels
 from restorers.classical.warping import CLIPPED
@@ -42,7 +43,8 @@ class Handheld:
     regions), times the robustness of the frame there: how well its local colour agrees with the reference, given the noise. Frames are
     aligned by a rigid motion and, where that is not enough, by the displacement of tiles. Frames that cannot be aligned are left out;
     saturated samples of frames exposed longer than the reference do not count, and every frame counts by its inverse noise variance.
-    The output is not clipped.
+    At scales above 1 the pixel aperture of the frames is corrected last (`correct_aperture`), the part of the paper's sharpening that
+    follows from the camera. The output is not clipped.
 
     The prepared state takes 6·scale² floats per pixel of every frame; `restore` holds such sums of two frames, `fuse` of one more.
 
@@ -53,6 +55,8 @@ class Handheld:
         denoise: how many times wider it is in flat regions (k_denoise).
         stretch: how many times longer along an edge (k_stretch).
         shrink: how many times narrower across it (k_shrink).
+        blur: of `correct_aperture`: what lens and kernel blur, in frame pixels.
+        regularisation: of `correct_aperture`.
     """
 
     scale: float = 2
@@ -61,6 +65,8 @@ class Handheld:
     denoise: float = 4.0
     stretch: float = 2.0
     shrink: float = 1.3
+    blur: float = 0.35
+    regularisation: float = 0.15
 
     @property
     def info(self) -> RestorerInfo:
@@ -81,7 +87,7 @@ class Handheld:
         for _, sums in self._accumulate(burst):
             total = sums if total is None else np.add(total, sums, out=total)
         assert total is not None
-        return _normalise(total)
+        return self._finish(total)
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Sum up the samples of every frame."""
@@ -95,7 +101,14 @@ class Handheld:
                 sums = prepared.sums[index]
                 total = sums.copy() if total is None else np.add(total, sums, out=total)
         assert total is not None
-        return _normalise(total)
+        return self._finish(total)
+
+    def _finish(self, total: FloatImage) -> FloatImage:
+        """Divide values by weights, put the colours last, and sharpen what is finer than the frames."""
+        image = np.ascontiguousarray(np.moveaxis(total[0] / np.maximum(total[1], np.float32(1e-20)), 0, -1))
+        if self.scale == 1:
+            return image
+        return correct_aperture(image, self.scale, blur=self.blur, regularisation=self.regularisation)
 
     def _accumulate(self, burst: Burst) -> Iterator[tuple[int, FloatImage]]:
         check_accepts(self.info, burst)
@@ -202,8 +215,3 @@ class _Samples:
 def _colour_table(cfa: CFA) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """Channel of pixels by the parity of row and column."""
     return np.array(cfa.channels).reshape(2, 2)
-
-
-def _normalise(sums: FloatImage) -> FloatImage:
-    """Divide values by weights and put the colours last."""
-    return np.ascontiguousarray(np.moveaxis(sums[0] / np.maximum(sums[1], np.float32(1e-20)), 0, -1))

@@ -24,7 +24,7 @@ from restorers.noise import noise_levels
 
 _INFO = RestorerInfo(
     task="denoise",
-    version="1",
+    version="2",
     input_domains=MERGED_DOMAINS,
     output_domain=None,
     summary="tile alignment and pairwise Wiener merge per colour plane",
@@ -50,7 +50,7 @@ class HdrPlusMerge:
     """
 
     tile_size: int = 16
-    tolerance: float = 8.0
+    tolerance: float = 4.0
 
     @property
     def info(self) -> RestorerInfo:

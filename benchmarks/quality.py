@@ -1,0 +1,232 @@
+"""What the restorers gain on bursts of the presets: `python -m benchmarks.quality [PHOTOGRAPHS]`.
+
+PHOTOGRAPHS is a folder of large photographs; without it, those of scikit-image serve. Every figure is in dB, mean and least over bursts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import numpy as np
+
+from dataset_builder.dataset import load_burst, load_homographies, load_truth
+from dataset_builder.recipe import parse_recipe
+from dataset_builder.sources import plan_source
+from manifests.pixels import read_pixels
+from restorers import Burst, create
+from restorers.burst import FloatImage
+from restorers.classical.mosaic import demosaic
+from restorers.fidelity import psnr
+
+BORDER = 8
+SIDE = 128
+Gains = dict[str, list[float]]
+
+
+def enlarge(image: FloatImage, scale: int) -> FloatImage:
+    return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def colours(frame: FloatImage, burst: Burst) -> FloatImage:
+    assert burst.cfa is not None
+    return demosaic(frame, burst.cfa)
+
+
+def reduce(truth: FloatImage, factor: int) -> FloatImage:
+    size = (truth.shape[1] // factor, truth.shape[0] // factor)
+    return np.asarray(cv2.resize(truth, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def mosaic(image: FloatImage, burst: Burst) -> FloatImage:
+    assert burst.cfa is not None
+    result = np.empty(image.shape[:2], np.float32)
+    for position, channel in enumerate(burst.cfa.channels):
+        dy, dx = divmod(position, 2)
+        result[dy::2, dx::2] = image[dy::2, dx::2, channel]
+    return result
+
+
+def quality(image: FloatImage, truth: FloatImage, burst: Burst, where: Any = None) -> float:
+    """PSNR of a mosaic or RGB at the scale of the frames, over the pixels `where`."""
+    expected = truth if image.ndim == 3 else mosaic(truth, burst)
+    if where is None:
+        return psnr(image, expected, border=BORDER)
+    return psnr(image[where].reshape(-1, 1), expected[where].reshape(-1, 1))
+
+
+def bursts(
+    preset: str, folder: Path, files: list[str], root: Path
+) -> Iterator[tuple[Mapping[str, Any], Burst, FloatImage]]:
+    """Render a burst of each photograph: its rows, the burst, and its truth."""
+    source = {
+        "kind": "photographs",
+        "name": preset.replace("_", "-"),
+        "root": str(folder),
+        "files": files,
+        "preset": preset,
+    }
+    geometry = {"bursts_per_photograph": 1, "frame_height": SIDE, "frame_width": SIDE, "shorter_side": 1200}
+    recipe = parse_recipe({"seed": 5, "sources": [{**source, **geometry}]}, "benchmark")
+    plan = plan_source(recipe.sources[0], folder, root, recipe=recipe, jobs=1)
+    for unit in plan.units:
+        rows = unit.run(root)
+        yield rows, load_burst(root, rows["burst"], rows["frames"]), load_truth(root, rows["burst"])
+
+
+def measure_static(burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """Fourteen frames: gain over the reference alone."""
+    for name in (
+        "denoise/mean",
+        "denoise/robust_mean",
+        "denoise/hdrplus",
+        "denoise/handheld",
+        "demosaic/burst",
+        "hdr/radiance",
+    ):
+        image = create(name).restore(burst)
+        alone = burst.reference if image.ndim == 2 else colours(burst.reference, burst)
+        gains[f"{name} over the reference"].append(quality(image, truth, burst) - quality(alone, truth, burst))
+
+
+def measure_enlargement(burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """Twice and four times the resolution, over cubic enlargement of the denoised average."""
+    averages = {
+        "its own average": create("denoise/handheld").restore(burst),
+        "the plain average": colours(create("denoise/mean").restore(burst), burst),
+    }
+    for name, scale in (
+        ("sr/handheld@x2", 2),
+        ("sr/handheld@x4", 4),
+        ("sr/backprojection@x2", 2),
+        ("sr/backprojection@x4", 4),
+    ):
+        image, expected = create(name).restore(burst), reduce(truth, 4 // scale)
+        for label, average in averages.items():
+            if "handheld" in name or label == "the plain average":
+                other = enlarge(average, scale)
+                gain = psnr(image, expected, border=BORDER * scale) - psnr(other, expected, border=BORDER * scale)
+                gains[f"{name} over {label}, enlarged"].append(gain)
+
+
+def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """In the region that the object crosses: what is lost against the reference alone."""
+    region = np.zeros((SIDE, SIDE), bool)
+    homographies = load_homographies(rows["frames"])
+    assert homographies is not None
+    for frame, matrix in zip(rows["frames"], homographies, strict=True):
+        if frame["mask_path"] and frame["outlier"] != "blocked":
+            mask = read_pixels(root / frame["mask_path"])
+            region |= cv2.warpPerspective(mask, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0
+    region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
+    if region.sum() < 64:
+        return
+    for name in ("denoise/mean", "denoise/robust_mean", "denoise/hdrplus", "denoise/handheld"):
+        restorer = create(name)
+        image, alone = restorer.restore(burst), restorer.restore(burst.subset([]))
+        gains[f"{name} where things move"].append(
+            quality(image, truth, burst, region) - quality(alone, truth, burst, region)
+        )
+
+
+def measure_deblurring(rows: Mapping[str, Any], burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """Over the best single frame, aligned by its true motion."""
+    homographies = load_homographies(rows["frames"])
+    assert homographies is not None
+    singles = []
+    for frame, ratio, matrix in zip(burst.frames, burst.exposure_ratio, homographies, strict=True):
+        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+        aligned = cv2.warpPerspective(colours(frame, burst) / np.float32(ratio), matrix, (SIDE, SIDE), flags=flags)
+        singles.append(psnr(aligned, truth, border=2 * BORDER))
+    sharpest = int(np.argmin([frame["blur_length"] for frame in rows["frames"]]))
+    restored = psnr(create("deblur/fourier").restore(burst), truth, border=2 * BORDER)
+    gains["deblur/fourier over the sharpest frame"].append(restored - singles[sharpest])
+    gains["deblur/fourier over the best frame"].append(restored - max(singles))
+
+
+def measure_radiance(burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """Where the reference is clipped and some frame is not: relative error; and the gain elsewhere."""
+    image, expected = create("hdr/radiance").restore(burst), mosaic(truth, burst)
+    inner = np.s_[BORDER:-BORDER, BORDER:-BORDER]
+    seen, true, own = image[inner], expected[inner], burst.reference[inner]
+    hidden = (own >= 0.98) & (true * burst.exposure_ratio.min() < 0.85)
+    if hidden.sum() > 30:
+        gains["hdr/radiance: median relative error where the reference clips"].append(
+            float(np.median(seen[hidden] / true[hidden] - 1))
+        )
+        gains["hdr/radiance: share of those left at the clipping level"].append(
+            float((np.abs(seen[hidden] - 1) < 1e-6).mean())
+        )
+    clear = own < 0.98
+    gains["hdr/radiance over the reference where it does not clip"].append(
+        psnr(seen[clear][:, None], true[clear][:, None]) - psnr(own[clear][:, None], true[clear][:, None])
+    )
+
+
+def measure_focus(burst: Burst, truth: FloatImage, gains: Gains) -> None:
+    """In textured regions, against the truth with the reference's noise, demosaicked: a lens without depth limit."""
+    assert burst.shot_noise is not None
+    assert burst.read_noise is not None
+    signal = mosaic(truth, burst)
+    index = burst.reference_index
+    deviation = np.sqrt(burst.shot_noise[index] * np.maximum(signal, 0) + burst.read_noise[index])
+    everywhere = colours(
+        (signal + deviation * np.random.default_rng(0).standard_normal(signal.shape)).astype(np.float32), burst
+    )
+    grey = truth.mean(-1)
+    structure = cv2.blur(np.square(grey - cv2.blur(grey, (7, 7))), (9, 9))
+    textured = structure > np.median(structure)
+    textured[:BORDER], textured[-BORDER:], textured[:, :BORDER], textured[:, -BORDER:] = False, False, False, False
+    stacked = create("focus/stack").restore(burst)
+    gains["focus/stack over a lens without depth limit, textured"].append(
+        quality(stacked, truth, burst, textured) - quality(everywhere, truth, burst, textured)
+    )
+    best = max(quality(colours(frame, burst), truth, burst, textured) for frame in burst.frames)
+    gains["focus/stack over the best frame, textured"].append(quality(stacked, truth, burst, textured) - best)
+
+
+def measure(preset: str, rows: Mapping[str, Any], burst: Burst, truth: FloatImage, gains: Gains, *, root: Path) -> None:
+    """What a burst of this preset is to show."""
+    level = reduce(truth, rows["burst"]["scale"])
+    if preset in {"burst_sr", "dbsr"}:
+        measure_enlargement(burst, truth, gains)
+    if preset in {"dbsr", "handheld"}:
+        measure_static(burst, level, gains)
+    elif preset == "action":
+        measure_motion(rows, root, burst, level, gains)
+    elif preset == "night":
+        measure_deblurring(rows, burst, level, gains)
+    elif preset == "bracket":
+        measure_radiance(burst, level, gains)
+    elif preset == "focus":
+        measure_focus(burst, level, gains)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the table."""
+    if arguments:
+        folder = Path(arguments[0]).resolve()
+    else:
+        from skimage import data
+
+        folder = Path(data.__file__).parent
+    files = [] if arguments else ["astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png"]
+    files = files or [path.name for path in sorted(folder.iterdir()) if path.suffix in {".jpg", ".png"}]
+    for preset in ("burst_sr", "dbsr", "handheld", "action", "night", "bracket", "focus"):
+        gains: Gains = defaultdict(list)
+        with TemporaryDirectory() as name:
+            for rows, burst, truth in bursts(preset, folder, files, Path(name)):
+                measure(preset, rows, burst, truth, gains, root=Path(name))
+        print(preset)
+        for label, values in gains.items():
+            print(f"  {label:64}{np.mean(values):8.2f}  least {np.min(values):7.2f}  of {len(values)}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
