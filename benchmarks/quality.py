@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +25,9 @@ from restorers.classical.mosaic import demosaic
 from restorers.fidelity import psnr
 
 BORDER = 8
-SIDE = 128
+SIDE, SMALL_SIDE = 128, 96
+"""Of the frames: photographs of scikit-image have no room for more."""
+SMALL = ("astronaut.png", "hubble_deep_field.jpg", "motorcycle_left.png", "retina.jpg")
 Gains = dict[str, list[float]]
 
 
@@ -61,17 +63,17 @@ def quality(image: FloatImage, truth: FloatImage, burst: Burst, where: Any = Non
 
 
 def bursts(
-    preset: str, folder: Path, files: list[str], root: Path
+    preset: str, folder: Path, files: Sequence[str], root: Path, *, side: int
 ) -> Iterator[tuple[Mapping[str, Any], Burst, FloatImage]]:
     """Render a burst of each photograph: its rows, the burst, and its truth."""
     source = {
         "kind": "photographs",
         "name": preset.replace("_", "-"),
         "root": str(folder),
-        "files": files,
+        "files": list(files),
         "preset": preset,
     }
-    geometry = {"bursts_per_photograph": 1, "frame_height": SIDE, "frame_width": SIDE, "shorter_side": 1200}
+    geometry = {"bursts_per_photograph": 1, "frame_height": side, "frame_width": side, "shorter_side": 1200}
     recipe = parse_recipe({"seed": 5, "sources": [{**source, **geometry}]}, "benchmark")
     plan = plan_source(recipe.sources[0], folder, root, recipe=recipe, jobs=1)
     for unit in plan.units:
@@ -116,13 +118,14 @@ def measure_enlargement(burst: Burst, truth: FloatImage, gains: Gains) -> None:
 
 def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: FloatImage, gains: Gains) -> None:
     """In the region that the object crosses: what is lost against the reference alone."""
-    region = np.zeros((SIDE, SIDE), bool)
+    size = (burst.frames.shape[2], burst.frames.shape[1])
+    region = np.zeros(size[::-1], bool)
     homographies = load_homographies(rows["frames"])
     assert homographies is not None
     for frame, matrix in zip(rows["frames"], homographies, strict=True):
         if frame["mask_path"] and frame["outlier"] != "blocked":
             mask = read_pixels(root / frame["mask_path"])
-            region |= cv2.warpPerspective(mask, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0
+            region |= cv2.warpPerspective(mask, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0
     region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
     if region.sum() < 64:
         return
@@ -141,7 +144,9 @@ def measure_deblurring(rows: Mapping[str, Any], burst: Burst, truth: FloatImage,
     singles = []
     for frame, ratio, matrix in zip(burst.frames, burst.exposure_ratio, homographies, strict=True):
         flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-        aligned = cv2.warpPerspective(colours(frame, burst) / np.float32(ratio), matrix, (SIDE, SIDE), flags=flags)
+        aligned = cv2.warpPerspective(
+            colours(frame, burst) / np.float32(ratio), matrix, burst.frames.shape[:0:-1], flags=flags
+        )
         singles.append(psnr(aligned, truth, border=2 * BORDER))
     sharpest = int(np.argmin([frame["blur_length"] for frame in rows["frames"]]))
     restored = psnr(create("deblur/fourier").restore(burst), truth, border=2 * BORDER)
@@ -207,20 +212,24 @@ def measure(preset: str, rows: Mapping[str, Any], burst: Burst, truth: FloatImag
         measure_focus(burst, level, gains)
 
 
+def find_small_photographs() -> Path:
+    """The folder of the photographs that come with scikit-image."""
+    from skimage import data
+
+    return Path(data.__file__).parent
+
+
 def main(arguments: list[str]) -> int:
     """Print the table."""
     if arguments:
         folder = Path(arguments[0]).resolve()
+        files, side = [path.name for path in sorted(folder.iterdir()) if path.suffix in {".jpg", ".png"}], SIDE
     else:
-        from skimage import data
-
-        folder = Path(data.__file__).parent
-    files = [] if arguments else ["astronaut.png", "coffee.png", "chelsea.png", "motorcycle_left.png"]
-    files = files or [path.name for path in sorted(folder.iterdir()) if path.suffix in {".jpg", ".png"}]
+        folder, files, side = find_small_photographs(), list(SMALL), SMALL_SIDE
     for preset in ("burst_sr", "dbsr", "handheld", "action", "night", "bracket", "focus"):
         gains: Gains = defaultdict(list)
         with TemporaryDirectory() as name:
-            for rows, burst, truth in bursts(preset, folder, files, Path(name)):
+            for rows, burst, truth in bursts(preset, folder, files, Path(name), side=side):
                 measure(preset, rows, burst, truth, gains, root=Path(name))
         print(preset)
         for label, values in gains.items():

@@ -20,7 +20,7 @@ _FLAT = 0.71
 """Root of the larger eigenvalue of the structure tensor below which a region is flat, in standard deviations of the noise (D_th)."""
 _STEEP = 1.0
 """By how much more it is structured in full (D_tr)."""
-_SCALE_STILL, _SCALE_MOVING = 4.0, 2.0
+_SCALE_STILL, _SCALE_MOVING = 3.0, 2.0
 """Factors on the agreement where the camera alone moves, and where tiles move differently; the paper has 12 for the first, which lets more
 ghosts through than it gains."""
 _THRESHOLD = 0.12
