@@ -18,6 +18,7 @@ import numpy as np
 from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.sources import plan_source
+from dataset_builder.workers import ONE_WORKER
 from manifests.pixels import read_pixels
 from restorers import Burst, create
 from restorers.burst import FloatImage
@@ -75,7 +76,7 @@ def bursts(
     }
     geometry = {"bursts_per_photograph": 1, "frame_height": side, "frame_width": side, "shorter_side": 1200}
     recipe = parse_recipe({"seed": 5, "sources": [{**source, **geometry}]}, "benchmark")
-    plan = plan_source(recipe.sources[0], folder, root, recipe=recipe, jobs=1)
+    plan = plan_source(recipe.sources[0], folder, root, recipe=recipe, workers=ONE_WORKER)
     for unit in plan.units:
         rows = unit.run(root)
         yield rows, load_burst(root, rows["burst"], rows["frames"]), load_truth(root, rows["burst"])

@@ -62,7 +62,7 @@ def _noted(frames: FloatImage) -> Burst:
     return Burst(frames, cfa=CFA.RGGB, shot_noise=shot, read_noise=read)
 
 
-def merge_plainly(burst: Burst, *, size: int = 16, tolerance: float = 4.0) -> FloatImage:
+def merge_plainly(burst: Burst, *, size: int = 16, tolerance: float = 8.0) -> FloatImage:
     """HDR+ merge as its formula reads, by `numpy.fft` on all tiles of both frames. No tile motion, no exposure differences."""
     assert burst.cfa is not None
     alignment, (shot, read) = align_burst(burst), noise_levels(burst)
@@ -81,7 +81,9 @@ def merge_plainly(burst: Burst, *, size: int = 16, tolerance: float = 4.0) -> Fl
         both = [burst.reference_index, index]
         variance = size**2 * (shot[both].sum() * signal + read[both].sum())[..., None, None]
         distance = np.abs(spectrum - frame) ** 2
-        attenuation = distance / (distance + tolerance * variance)
+        energy = np.square(grid.windows(np.where(inside, planes - reference, 0))).sum((1, -2, -1))
+        still = np.interp(energy / variance.sum(1)[..., 0, 0], (1.5, 3), (1, 3 / 8))[:, None, :, None, None]
+        attenuation = distance / (distance + tolerance * still * variance)
         total += frame + attenuation * (spectrum - frame)
     merged = np.fft.irfft2(total / burst.num_frames, s=(size, size)) * raised_cosine(size)
     return join_planes(grid.overlap_add(merged.astype(np.float32)))

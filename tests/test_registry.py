@@ -359,7 +359,7 @@ def test_every_scenario_has_its_own_fingerprint():
 def test_fingerprints_follow_settings():
     values = [
         fingerprint("denoise/hdrplus", restorer)
-        for restorer in (HdrPlusMerge(), HdrPlusMerge(tile_size=8), HdrPlusMerge(tolerance=8.0))
+        for restorer in (HdrPlusMerge(), HdrPlusMerge(tile_size=8), HdrPlusMerge(tolerance=4.0))
     ]
     assert len({*values, fingerprint("denoise/other", HdrPlusMerge())}) == 4
     assert values[0] == fingerprint("denoise/hdrplus", HdrPlusMerge(tile_size=16))

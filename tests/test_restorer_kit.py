@@ -19,6 +19,7 @@ from manifests.store import read_dataset_table
 from restorers import Domain, RestorerInfo
 from restorers.classical.mean import MeanMerge
 from restorers.conformance import check_restorer
+from restorers.learned import realesrgan
 from restorers.registry import BUILT_IN
 from tests.photographs import write_photographs
 
@@ -202,7 +203,8 @@ def test_restore_answers_wrong_names(data, tmp_path):
 
 
 def test_scenarios_measures_costs_and_names_what_is_missing(monkeypatch):
-    monkeypatch.setattr("restorers.learned.realesrgan._PACKAGE", "no_such_package_at_all")
+    realesrgan._make.cache_clear()
+    monkeypatch.setattr(realesrgan, "_PACKAGE", "no_such_package_at_all")
     listed = invoke("scenarios", "--no-cost").output
     assert "deblur/fourier" in listed
     assert "not installed: sr/realesrgan@x4: Real-ESRGAN needs the weights" in listed

@@ -10,7 +10,7 @@ from scipy import fft
 
 from restorers.align import BurstAlignment, align_burst
 from restorers.base import RestorerInfo, check_accepts
-from restorers.burst import Burst, FloatImage
+from restorers.burst import Burst, FloatArray, FloatImage
 from restorers.classical.planes import (
     MERGED_DOMAINS,
     join_frame,
@@ -32,6 +32,8 @@ _INFO = RestorerInfo(
 )
 
 Spectra = NDArray[np.complex64]
+_EXCESS = (1.5, 3.0)
+"""Energy of a tile's difference over that of noise up to which it counts as still, and from which it counts as moving."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,21 @@ class HdrPlusMerge:
 
     Frames are aligned by a rigid camera motion and, where that is not enough, by the displacement of tiles. Per colour plane and
     tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
-    d = |T − R| and σ² the variance of d under the noise models of both. Tiles overlap by half under a raised-cosine window. A frame
-    that cannot be aligned contributes the reference. Without a noise model the noise is measured (`estimate_noise`). The output is
-    not clipped. Whatever T, `restore` holds one set of spectra, 4.5 times a frame's size, and about as many images and tiles again.
+    d = |T − R| and σ² the variance of d under the noise models of both. A tile
+    that differs by more than noise gets a smaller c: what moves by itself differs moderately in many frames alike, and a constant c lets
+    that through. Tiles overlap by half under a raised-cosine window. A frame that cannot be aligned contributes the reference. Without a
+    noise model the noise is measured (`estimate_noise`). The output is not clipped. Whatever T, `restore` holds one set of spectra, 4.5
+    times a frame's size, and about as many images and tiles again.
 
     Attributes:
         tile_size: side of the merged tiles in colour-plane pixels, even.
         tolerance: c, how many times the noise variance a coefficient may differ before it is trusted by half.
+        moving_tolerance: c of tiles that differ by more than noise.
     """
 
     tile_size: int = 16
-    tolerance: float = 4.0
+    tolerance: float = 8.0
+    moving_tolerance: float = 3.0
 
     @property
     def info(self) -> RestorerInfo:
@@ -104,7 +110,7 @@ class _Merge:
         read = self.read[index] + self.read[reference_index]
         # The transform of a tile adds up size² pixels. A signal of 0 without read noise is shrunk instead of dividing 0 by 0.
         variance = np.maximum(self.grid.size**2 * (shot * self.signal + read), 1e-12)
-        noise = (self.settings.tolerance * variance).astype(np.float32)[..., None, None]
+        noise = (self._tolerances(windows, variance) * variance).astype(np.float32)[..., None, None]
         for rows in self.grid.chunks(len(self.planes)):
             difference = fft.rfft2(windows[rows])
             weight = np.square(difference.real)
@@ -113,6 +119,15 @@ class _Merge:
             np.divide(noise[rows], weight, out=weight)
             difference *= weight
             spectra[rows] += difference
+
+    def _tolerances(self, windows: FloatImage, variance: FloatArray) -> FloatArray:
+        """c of each tile [rows, 1, columns]: lower the more its difference exceeds noise in all planes together."""
+        energy = np.concatenate(
+            [np.einsum("rpcij,rpcij->rc", windows[rows], windows[rows]) for rows in self.grid.chunks(len(self.planes))]
+        )
+        excess = energy / variance.sum(1)
+        still, moving = self.settings.tolerance, self.settings.moving_tolerance
+        return np.asarray(np.interp(excess, _EXCESS, (still, moving))[:, None], np.float64)
 
     def image(self, spectra: Spectra) -> FloatImage:
         """Turn spectra of differences into a mosaic [H, W] or RGB [H, W, 3]."""
