@@ -6,6 +6,7 @@ import os
 import re
 import resource
 import signal
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
@@ -101,6 +102,9 @@ def _start_workers(jobs: int, limits: Limits) -> Any:
     # joblib's own Parallel loses the call when a worker is killed; its loky executor, used directly, says so per future.
     from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415
 
+    # loky replaces a worker that leaves while units wait, and warns. Where warnings are errors, that would end the thread that hands
+    # out units, and the build would wait for ever.
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
     memory = limits.memory_bytes(jobs)
     return get_reusable_executor(
         max_workers=jobs, timeout=60, env=WORKER_ENVIRONMENT, initializer=_prepare_worker, initargs=(memory,)
@@ -110,7 +114,10 @@ def _start_workers(jobs: int, limits: Limits) -> Any:
 def _prepare_worker(memory: int) -> None:
     """One thread per worker, so that results do not depend on the number of cores; Ctrl-C is the driver's business."""
     import cv2  # noqa: PLC0415
+    from joblib.externals.loky import process_executor  # noqa: PLC0415
 
+    # loky takes a worker that grew by 300 MB, as one does that holds models, for a leak and dismisses it; the limit is ours to set.
+    process_executor._MAX_MEMORY_LEAK_SIZE = memory  # noqa: SLF001, there is no public way
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(_THREADS)
     cv2.setNumThreads(1)

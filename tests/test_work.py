@@ -1,15 +1,19 @@
 import errno
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dataset_builder.errors import LockedError
 from dataset_builder.lock import lock_dataset
 from dataset_builder.work import hash_facts, read_part, remove_part
 from dataset_builder.workers import LocalWorkers
+
+HELD = []
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,18 @@ class Square:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self.behaviour == "nan":
             return {"square": float("nan")}
+        if self.behaviour == "grow":
+            HELD.append(np.ones(50_000_000))
+            time.sleep(1.1)  # loky looks at memory once a second
+            return {"process": os.getpid()}
         return {"square": self.number**2}
+
+
+def test_workers_that_grow_stay(tmp_path):
+    """As those do that hold models: 400 MB more from the second unit on."""
+    units = [Square(number, "grow") for number in range(3)]
+    assert dict(LocalWorkers(1).run(units, tmp_path)) == dict.fromkeys(units)
+    assert len({read_part(tmp_path, unit)["process"] for unit in units}) == 1
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
