@@ -25,6 +25,7 @@ from dataset_builder.ingest.photo_triage import read_annotations, read_pairs
 from dataset_builder.recipe import Recipe, parse_source
 from dataset_builder.report import no_progress
 from dataset_builder.sources import plan_source
+from dataset_builder.workers import ONE_WORKER
 
 LISTS = Path(__file__).parents[1].parent / "shared" / "data" / "labels_photo_triage"
 ROUNDS = 5
@@ -75,12 +76,12 @@ def measure_folder(root: Path, suffix: str, side: int) -> None:
 
     def take_in() -> None:
         out = root / f"out{next(turn)}"
-        plans = {"bench": plan_source(source, root, out, recipe=Recipe(), jobs=1)}
-        assert build_bursts(out, plans, jobs=1, progress=no_progress).counts["created"] == BURSTS
+        plans = {"bench": plan_source(source, root, out, recipe=Recipe(), workers=ONE_WORKER)}
+        assert build_bursts(out, plans, workers=ONE_WORKER, progress=no_progress).counts["created"] == BURSTS
 
     def take_in_here() -> None:
         out = root / f"here{next(turn)}"
-        for unit in plan_source(source, root, out, recipe=Recipe(), jobs=1).units:
+        for unit in plan_source(source, root, out, recipe=Recipe(), workers=ONE_WORKER).units:
             unit.run(out)
 
     take_in()  # starts the worker
