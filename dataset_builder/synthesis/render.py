@@ -25,8 +25,8 @@ from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.sampling import Planes, sample_mosaic, sample_plane
 from restorers import CFA
 
-RENDER_VERSION = "2"
-"""Changes whenever equal parameters would give other pixels."""
+RENDER_VERSION = "3"
+"""Changes whenever equal presets, seeds and photographs would give other pixels."""
 
 
 @dataclass(frozen=True, eq=False)
