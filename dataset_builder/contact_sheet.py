@@ -50,7 +50,7 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
     if columns < 1 or tile < _MIN_TILE:
         raise ValueError(f"expected columns >= 1 and tile >= {_MIN_TILE}, got columns = {columns} and tile = {tile}")
     tables = read_tables(root)
-    view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels))[0]
+    view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels.sets))[0]
     pictures = [_fit(read_thumbnail(root, view.burst, frame, tile), tile) for frame in view.frames]
     tallest = max((picture.height for picture in pictures), default=tile)
     sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile, picture_height=tallest)

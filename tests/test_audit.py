@@ -34,7 +34,7 @@ from dataset_builder.audit.statistics import (
     histogram_scores,
     summarise_scores,
 )
-from dataset_builder.audit.tables import Tables, build_score_matrix, read_tables
+from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, read_tables
 from dataset_builder.audit.wording import format_number, percent
 from manifests.errors import MissingManifestError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
@@ -64,12 +64,15 @@ def make_tables(labels, *, reference_index=0, **factors):
         {"burst_id": object}
     )
     splits = pd.DataFrame(columns=["burst_id", "scene_id", "split"])
-    return Tables(bursts=bursts, frames=frames, labels=labels, splits=splits, failures=pd.DataFrame())
+    return Tables(
+        bursts=bursts, frames=frames, labels=Labels((lambda: labels,)), splits=splits, failures=pd.DataFrame()
+    )
 
 
 def make_matrix(labels, **factors):
     """Scores of the chosen label sets beside their frames, and a bootstrap over bursts."""
-    matrix = build_score_matrix(make_tables(labels, **factors), choose_label_sets(labels))
+    tables = make_tables(labels, **factors)
+    matrix = build_score_matrix(tables, choose_label_sets(tables.labels.sets))
     return matrix, SceneBootstrap(matrix.scenes)
 
 
@@ -161,7 +164,7 @@ class TestStatistics:
         wide = rng.normal(size=(4, 200))
         wide[0, 0] = 60.0  # an outlier must not squeeze the axis
         labels = pd.concat([make_labels(wide), make_labels(wide / 10, scenario="sr/other")])
-        table = histogram_scores(labels)
+        table = histogram_scores(build_score_matrix(make_tables(labels)))
         edges = [rows["left"].tolist() for _, rows in table.groupby("scenario")]
         assert edges[0] == edges[1]
         assert 0.0 in edges[0]
@@ -172,7 +175,7 @@ class TestStatistics:
 
     @pytest.mark.parametrize("scores", [[0.0, 0.0], [5.0, 5.0], [37.1, 38.9], [-0.2, -0.1]])
     def test_histogram_of_few_scores_has_increasing_edges(self, scores):
-        table = histogram_scores(make_labels([scores]))
+        table = histogram_scores(build_score_matrix(make_tables(make_labels([scores]))))
         assert (table["right"] > table["left"]).all()
         assert table["count"].sum() == 2
 
@@ -187,7 +190,7 @@ class TestStatistics:
                 make_labels([[1.0]], scenario="b/b", estimator="solo"),
             ]
         )
-        chosen = choose_label_sets(labels)
+        chosen = choose_label_sets(make_tables(labels).labels.sets)
         assert chosen[["scenario", "estimator"]].to_numpy().tolist() == [
             ["b/b", "banzhaf(4)"],
             ["denoise/mean", "leave_one_out"],
@@ -232,9 +235,9 @@ class TestStatistics:
         matrix, bootstrap = make_matrix(labels)
         for table in (
             summarise_scores(labels),
-            histogram_scores(labels),
+            histogram_scores(build_score_matrix(make_tables(labels))),
             compare_spread(labels),
-            choose_label_sets(labels),
+            choose_label_sets(make_tables(labels).labels.sets),
             correlate_scenarios(matrix, bootstrap),
             correlate_factors(matrix, bootstrap),
             explain_ranks(matrix),
@@ -251,7 +254,7 @@ class TestTidyTable:
         assert not rows.duplicated(list(STATISTICS.sort_by)).any()
         frames = rows[(rows["topic"] == "contents") & (rows["name"] == "frames")].set_index("source")["value"]
         assert frames.to_dict() == {"tiny": sum(LENGTHS.values()), "phone": 3}
-        expected = summarise_scores(read_tables(tiny).labels).set_index(["scenario", "estimator"])["mean"]
+        expected = summarise_scores(pd.concat(read_tables(tiny).labels)).set_index(["scenario", "estimator"])["mean"]
         means = rows[(rows["topic"] == "scores") & (rows["name"] == "mean")].set_index(["scenario", "estimator"])
         assert means["value"].to_dict() == expected.to_dict()
 
@@ -277,7 +280,7 @@ class TestBurstView:
             ],
         )
         tables = read_tables(fresh)
-        views = view_bursts(tables, ["tiny-3", "tiny-2"], choose_label_sets(tables.labels))
+        views = view_bursts(tables, ["tiny-3", "tiny-2"], choose_label_sets(tables.labels.sets))
         marks = {view.burst["burst_id"]: view.scores[-1].marks for view in views}
         assert marks["tiny-2"] == ("worst", "best", "best", "")
         assert marks["tiny-3"] == ("", "", "", "")
@@ -285,11 +288,11 @@ class TestBurstView:
     def test_unknown_burst_is_answered_with_close_matches(self, tiny):
         tables = read_tables(tiny)
         with pytest.raises(SelectionError, match=r"'tinny-2'.*did you mean .*tiny-2"):
-            view_bursts(tables, ["tinny-2"], choose_label_sets(tables.labels))
+            view_bursts(tables, ["tinny-2"], choose_label_sets(tables.labels.sets))
 
     def test_noise_is_stated_at_mid_grey(self, tiny):
         tables = read_tables(tiny)
-        view = view_bursts(tables, ["tiny-0"], choose_label_sets(tables.labels))[0]
+        view = view_bursts(tables, ["tiny-0"], choose_label_sets(tables.labels.sets))[0]
         noise = next(factor for factor in view.factors if factor.name == "noise")
         assert noise.values[0] == pytest.approx(100 * np.sqrt(1e-3 * 0.18 + 1e-5))
 
@@ -420,7 +423,7 @@ class TestReport:
         assert len(pictures) == 3 + sum(LENGTHS.values())
         assert all(picture.startswith("data:image/webp") for picture in pictures)
         scores = {row["detail"]: row["values"] for row in page.bursts[3]["scores"]}
-        labels = read_tables(tiny).labels
+        labels = pd.concat(read_tables(tiny).labels)
         mine = labels[(labels["burst_id"] == "tiny-2") & (labels["estimator"] == "add_one")].sort_values("frame_index")
         assert scores["add_one, dB"] == [None, *mine["score"].tolist()[1:]]
 
@@ -442,7 +445,7 @@ class TestReport:
 
     def test_scores_in_the_page_are_those_of_the_manifest(self, tiny):
         frames = read_page(tiny).data["frames"]
-        labels = read_tables(tiny).labels
+        labels = pd.concat(read_tables(tiny).labels)
         values = np.frombuffer(base64.b64decode(frames["scores"]), "<f4").reshape(len(frames["sets"]), -1)
         index = np.frombuffer(base64.b64decode(frames["frame"]), "<u2")
         bursts = np.repeat(frames["bursts"], frames["lengths"])

@@ -74,7 +74,7 @@ def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
     changes = None if against is None else compare_builds(root, against)
     chosen = description.get("recipe", {}).get("audit", {}).get("rules", {})
     rules = override_rules(chosen)
-    scenarios = max(tables.labels["scenario"].nunique(), 1)
+    scenarios = len(tables.labels.parts)
     findings = judge(
         statistics,
         rules,
@@ -122,9 +122,9 @@ def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
     tables = read_tables(root)
     sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)
     rows = read_bursts(root)
-    sets = choose_label_sets(tables.labels)
+    sets = choose_label_sets(tables.labels.sets)
     marginal = sets[[name.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS for name in sets["estimator"]]]
-    labels = tables.labels[tables.labels["burst_id"].isin(sample)]
+    labels = tables.labels.select(sample)
     return restore_sample(
         root, {name: rows[name] for name in sample if name in rows}, marginal, labels, workers=workers
     )

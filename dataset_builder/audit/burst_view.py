@@ -130,7 +130,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
     wanted = set(burst_ids)
     bursts = {row["burst_id"]: row for row in to_rows(tables.bursts[tables.bursts["burst_id"].isin(wanted)])}
     frames = _rows_by_burst(tables.frames[tables.frames["burst_id"].isin(wanted)].sort_values("frame_index"))
-    labels = tables.labels[tables.labels["burst_id"].isin(wanted)]
+    labels = tables.labels.select(wanted)
     scores = {
         key: rows.set_index("frame_index")["score"]
         for key, rows in labels.groupby(["burst_id", *LABEL_SET], observed=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
-from dataset_builder.audit.tables import ScoreMatrix, Tables
+from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, Tables
 from manifests.schema import TableSchema
 from manifests.statistics import count_contents, count_licenses
 from manifests.verify_duplicates import NearDuplicate, find_near_duplicates
@@ -89,20 +90,20 @@ def collect_statistics(
     Raises:
         ManifestError: if a table is missing or damaged.
     """
-    label_sets = of.choose_label_sets(tables.labels)
+    label_sets = of.choose_label_sets(matrix.sets)
     chosen = matrix.select(label_sets)
     bootstrap = of.SceneBootstrap(matrix.scenes)
-    references = tables.bursts.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
+    by_label_set = _describe_label_sets(tables)
     return Statistics(
         contents=count_contents(root),
         licenses=count_licenses(root),
         failures=of.count_failures(tables.failures),
         label_sets=label_sets,
-        scores=of.summarise_scores(tables.labels),
-        spread=of.compare_spread(tables.labels),
-        outliers=of.find_outliers(tables.labels),
-        missing=of.count_missing(tables.labels, references),
-        constant=of.count_constant(tables.labels),
+        scores=by_label_set["scores"],
+        spread=by_label_set["spread"],
+        outliers=by_label_set["outliers"],
+        missing=by_label_set["missing"],
+        constant=by_label_set["constant"],
         selection=of.measure_selection(matrix, bootstrap),
         curves=of.summarise_curves(curves),
         scenarios=of.correlate_scenarios(chosen, bootstrap),
@@ -136,6 +137,23 @@ def build_tidy_table(statistics: Statistics) -> pa.Table:
     empty = pd.DataFrame(columns=STATISTICS.schema.names)
     table = pd.concat(parts, ignore_index=True) if parts else empty
     return pa.Table.from_pandas(table.reindex(columns=STATISTICS.schema.names), STATISTICS.schema, preserve_index=False)
+
+
+def _describe_label_sets(tables: Tables) -> dict[str, pd.DataFrame]:
+    """What concerns each label set by itself, in one pass over the labels."""
+    references = tables.bursts.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
+    functions: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+        "scores": of.summarise_scores,
+        "spread": of.compare_spread,
+        "outliers": of.find_outliers,
+        "missing": partial(of.count_missing, references=references),
+        "constant": of.count_constant,
+    }
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in functions}
+    for part in tables.labels:
+        for name, describe in functions.items():
+            parts[name].append(describe(part))
+    return {name: pd.concat(found).sort_values(LABEL_SET, ignore_index=True) for name, found in parts.items()}
 
 
 def _melt(topic: str, table: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -60,7 +60,7 @@ def build_payload(audit: Audit) -> dict[str, Any]:
 
 
 def _find_axes(audit: Audit) -> dict[tuple[str, str, str], dict[str, Any]]:
-    bins = histogram_scores(audit.tables.labels)
+    bins = histogram_scores(audit.matrix)
     return {
         (str(key[0]), str(key[1]), str(key[2])): {
             "low": float(rows["left"].iloc[0]),

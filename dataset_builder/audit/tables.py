@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,41 @@ _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]
 
 
 @dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels in parts, each of whole label sets. A part is read whenever it is asked for, so that one is in memory at a time.
+
+    Attributes:
+        parts: each gives rows with the columns that statistics need; `score` NaN where null.
+    """
+
+    parts: tuple[Callable[[], pd.DataFrame], ...]
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        for read in self.parts:
+            yield read()
+
+    @cached_property
+    def sets(self) -> pd.DataFrame:
+        """Columns scenario, estimator, metric, unit: all label sets that have a score, sorted."""
+        names = [*LABEL_SET, "unit"]
+        found = [as_plain(part.loc[part["score"].notna(), names].drop_duplicates()) for part in self]
+        return pd.concat(found).sort_values(LABEL_SET, ignore_index=True) if found else pd.DataFrame(columns=names)
+
+    def select(self, burst_ids: Iterable[str]) -> pd.DataFrame:
+        """The rows of some bursts."""
+        wanted = list(burst_ids)
+        found = [as_plain(part[part["burst_id"].isin(wanted)].astype({"burst_id": object})) for part in self]
+        return pd.concat(found, ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False)
 class Tables:
-    """Manifests of one data set as pandas frames.
+    """Manifests of one data set: labels to be read one scenario at a time, all else as pandas frames.
 
     Attributes:
         bursts: the table.
         frames: the table.
-        labels: the columns that statistics need; `score` NaN where null.
+        labels: those whose files can be read.
         splits: the table.
         failures: the table.
         problems: one line for each table that cannot be read and was taken for empty.
@@ -39,7 +67,7 @@ class Tables:
 
     bursts: pd.DataFrame
     frames: pd.DataFrame
-    labels: pd.DataFrame
+    labels: Labels
     splits: pd.DataFrame
     failures: pd.DataFrame
     problems: tuple[str, ...] = ()
@@ -87,27 +115,26 @@ def read_tables(root: Path) -> Tables:
     """
     problems: list[str] = []
 
-    def read(path: Path, kind: TableSchema, columns: Sequence[str] | None = None) -> pa.Table:
-        empty = kind.schema.empty_table().select(list(columns or kind.schema.names))
-        if not path.is_file():
-            return empty
+    def read(path: Path, kind: TableSchema, columns: Sequence[str] | None = None) -> pa.Table | None:
         try:
             return read_table(path, kind, columns=columns)
         except ManifestError as error:
             problems.append(str(error).replace(f"{root}/", ""))
-            return empty
+            return None
 
-    parts = [_encode_text(read(path, LABELS, _LABEL_COLUMNS)) for path in list_label_files(root)]
-    empty = _encode_text(LABELS.schema.empty_table().select(_LABEL_COLUMNS))
-    labels = pa.concat_tables([empty, *parts]).unify_dictionaries().to_pandas()
-    # An infinite score is no score; labels written by the toolkit hold none.
-    labels["score"] = labels["score"].where(np.isfinite(labels["score"]))
+    def read_or_empty(kind: TableSchema) -> pd.DataFrame:
+        path = table_path(root, kind.name)
+        found = read(path, kind) if path.is_file() else None
+        table: pd.DataFrame = (kind.schema.empty_table() if found is None else found).to_pandas()
+        return table
+
+    sound = [path for path in list_label_files(root) if read(path, LABELS, _LABEL_COLUMNS) is not None]
     return Tables(
         bursts=read_dataset_table(root, "bursts").to_pandas(),
         frames=read_dataset_table(root, "frames").to_pandas(),
-        labels=labels,
-        splits=read(table_path(root, "splits"), SPLITS).to_pandas(),
-        failures=read(table_path(root, "failures"), FAILURES).to_pandas(),
+        labels=Labels(tuple(partial(_read_labels, path) for path in sound) or (_read_no_labels,)),
+        splits=read_or_empty(SPLITS),
+        failures=read_or_empty(FAILURES),
         problems=tuple(problems),
     )
 
@@ -119,9 +146,7 @@ def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> Scor
         tables: the manifests.
         sets: scenario, estimator, metric, unit of the label sets wanted; None for all that have a score, sorted.
     """
-    if sets is None:
-        scored = tables.labels.loc[tables.labels["score"].notna(), [*LABEL_SET, "unit"]]
-        sets = as_plain(scored.drop_duplicates()).sort_values(LABEL_SET, ignore_index=True)
+    sets = tables.labels.sets if sets is None else sets.reset_index(drop=True)
     bursts = tables.bursts.drop_duplicates("burst_id").sort_values("burst_id")
     burst_ids = bursts["burst_id"].to_numpy(object)
     place_of = pd.Series(np.arange(len(burst_ids)), index=burst_ids, dtype="int64")
@@ -132,21 +157,20 @@ def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> Scor
     keys = frames["burst"].to_numpy(np.int64) << 32 | frames["frame_index"].to_numpy(np.int64)
     shape = (len(sets), len(frames))
     values, errors = np.full(shape, np.nan), np.full(shape, np.nan)
-    labels = tables.labels
-    owners: NDArray[np.int64] = (
-        labels["burst_id"].map(place_of).astype("float64").fillna(-1).to_numpy().astype(np.int64)
-    )
-    owners = owners << 32 | labels["frame_index"].to_numpy(np.int64)
-    for row, (_, rows) in enumerate(_split_label_sets(labels, sets)):
-        if not len(keys):
-            break
-        places = np.searchsorted(keys, owners[rows]).clip(0, len(keys) - 1)
-        found = keys[places] == owners[rows]
-        values[row, places[found]] = labels["score"].to_numpy(np.float64)[rows[found]]
-        errors[row, places[found]] = labels["std_error"].to_numpy(np.float64)[rows[found]]
+    rows: dict[Any, int] = {key: row for row, key in enumerate(sets[LABEL_SET].itertuples(index=False, name=None))}
+    for part in tables.labels if len(keys) else ():
+        owners = part["burst_id"].map(place_of).astype("float64").fillna(-1).to_numpy().astype(np.int64)
+        owners = owners << 32 | part["frame_index"].to_numpy(np.int64)
+        places = np.searchsorted(keys, owners).clip(0, len(keys) - 1)
+        known = keys[places] == owners
+        for key, mine in part.groupby(LABEL_SET, observed=True, sort=False).indices.items():
+            if (row := rows.get(key)) is not None:
+                found = mine[known[mine]]
+                values[row, places[found]] = part["score"].to_numpy(np.float64)[found]
+                errors[row, places[found]] = part["std_error"].to_numpy(np.float64)[found]
     errors[np.isnan(values)] = np.nan
     scenes = pd.factorize(bursts["scene_id"], sort=True)[0].astype(np.int64)
-    return ScoreMatrix(sets.reset_index(drop=True), frames, burst_ids, scenes, values, errors)
+    return ScoreMatrix(sets, frames, burst_ids, scenes, values, errors)
 
 
 def to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -165,10 +189,16 @@ def as_plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: object for name in (*LABEL_SET, "unit") if name in table})
 
 
-def _split_label_sets(labels: pd.DataFrame, sets: pd.DataFrame) -> list[tuple[tuple[Any, ...], NDArray[np.intp]]]:
-    groups = labels.groupby(LABEL_SET, observed=True, sort=False).indices if len(labels) else {}
-    keys = sets[LABEL_SET].itertuples(index=False, name=None)
-    return [(key, np.asarray(groups.get(key, ()), np.intp)) for key in keys]
+def _read_labels(path: Path) -> pd.DataFrame:
+    labels: pd.DataFrame = _encode_text(read_table(path, LABELS, columns=_LABEL_COLUMNS)).to_pandas()
+    # An infinite score is no score; labels written by the toolkit hold none.
+    labels["score"] = labels["score"].where(np.isfinite(labels["score"]))
+    return labels
+
+
+def _read_no_labels() -> pd.DataFrame:
+    labels: pd.DataFrame = _encode_text(LABELS.schema.empty_table().select(_LABEL_COLUMNS)).to_pandas()
+    return labels
 
 
 def _encode_text(table: pa.Table) -> pa.Table:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.tables import LABEL_SET, as_plain
+from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, as_plain
 from manifests.schema import MARGINAL_ESTIMATORS
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -52,7 +52,7 @@ def quantile_name(quantile: float) -> str:
     return f"q{round(quantile * 100):02d}"
 
 
-def histogram_scores(labels: pd.DataFrame, *, num_bins: int = 40) -> pd.DataFrame:
+def histogram_scores(matrix: ScoreMatrix, *, num_bins: int = 40) -> pd.DataFrame:
     """Histograms whose bins are common to all label sets of one estimator and unit, so that they can be compared.
 
     The range spans 0 and the middle 99 % of the pooled scores, or that middle alone where 0 is far off (further than its width);
@@ -62,27 +62,22 @@ def histogram_scores(labels: pd.DataFrame, *, num_bins: int = 40) -> pd.DataFram
         One row per bin: scenario, estimator, metric, unit, `left`, `right` (edges, in the unit), `count`. Label sets
         without any score have no rows.
     """
-    scored = labels[labels["score"].notna()]
     parts = []
-    for (estimator, unit), pooled in scored.groupby(["estimator", "unit"], sort=True, observed=True):
-        edges = _common_edges(pooled["score"].to_numpy(), num_bins)
-        for (scenario, metric), rows in pooled.groupby(["scenario", "metric"], sort=True, observed=True):
-            counts, _ = np.histogram(np.clip(rows["score"], edges[0], edges[-1]), edges)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "scenario": scenario,
-                        "estimator": estimator,
-                        "metric": metric,
-                        "unit": unit,
-                        "left": edges[:-1],
-                        "right": edges[1:],
-                        "count": counts,
-                    }
-                )
-            )
+    for _, alike in matrix.sets.groupby(["estimator", "unit"], sort=True):
+        scores = {
+            place: values[np.isfinite(values)]
+            for place, values in zip(alike.index, matrix.values[alike.index], strict=True)
+        }
+        if not any(map(len, scores.values())):
+            continue
+        edges = _common_edges(np.concatenate(list(scores.values())), num_bins)
+        for place, mine in scores.items():
+            if len(mine):
+                counts, _ = np.histogram(mine.clip(edges[0], edges[-1]), edges)
+                bins = {"left": edges[:-1], "right": edges[1:], "count": counts}
+                parts.append(pd.DataFrame({**matrix.sets.loc[place].to_dict(), **bins}))
     columns = [*LABEL_SET, "unit", "left", "right", "count"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
 
 
 def compare_spread(labels: pd.DataFrame) -> pd.DataFrame:
@@ -122,19 +117,23 @@ def compare_spread(labels: pd.DataFrame) -> pd.DataFrame:
     return as_plain(table[[*LABEL_SET, "unit", "bursts", "within_std", "between_std", "within_share"]])
 
 
-def choose_label_sets(labels: pd.DataFrame) -> pd.DataFrame:
+def choose_label_sets(sets: pd.DataFrame) -> pd.DataFrame:
     """One label set per scenario, by which scenarios are compared.
 
     Leave-one-out where there is one, else the next of shapley, banzhaf, add_one, as_reference, solo; PSNR before other metrics; of
     equals the first by name.
 
+    Args:
+        sets: as `Labels.sets`.
+
     Returns:
-        Columns scenario, estimator, metric, unit; sorted by scenario. Label sets without a score are not chosen.
+        Columns scenario, estimator, metric, unit; sorted by scenario.
     """
-    sets = as_plain(labels.loc[labels["score"].notna(), [*LABEL_SET, "unit"]].drop_duplicates().reset_index(drop=True))
-    sets["order"] = [estimator_place(str(name)) for name in sets["estimator"]]
-    sets["other_metric"] = sets["metric"] != "psnr"
-    chosen = sets.sort_values(["scenario", "order", "other_metric", "estimator", "metric"]).drop_duplicates("scenario")
+    order = [estimator_place(str(name)) for name in sets["estimator"]]
+    places = sets.assign(order=order, other_metric=sets["metric"] != "psnr")
+    chosen = places.sort_values(["scenario", "order", "other_metric", "estimator", "metric"]).drop_duplicates(
+        "scenario"
+    )
     return chosen.drop(columns=["order", "other_metric"]).reset_index(drop=True)
 
 
