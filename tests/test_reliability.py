@@ -89,8 +89,10 @@ def test_the_command_writes_a_sound_table(built, tmp_path):
     assert sorted(path.read_bytes() for path in (root / "frames").rglob("*.png")) == frames
     assert not list((root / ".work").rglob("*.png"))
     assert verify(root) == []
-    report = json.loads((root / "audit/findings.json").read_text())
-    assert report
+    shown = pd.read_parquet(root / "audit/statistics.parquet").query("topic == 'repetition' and name == 'spearman'")
+    assert shown.sort_values("estimator").value.tolist() == table.spearman.tolist()
+    page = " ".join((root / "audit/index.html").read_text().split())
+    assert all(f'<span class="beside">{value:+.2f}</span>' in page for value in table.spearman)
     before = (root / "manifests/reliability.parquet").read_bytes()
     invoke("reliability", root, "--bursts", 3)
     assert (root / "manifests/reliability.parquet").read_bytes() == before

@@ -15,7 +15,6 @@ from dataset_builder.audit.against import Changes, compare_builds
 from dataset_builder.audit.collect import STATISTICS, Statistics, build_tidy_table, collect_statistics
 from dataset_builder.audit.features import measure_frames
 from dataset_builder.audit.findings import Finding, describe_findings, judge
-from dataset_builder.audit.repetition import read_repetition
 from dataset_builder.audit.restorations import read_restorations, restore_sample, select_curves
 from dataset_builder.audit.rules import Rule, override_rules
 from dataset_builder.audit.sample import SAMPLE_SIZE, choose_bursts
@@ -68,9 +67,7 @@ def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
     tables = dataclasses.replace(tables, frames=measured.frames)
     matrix = build_score_matrix(tables)
     restorations = read_restorations(root)
-    statistics = collect_statistics(
-        root, tables, matrix, curves=select_curves(restorations), repetition=read_repetition(root)
-    )
+    statistics = collect_statistics(root, tables, matrix, curves=select_curves(restorations))
     changes = None if against is None else compare_builds(root, against)
     chosen = description.get("recipe", {}).get("audit", {}).get("rules", {})
     rules = override_rules(chosen)

@@ -41,6 +41,10 @@ STATISTICS = TableSchema(
 """One row per statistic: its scope, name and value."""
 
 
+REPEATED = ["scenario", "estimator", "metric", "spearman", "icc", "stable_best", "length_spearman", "bursts"]
+"""What the audit shows of `reliability.parquet`."""
+
+
 @dataclass(frozen=True)
 class Statistics:
     """What the report shows; each field is a frame as the function of `audit.statistics` returns it, and a topic of the tidy table."""
@@ -75,9 +79,7 @@ class Statistics:
     balance: pd.DataFrame
 
 
-def collect_statistics(
-    root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame, repetition: pd.DataFrame
-) -> Statistics:
+def collect_statistics(root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame) -> Statistics:
     """Compute every statistic of the audit; labels, splits and failures may be absent.
 
     Args:
@@ -85,7 +87,6 @@ def collect_statistics(
         tables: its manifests, the frames with the columns of `audit.features`.
         matrix: all its label sets.
         curves: fidelities as `statistics.selection.CURVE_COLUMNS`; may be empty.
-        repetition: test-retest results; may be empty.
 
     Raises:
         ManifestError: if a table is missing or damaged.
@@ -111,7 +112,7 @@ def collect_statistics(
         estimators=of.correlate_estimators(matrix, bootstrap),
         precision=of.measure_precision(matrix),
         randomness=of.assess_randomness(matrix, of.gather_factors(matrix)),
-        repetition=repetition,
+        repetition=tables.reliability[REPEATED],
         factors=of.correlate_factors(chosen, bootstrap),
         explained=of.explain_ranks(chosen),
         positions=of.locate_best(chosen),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from manifests.errors import ManifestError
-from manifests.schema import FAILURES, LABELS, SPLITS, TableSchema
+from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TableSchema
 from manifests.store import list_label_files, read_dataset_table, read_table, table_path
 
 LABEL_SET = ["scenario", "estimator", "metric"]
@@ -62,6 +62,7 @@ class Tables:
         labels: those whose files can be read.
         splits: the table.
         failures: the table.
+        reliability: the table; empty where labels were not made again.
         problems: one line for each table that cannot be read and was taken for empty.
     """
 
@@ -70,6 +71,7 @@ class Tables:
     labels: Labels
     splits: pd.DataFrame
     failures: pd.DataFrame
+    reliability: pd.DataFrame = field(default_factory=lambda: RELIABILITY.schema.empty_table().to_pandas())
     problems: tuple[str, ...] = ()
 
 
@@ -135,6 +137,7 @@ def read_tables(root: Path) -> Tables:
         labels=Labels(tuple(partial(_read_labels, path) for path in sound) or (_read_no_labels,)),
         splits=read_or_empty(SPLITS),
         failures=read_or_empty(FAILURES),
+        reliability=read_or_empty(RELIABILITY),
         problems=tuple(problems),
     )
 
