@@ -36,13 +36,13 @@ from dataset_builder import build
 from dataset_builder.recipe import parse_source
 
 peaks = []
-finish = build._finish
+finish = build.finish_dataset
 
 def note(*arguments, **options):
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-    finish(*arguments, **options)
+    return finish(*arguments, **options)
 
-build._finish = note
+build.finish_dataset = note
 reports = build.add_source(Path(sys.argv[2]), parse_source(name="large", kind="folders", root=sys.argv[1]))
 assert not reports[0].failures, reports[0].failures[0]
 print(*peaks, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

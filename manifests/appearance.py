@@ -27,7 +27,7 @@ MIN_CORRELATION = 0.95
 
 _SIDE = 32
 _MIN_CONTRAST = 0.01
-_ROWS_PER_BLOCK = 2048
+_BLOCK_SIZE = 2**20  # distances held at a time
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -134,8 +134,9 @@ def _compare_groups(
     known: NDArray[np.int64] = np.flatnonzero([text is not None for text in hashes]).astype(np.int64)
     signs = _to_signs([text for text in hashes if text is not None])
     names = np.unique(np.asarray(groups, dtype=str)[known], return_inverse=True)[1]
-    for start in range(0, len(known), _ROWS_PER_BLOCK):
-        rows = slice(start, start + _ROWS_PER_BLOCK)
+    step = max(1, _BLOCK_SIZE // max(len(known), 1))
+    for start in range(0, len(known), step):
+        rows = slice(start, start + step)
         # Of ±1 vectors the product is BITS - 2 * distance; exact in float32.
         distances = (BITS - signs[rows] @ signs.T) / np.float32(2)
         distances[names[rows, None] == names[None]] = BITS + 1
