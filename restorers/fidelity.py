@@ -82,7 +82,13 @@ METRICS = {
         MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
         MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
         MetricConvention(
-            "mse_held_out", "held_out", "frame", unit="signal²", cap=0.0, aggregate="mean over held-out frames"
+            "mse_held_out",
+            "held_out",
+            "frame",
+            "2",
+            unit="signal²",
+            cap=0.0,
+            aggregate="mean over the sharpest frames, each held out in turn",
         ),
         MetricConvention(
             "mse_unbiased", "unbiased_risk", "frame", unit="signal²", cap=0.0, aggregate="mean over 16 blocks"

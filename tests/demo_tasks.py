@@ -1,12 +1,15 @@
-"""The demo's own bursts (preset `handheld`), as the labels are computed from them."""
+"""Bursts of the preset `handheld` with what labels are computed from: the demo's own, and larger ones."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.labeling.game import LabelingTask
-from dataset_builder.recipe import read_recipe
+from dataset_builder.photograph_units import SynthesisUnit
+from dataset_builder.recipe import Recipe, parse_source, read_recipe
 from dataset_builder.sources import plan_source
 from dataset_builder.workers import ONE_WORKER
+from manifests.pixels import write_png
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "demo.toml"
 
@@ -17,9 +20,26 @@ def make_demo_tasks(root: Path, *, every: int = 1) -> list[LabelingTask]:
     for source in recipe.sources:
         plan = plan_source(source, RECIPE.parent, root, recipe=recipe, workers=ONE_WORKER)
         assert not plan.rejected
-        for unit in plan.units[::every]:
-            rows = unit.run(root)
-            burst, frames = rows["burst"], rows["frames"]
-            truth, homographies = load_truth(root, burst), load_homographies(frames)
-            made.append(LabelingTask(load_burst(root, burst, frames), truth, burst["scale"], homographies))
+        made += _render(plan.units[::every], root)
     return made
+
+
+def make_handheld_tasks(root: Path, *, side: int, bursts: int) -> list[LabelingTask]:
+    """Render some bursts of each of three photographs, truth on the frames' own scale."""
+    from skimage import data
+
+    for name in ("astronaut", "chelsea", "coffee"):
+        write_png(root / "photos" / f"{name}.png", getattr(data, name)())
+    geometry = {"frame_height": side, "frame_width": side, "scale": 1, "bursts_per_photograph": bursts}
+    source = parse_source(name="large", kind="photographs", root="photos", preset="handheld", **geometry)
+    return _render(plan_source(source, root, root, recipe=Recipe(), workers=ONE_WORKER).units, root)
+
+
+def _render(units: Iterable[SynthesisUnit], root: Path) -> list[LabelingTask]:
+    tasks = []
+    for unit in units:
+        rows = unit.run(root)
+        burst, frames = rows["burst"], rows["frames"]
+        truth, homographies = load_truth(root, burst), load_homographies(frames)
+        tasks.append(LabelingTask(load_burst(root, burst, frames), truth, burst["scale"], homographies))
+    return tasks

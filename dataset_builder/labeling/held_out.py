@@ -3,8 +3,11 @@
 The noise of a held-out frame y is independent of what is restored from the others, so the expected squared error against it is that against
 the scene which y shows plus a constant, which cancels in differences between subsets (DESIGN.md, section 5; the argument of Lehtinen et
 al., "Noise2Noise", ICML 2018). Here the restored image is brought onto the grid of y, not y onto that of the reference: resampling loses
-detail, and where it is the target that loses it, whatever blurs the restored image scores too well. Every frame is held out in turn
-(cross-fitting); its own blur still counts as the truth.
+detail, and where it is the target that loses it, whatever blurs the restored image scores too well.
+
+A held-out frame's own blur counts as the truth, so the sharpest frames are held out, each in turn (cross-fitting). How sharp a frame is
+follows without knowing its noise: fine structure of the frame is regressed on that of what is restored from all others, whose noise is
+independent. The slope is 1 for a frame as sharp as those together, less for a blurred one.
 """
 
 from __future__ import annotations
@@ -27,13 +30,15 @@ from restorers.classical.planes import resample_colours
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
 
-MAX_HELD_OUT = 8
+MAX_HELD_OUT = 4
 MIN_OVERLAP = 0.5
 """Frames that show less than this share of the reference are not held out."""
+FINE_STRUCTURE = 1.5
+"""What a Gaussian of this many pixels of a colour's plane takes away tells how sharp a frame is."""
 
 
 class HeldOutFrames:
-    """Implements `without_truth.Comparison` with one part for each of up to `MAX_HELD_OUT` frames.
+    """Implements `without_truth.Comparison` with one part for each of the `MAX_HELD_OUT` sharpest frames.
 
     Raises:
         UnsupportedBurstError: if fewer than 3 frames can be aligned with the reference.
@@ -50,11 +55,13 @@ class HeldOutFrames:
             raise UnsupportedBurstError(
                 f"{metric.name}: {len(found)} of {burst.num_frames - 1} frames can be aligned to the reference, needed are 3"
             )
-        places = np.unique(np.linspace(0, len(found) - 1, min(len(found), MAX_HELD_OUT)).round().astype(int))
-        self._targets = [found[place] for place in places]
+        self._known: dict[frozenset[int], NDArray[np.float64]] = {}
+        if len(found) > MAX_HELD_OUT:
+            slopes = np.array([self._measure_sharpness(index, shown[index]) for index in found])
+            found = [found[place] for place in sorted(np.argsort(-slopes, kind="stable")[:MAX_HELD_OUT])]
+        self._targets = found
         self._shown = [shown[index] for index in self._targets]
         self.num_parts = len(self._targets)
-        self._known: dict[frozenset[int], NDArray[np.float64]] = {}
 
     def list_others(self, part: int) -> tuple[int, ...]:
         """All but the reference and the held-out frame."""
@@ -92,11 +99,30 @@ class HeldOutFrames:
 
     def _part(self, image: NDArray[Any], part: int) -> NDArray[np.float64]:
         """Difference between an image on the grid of the reference and a held-out frame, where both are known."""
-        check_image(self.restorer.info, self.burst, image)
-        seen = np.asarray(to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst), np.float32)
         target = self._targets[part]
-        difference: NDArray[np.float64] = self._bring_to(seen, target).astype(np.float64) - self._expose(target)
+        difference: NDArray[np.float64] = self._bring_to(image, target).astype(np.float64) - self._expose(target)
         return difference[self._shown[part]]
+
+    def _measure_sharpness(self, index: int, shown: NDArray[np.bool_]) -> float:
+        """Slope of a frame's fine structure over that of what is restored from all others."""
+        image = self._restore(frozenset(self.burst.others) - {index})
+        merged, own = (
+            self._extract_fine_structure(each, shown) for each in (self._bring_to(image, index), self._expose(index))
+        )
+        energy = float(merged @ merged)
+        return float(merged @ own) / energy if energy > 0 else 0.0
+
+    def _extract_fine_structure(self, image: NDArray[Any], shown: NDArray[np.bool_]) -> NDArray[np.float64]:
+        single = np.asarray(image, np.float32)
+        if self.burst.cfa is None:
+            planes = [(single, shown)]
+        else:
+            planes = [(single[row::2, column::2], shown[row::2, column::2]) for row, column in np.ndindex(2, 2)]
+        fine = [
+            (plane - cv2.GaussianBlur(np.ascontiguousarray(plane), (0, 0), FINE_STRUCTURE))[mask].ravel()
+            for plane, mask in planes
+        ]
+        return np.concatenate(fine).astype(np.float64)
 
     def _expose(self, index: int) -> NDArray[np.float64]:
         """A frame in the exposure of the reference; display values stay as they are."""
@@ -104,11 +130,15 @@ class HeldOutFrames:
         exposed: NDArray[np.float64] = self.burst.frames[index] / (self.burst.exposure_ratio[index] if linear else 1.0)
         return exposed
 
-    def _bring_to(self, image: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+    def _bring_to(self, image: NDArray[Any], index: int) -> NDArray[np.float32]:
+        """A restored image in the frames' own domain, scale and mosaic, on the grid of a frame."""
+        check_image(self.restorer.info, self.burst, image)
+        space = to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst)
+        seen = np.asarray(space, np.float32)
         homography = self._to_reference[index]
         if self.burst.cfa is not None:
-            return join_planes(resample_planes(image, self.burst.cfa, homography, interpolation=cv2.INTER_LANCZOS4)[0])
-        planes = resample_colours(image, homography, interpolation=cv2.INTER_LANCZOS4)[0]
+            return join_planes(resample_planes(seen, self.burst.cfa, homography, interpolation=cv2.INTER_LANCZOS4)[0])
+        planes = resample_colours(seen, homography, interpolation=cv2.INTER_LANCZOS4)[0]
         return np.asarray(np.moveaxis(planes, 0, -1), np.float32)
 
     def _find_shown(self, index: int) -> NDArray[np.bool_]:

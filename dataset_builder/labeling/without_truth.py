@@ -75,7 +75,8 @@ def average_parts(
 ) -> Estimate:
     """Mean of a marginal estimator's scores over the parts, with the standard error of their spread.
 
-    Every part gets a generator in the same state, so that what is sampled is the same and each subset is restored once.
+    Parts differ in level, so where a frame does not take part in one, least squares fill it in (score = frame + part). Every part gets a
+    generator in the same state, so that what is sampled is the same and each subset is restored once.
 
     Raises:
         UnsupportedBurstError: if the estimator is not marginal, or the parts leave it too few frames.
@@ -87,14 +88,24 @@ def average_parts(
                 f"{estimator.name}: expected at least {least} frames beside what is kept out, got {count}"
             )
     estimates = [estimator.function(PartGame(comparison, part), make_rng()) for part in range(comparison.num_parts)]
-    scores = np.stack([estimate.score for estimate in estimates])
-    known = np.isfinite(scores).sum(axis=0)
-    mean, error = np.full(len(known), np.nan), np.full(len(known), np.nan)
-    some, several = known > 0, known > 1
-    mean[some] = np.nanmean(scores[:, some], axis=0)
-    error[several] = np.nanstd(scores[:, several], axis=0, ddof=1) / np.sqrt(known[several])
+    known = np.isfinite([estimate.score for estimate in estimates]).sum(axis=0)
+    scores = _fill_in(np.stack([estimate.score for estimate in estimates]))
+    error = np.full(len(known), np.nan)
+    error[known > 1] = scores[:, known > 1].std(axis=0, ddof=1) / np.sqrt(known[known > 1])
     evaluations = np.sum([estimate.num_evaluations for estimate in estimates], axis=0)
-    return Estimate(mean, error, np.where(some, evaluations, 0))
+    return Estimate(scores.mean(axis=0), error, np.where(known > 0, evaluations, 0))
+
+
+def _fill_in(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores [K, T] with NaN where a part does not know a frame that others know: the additive model stands in for those."""
+    parts, frames = np.nonzero(np.isfinite(scores))
+    design = np.zeros((len(parts), sum(scores.shape)))
+    design[np.arange(len(parts)), parts] = 1
+    design[np.arange(len(parts)), len(scores) + frames] = 1
+    levels = np.linalg.lstsq(design, scores[parts, frames], rcond=None)[0]
+    fitted = levels[: len(scores), None] + levels[len(scores) :]
+    unknown = np.isnan(scores) & np.isfinite(scores).any(axis=0)
+    return np.where(unknown, fitted, scores)
 
 
 def mean_square(images: NDArray[Any]) -> NDArray[np.float64]:
