@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.randomness import draw_normal
 from restorers import CFA
 
 _Number = TypeVar("_Number", bound=np.generic)
@@ -56,6 +58,8 @@ def add_noise(
 ) -> NDArray[np.float64]:
     """Add Gaussian noise of variance `shot_noise · signal + read_noise` (Foi et al., TIP 2008), signal 1 at white.
 
+    Noise is of 24 significant bits, `randomness.draw_normal`, through operations that are correctly rounded everywhere.
+
     Args:
         signal: [H, W].
         shot_noise: variance per signal.
@@ -70,20 +74,25 @@ def add_noise(
         ValueError: if a parameter is negative or not finite.
     """
     for name, value in (("shot_noise", shot_noise), ("read_noise", read_noise), ("row_noise", row_noise)):
-        if not (np.isfinite(value) and value >= 0):
+        if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{name}: expected a finite number >= 0, got {value}")
-    noise = rng.standard_normal(signal.shape)
-    noise *= np.sqrt(np.maximum(signal, 0) * shot_noise + read_noise)
-    noise += signal
+    deviation = np.maximum(signal, 0, dtype=np.float32)
+    deviation *= np.float32(shot_noise)
+    deviation += np.float32(read_noise)
+    np.sqrt(deviation, out=deviation)
+    deviation *= draw_normal(rng, signal.shape)
+    noisy: NDArray[np.float64] = np.add(signal, deviation, dtype=np.float64)
     if row_noise:
-        noise += row_noise * rng.standard_normal((signal.shape[0], 1))
-    return noise
+        noisy += row_noise * draw_normal(rng, (signal.shape[0], 1))
+    return noisy
 
 
 def digitise(signal: NDArray[np.floating[Any]], sensor: Sensor) -> NDArray[np.uint16]:
     """Signal (0 = no light, 1 = white) to sensor codes: scaled, offset by the black level, rounded, clipped to 0..white level."""
-    codes = signal * (sensor.white_level - sensor.black_level) + sensor.black_level
-    clipped: NDArray[np.uint16] = np.clip(np.rint(codes), 0, sensor.white_level).astype(np.uint16)
+    codes = signal * (sensor.white_level - sensor.black_level)
+    codes += sensor.black_level
+    np.rint(codes, out=codes)
+    clipped: NDArray[np.uint16] = codes.clip(0, sensor.white_level, out=codes).astype(np.uint16)
     return clipped
 
 

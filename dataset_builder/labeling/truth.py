@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.sensor import mosaic
-from dataset_builder.synthesis.sampling import prefilter, sample_mosaic
+from dataset_builder.synthesis.sampling import locate_pixels, locate_sites, make_field, prefilter, sample_mosaic
 from restorers import CFA, Domain, RestorerInfo
 from restorers.color import encode_srgb
 from restorers.errors import UnsupportedBurstError
@@ -81,8 +81,9 @@ def project_truth_to_frame(
     matrix = to_truth @ np.linalg.inv(homography) @ to_frame
     matrix[:2, 2] -= (factor - 1) / 2
     if info.output_for(domain) is Domain.RAW_BAYER:
-        planes = prefilter(truth, scale)
-        sampled = sample_mosaic(planes, homography, shape, cfa=_require_cfa(cfa), scale=scale).astype(np.float32)
+        sites = locate_sites(locate_pixels(homography[None], scale, (0, 0)))
+        field = make_field(prefilter(truth, scale), scale)
+        sampled = (sample_mosaic(field, sites, shape, cfa=_require_cfa(cfa)) / scale**2).astype(np.float32)
     else:
         flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
         sampled = np.stack(
@@ -91,7 +92,8 @@ def project_truth_to_frame(
                 for plane in prefilter(truth, factor)
             ],
             axis=-1,
-        ).astype(np.float32)
+        )
+        sampled = (sampled / factor**2).astype(np.float32)
         sampled = _encode(sampled, info.output_for(domain), cfa)
     rows, columns = np.mgrid[:height, :width].astype(np.float64)
     x, y = (matrix[axis, 0] * columns + matrix[axis, 1] * rows + matrix[axis, 2] for axis in (0, 1))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset_builder.camera.color import UINT16_MAX, expand_highlights, to_camera
 from dataset_builder.synthesis.focus import FocusStack, blur_disc, make_focus_stack
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
-from dataset_builder.synthesis.sampling import Planes, prefilter
+from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN, Field, Planes, locate_pixels, make_field, prefilter
 
 Area = tuple[slice, slice]
 
@@ -22,7 +22,8 @@ class Scene:
     Attributes:
         latent: uint16 codes [H', W', 3], camera RGB; the truth is a crop of them.
         origin: (x, y) in it of the truth's top-left pixel.
-        signal: that one code stands for.
+        signal: that one unit of a sum over a frame pixel stands for.
+        pixels: where on the fields of the burst the pixels of each frame lie, [n, 2, 3] for n poses.
     """
 
     def __init__(self, photograph: NDArray[np.uint16], parameters: BurstParameters) -> None:
@@ -30,8 +31,9 @@ class Scene:
         left, top, right, bottom = parameters.window
         self.origin = (parameters.origin[0] - left, parameters.origin[1] - top)
         self.latent = self._see(photograph[top:bottom, left:right])
-        self.signal = parameters.truth_white / UINT16_MAX
-        self._defocused: dict[float, Planes] = {}
+        self.signal = parameters.truth_white / (UINT16_MAX * parameters.scale**2)
+        self.pixels = parameters.split_poses(locate_pixels(parameters.all_homographies, parameters.scale, self.origin))
+        self._backgrounds: dict[float, tuple[Planes, Field]] = {}
 
     def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         parameters = self.parameters
@@ -74,23 +76,26 @@ class Scene:
             )
         return blur_disc(planes, defocus * self.parameters.scale)
 
-    def see_background(self, frame: FrameParameters) -> Planes:
-        """The scene without what moves, as a frame's lens renders it."""
+    def see_background(self, frame: FrameParameters) -> tuple[Planes, Field]:
+        """The scene without what moves, as a frame's lens renders it, and the field to sample it from."""
+        scale = self.parameters.scale
         if frame.focus is not None:
-            return self.focus_stack.focus_at(frame.focus)
-        if frame.defocus not in self._defocused:
-            self._defocused[frame.defocus] = blur_disc(self.planes, frame.defocus * self.parameters.scale)
-        return self._defocused[frame.defocus]
+            planes = self.focus_stack.focus_at(frame.focus)
+            return planes, make_field(planes, scale)
+        if frame.defocus not in self._backgrounds:
+            planes = blur_disc(self.planes, frame.defocus * scale)
+            self._backgrounds[frame.defocus] = planes, make_field(planes, scale)
+        return self._backgrounds[frame.defocus]
 
-    def place_object(self, frame: FrameParameters, background: Planes, pose: int) -> tuple[Planes, Planes] | None:
-        """Planes with the moving object where it is at a pose, and that of its coverage; None if it is out of sight."""
+    def see_object(self, frame: FrameParameters, background: Planes, pose: int) -> tuple[Field, Field] | None:
+        """What the moving object changes in the background where it is at a pose, and its coverage; None if it is out of sight."""
         assert frame.object_positions is not None
         position, (height, width) = frame.object_positions[pose], self.latent.shape[:2]
         located = self._locate(position, (slice(0, height), slice(0, width)))
         if located is None:
             return None
         scale = self.parameters.scale
-        reach = scale + int(np.ceil(scale * (frame.defocus + 4 * self.parameters.lens_blur)))
+        reach = scale + int(np.ceil(scale * (frame.defocus + 4 * self.parameters.lens_blur))) + INTERPOLATION_MARGIN
         # What the object's light reaches is replaced; to be filtered as the whole would be, it needs as much again around it.
         changed, needed = (
             tuple(
@@ -104,12 +109,11 @@ class Scene:
             for side, whole in zip(changed, needed, strict=True)
         )
         codes, alpha = self._composite(position, (needed[0], needed[1]))
-        planes = tuple(plane.copy() for plane in background)
-        for plane, patch in zip(planes, self._filter(codes, frame.defocus), strict=True):
-            plane[changed] = patch[inner]
-        coverage = np.zeros((height, width))
-        coverage[changed] = self._filter(alpha, frame.defocus)[0][inner] / UINT16_MAX
-        return planes, (coverage,)
+        planes = zip(self._filter(codes, frame.defocus), background, strict=True)
+        change = tuple(patch[inner] - plane[changed] for patch, plane in planes)
+        coverage = tuple(plane[inner] for plane in self._filter(alpha, frame.defocus))
+        offset = changed[1].start, changed[0].start
+        return make_field(change, scale, offset), make_field(coverage, scale, offset)
 
     def _locate(self, position: NDArray[np.int64], area: Area) -> tuple[Area, Area] | None:
         """Where in an area of the window, and which part of its own square, the object shows."""
@@ -144,9 +148,7 @@ class Scene:
         parameters, (x, y) = self.parameters, self.origin
         area = slice(y, y + parameters.height * parameters.scale), slice(x, x + parameters.width * parameters.scale)
         positions = parameters.frames[parameters.reference_index].object_positions
-        codes = (
-            self.latent[area].copy() if positions is None else self._composite(positions[len(positions) // 2], area)[0]
-        )
+        codes = self.latent[area] if positions is None else self._composite(positions[len(positions) // 2], area)[0]
         if not parameters.is_srgb:
             return codes
         linear = cv2.transform(codes.astype(np.float64), parameters.profile.to_srgb)

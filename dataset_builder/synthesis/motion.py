@@ -92,16 +92,19 @@ def pose_to_homography(
     return matrix
 
 
-def skew_to_homography(skew: tuple[float, float], height: int) -> NDArray[np.float64]:
-    """What a rolling shutter does, [3, 3]: where a point of an instantaneous image lands when the row it lands on is exposed later.
+def skew_to_homography(skew: NDArray[np.float64] | tuple[float, float], height: int) -> NDArray[np.float64]:
+    """What a rolling shutter does, [..., 3, 3]: where a point of an instantaneous image lands when the row it lands on is exposed later.
 
     Args:
-        skew: displacement in px, along x and y, of a row against the one above it.
+        skew: [..., 2]; displacement in px, along x and y, of a row against the one above it.
         height: rows of the frame; the middle one stays in place.
     """
-    x, y = skew
+    x, y = np.moveaxis(np.asarray(skew, np.float64), -1, 0)
     centre = (height - 1) / 2
-    undo = np.array([[1, -x, x * centre], [0, 1 - y, y * centre], [0, 0, 1]])
+    undo = np.zeros((*np.shape(x), 3, 3))
+    undo[..., 0, 0] = undo[..., 2, 2] = 1
+    undo[..., 0, 1], undo[..., 0, 2] = -x, x * centre
+    undo[..., 1, 1], undo[..., 1, 2] = 1 - y, y * centre
     return np.linalg.inv(undo)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,14 +123,25 @@ class BurstParameters:
         """Signal that the truth's largest code means; 1 unless the scene is brighter than the reference can hold."""
         return 1.0 if self.is_srgb else max(1.0, self.brightness * self.highlights)
 
+    @cached_property
+    def all_homographies(self) -> NDArray[np.float64]:
+        """Reference to frame pixel at each pose of each frame, float64 [sum of n, 3, 3], affine, rounded to 12 decimals."""
+        counts = [len(frame.poses) for frame in self.frames]
+        matrices = pose_to_homography(np.concatenate([frame.poses for frame in self.frames]), self.height, self.width)
+        skews = np.array([frame.skew for frame in self.frames])
+        if skews.any():
+            skewing = skew_to_homography(skews, self.height)
+            from_reference = np.linalg.inv(skewing[self.reference_index])
+            matrices = np.repeat(skewing, counts, axis=0) @ matrices @ from_reference
+        return np.asarray(matrices.round(12))
+
+    def split_poses(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """Cut an array with an entry for each pose of each frame into one array for each frame."""
+        return np.split(values, np.cumsum([len(frame.poses) for frame in self.frames[:-1]]))
+
     def homographies(self, index: int) -> NDArray[np.float64]:
         """Reference to frame pixel at each pose of a frame, float64 [n, 3, 3], affine, rounded to 12 decimals."""
-        frame, reference = self.frames[index], self.frames[self.reference_index]
-        matrices = pose_to_homography(frame.poses, self.height, self.width)
-        if frame.skew != (0.0, 0.0) or reference.skew != (0.0, 0.0):
-            from_reference = np.linalg.inv(skew_to_homography(reference.skew, self.height))
-            matrices = skew_to_homography(frame.skew, self.height) @ matrices @ from_reference
-        return np.asarray(matrices.round(12))
+        return self.split_poses(self.all_homographies)[index]
 
     def homography(self, index: int) -> NDArray[np.float64]:
         """The one at mid-exposure, [3, 3]."""

@@ -4,28 +4,28 @@ Geometry: a frame pixel averages `scale` x `scale` pixels of the latent image, s
 latent pixels scale·x .. scale·x + scale − 1. The latent image is filtered once; every frame samples that on its own low-resolution
 grid, only the channel that its colour filter array sees, and averages the samples over the poses of its exposure.
 
-Arithmetic: the latent image, which is the truth, is of whole 16-bit codes, and sums over its pixels are exact. What follows is float64
-until the sensor rounds to codes. Platforms may differ in the last bits of that, about 1e-15; a code would differ only where a value lies
-that close to the middle between two of them, about once in 1e11 pixels.
+Arithmetic: up to the light of a sharp frame every sum is exact (see `sampling`); the sensor's is float64 whose every operation is
+correctly rounded everywhere. Where convolutions of lens, defocus and depth or Lanczos interpolation (scale 1) take part, platforms may
+differ by about 1e-15; a code would differ only where a value lies that close to the middle between two, once in 1e11 pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.camera.color import UINT16_MAX
 from dataset_builder.camera.isp import develop_jpeg
 from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
-from dataset_builder.synthesis.sampling import Planes, sample_mosaic, sample_plane
+from dataset_builder.synthesis.sampling import locate_sites, sample_mosaic, sample_plane
 from restorers import CFA
 
-RENDER_VERSION = "3"
+RENDER_VERSION = "4"
 """Changes whenever equal presets, seeds and photographs would give other pixels."""
 
 
@@ -69,19 +69,14 @@ def _render_frame(
 ) -> tuple[NDArray[np.uint16] | NDArray[np.uint8], NDArray[np.uint8] | None]:
     parameters, frame = scene.parameters, scene.parameters.frames[index]
     sensor, shape = parameters.sensor, (parameters.height, parameters.width)
-    light, cover = np.zeros(shape), np.zeros(shape)
-    for homography, planes, coverage in _expose(scene, index):
-        light += sample_mosaic(planes, homography, shape, cfa=sensor.cfa, scale=parameters.scale, origin=scene.origin)
-        if coverage is not None:
-            cover += sample_plane(coverage[0], homography, shape, scale=parameters.scale, origin=scene.origin)
-    light *= scene.signal / len(frame.poses)
-    cover /= len(frame.poses)
+    light, cover = _expose(scene, index)
     if frame.occluder is not None:
         blocked = frame.occluder.cover(*shape)
         seen = np.linalg.inv(parameters.profile.to_srgb) @ frame.occluder.color
         light += blocked * (_paint(seen, shape, sensor.cfa) - light)
-        cover += blocked * (1 - cover)
-    light *= frame.exposure_ratio
+        cover = blocked if cover is None else cover + blocked * (1 - cover)
+    if frame.exposure_ratio != 1:
+        light *= frame.exposure_ratio
     noise = {"shot_noise": frame.shot_noise, "read_noise": frame.read_noise, "row_noise": frame.row_noise}
     codes = digitise(add_noise(light, rng=rng, **noise), sensor)
     mask = _draw_mask(cover)
@@ -90,22 +85,29 @@ def _render_frame(
     return develop_jpeg(read_codes(codes, sensor), sensor.cfa, parameters.profile, frame.processing), mask
 
 
-def _draw_mask(cover: NDArray[np.float64]) -> NDArray[np.uint8] | None:
-    if not cover.any():
+def _draw_mask(cover: NDArray[np.float64] | None) -> NDArray[np.uint8] | None:
+    if cover is None:
         return None
     # The kernel rings a little around sharp outlines, where what hides the scene darkens it as well.
     mask = np.rint(np.abs(cover).clip(0, 1) * 255).astype(np.uint8)
     return mask if mask.any() else None
 
 
-def _expose(scene: Scene, index: int) -> Iterator[tuple[NDArray[np.float64], Planes, Planes | None]]:
-    """Homography, scene and coverage at each pose."""
-    frame = scene.parameters.frames[index]
-    background = scene.see_background(frame)
-    for pose, homography in enumerate(scene.parameters.homographies(index)):
-        placed = None if frame.object_positions is None else scene.place_object(frame, background, pose)
-        planes, coverage = (background, None) if placed is None else placed
-        yield homography, planes, coverage
+def _expose(scene: Scene, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    """Light [H, W] of a frame, the mean over its poses, and what part of it comes from what moves; None where nothing moves."""
+    parameters, frame, pixels = scene.parameters, scene.parameters.frames[index], scene.pixels[index]
+    shape, cfa, sites = (parameters.height, parameters.width), parameters.sensor.cfa, locate_sites(pixels)
+    background, field = scene.see_background(frame)
+    light, cover = sample_mosaic(field, sites, shape, cfa=cfa), None
+    for pose in range(0 if frame.object_positions is None else len(pixels)):
+        seen = scene.see_object(frame, background, pose)
+        if seen is not None:
+            change, coverage = seen
+            light += sample_mosaic(change, sites[pose : pose + 1], shape, cfa=cfa)
+            part = sample_plane(coverage, 0, pixels[pose : pose + 1], shape)
+            cover = part if cover is None else cover + part
+    light *= scene.signal / len(pixels)
+    return light, None if cover is None else cover / (UINT16_MAX * parameters.scale**2 * len(pixels))
 
 
 def _paint(signal: NDArray[np.float64], shape: tuple[int, int], cfa: CFA) -> NDArray[np.float64]:

@@ -133,21 +133,18 @@ def _move(
 
     exposure_time = np.array([frame.exposure_time for frame in frames])
 
-    def follow(index: NDArray[np.intp] | int, number: int) -> Floats:
-        """Poses [..., number, 3] at the midpoints of equal slices of the exposure."""
-        offsets = (np.arange(number) + 0.5) / number - 0.5
-        return trajectory.pose(np.expand_dims(middle[index], -1) + np.multiply.outer(exposure_time[index], offsets))
+    def follow(numbers: list[int]) -> Floats:
+        """Poses [sum of numbers, 3] at the midpoints of as many equal slices of each exposure."""
+        slices = np.concatenate([(np.arange(number) + 0.5) / number - 0.5 for number in numbers])
+        return trajectory.pose(np.repeat(middle, numbers) + np.repeat(exposure_time, numbers) * slices)
 
-    numbers = (
-        [1] * count if sway == tremor == 0 else [_count_poses(poses) for poses in follow(np.arange(count), _COARSE)]
-    )
+    numbers = [1] * count
+    if sway or tremor:
+        numbers = [_count_poses(poses) for poses in follow([_COARSE] * count).reshape(count, _COARSE, 3)]
+    poses = snap(relate_poses(follow(numbers), origin) + np.repeat(jitter, numbers, axis=0))
     return tuple(
-        dataclasses.replace(
-            frame,
-            poses=snap(relate_poses(follow(index, number), origin) + jitter[index]),
-            skew=(float(skew[index, 0]), float(skew[index, 1])),
-        )
-        for index, (frame, number) in enumerate(zip(frames, numbers, strict=True))
+        dataclasses.replace(frame, poses=part, skew=(float(skew[index, 0]), float(skew[index, 1])))
+        for index, (frame, part) in enumerate(zip(frames, np.split(poses, np.cumsum(numbers)[:-1]), strict=True))
     )
 
 

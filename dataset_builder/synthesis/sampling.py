@@ -1,7 +1,17 @@
-"""Frame pixels from a latent image of `scale` times as many: one filter for all frames, then samples where each frame needs them."""
+"""Frame pixels from a latent image of `scale` times as many: one filter for all frames, then samples where each frame needs them.
+
+A frame pixel is the light that falls on a square of `scale` x `scale` latent pixels. Sums over such squares, at every latent pixel, are
+the field that frames are sampled from. From scale 4 on, bilinear interpolation between them is that light exactly, wherever the square
+lies, if latent pixels are uniform squares themselves. At scales 2 and 3 that would blur too much between two sums, so the field gets a
+sample halfway by a six-tap filter first; at scale 1, Lanczos interpolation of support 8 serves.
+
+All weights but those of Lanczos are multiples of a power of two, few enough for float64 to hold every sum exactly: no platform, order
+of additions or width of its registers changes a bit.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -13,9 +23,31 @@ from restorers import CFA
 Planes = tuple[NDArray[np.float64], ...]
 """Channels of an image, each [H, W]."""
 
+INTERPOLATION_MARGIN = 4
+"""Latent pixels that interpolation reaches beyond a sample."""
+_LEAST_DENSITY = 4
+# Halfway between samples: within 0.6 % of 1 up to 1/4 cycle per latent pixel, the highest frequency of a frame at scale 2.
+_HALFWAY = np.array([[3, -16, 77, 77, -16, 3]]) / 128
+_POSITION_STEP = 2.0**-30
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Light on a fine grid, to be sampled between its points.
+
+    Attributes:
+        planes: sums over `scale` x `scale` latent pixels to the right and below each sample.
+        density: samples per frame pixel, along each side.
+        offset: (x, y) of the first sample on the grid that positions count on; not (0, 0) for a part, outside of which no light is.
+    """
+
+    planes: Planes
+    density: int
+    offset: tuple[int, int] | None = None
+
 
 def prefilter(image: NDArray[Any], scale: int) -> Planes:
-    """Average over `scale` x `scale` pixels to the right and below; the value at (scale·x, scale·y) is that of frame pixel (x, y).
+    """Sum over `scale` x `scale` pixels to the right and below; the value at (scale·x, scale·y) is that of frame pixel (x, y).
 
     Args:
         image: [H', W'] or [H', W', C].
@@ -24,64 +56,95 @@ def prefilter(image: NDArray[Any], scale: int) -> Planes:
     Returns:
         float64 [H', W'] of each channel.
     """
-    if scale == 1:
-        return tuple(plane.astype(np.float64) for plane in cv2.split(image))
-    averages = cv2.boxFilter(image, cv2.CV_64F, (scale, scale), anchor=(0, 0), borderType=cv2.BORDER_REPLICATE)
-    return tuple(np.asarray(plane, np.float64) for plane in cv2.split(averages))
+    options: dict[str, Any] = {"anchor": (0, 0), "normalize": False, "borderType": cv2.BORDER_REPLICATE}
+    return tuple(
+        np.asarray(cv2.boxFilter(plane, cv2.CV_64F, (scale, scale), **options), np.float64)
+        for plane in cv2.split(image)
+    )
 
 
-def sample_mosaic(
-    planes: Planes,
-    homography: NDArray[np.float64],
-    shape: tuple[int, int],
-    *,
-    cfa: CFA,
-    scale: int,
-    origin: tuple[int, int] = (0, 0),
-) -> NDArray[np.float64]:
-    """Sample the mosaic of a frame with an affine homography: Lanczos, support 8, at positions rounded to 1/32 px of the planes.
+def get_density(scale: int) -> int:
+    """Samples per frame pixel of a field from a latent image of `scale` pixels per frame pixel."""
+    return 2 * scale if 1 < scale < _LEAST_DENSITY else scale
+
+
+def make_field(planes: Planes, scale: int, offset: tuple[int, int] | None = None) -> Field:
+    """The field of planes from `prefilter`; `offset` in latent pixels, as `Field.offset`."""
+    density = get_density(scale)
+    if density == scale:
+        return Field(planes, density, offset)
+    return Field(tuple(_refine(plane) for plane in planes), density, offset and (2 * offset[0], 2 * offset[1]))
+
+
+def _refine(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A plane of twice as many samples along each side; those that were there stay."""
+    height, width = plane.shape
+    fine = np.empty((2 * height, 2 * width))
+    halfway: dict[str, Any] = {"anchor": (2, 0), "borderType": cv2.BORDER_REPLICATE}
+    fine[::2] = cv2.merge([plane, cv2.filter2D(plane, -1, _HALFWAY, **halfway)]).reshape(height, 2 * width)
+    fine[1::2] = cv2.filter2D(fine[::2], -1, _HALFWAY.T, **{**halfway, "anchor": (0, 2)})
+    return fine
+
+
+def locate_pixels(homographies: NDArray[np.float64], scale: int, origin: tuple[int, int]) -> NDArray[np.float64]:
+    """Where on a field the pixels of a frame lie.
 
     Args:
-        planes: three, from `prefilter`.
-        homography: [3, 3], reference to frame pixel.
-        shape: rows and columns of the frame, even.
-        cfa: colour filter array.
-        scale: as given to `prefilter`.
-        origin: (x, y) of the reference's top-left pixel in the planes.
+        homographies: [n, 3, 3], reference to frame pixel, affine.
+        scale: latent pixels per frame pixel.
+        origin: (x, y) of the reference's top-left pixel in the latent image.
 
     Returns:
-        float64 [H, W].
+        float64 [n, 2, 3], frame pixel to sample, rounded so that OpenCV's arithmetic on them is exact.
     """
-    to_planes = _to_planes(homography, scale, origin)
-    across, down = 2 * to_planes[:, 0], 2 * to_planes[:, 1]
+    density = get_density(scale)
+    (a, b, c), (d, e, f) = np.moveaxis(homographies, 0, -1)[:2]
+    # Term by term: what a library's inverse does depends on the platform.
+    determinant = a * e - b * d
+    inverse = np.stack([[e, -b, b * f - e * c], [-d, a, d * c - a * f]]) / determinant
+    matrices = np.moveaxis(density * inverse, -1, 0)
+    matrices[:, :, 2] += np.array(origin) * (density // scale)
+    return np.asarray(np.rint(matrices / _POSITION_STEP) * _POSITION_STEP)
+
+
+def locate_sites(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Where the four sites of a colour filter array's cells lie, [n, 4, 2, 3], by rows, for [n, 2, 3] of `locate_pixels`."""
+    sites = np.repeat(pixels[:, None], 4, axis=1)
+    sites[:, 1::2, :, 2] += pixels[:, None, :, 0]
+    sites[:, 2:, :, 2] += pixels[:, None, :, 1]
+    sites[..., :2] *= 2
+    return sites
+
+
+def sample_mosaic(field: Field, sites: NDArray[np.float64], shape: tuple[int, int], *, cfa: CFA) -> NDArray[np.float64]:
+    """Sample the mosaic of a frame at some poses, at positions rounded to 1/32 of a sample.
+
+    Args:
+        field: of three planes.
+        sites: [n, 4, 2, 3] from `locate_sites`.
+        shape: rows and columns of the frame, even.
+        cfa: colour filter array.
+
+    Returns:
+        float64 [H, W], the sum over the poses.
+    """
     result = np.empty(shape)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        from_sites = np.stack([across, down, to_planes @ (column, row, 1)], axis=1)
-        result[row::2, column::2] = _warp(planes[channel], from_sites, (shape[0] // 2, shape[1] // 2))
+    cells = shape[0] // 2, shape[1] // 2
+    for site, channel in enumerate(cfa.channels):
+        result[site // 2 :: 2, site % 2 :: 2] = sample_plane(field, channel, sites[:, site], cells)
     return result
 
 
-def _to_planes(homography: NDArray[np.float64], scale: int, origin: tuple[int, int]) -> NDArray[np.float64]:
-    to_planes: NDArray[np.float64] = np.array(
-        [[scale, 0, origin[0]], [0, scale, origin[1]], [0, 0, 1]]
-    ) @ np.linalg.inv(homography)
-    return to_planes
-
-
-def _warp(plane: NDArray[np.float64], matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
-    # OpenCV's cubic kernel computes its weights in float32, in whose last bits platforms differ; this one reads them from a table.
-    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-    warped = cv2.warpAffine(plane, matrix[:2], shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    return warped.astype(np.float64, copy=False)
-
-
 def sample_plane(
-    plane: NDArray[np.float64],
-    homography: NDArray[np.float64],
-    shape: tuple[int, int],
-    *,
-    scale: int,
-    origin: tuple[int, int] = (0, 0),
+    field: Field, channel: int, matrices: NDArray[np.float64], shape: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Sample one plane at every pixel of a frame; as `sample_mosaic`."""
-    return _warp(plane, _to_planes(homography, scale, origin), shape)
+    """Sample one plane at some poses, [n, 2, 3] from result to sample; float64 [H, W], the sum over the poses."""
+    flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if field.density >= _LEAST_DENSITY else cv2.INTER_LANCZOS4)
+    border = cv2.BORDER_REPLICATE
+    if field.offset is not None:
+        matrices, border = matrices - np.pad(np.reshape(field.offset, (2, 1)), ((0, 0), (2, 0))), cv2.BORDER_CONSTANT
+    total = np.zeros(shape)
+    for number, matrix in enumerate(matrices):
+        warped = cv2.warpAffine(field.planes[channel], matrix, shape[::-1], flags=flags, borderMode=border)
+        total = np.add(total, warped, out=total) if number else np.asarray(warped, np.float64)
+    return total

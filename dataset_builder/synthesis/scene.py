@@ -13,9 +13,8 @@ from dataset_builder.synthesis.motion import map_points
 from dataset_builder.synthesis.obstacles import MovingObject
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
 from dataset_builder.synthesis.presets import Preset
+from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN
 
-INTERPOLATION_MARGIN = 4
-"""Photograph pixels that the interpolation kernel reaches beyond a sample."""
 _DEFOCUS_STEP = 1 / 8
 
 
@@ -44,8 +43,8 @@ def place_crop(burst: BurstParameters, rng: np.random.Generator, photograph_size
     """Draw the crop uniformly from all places where every sample of every pose, and every blur, falls inside the photograph."""
     height, width, scale = burst.height, burst.width, burst.scale
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], np.float64)
-    matrices = np.concatenate([burst.homographies(index) for index in range(len(burst.frames))])
-    seen = scale * map_points(np.linalg.inv(matrices), corners).reshape(-1, 2)
+    to_reference = np.asarray(np.linalg.inv(burst.all_homographies), np.float64)
+    seen = scale * map_points(to_reference, corners).reshape(-1, 2)
     widest = max([burst.focus_series, *(frame.defocus for frame in burst.frames)])
     margin = INTERPOLATION_MARGIN + int(np.ceil(scale * (widest + 4 * burst.lens_blur)))
     low = np.ceil(margin - seen.min(axis=0)).astype(int)
