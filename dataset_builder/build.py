@@ -11,7 +11,7 @@ from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.annotated import Annotations
-from dataset_builder.labeling.engine import build_labels, preview_stage
+from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.lock import lock_dataset
@@ -57,7 +57,7 @@ def build_dataset(
         BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
             work are rows of `failures` instead.
     """
-    scenarios = resolve_scenarios(recipe.scenarios)
+    scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
     base = recipe_path.resolve().parent
     _require_usable(root)
     with lock_dataset(root):
@@ -134,7 +134,7 @@ def add_labels(
         RestorerError: if a scenario is unknown.
     """
     read_description(root)
-    scenarios = resolve_scenarios(choices)
+    scenarios = resolve_scenarios(choices, device=workers.device)
     with lock_dataset(root):
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
@@ -142,16 +142,6 @@ def add_labels(
         recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
         finish_dataset(root, recipe, [labels], workers=workers)
     return [labels]
-
-
-def preview_labels(root: Path, choices: Sequence[ScenarioChoice]) -> StageReport:
-    """What `add_labels` would create, rebuild, reuse and skip; computes and writes nothing.
-
-    Raises:
-        ManifestError: if `root` is no data set.
-        RestorerError: if a scenario is unknown.
-    """
-    return preview_stage(root, resolve_scenarios(choices), read_bursts(root))
 
 
 def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
@@ -256,6 +246,16 @@ def _require_usable(root: Path) -> None:
         and any(root.iterdir())
     ):
         raise OutputError(f"--out {root}: is not empty and holds no data set; name a new folder or that of a data set")
+
+
+def require_buildable(root: Path, recipe: Recipe) -> None:
+    """Check that a build would not overwrite what it did not make.
+
+    Raises:
+        OutputError: if the folder holds something else, or bursts of sources that the recipe does not name.
+    """
+    _require_usable(root)
+    _require_named(root, recipe)
 
 
 def _require_named(root: Path, recipe: Recipe) -> None:

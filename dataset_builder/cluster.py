@@ -26,10 +26,12 @@ class DaskWorkers:
     Attributes:
         address: such as `tcp://host:8786`.
         limits: of each unit; the memory of workers is limited where they are started.
+        device: where networks compute; what the driver finds for `auto` goes for all workers.
     """
 
     address: str
     limits: Limits = DEFAULT_LIMITS
+    device: str = "cpu"
 
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """As `Workers.run`. A unit that kills several workers is given up.

@@ -52,8 +52,6 @@ def finish_dataset(
         anew: whether to write card and audit even if nothing changed since they were written.
         workers: who restores the bursts that are shown.
     """
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
-
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
     splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
@@ -61,6 +59,8 @@ def finish_dataset(
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
         return
+    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
+
     write_description(root, description)
     write_croissant(root)
     write_card(root)

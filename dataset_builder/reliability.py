@@ -60,7 +60,7 @@ def measure_reliability(
     read_description(root)
     with lock_dataset(root):
         recipe = read_built_recipe(root)
-        scenarios = resolve_scenarios(recipe.scenarios)
+        scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
         plans = _plan_again(root, base, recipe, most_bursts, workers)
         replica = root / WORK_FOLDER / "replica"
         reports = [build_bursts(replica, plans, workers=workers, progress=progress)]

@@ -22,13 +22,16 @@ from restorers.fidelity import psnr
 _GAP = 8
 
 
-def restore_side_by_side(root: Path, burst_id: str, scenario: str) -> tuple[NDArray[np.uint8], list[str]]:
+def restore_side_by_side(
+    root: Path, burst_id: str, scenario: str, *, device: str = "cpu"
+) -> tuple[NDArray[np.uint8], list[str]]:
     """Restore a burst and set the result, the reference frame and the truth, if there is one, beside each other.
 
     Args:
         root: the data set.
         burst_id: the burst.
         scenario: name of the restorer; a single-frame restorer gets the reference.
+        device: where networks compute, as `restorers.create` takes it.
 
     Returns:
         uint8 [H·scale, about 3·W·scale, 3], sRGB, the reference and the truth enlarged without interpolation; and what each part is, with
@@ -45,7 +48,7 @@ def restore_side_by_side(root: Path, burst_id: str, scenario: str) -> tuple[NDAr
             f"{root}: no burst {burst_id!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
         )
     rows = bursts[burst_id]
-    burst, restorer = load_burst(root, rows.burst, rows.frames), create(scenario)
+    burst, restorer = load_burst(root, rows.burst, rows.frames), create(scenario, device=device)
     if restorer.info.single_frame:
         burst = burst.single(burst.reference_index)
     check_accepts(restorer.info, burst)

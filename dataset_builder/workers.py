@@ -26,7 +26,12 @@ UnitType = TypeVar("UnitType", bound=Unit)
 
 
 class Workers(Protocol):
-    """Something that runs units."""
+    """Something that runs units, with networks on a device: `auto`, `cpu` or `cuda`."""
+
+    @property
+    def device(self) -> str:
+        """Where networks compute."""
+        ...
 
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """Run units of the data set `root`; yield each, with its failure if any, as it finishes. Results go to part files."""
@@ -40,10 +45,12 @@ class LocalWorkers:
     Attributes:
         jobs: number of processes. Results do not depend on it.
         limits: of each unit.
+        device: where networks compute.
     """
 
     jobs: int = 1
     limits: Limits = DEFAULT_LIMITS
+    device: str = "cpu"
 
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """As `Workers.run`.
@@ -85,8 +92,9 @@ def _run_units(
 
 
 def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
+    executor = _start_workers(1, limits)
     try:
-        failure: Failure | None = _start_workers(1, limits).submit(run_unit, unit, root, limits.seconds).result()
+        failure: Failure | None = executor.submit(run_unit, unit, root, limits.seconds).result()
     except BrokenProcessPool as error:
         if TIME_OVER.name in str(error):
             taken = f"took more than {limits.seconds:g} s; raise --time-limit if it needs them"
@@ -95,6 +103,9 @@ def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
             ", ".join(re.findall(r"SIG\w+\(-\d+\)|EXIT\(\d+\)", str(error))) or str(error).split("\n", maxsplit=1)[0]
         )
         return Failure("WorkerDiedError", f"the worker process died twice on this unit: {codes}", attempts=2)
+    except BaseException:  # Ctrl-C does not wait for the unit
+        executor.shutdown(wait=False, kill_workers=True)
+        raise
     return failure
 
 

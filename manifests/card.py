@@ -84,6 +84,7 @@ def render_card(root: Path) -> str:
             )
             for row in statistics.summarise_reliability(root).to_dict("records")
         ],
+        repetition=list(_list_repetition(statistics.read_repetition(root))),
         citation=cite(description),
         version=_mapping(description, "software").get("buiqa-toolkit", ""),
         provenance=json.dumps(provenance, indent=2, sort_keys=True)
@@ -113,6 +114,13 @@ def _list_labels(labels: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
         names = (row[name] for name in ("scenario", "estimator", "metric", "unit", "bursts", "scores"))
         numbers = (_number(row[name]) for name in ("mean", "std", "min", "max"))
         yield (*names, *numbers, f"{100 * row['negative_share']:.1f} %", _number(row["std_error"]))
+
+
+def _list_repetition(repetition: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    for row in repetition.to_dict("records"):
+        names = (row[name] for name in ("scenario", "estimator", "metric", "bursts"))
+        figures = ("spearman", "icc", "stable_best", "length_spearman", "median_score", "noise_error")
+        yield (*names, *(_number(row[name]) for name in figures))
 
 
 def _list_limits(contents: pd.DataFrame, labels: pd.DataFrame) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from manifests.appearance import find_nearest_pair
-from manifests.schema import FAILURES, LABELS, SPLIT_NAMES
+from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLIT_NAMES
 from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
 
 _LABEL_GROUP = ["scenario", "estimator", "metric", "unit"]
@@ -161,6 +161,16 @@ def summarise_reliability(root: Path) -> pd.DataFrame:
     )
     table[["spread", "error"]] = table[["spread", "error"]] ** 0.5
     return table.reset_index()
+
+
+def read_repetition(root: Path) -> pd.DataFrame:
+    """What `buiqa reliability` found, one row for each scenario, estimator and metric: the table `reliability`; no rows without it.
+
+    Raises:
+        ManifestError: if the table is damaged.
+    """
+    frame: pd.DataFrame = read_or_empty(table_path(root, RELIABILITY.name), RELIABILITY).to_pandas()
+    return frame
 
 
 def count_failures(root: Path) -> pd.DataFrame:

@@ -37,7 +37,7 @@ class RestorerInfo:
         weights_sha256: of the weights file; None without weights.
         weights_license: SPDX identifier; None without weights, `unknown` for a file that does not say.
         deterministic: equal input gives equal bits.
-        device: where it computes: `cpu`, `cuda`.
+        device: where it computes: `cpu`, `cuda`. Other than the CPU it is part of the fingerprint: the last bits differ.
     """
 
     task: str
@@ -113,6 +113,18 @@ class LinearMerge(Restorer, Protocol):
         ...
 
 
+@runtime_checkable
+class BatchRestorer(Restorer, Protocol):
+    """Restores several bursts at once, which pays on a GPU.
+
+    `restore_many(bursts)` equals `[restore(burst) for burst in bursts]` up to the rounding of sums.
+    """
+
+    def restore_many(self, bursts: Sequence[Burst]) -> list[FloatImage]:
+        """What `restore` returns for each."""
+        ...
+
+
 def fingerprint(scenario: str, restorer: Restorer, *, source_sha256: str | None = None) -> str:
     """SHA-256 (hex) of everything about a restorer that may change its output.
 
@@ -131,6 +143,7 @@ def fingerprint(scenario: str, restorer: Restorer, *, source_sha256: str | None 
         "missing_frames": info.missing_frames,
         "weights": info.weights_sha256,
         "source": source_sha256,
+        **({} if info.device == "cpu" else {"device": info.device}),
     }
     try:
         text = json.dumps(facts, sort_keys=True, allow_nan=False)

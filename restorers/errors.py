@@ -41,5 +41,9 @@ class UnknownArchitectureError(RestorerError, LookupError):
     """No network goes by that name."""
 
 
+class UnavailableDeviceError(RestorerError, RuntimeError):
+    """The device that was asked for is not there."""
+
+
 class UnsafeWeightsError(RestorerError, ValueError):
     """A file of weights cannot be read without trusting it."""

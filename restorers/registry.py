@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from restorers.base import Restorer, RestorerInfo, fingerprint
+from restorers.device import choose_device
 from restorers.errors import DuplicateScenarioError, InvalidRestorerError, RestorerError, UnknownScenarioError
 
 ENTRY_POINT_GROUP = "buiqa.restorers"
@@ -97,25 +98,31 @@ def list_scenarios() -> Mapping[str, ScenarioSpec]:
     return build_registry((*BUILT_IN, *installed))
 
 
-def create(scenario: str) -> Restorer:
+def create(scenario: str, *, device: str = "cpu") -> Restorer:
     """Build the restorer of a scenario, given by name, as `module:attr`, or as a model file such as `onnx:FILE`.
+
+    Args:
+        scenario: its name.
+        device: `auto`, `cpu` or `cuda`. A restorer whose class or function takes a parameter `device` gets what `choose_device` makes of
+            it, and its `info.device` says so; all others compute on the CPU.
 
     Raises:
         UnknownScenarioError: if the name is not known or cannot be imported; close matches are named.
         InvalidRestorerError: if what it names is not a restorer.
+        UnavailableDeviceError: if it could compute on the device, which is not there.
     """
     if scenario.partition(":")[0] in MODEL_KINDS and ":" in scenario:
         from restorers.adapters.files import load_model  # noqa: PLC0415  # needs more packages than the list of scenarios
 
-        return load_model(scenario)
+        return load_model(scenario, device=device)
     if ":" in scenario:
-        return _build(ScenarioSpec(scenario, scenario))
+        return _build(ScenarioSpec(scenario, scenario), device)
     registry = list_scenarios()
     if scenario not in registry:
         close = get_close_matches(scenario, registry, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(registry)}"
         raise UnknownScenarioError(f"scenario {scenario!r} is unknown: {hint} Your own restorer is named module:attr.")
-    return _build(registry[scenario])
+    return _build(registry[scenario], device)
 
 
 def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
@@ -127,11 +134,13 @@ def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
     return fingerprint(scenario, restorer, source_sha256=digest)
 
 
-def _build(spec: ScenarioSpec) -> Restorer:
+def _build(spec: ScenarioSpec, device: str) -> Restorer:
     target = _import_attribute(spec)
+    is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
+    chosen = None if is_instance or not _takes_device(target) else choose_device(device)
     try:
-        is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
-        restorer = target if is_instance else target(**spec.arguments)
+        arguments = spec.arguments if chosen is None else {**spec.arguments, "device": chosen}
+        restorer = target if is_instance else target(**arguments)
         is_restorer = isinstance(getattr(restorer, "info", None), RestorerInfo)
     except RestorerError:
         raise
@@ -143,7 +152,18 @@ def _build(spec: ScenarioSpec) -> Restorer:
         raise InvalidRestorerError(
             f"{spec.target}: expected a restorer with `info: RestorerInfo` and `restore(burst)`, got {type(restorer).__name__}"
         )
+    if chosen is not None and restorer.info.device != chosen:
+        raise InvalidRestorerError(
+            f"{spec.target}: got device={chosen!r}, but its info.device says {restorer.info.device!r}; let it say where it computes"
+        )
     return restorer  # type: ignore[no-any-return]  # structurally checked above
+
+
+def _takes_device(target: Any) -> bool:
+    try:
+        return "device" in inspect.signature(target).parameters
+    except (TypeError, ValueError):  # not callable, or without a signature
+        return False
 
 
 def _import_attribute(spec: ScenarioSpec) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from manifests.card import render_card, write_card
 from manifests.errors import MissingManifestError
 from manifests.markdown import render_table
-from manifests.schema import FAILURES, LABELS, SPLITS, TABLES
+from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TABLES
 from manifests.statistics import (
     count_contents,
     count_failures,
@@ -223,6 +223,26 @@ def test_reliability_against_numpy(tiny: Path) -> None:
     assert float(line["Spread"]) == pytest.approx(variance**0.5, abs=1e-4)
     assert float(line["Error"]) == pytest.approx(0.1)
     assert float(line["Reliability"]) == pytest.approx((variance - 0.01) / variance, abs=1e-4)
+
+
+def test_labels_made_again(tiny: Path) -> None:
+    assert "Half the frames" not in render_card(tiny)
+    row = {
+        "scenario": "denoise/nlm",
+        "estimator": "solo",
+        "metric": "psnr",
+        "bursts": 3,
+        "frames": 20,
+        "spearman": 0.91,
+    }
+    row |= {"icc": 0.8, "stable_best": 2 / 3, "median_score": 0.25, "noise_error": 0.05, "length_spearman": None}
+    write_table(table_path(tiny, "reliability"), RELIABILITY, [row])
+    again = "# Again\n" + render_card(tiny).partition("Bursts labelled again")[2]
+    line = read_markdown_table(again, "Again")[0]
+    assert (line["Scenario"], line["Estimator"], line["Bursts"]) == ("denoise/nlm", "solo", "3")
+    assert [line[name] for name in ("Other noise", "ICC", "Same best", "Half the frames", "Median score", "Noise error")] == [
+        "0.9100", "0.8000", "0.6667", "–", "0.2500", "0.0500",
+    ]  # fmt: skip
 
 
 def test_the_nearest_pair_across_splits(tiny: Path) -> None:

@@ -15,6 +15,7 @@ from dataset_builder.labeling.estimators import (
     rank_scores,
     solo,
 )
+from restorers.errors import UnsupportedBurstError
 
 RNG = np.random.default_rng
 
@@ -27,6 +28,7 @@ class TableGame:
     reference_index: int = 0
     sampled: bool = False
     asked: list[frozenset] = field(default_factory=list)
+    expected: set[frozenset] = field(default_factory=set)
 
     @property
     def num_frames(self):
@@ -39,6 +41,9 @@ class TableGame:
     def value(self, members):
         self.asked.append(members)
         return float(self.values[sum(1 << self.others.index(member) for member in members)])
+
+    def expect(self, subsets):
+        self.expected |= set(subsets)
 
     def enumerate_values(self):
         return None if self.sampled else self.values
@@ -249,3 +254,18 @@ def test_defaults_suit_the_restorer():
     assert choose_estimators(("solo", "solo"), single_frame=False) == ("solo",)
     with pytest.raises(ValueError, match="one frame only"):
         choose_estimators(("leave_one_out",), single_frame=True)
+
+
+@pytest.mark.parametrize("name", ["leave_one_out", "add_one", "shapley(0.06)", "banzhaf(2)"])
+def test_what_is_asked_for_is_announced(name):
+    game = TableGame(RNG(0).random(2**6), sampled=True)
+    find_estimator(name).function(game, RNG(0))
+    assert set(game.asked) == game.expected
+
+
+def test_exact_shapley_values_are_exact_or_refused():
+    values = RNG(0).random(2**5)
+    estimate = find_estimator("shapley(exact)").function(TableGame(values), RNG(0))
+    np.testing.assert_allclose(estimate.score[1:], define_shapley(TableGame(values)), atol=1e-9)
+    with pytest.raises(UnsupportedBurstError, match="use shapley, which samples them"):
+        find_estimator("shapley(exact)").function(TableGame(values, sampled=True), RNG(0))

@@ -13,7 +13,8 @@ from dataset_builder.camera.cameras import mix_profile
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
-from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram, find_inner_rectangle
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram
+from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.render import render_burst

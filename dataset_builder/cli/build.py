@@ -16,16 +16,23 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @out_option
+@click.option("--dry-run", is_flag=True, help="Say what would be created, reused and rebuilt, and change nothing.")
 @work_options
 @click.pass_context
-def command(ctx: click.Context, recipe: Path, out: Path, workers: Workers) -> None:
+def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers: Workers) -> None:
     """Build the data set that RECIPE (TOML) describes.
 
     Run it again to go on after an interruption, or after a change of the recipe: only what changed is computed.
     """
-    from dataset_builder.build import build_dataset  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
+    from dataset_builder.build import build_dataset, require_buildable  # noqa: PLC0415
+    from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
+    from dataset_builder.preview import preview_dataset  # noqa: PLC0415
     from dataset_builder.recipe import read_recipe  # noqa: PLC0415
 
-    reports = build_dataset(recipe, read_recipe(recipe), out, workers=workers, progress=show_progress)
+    content = read_recipe(recipe)
+    if dry_run:
+        require_buildable(out, content)
+        print_counts(out, preview_dataset(recipe, content, out, workers=workers))
+        return
+    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress)
     ctx.exit(print_summary(out, reports))

@@ -17,6 +17,14 @@ name_option = click.option("--name", help="Name of the source in the data set; d
 license_option = click.option(
     "--license", "license_", default="unknown", show_default=True, help="Licence of the images."
 )
+device_option = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="auto|cpu|cuda",
+    callback=lambda _ctx, _option, value: _check_device(value),
+    help="Where networks compute; auto is CUDA where there is a device.",
+)
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
@@ -42,7 +50,17 @@ _WORK_OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         help="Most memory of one worker.  [default: its share of the machine's]",
     ),
+    device_option,
 )
+
+
+def _check_device(value: str) -> str:
+    """Refuse at once what is not there; what `auto` means is found out when a network is loaded, which takes a second."""
+    if value not in ("auto", "cpu"):
+        from restorers.device import choose_device  # noqa: PLC0415
+
+        choose_device(value)
+    return value
 
 
 def work_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -50,14 +68,20 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(
-        *args: Any, jobs: int, dask: str | None, time_limit: float, memory_limit: float | None, **kwargs: Any
+        *args: Any,
+        jobs: int,
+        dask: str | None,
+        time_limit: float,
+        memory_limit: float | None,
+        device: str,
+        **kwargs: Any,
     ) -> None:
         from dataset_builder.cluster import DaskWorkers  # noqa: PLC0415
         from dataset_builder.work import Limits  # noqa: PLC0415
         from dataset_builder.workers import LocalWorkers, Workers  # noqa: PLC0415
 
         limits = Limits(time_limit, memory_limit)
-        workers: Workers = DaskWorkers(dask, limits) if dask else LocalWorkers(jobs, limits)
+        workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
         function(*args, workers=workers, **kwargs)
 
     for option in reversed(_WORK_OPTIONS):

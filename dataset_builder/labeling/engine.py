@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.labeling.estimators import find_estimator
+from dataset_builder.labeling.game import is_enumerable
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
@@ -31,6 +32,7 @@ _REASONS = {
     "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
     "other domain": "the restorer does not take the burst's domain",
     "other length": "the burst is too short or too long for the restorer or the estimator",
+    "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
     "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
 }
 
@@ -157,21 +159,19 @@ def _merge(root: Path, scenarios: Sequence[ResolvedScenario], plan: LabelPlan, r
 def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
     """Why a definition does not apply to a burst: a key of `_REASONS`; None if it does."""
     burst, info = rows.burst, scenario.info
+    domain, count = Domain(burst["domain"]), burst["num_frames"]
     metric, estimator = METRICS[definition.metric], find_estimator(definition.estimator)
-    if metric.needs_truth and burst["ground_truth_kind"] == "none":
-        return "without truth"
-    if burst["domain"] not in info.input_domains:
-        return "other domain"
-    channels = 1 if burst["domain"] == Domain.RAW_BAYER else 3
-    if burst["num_frames"] * burst["height"] * burst["width"] * channels > _MAX_SAMPLES:
-        return "too large"
-    longest = info.max_frames or burst["num_frames"]
-    fits = estimator.family == "alone" or info.min_frames <= burst["num_frames"] <= longest
-    if not fits or burst["num_frames"] < estimator.min_frames:
-        return "other length"
-    if metric.needs_truth and explain_mismatch(info, Domain(burst["domain"]), burst["scale"]):
-        return "no counterpart"
-    return None
+    samples = count * burst["height"] * burst["width"] * (1 if domain is Domain.RAW_BAYER else 3)
+    fits = estimator.family == "alone" or info.min_frames <= count <= (info.max_frames or count)
+    hindrances = {
+        "without truth": metric.needs_truth and burst["ground_truth_kind"] == "none",
+        "other domain": domain not in info.input_domains,
+        "too large": samples > _MAX_SAMPLES,
+        "other length": not fits or count < estimator.min_frames,
+        "too many subsets": estimator.exact and not is_enumerable(metric, info, domain, count, linear=scenario.linear),
+        "no counterpart": metric.needs_truth and explain_mismatch(info, domain, burst["scale"]) is not None,
+    }
+    return next((reason for reason, hinders in hindrances.items() if hinders), None)
 
 
 def _keep_true(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:

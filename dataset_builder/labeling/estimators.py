@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.labeling import semivalues
+from restorers.errors import UnsupportedBurstError
 
 
 class Game(semivalues.SubsetGame, Protocol):
@@ -63,6 +64,7 @@ class Estimator:
         family: what it asks of the game: values of subsets, of single frames, or of bursts with another reference.
         min_frames: shortest burst that it is defined for.
         function: computes it; the generator decides what is sampled, if anything is.
+        exact: whether it is defined only where all v(S) can be had.
     """
 
     name: str
@@ -71,17 +73,20 @@ class Estimator:
     family: Family
     min_frames: int
     function: Callable[[Game, np.random.Generator], Estimate]
+    exact: bool = False
 
 
 def leave_one_out(game: Game) -> Estimate:
     """v(N) − v(N∖{i}): what is lost without frame i."""
     others = frozenset(game.others)
+    game.expect([others, *(others - {i} for i in game.others)])
     whole = game.value(others)
     return _collect(game, {i: whole - game.value(others - {i}) for i in game.others}, evaluations=2)
 
 
 def add_one(game: Game) -> Estimate:
     """v({i}) − v(∅): what frame i adds to the reference alone."""
+    game.expect([frozenset(), *(frozenset({i}) for i in game.others)])
     nothing = game.value(frozenset())
     return _collect(game, {i: game.value(frozenset({i})) - nothing for i in game.others}, evaluations=2)
 
@@ -89,6 +94,20 @@ def add_one(game: Game) -> Estimate:
 def shapley(game: Game, rng: np.random.Generator, *, std_error: float) -> Estimate:
     """Shapley value: the mean gain of frame i over all orders in which frames may arrive; see `semivalues`."""
     return _scatter(game, semivalues.shapley(game, rng, std_error=std_error))
+
+
+def shapley_exactly(game: Game) -> Estimate:
+    """Shapley value from all v(S).
+
+    Raises:
+        UnsupportedBurstError: if they cannot be had.
+    """
+    gains = semivalues.shapley_exactly(game)
+    if gains is None:
+        raise UnsupportedBurstError(
+            f"shapley(exact): too many subsets of {len(game.others)} frames to restore each; use shapley, which samples them"
+        )
+    return _scatter(game, gains)
 
 
 def banzhaf(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
@@ -111,6 +130,7 @@ def _define(name: str, formula: str, family: Family, function: Callable[[Game], 
     return Estimator(name, "1", formula, family, least, lambda game, _: function(game))
 
 
+_SHAPLEY_FORMULA = "Shapley value of i in (N, v): Σ |S|! (|N|−|S|−1)! / |N|! · (v(S∪{i}) − v(S)) over S ⊆ N∖{i}"
 _PLAIN = (
     _define("leave_one_out", "v(N) − v(N∖{i})", "marginal", leave_one_out),
     _define("add_one", "v({i}) − v(∅)", "marginal", add_one),
@@ -118,6 +138,7 @@ _PLAIN = (
     _define(
         "as_reference", "Q(restore(all frames, on the grid of frame i), truth there)", "as_reference", as_reference
     ),
+    replace(_define("shapley(exact)", _SHAPLEY_FORMULA, "marginal", shapley_exactly), exact=True),
 )
 SHAPLEY_ERROR = 0.05
 """Standard error, in the metric's unit, at which `shapley` stops sampling."""
@@ -127,7 +148,7 @@ def _make_shapley(name: str, std_error: float) -> Estimator:
     if not 0 < std_error < np.inf:
         raise ValueError(f"{name}: expected a positive standard error, for example shapley(0.05)")
     formula = (
-        "Shapley value of i in (N, v): Σ |S|! (|N|−|S|−1)! / |N|! · (v(S∪{i}) − v(S)) over S ⊆ N∖{i}; exact where all v(S) can be had, "
+        f"{_SHAPLEY_FORMULA}; exact where all v(S) can be had, "
         f"else the mean over antithetic pairs of random orders until the standard error is {std_error:g}"
     )
     return Estimator(name, "1", formula, "marginal", 2, lambda game, rng: shapley(game, rng, std_error=std_error))

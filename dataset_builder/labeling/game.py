@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
-from restorers import Burst, Domain, LinearMerge, Restorer, SubsetRestorer
+from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorationError, UnsupportedBurstError
 from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse, psnrs_from_mses
@@ -24,6 +26,8 @@ MAX_LINEAR = 20
 """Linear merges of bursts of at most this many frames are enumerated: 2^19 subsets."""
 MAX_ENUMERATED = 8
 """So are other restorers' bursts of at most this many frames: 2^7 restorations."""
+BATCH = 16
+"""Subsets whose restored images are held at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,16 @@ class FidelityGame:
             self._known[members] = self._evaluate(members)
         return self._known[members]
 
+    def expect(self, subsets: Iterable[frozenset[int]]) -> None:
+        """Restore the subsets at once, if that is faster."""
+        if not self._works_in_batches:
+            return
+        missing = [members for members in dict.fromkeys(subsets) if members not in self._known]
+        for start in range(0, len(missing), BATCH):
+            chunk = missing[start : start + BATCH]
+            images = self._restore_many([self.task.burst.subset(sorted(members)) for members in chunk])
+            self._known.update(zip(chunk, map(self._score, images), strict=True))
+
     def enumerate_values(self) -> NDArray[np.float64] | None:
         """v of all subsets of `others` by number: of linear merges in milliseconds, of other restorers one by one if they are few."""
         count = len(self.others)
@@ -83,17 +97,22 @@ class FidelityGame:
             order = [self.task.burst.reference_index, *self.others]
             return psnrs_from_mses(enumerate_mse(self._gram[np.ix_(order, order)]), data_range=self.metric.data_range)
         if count < MAX_ENUMERATED:
-            return np.array([self.value(self._find_members(number)) for number in range(2**count)])
+            subsets = [self._find_members(number) for number in range(2**count)]
+            self.expect(subsets)
+            return np.array([self.value(members) for members in subsets])
         return None
 
     def value_alone(self, index: int) -> float:
         """Fidelity of frame `index` restored alone, over the part of its grid that the truth shows."""
-        return self._score_on_grid(index, self.task.burst.single(index), exposure=1.0)
+        burst = self.task.burst.single(index)
+        restore = (lambda _: self._images_alone[index]) if self._works_in_batches else self.restorer.restore
+        return self._score_on_grid(index, burst, restore, exposure=1.0)
 
     def value_as_reference(self, index: int) -> float:
         """Fidelity of all frames restored on the grid of frame `index`, over the part that the truth shows."""
         exposure = float(self.task.burst.exposure_ratio[index])
-        return self._score_on_grid(index, self.task.burst.with_reference(index), exposure=exposure)
+        burst = self.task.burst.with_reference(index)
+        return self._score_on_grid(index, burst, self.restorer.restore, exposure=exposure)
 
     def _find_clear(self, index: int) -> NDArray[np.bool_] | None:
         """Where frame `index` and the reference show the still scene; the reference's truth shows what moves, too."""
@@ -102,7 +121,9 @@ class FidelityGame:
         clear: NDArray[np.bool_] = self.task.clear[[index, self.task.burst.reference_index]]
         return clear
 
-    def _score_on_grid(self, index: int, burst: Burst, *, exposure: float) -> float:
+    def _score_on_grid(
+        self, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
+    ) -> float:
         task, info = self.task, self.restorer.info
         check_accepts(info, burst)
         if task.homographies is None:
@@ -117,7 +138,7 @@ class FidelityGame:
             clear=self._find_clear(index),
             shape=burst.frames.shape[1:3],
         )
-        image = self.restorer.restore(burst)
+        image = restore(burst)
         check_image(info, burst, image)
         seen, expected = (
             to_space(each, self.metric.space, info=info, burst=task.burst)
@@ -136,8 +157,8 @@ class FidelityGame:
 
     @cached_property
     def _evaluate(self) -> Callable[[frozenset[int]], float]:
-        task, info, metric = self.task, self.restorer.info, self.metric
-        check_accepts(info, task.burst)
+        task, metric = self.task, self.metric
+        check_accepts(self.restorer.info, task.burst)
         if (gram := self._gram) is not None:
             reference = task.burst.reference_index
 
@@ -147,26 +168,42 @@ class FidelityGame:
 
             return merge
         restore = make_subset_restoration(self.restorer, task.burst)
-        expected = to_space(self._truth, metric.space, info=info, burst=task.burst)
+        return lambda members: self._score(restore(members))
 
-        def score(members: frozenset[int]) -> float:
-            image = restore(members)
-            check_image(info, task.burst, image)
-            return measure(
-                metric, to_space(image, metric.space, info=info, burst=task.burst), expected, border=self.border
-            )
+    def _score(self, image: NDArray[np.float32]) -> float:
+        """Fidelity of an image on the grid of the reference."""
+        task, info, space = self.task, self.restorer.info, self.metric.space
+        check_image(info, task.burst, image)
+        seen = to_space(image, space, info=info, burst=task.burst)
+        return measure(self.metric, seen, self._expected, border=self.border)
 
-        return score
+    @cached_property
+    def _expected(self) -> NDArray[np.floating[Any]]:
+        return to_space(self._truth, self.metric.space, info=self.restorer.info, burst=self.task.burst)
+
+    @property
+    def _works_in_batches(self) -> bool:
+        """On the CPU several inputs at once are no faster, and their sums may be rounded otherwise."""
+        return self.restorer.info.device != "cpu" and isinstance(self.restorer, BatchRestorer)
+
+    def _restore_many(self, bursts: list[Burst]) -> list[NDArray[np.float32]]:
+        assert isinstance(self.restorer, BatchRestorer)
+        for burst in bursts:
+            check_accepts(self.restorer.info, burst)
+        images = self.restorer.restore_many(bursts)
+        if len(images) != len(bursts):
+            raise RestorationError(f"restore_many: expected {len(bursts)} images, got {len(images)}")
+        return images
+
+    @cached_property
+    def _images_alone(self) -> list[NDArray[np.float32]]:
+        return self._restore_many([self.task.burst.single(index) for index in range(self.num_frames)])
 
     @cached_property
     def _gram(self) -> NDArray[np.float64] | None:
         """Of linear merges, under metrics that are functions of the MSE of the merge itself."""
         task, info = self.task, self.restorer.info
-        output = info.output_for(task.burst.domain)
-        direct = self.metric.space == "linear" or output is Domain.RAW_BAYER
-        if not isinstance(self.restorer, LinearMerge) or self.metric.kind != "psnr" or self.metric.space == "srgb":
-            return None
-        if not direct or output is Domain.SRGB:
+        if not isinstance(self.restorer, LinearMerge) or not follows_from_mse(self.metric, info, task.burst.domain):
             return None
         check_accepts(info, task.burst)
         return compute_gram(load_contributions(self.restorer, task.burst), self._truth, self.border)
@@ -180,6 +217,32 @@ class FidelityGame:
 
     def _find_members(self, number: int) -> frozenset[int]:
         return frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)
+
+
+def follows_from_mse(metric: MetricConvention, info: RestorerInfo, domain: Domain) -> bool:
+    """Whether a fidelity with truth is a function of the MSE of the restored image as it is, in its own domain and scale."""
+    output = info.output_for(domain)
+    direct = metric.space == "linear" or (metric.space == "raw" and output is Domain.RAW_BAYER)
+    return metric.kind == "psnr" and direct and output is not Domain.SRGB
+
+
+def is_enumerable(
+    metric: MetricConvention, info: RestorerInfo, domain: Domain, num_frames: int, *, linear: bool
+) -> bool:
+    """Whether v of all subsets of a burst can be had: of every restorer where they are few, of linear merges from one Gram matrix.
+
+    Args:
+        metric: of the fidelities.
+        info: of the restorer.
+        domain: of the burst.
+        num_frames: of the burst.
+        linear: whether the restorer is a `LinearMerge`.
+    """
+    if num_frames <= MAX_ENUMERATED:
+        return True
+    plain = info.scale == 1 and info.output_for(domain) is domain
+    seen = follows_from_mse(metric, info, domain) if metric.needs_truth else plain
+    return linear and seen and num_frames <= MAX_LINEAR
 
 
 def load_contributions(restorer: LinearMerge, burst: Burst) -> NDArray[np.float32]:
@@ -243,42 +306,3 @@ def enumerate_mse(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     size = 1 + np.bitwise_count(np.arange(len(total), dtype=np.uint32))
     mse: NDArray[np.float64] = total / size.astype(np.float64) ** 2
     return mse
-
-
-def find_inner_rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """A large rectangle of true pixels: sides that hold the most false ones give way first. Empty if there is none."""
-    top, bottom, left, right = 0, inside.shape[0], 0, inside.shape[1]
-    while top < bottom and left < right and not inside[top:bottom, left:right].all():
-        region = inside[top:bottom, left:right]
-        shares = [region[0].mean(), region[-1].mean(), region[:, 0].mean(), region[:, -1].mean()]
-        worst = int(np.argmin(shares))
-        if shares[worst] == 1:  # false pixels in the middle only, where something moves: trimming does not get at them
-            return _find_largest_rectangle(inside)
-        top, bottom = top + (worst == 0), bottom - (worst == 1)
-        left, right = left + (worst == 2), right - (worst == 3)
-    return slice(top, bottom), slice(left, right)
-
-
-def _find_largest_rectangle(inside: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """The largest rectangle of true cells, of which there are at most 64 along each side."""
-    step = -(-max(inside.shape) // 64)
-    height, width = (side // step for side in inside.shape)
-    blocks = inside[: height * step, : width * step].reshape(height, step, width, step)
-    cells = np.asarray(blocks.all(axis=(1, 3)), bool)
-    best, found = 0, (slice(0, 0), slice(0, 0))
-    columns = np.arange(width)
-    tall: NDArray[np.bool_] = np.ones((height, width), bool)
-    for rows in range(1, height + 1):
-        # tall[r, c]: the `rows` cells of column c from row r downwards are true.
-        tall = tall[: height - rows + 1] & cells[rows - 1 :]
-        run = columns - np.maximum.accumulate(np.where(tall, -1, columns), axis=1)
-        row, column = np.unravel_index(int(run.argmax()), run.shape)
-        length = int(run[row, column])
-        if rows * length > best:
-            best = rows * length
-            left = int(column) - length + 1
-            found = (
-                slice(int(row) * step, (int(row) + rows) * step),
-                slice(left * step, (left + length) * step),
-            )
-    return found

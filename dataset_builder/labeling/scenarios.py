@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
 from dataset_builder.recipe import ScenarioChoice
-from restorers import RestorerInfo, create
+from restorers import LinearMerge, RestorerInfo, create
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
 
@@ -28,12 +28,13 @@ class Definition:
 
 @dataclass(frozen=True)
 class ResolvedScenario:
-    """A scenario of the recipe with its restorer's facts."""
+    """A scenario of the recipe with its restorer's facts; `linear` says whether that is a `LinearMerge`."""
 
     name: str
     definitions: tuple[Definition, ...]
     fingerprint: str
     info: RestorerInfo
+    linear: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
@@ -51,11 +52,16 @@ class ResolvedScenario:
             "license": info.license,
             "weights_sha256": info.weights_sha256,
             "deterministic": info.deterministic,
+            **({} if info.device == "cpu" else {"device": info.device}),
         }
 
 
-def resolve_scenarios(choices: Sequence[ScenarioChoice]) -> list[ResolvedScenario]:
+def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu") -> list[ResolvedScenario]:
     """Build each scenario's restorer once, to learn its facts and to fail before any work is done.
+
+    Args:
+        choices: of the recipe.
+        device: where networks compute, as `restorers.create` takes it.
 
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
@@ -63,13 +69,14 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice]) -> list[ResolvedScenari
     """
     resolved = []
     for choice in choices:
-        restorer = create(choice.name)
+        restorer = create(choice.name, device=device)
         try:
             definitions = _define(choice, single_frame=restorer.info.single_frame)
         except ValueError as error:
             raise RecipeError(f"scenario {choice.name!r}: {error}") from None
         fingerprint = fingerprint_scenario(choice.name, restorer)
-        resolved.append(ResolvedScenario(choice.name, definitions, fingerprint, restorer.info))
+        linear = isinstance(restorer, LinearMerge)
+        resolved.append(ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear))
     return resolved
 
 

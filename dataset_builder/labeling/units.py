@@ -125,7 +125,7 @@ class LabelUnit:
     def run(self, root: Path) -> Mapping[str, Any]:
         """Compute all its definitions; those of one metric from one game, so that every fidelity is computed once."""
         scenario = self.scenario
-        restorer, fingerprint = _create_once(scenario.name)
+        restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
         if fingerprint != scenario.fingerprint:
             raise InvalidRestorerError(
                 f"{scenario.name}: changed while the labels were computed; run the command again"
@@ -182,8 +182,8 @@ class LabelUnit:
 
 
 @lru_cache(maxsize=8)
-def _create_once(scenario: str) -> tuple[Restorer, str]:
-    restorer = create(scenario)
+def _create_once(scenario: str, device: str) -> tuple[Restorer, str]:
+    restorer = create(scenario, device=device)
     return restorer, fingerprint_scenario(scenario, restorer)
 
 

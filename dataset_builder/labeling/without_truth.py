@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +49,9 @@ class PartGame:
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
         return float(self._comparison.compare(members)[self._part])
+
+    def expect(self, subsets: Iterable[frozenset[int]]) -> None:
+        """Nothing is done ahead: the image of a subset serves all parts."""
 
     def enumerate_values(self) -> NDArray[np.float64] | None:
         """v of all subsets by number; None where that would cost too much."""

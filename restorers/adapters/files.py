@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -19,10 +19,8 @@ import numpy as np
 from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
 from restorers.base import RestorerInfo
 from restorers.burst import Domain, FloatImage
+from restorers.device import Device, choose_device, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeightsError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 _OPTIONS = ("domain", "channels", "frames", "least_frames", "position", "multiple", "least_side", "task", "license")
 """What every adapter understands after the question mark."""
@@ -67,8 +65,12 @@ def parse_model_name(scenario: str) -> ModelName:
     return ModelName(kind, unquote(target), options)
 
 
-def load_model(scenario: str) -> NetworkRestorer:
+def load_model(scenario: str, *, device: str = "cpu") -> NetworkRestorer:
     """Build the restorer that `onnx:`, `torchscript:`, `pt2:`, `spandrel:` or `basicsr:` names.
+
+    Args:
+        scenario: its name.
+        device: `auto`, `cpu` or `cuda`; ONNX models run on the CPU whatever it says.
 
     Raises:
         InvalidRestorerError: if the options or the model's dimensions are wrong.
@@ -76,10 +78,10 @@ def load_model(scenario: str) -> NetworkRestorer:
         MissingExtraError: if a package is not installed.
     """
     name = parse_model_name(scenario)
-    return LOADERS[name.kind](name)
+    return LOADERS[name.kind](name, "cpu" if name.kind == "onnx" else choose_device(device))
 
 
-def _load_onnx(name: ModelName) -> NetworkRestorer:
+def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
         import onnxruntime  # noqa: PLC0415  # an extra
@@ -118,20 +120,19 @@ def _load_onnx(name: ModelName) -> NetworkRestorer:
     return _make(name, path, run, known, summary=f"ONNX model {path.name}")
 
 
-def _load_torchscript(name: ModelName) -> NetworkRestorer:
+def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
     import torch  # noqa: PLC0415  # takes a second to import
 
     path = _require_file(name.target)
     try:
-        module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]  # torch left it untyped
+        module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]  # torch left it untyped
     except Exception as error:
         raise UnsafeWeightsError(f"{path}: expected a TorchScript archive ({_first_line(error)})") from error
-    return _make(
-        name, path, _run_torch(module), {"burst": "frames" in name.options}, summary=f"TorchScript {path.name}"
-    )
+    known = {"burst": "frames" in name.options}
+    return _make(name, path, run_on(module, device), known, summary=f"TorchScript {path.name}", device=device)
 
 
-def _load_exported(name: ModelName) -> NetworkRestorer:
+def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
     import torch  # noqa: PLC0415  # takes a second to import
 
     path = _require_file(name.target)
@@ -147,7 +148,12 @@ def _load_exported(name: ModelName) -> NetworkRestorer:
         known["frames"] = shape[1]
     if isinstance(shape[-2], int) and isinstance(shape[-1], int):
         known["side"] = (shape[-2], shape[-1])
-    return _make(name, path, _run_torch(program.module()), known, summary=f"exported program {path.name}")
+    if device != "cpu":
+        from torch.export.passes import move_to_device_pass  # noqa: PLC0415  # takes a second to import
+
+        program = move_to_device_pass(program, device)
+    network = run_on(program.module(), device)
+    return _make(name, path, network, known, summary=f"exported program {path.name}", device=device)
 
 
 def _exported_shape(program: Any) -> list[int | None]:
@@ -159,7 +165,7 @@ def _exported_shape(program: Any) -> list[int | None]:
     return [size if isinstance(size, int) else None for size in nodes[0].meta["val"].shape]
 
 
-def _load_spandrel(name: ModelName) -> NetworkRestorer:
+def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
         from restorers.adapters.basicsr_compat import import_torchvision  # noqa: PLC0415
@@ -171,7 +177,7 @@ def _load_spandrel(name: ModelName) -> NetworkRestorer:
             "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
         ) from error
     try:
-        model = spandrel.ModelLoader(device="cpu").load_from_file(path)
+        model = spandrel.ModelLoader(device=device).load_from_file(path)
     except Exception as error:
         raise UnsafeWeightsError(
             f"{path}: expected weights of an architecture that spandrel knows ({_first_line(error)})"
@@ -183,10 +189,10 @@ def _load_spandrel(name: ModelName) -> NetworkRestorer:
     size = model.size_requirements
     known = {"channels": model.input_channels, "multiple": size.multiple_of, "least_side": max(size.minimum, 1)}
     summary = f"{model.architecture.name}, {model.purpose}, {path.name}"
-    return _make(name, path, _run_torch(model.model.eval()), known, summary=summary)
+    return _make(name, path, run_on(model.model.eval(), device), known, summary=summary, device=device)
 
 
-def _load_basicsr(name: ModelName) -> NetworkRestorer:
+def _load_basicsr(name: ModelName, device: Device) -> NetworkRestorer:
     from restorers.adapters.basicsr_compat import load_architecture, read_weights  # noqa: PLC0415  # imports torch
 
     architecture = load_architecture(name.target)
@@ -207,12 +213,11 @@ def _load_basicsr(name: ModelName) -> NetworkRestorer:
     known: dict[str, Any] = {"burst": video is not None, **(video or {})}
     if "num_frame" in arguments:
         known["frames"] = arguments["num_frame"]
-    return _make(
-        name, path, _run_torch(module.eval()), known, summary=f"BasicSR {name.target}, {path.name}", ours=arguments
-    )
+    network, summary = run_on(module.eval().to(device), device), f"BasicSR {name.target}, {path.name}"
+    return _make(name, path, network, known, summary=summary, device=device, ours=arguments)
 
 
-LOADERS: Mapping[str, Callable[[ModelName], NetworkRestorer]] = {
+LOADERS: Mapping[str, Callable[[ModelName, Device], NetworkRestorer]] = {
     "basicsr": _load_basicsr,
     "onnx": _load_onnx,
     "pt2": _load_exported,
@@ -229,6 +234,7 @@ def _make(
     known: Mapping[str, Any],
     *,
     summary: str,
+    device: Device = "cpu",
     ours: Mapping[str, Any] | None = None,
 ) -> NetworkRestorer:
     """Join what the file tells and what the options say, and wrap the network."""
@@ -249,6 +255,7 @@ def _make(
         license="Apache-2.0",
         weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         weights_license=name.options.get("license", "unknown"),
+        device=device,
     )
     return make_restorer(network, Signature(**settings), info)
 
@@ -281,19 +288,6 @@ def _parse_value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _run_torch(module: nn.Module) -> Network:
-    import torch  # noqa: PLC0415  # takes a second to import
-
-    def run(frames: FloatImage) -> FloatImage:
-        with torch.inference_mode():
-            output = module(torch.from_numpy(np.ascontiguousarray(frames)))
-        if not isinstance(output, torch.Tensor):
-            raise InvalidRestorerError(f"the model's output: expected one tensor, got {type(output).__name__}")
-        return np.asarray(output.float().cpu().numpy())
-
-    return run
 
 
 def _require_file(text: str) -> Path:

@@ -8,7 +8,7 @@ the rows of R, G in the rows of B, B, of half the size. C' is 3, or C for raw ne
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,7 @@ from restorers.burst import CFA, Burst, Domain, FloatImage
 from restorers.classical.mosaic import join_planes, split_planes
 from restorers.classical.planes import MERGED_DOMAINS, to_colours
 from restorers.color import from_display, linearise, to_display
+from restorers.device import run_in_batches
 from restorers.errors import InvalidRestorerError, RestorationError
 
 Network = Callable[[FloatImage], FloatImage]
@@ -66,15 +67,29 @@ class Signature:
         return 2 if self.channels == 4 else 1
 
 
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """A linear burst with the input of the network, the sides before it was padded, and the reference's place among its frames."""
+
+    burst: Burst
+    frames: FloatImage
+    sides: tuple[int, int]
+    place: int
+
+
 class NetworkRestorer:
     """Restores by a network (see the module).
 
     Frames come in the exposure of ratio 1. For a network on display images, linear frames are demosaicked and developed, and its
-    output is brought back: highlights that the display cannot show stay clipped.
+    output is brought back: highlights that the display cannot show stay clipped. A `BatchRestorer`; what takes one input at a time gets
+    them one by one.
     """
 
-    def __init__(self, network: Network, signature: Signature, info: RestorerInfo, output_channels: int) -> None:
+    def __init__(
+        self, network: Network, signature: Signature, info: RestorerInfo, output_channels: int, *, takes_batches: bool
+    ) -> None:
         self.network, self.signature, self.output_channels = network, signature, output_channels
+        self.takes_batches = takes_batches
         self._info = info
 
     @property
@@ -84,6 +99,20 @@ class NetworkRestorer:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Run the network, float32 [scale·H, scale·W] or [scale·H, scale·W, 3]."""
+        prepared = self._prepare(burst)
+        return self._finish(prepared, np.asarray(self.network(prepared.frames), np.float32))
+
+    def restore_many(self, bursts: Sequence[Burst]) -> list[FloatImage]:
+        """Run the network on several bursts at once."""
+        if not self.takes_batches:
+            return [self.restore(burst) for burst in bursts]
+        prepared = [self._prepare(burst) for burst in bursts]
+        outputs = run_in_batches(self.network, [each.frames for each in prepared])
+        return [
+            self._finish(each, np.asarray(output, np.float32)) for each, output in zip(prepared, outputs, strict=True)
+        ]
+
+    def _prepare(self, burst: Burst) -> _Prepared:
         check_accepts(self._info, burst)
         burst = linearise(burst)
         signature = self.signature
@@ -95,12 +124,13 @@ class NetworkRestorer:
             frames = np.stack([_encode(burst, index, signature) for index in order])[None]
         else:
             frames, place = _encode(burst, burst.reference_index, signature)[None], 0
-        padded, (height, width) = _pad(frames, signature)
-        output = np.asarray(self.network(padded), np.float32)
-        check_output(output, padded.shape, signature)
-        image = output[0, place] if output.ndim == 5 else output[0]
-        rows, columns = (round(side * image.shape[-1] / padded.shape[-1]) for side in (height, width))
-        return self._decode(image[:, :rows, :columns], burst)
+        return _Prepared(burst, *_pad(frames, signature), place)
+
+    def _finish(self, prepared: _Prepared, output: FloatImage) -> FloatImage:
+        check_output(output, prepared.frames.shape, self.signature)
+        image = output[0, prepared.place] if output.ndim == 5 else output[0]
+        rows, columns = (round(side * image.shape[-1] / prepared.frames.shape[-1]) for side in prepared.sides)
+        return self._decode(image[:, :rows, :columns], prepared.burst)
 
     def _decode(self, image: FloatImage, burst: Burst) -> FloatImage:
         if self.signature.domain is Domain.RAW_BAYER and self.output_channels != 3:
@@ -154,7 +184,16 @@ def make_restorer(network: Network, signature: Signature, info: RestorerInfo) ->
         max_frames=signature.frames if signature.burst else 1,
         missing_frames="repeat_reference" if signature.burst and signature.frames else "any_length",
     )
-    return NetworkRestorer(network, signature, facts, channels)
+    takes_batches = info.device != "cpu" and _takes_batches(network, probe)
+    return NetworkRestorer(network, signature, facts, channels, takes_batches=takes_batches)
+
+
+def _takes_batches(network: Network, probe: FloatImage) -> bool:
+    """Whether a network takes two inputs at once: exported ones may be made for one."""
+    try:
+        return len(network(np.concatenate([probe, probe]))) == 2
+    except Exception:  # noqa: BLE001  # whatever a network raises at what it was not made for
+        return False
 
 
 def check_output(output: FloatImage, shape: tuple[int, ...], signature: Signature) -> None:

@@ -6,6 +6,7 @@ Only the package's file of weights is read; its code, which needs packages that 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatImage
 from restorers.color import decode_srgb, encode_srgb
+from restorers.device import Device, run_in_batches, run_on
 from restorers.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ class GharbiDemosaicking:
     back; values outside [0, 1] after white balance are clipped. Filter orders other than GRBG are shifted by a row or column.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device = "cpu") -> None:
         path = _find_weights()
         self.info = RestorerInfo(
             task="demosaic",
@@ -45,14 +47,27 @@ class GharbiDemosaicking:
             paper="Gharbi et al., Deep joint demosaicking and denoising, 2016",
             weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             weights_license="MIT",
+            device=device,
         )
-        self._weights = _load_weights(path)
+        weights = _load_weights(path, device)
+        self._network = run_on(lambda mosaics: _run(weights, mosaics), device)
 
     def restore(self, burst: Burst) -> FloatImage:
         """Demosaic the only frame, float32 [H, W, 3]."""
+        padded = self._prepare(burst)
+        return _finish(burst, padded, self._network(padded))
+
+    def restore_many(self, bursts: Sequence[Burst]) -> list[FloatImage]:
+        """Demosaic several frames at once."""
+        padded = [self._prepare(burst) for burst in bursts]
+        outputs = run_in_batches(self._network, padded)
+        return [_finish(*each) for each in zip(bursts, padded, outputs, strict=True)]
+
+    def _prepare(self, burst: Burst) -> FloatImage:
+        """The network's input, [1, 3, H', W']."""
         check_accepts(self.info, burst)
         assert burst.cfa is not None
-        gains = (burst.white_balance / burst.white_balance.max()).astype(np.float32)
+        gains = _gains(burst)
         mosaic = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
         colours = np.stack([mosaic * gain for gain in gains])
         seen = _color_masks(burst.cfa, mosaic.shape)
@@ -60,12 +75,23 @@ class GharbiDemosaicking:
         # The pattern the network knows starts with a green pixel in a row with red: reflecting keeps the pattern going.
         top, left = _GRBG_OFFSET[burst.cfa]
         edges = ((0, 0), (_MARGIN + top, _MARGIN + top), (_MARGIN + left, _MARGIN + left))
-        padded = np.pad(encoded, edges, mode="reflect" if min(mosaic.shape) > _MARGIN + 1 else "symmetric")
-        image = _run(self._weights, padded)
-        cut_y, cut_x = ((padded.shape[axis] - image.shape[axis]) // 2 for axis in (1, 2))
-        y, x = _MARGIN + top - cut_y, _MARGIN + left - cut_x
-        linear = decode_srgb(image[:, y : y + mosaic.shape[0], x : x + mosaic.shape[1]])
-        return np.ascontiguousarray(np.moveaxis(linear / gains[:, None, None], 0, -1))
+        return np.pad(encoded, edges, mode="reflect" if min(mosaic.shape) > _MARGIN + 1 else "symmetric")[None]
+
+
+def _finish(burst: Burst, padded: FloatImage, output: FloatImage) -> FloatImage:
+    """Cut the network's output to the frame and bring it back to linear light."""
+    assert burst.cfa is not None
+    top, left = _GRBG_OFFSET[burst.cfa]
+    height, width = burst.reference.shape
+    cut_y, cut_x = ((padded.shape[axis] - output.shape[axis]) // 2 for axis in (2, 3))
+    y, x = _MARGIN + top - cut_y, _MARGIN + left - cut_x
+    linear = decode_srgb(output[0, :, y : y + height, x : x + width])
+    return np.ascontiguousarray(np.moveaxis(linear / _gains(burst)[:, None, None], 0, -1))
+
+
+def _gains(burst: Burst) -> FloatImage:
+    """White balance, of which no gain exceeds 1."""
+    return np.asarray(burst.white_balance / burst.white_balance.max(), np.float32)
 
 
 _GRBG_OFFSET = {CFA.GRBG: (0, 0), CFA.RGGB: (0, 1), CFA.BGGR: (1, 0), CFA.GBRG: (1, 1)}
@@ -80,42 +106,30 @@ def _color_masks(cfa: CFA, shape: tuple[int, ...]) -> FloatImage:
     return masks
 
 
-def _run(weights: dict[str, torch.Tensor], mosaic: FloatImage) -> FloatImage:
+def _run(weights: dict[str, torch.Tensor], full: torch.Tensor) -> torch.Tensor:
     """The network: features at half the size, gated; a residual of 12 channels, enlarged; one full-size layer over both."""
     import torch  # noqa: PLC0415  # takes a second to import
     from torch.nn.functional import conv2d, conv_transpose2d, relu  # noqa: PLC0415
 
-    with torch.inference_mode():
-        full = torch.from_numpy(mosaic)[None]
-        main = "main_processor"
-        features = conv2d(full, weights[f"{main}.pack_mosaic.weight"], weights[f"{main}.pack_mosaic.bias"], stride=2)
-        for layer in range(1, _DEPTH + 1):
-            features = relu(
-                conv2d(features, weights[f"{main}.conv{layer}.weight"], weights[f"{main}.conv{layer}.bias"])
-            )
-        gated = features[:, :_WIDTH] * features[:, _WIDTH:]
-        residual = conv2d(gated, weights["residual_predictor.weight"], weights["residual_predictor.bias"])
-        enlarged = conv_transpose2d(
-            residual, weights["upsampler.weight"], weights["upsampler.bias"], stride=2, groups=3
-        )
-        cut_y, cut_x = ((full.shape[axis] - enlarged.shape[axis]) // 2 for axis in (2, 3))
-        cropped = full[:, :, cut_y : cut_y + enlarged.shape[2], cut_x : cut_x + enlarged.shape[3]]
-        last = "fullres_processor"
-        both = relu(
-            conv2d(
-                torch.cat([cropped, enlarged], 1),
-                weights[f"{last}.post_conv.weight"],
-                weights[f"{last}.post_conv.bias"],
-            )
-        )
-        return np.asarray(conv2d(both, weights[f"{last}.output.weight"], weights[f"{last}.output.bias"])[0].numpy())
+    main, last = "main_processor", "fullres_processor"
+    features = conv2d(full, weights[f"{main}.pack_mosaic.weight"], weights[f"{main}.pack_mosaic.bias"], stride=2)
+    for layer in range(1, _DEPTH + 1):
+        features = relu(conv2d(features, weights[f"{main}.conv{layer}.weight"], weights[f"{main}.conv{layer}.bias"]))
+    gated = features[:, :_WIDTH] * features[:, _WIDTH:]
+    residual = conv2d(gated, weights["residual_predictor.weight"], weights["residual_predictor.bias"])
+    enlarged = conv_transpose2d(residual, weights["upsampler.weight"], weights["upsampler.bias"], stride=2, groups=3)
+    cut_y, cut_x = ((full.shape[axis] - enlarged.shape[axis]) // 2 for axis in (2, 3))
+    cropped = full[:, :, cut_y : cut_y + enlarged.shape[2], cut_x : cut_x + enlarged.shape[3]]
+    both = torch.cat([cropped, enlarged], 1)
+    hidden = relu(conv2d(both, weights[f"{last}.post_conv.weight"], weights[f"{last}.post_conv.bias"]))
+    return conv2d(hidden, weights[f"{last}.output.weight"], weights[f"{last}.output.bias"])
 
 
 @lru_cache(maxsize=1)
-def _load_weights(path: Path) -> dict[str, torch.Tensor]:
+def _load_weights(path: Path, device: Device) -> dict[str, torch.Tensor]:
     from restorers.adapters.basicsr_compat import read_weights  # noqa: PLC0415  # imports torch
 
-    return read_weights(path)
+    return {name: weight.to(device) for name, weight in read_weights(path).items()}
 
 
 def _find_weights() -> Path:

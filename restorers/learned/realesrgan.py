@@ -6,16 +6,15 @@ That package is made to run on a graphics card through ncnn; only its files are 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
+from restorers.adapters.network import NetworkRestorer, Signature, make_restorer
 from restorers.base import RestorerInfo
-from restorers.burst import FloatImage
+from restorers.device import Device, run_on
 from restorers.errors import MissingExtraError, UnsafeWeightsError
 from restorers.learned.ncnn import LayerWeights, read_ncnn_weights
 
@@ -36,20 +35,20 @@ _DENSE: dict[str, Any] = {
 }
 
 
-def make_animevideo(scale: int) -> NetworkRestorer:
+def make_animevideo(scale: int, device: Device = "cpu") -> NetworkRestorer:
     """The compact network `realesr-animevideov3` at scale 2, 3 or 4: enlarged four times, then reduced by cubic interpolation."""
-    return _make(f"realesr-animevideov3-x{scale}", "SRVGGNetCompact", scale)
+    return _make(f"realesr-animevideov3-x{scale}", "SRVGGNetCompact", scale, device)
 
 
-def make_x4plus() -> NetworkRestorer:
+def make_x4plus(device: Device = "cpu") -> NetworkRestorer:
     """The large network `realesrgan-x4plus`, trained on degraded photographs."""
-    return _make("realesrgan-x4plus", "RRDBNet", 4)
+    return _make("realesrgan-x4plus", "RRDBNet", 4, device)
 
 
 @lru_cache(maxsize=4)
-def _make(model: str, architecture: str, scale: int) -> NetworkRestorer:
+def _make(model: str, architecture: str, scale: int, device: Device) -> NetworkRestorer:
     param, binary = (find_model_file(f"{model}.{suffix}") for suffix in ("param", "bin"))
-    module = load_network(architecture, read_ncnn_weights(param, binary))
+    module = load_network(architecture, read_ncnn_weights(param, binary)).to(device)
     info = RestorerInfo(
         task="sr",
         version="1",
@@ -59,9 +58,10 @@ def _make(model: str, architecture: str, scale: int) -> NetworkRestorer:
         paper="Wang et al., Real-ESRGAN: Training real-world blind super-resolution with pure synthetic data, 2021",
         weights_sha256=hashlib.sha256(binary.read_bytes()).hexdigest(),
         weights_license="BSD-3-Clause",
+        device=device,
     )
     # The networks were trained on sRGB and know borders only as zeros.
-    return make_restorer(_run(module, scale), Signature(), info)
+    return make_restorer(run_on(_reduce(module, scale), device), Signature(), info)
 
 
 def load_network(architecture: str, layers: list[LayerWeights]) -> nn.Module:
@@ -110,15 +110,12 @@ def find_model_file(name: str) -> Path:
     return Path(spec.origin).parent / "models" / name
 
 
-def _run(module: nn.Module, scale: int) -> Network:
-    import torch  # noqa: PLC0415  # takes a second to import
-    from torch.nn.functional import interpolate  # noqa: PLC0415
+def _reduce(module: nn.Module, scale: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The network at a smaller scale than its own."""
+    from torch.nn.functional import interpolate  # noqa: PLC0415  # takes a second to import
 
-    def run(frames: FloatImage) -> FloatImage:
-        with torch.inference_mode():
-            output = module(torch.from_numpy(np.ascontiguousarray(frames)))
-            if scale != 4:
-                output = interpolate(output, scale_factor=scale / 4, mode="bicubic")
-        return np.asarray(output.numpy())
+    def run(frames: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = module(frames)
+        return output if scale == 4 else interpolate(output, scale_factor=scale / 4, mode="bicubic")
 
     return run
