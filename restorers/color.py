@@ -13,9 +13,11 @@ from restorers.burst import Burst, Domain, FloatArray, FloatImage
 
 def encode_srgb(linear: NDArray[np.floating[Any]]) -> FloatImage:
     """Apply the transfer curve of sRGB (IEC 61966-2-1) to linear values, clipped to [0, 1]; float32."""
-    clipped = np.clip(linear, 0, 1).astype(np.float32)
-    curve = np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
-    return np.asarray(curve, np.float32)
+    clipped = np.clip(linear, 0, 1).astype(np.float32, copy=False)
+    curve = clipped ** (1 / 2.4)
+    curve *= 1.055
+    curve -= 0.055
+    return np.asarray(np.where(clipped <= 0.0031308, clipped * 12.92, curve), np.float32)
 
 
 def decode_srgb(encoded: NDArray[np.floating[Any]]) -> FloatImage:

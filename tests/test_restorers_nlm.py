@@ -1,4 +1,4 @@
-"""Non-local means of single mosaics."""
+"""Non-local means of single mosaics, and total variation against an independent implementation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from restorers.burst import CFA
+from restorers.classical.total_variation import minimise_total_variation
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import psnr
 from restorers.registry import create
@@ -64,3 +65,18 @@ def test_exposure_is_normalised():
 def test_one_frame_only():
     with pytest.raises(UnsupportedBurstError, match="frames"):
         create("denoise/nlm").restore(make_burst(height=64, width=64, num_frames=2).burst)
+
+
+@pytest.mark.parametrize("weight", [0.02, 0.3])
+@pytest.mark.parametrize("shape", [(5, 2), (33, 48)])
+def test_total_variation_agrees_with_scikit_image(weight, shape):
+    from skimage.restoration import denoise_tv_chambolle
+
+    image = np.random.default_rng(0).random(shape, dtype=np.float32)
+    expected = denoise_tv_chambolle(image, weight=weight, max_num_iter=100)
+    # As planes of a frame come: a view with gaps.
+    frame = np.zeros((2 * shape[0], 2 * shape[1]), np.float32)
+    frame[1::2, ::2] = image
+    minimise_total_variation(frame[1::2, ::2], weight=weight, iterations=100)
+    np.testing.assert_allclose(frame[1::2, ::2], expected, atol=2e-6)
+    assert not frame[::2].any()

@@ -211,7 +211,7 @@ def test_fusion_agrees_with_opencv():
     ).burst
     still = replace(burst, frames=burst.frames[:1] * np.array([1.0, 0.25, 2.0], np.float32)[:, None, None])
     restorer = create("hdr/fusion")
-    images = [image for image, _ in restorer.prepare(still).images.values()]
+    images = [image / np.float32(65535) for image, _ in restorer.prepare(still).images.values()]
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     # OpenCV divides by 255, whatever the type.

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tracemalloc
+from dataclasses import fields, is_dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 
+from benchmarks.restorers import STATE
 from restorers import Domain, create, list_scenarios
 from restorers.base import LinearMerge, SubsetRestorer, check_accepts, check_image
 from restorers.burst import Burst
 from restorers.errors import MissingExtraError, UnsupportedBurstError
 from restorers.registry import BUILT_IN
-from tests.synthetic import make_burst, make_colour_burst
+from tests.synthetic import make_burst, make_colour_burst, texture
 
 
 def built_in():
@@ -67,6 +69,54 @@ def test_gram_matrix_of_contributions_gives_every_error(name, burst):
             predicted = gram[np.ix_(chosen, chosen)].sum() / len(chosen) ** 2
             error = restorer.restore(burst.subset(members)) - truth
             assert np.mean(np.square(error)) == pytest.approx(predicted, rel=1e-3)
+
+
+def held_bytes(value, burst: Burst) -> int:
+    """Bytes of the arrays in a prepared state, without those of the burst that it refers to."""
+    if isinstance(value, np.ndarray):
+        return 0 if np.shares_memory(value, burst.frames) else value.nbytes
+    if is_dataclass(value):
+        return sum(held_bytes(getattr(value, each.name), burst) for each in fields(value))
+    if isinstance(value, dict):
+        return sum(held_bytes(each, burst) for each in value.values())
+    return sum(held_bytes(each, burst) for each in value) if isinstance(value, tuple | list) else 0
+
+
+@pytest.mark.parametrize("name", sorted(MULTI_FRAME))
+def test_the_state_is_as_large_as_documented(name):
+    # At four times the resolution a small frame will do; where mirrored edges count, it must not be too small.
+    side = 64 if name.endswith("@x4") else 320
+    burst = make_burst(height=side, width=side, num_frames=6, motions=np.zeros((6, 3))).burst
+    restorer = RESTORERS[name]
+    state = restorer.contributions(burst) if isinstance(restorer, LinearMerge) else restorer.prepare(burst)
+    assert held_bytes(state, burst) / burst.frames.nbytes == pytest.approx(STATE[name], rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        ("deblur/fourier", 0.5),
+        ("denoise/handheld", 0.5),
+        ("denoise/hdrplus", 0.5),
+        ("denoise/mean", 0.5),
+        ("denoise/robust_mean", 0.5),
+        ("demosaic/burst", 4),
+        ("focus/stack", 0.5),
+        ("sr/backprojection@x2", 4),
+        ("sr/handheld@x2", 0.5),
+    ],
+)
+def test_restoring_holds_no_state_of_all_frames(name, most):
+    peaks = []
+    for number in (4, 12):
+        burst = make_burst(texture(560, 120), height=480, width=48, num_frames=number, motions=np.zeros((number, 3)))
+        RESTORERS[name].restore(burst.burst)
+        tracemalloc.start()
+        RESTORERS[name].restore(burst.burst)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    # Eight frames more cost masks and weights; of back-projection, which needs all at once, what a band of rows takes of them.
+    assert peaks[1] - peaks[0] < 8 * most * 480 * 48 * 4
 
 
 def test_every_claim_is_one_of_the_two():

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
-from scipy import sparse
 
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
 from restorers.classical.mean import merge_onto
-from restorers.classical.mosaic import PLANE_OFFSETS, interpolate_colours
+from restorers.classical.mosaic import interpolate_colours
+from restorers.classical.sampling import BandSampling, Observation, sample_band
 from restorers.classical.warping import unsaturated, warp_covers
 from restorers.noise import noise_levels
 
@@ -23,31 +22,27 @@ _LEAST_VARIANCE = 1e-8
 """Below the rounding of any sensor; frames without noise would weigh infinitely."""
 
 
-@dataclass(frozen=True, eq=False)
-class Observation:
-    """What one frame says about the high-resolution image.
-
-    Attributes:
-        sampling: float32 [n, 3·sH·sW], sparse; takes the frame's n usable pixels from the three colours, averaged over s x s pixels
-            and flattened. Rows add up to 1.
-        values: float32 [n]; those pixels, in the exposure of the reference.
-        aligned: float32 [H, W]; the mosaic resampled onto the reference.
-        weight: inverse noise variance at the burst's mean signal.
-    """
-
-    sampling: sparse.csr_array
-    values: FloatImage
-    aligned: FloatImage
-    weight: float
+_BAND_ROWS, _LARGE_BAND_ROWS = 96, 40
+"""Rows of the reference worked on at a time, up to twice the resolution and above: they bound the memory."""
+_HALO = 16
+"""Rows on both sides of a band that are worked on with it: what lies further off changes it by no more than rounding."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """Observations of all frames that could be aligned, by frame index, and what `fuse` needs besides."""
+    """What `fuse` starts from.
+
+    Attributes:
+        observations: of all frames that could be aligned, by frame index; they refer to the frames of the burst.
+        aligned: float32 [H, W]; their mosaics, resampled onto the reference, by frame index.
+        reference_index: of the burst.
+        cfa: of the burst.
+    """
 
     observations: dict[int, Observation]
+    aligned: dict[int, FloatImage]
     reference_index: int
-    cfa: CFA
+    cfa: CFA | None
 
 
 @dataclass(frozen=True)
@@ -65,8 +60,8 @@ class BackProjection:
     or noisy frames speak, `detail` keeps the estimate near its start.
 
     Frames that cannot be aligned are left out. Without a noise model the noise is measured (`estimate_noise`). The output is not clipped.
-    The prepared state takes 11 times the burst's float32 size (4 weights and 4 indices per pixel, its row pointer and value, and the
-    aligned mosaic), whatever the scale; `fuse` works in 9 more images of the output's size.
+    The prepared state takes 1.25 times the burst's size, whatever the scale: the aligned mosaics and masks. `restore` holds the masks
+    alone. Both work in bands of rows, each in about 10 times the size of its rows in all frames, and in 13·scale² times that in one.
 
     Attributes:
         scale: output pixels per frame pixel, along each side.
@@ -87,7 +82,7 @@ class BackProjection:
         """Facts for callers."""
         return RestorerInfo(
             task="demosaic" if self.scale == 1 else "sr",
-            version="1",
+            version="2",
             input_domains=frozenset({Domain.RAW_BAYER}),
             output_domain=Domain.LINEAR_RGB,
             scale=self.scale,
@@ -97,119 +92,139 @@ class BackProjection:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Super-resolve, float32 [scale·H, scale·W, 3]."""
-        return self.fuse(self.prepare(burst), burst.others)
+        observations = self._observe(burst)
+        aligned = ((index, self._align(burst, index, each)) for index, each in observations.items())
+        return self._super_resolve(observations, aligned, burst.cfa)
 
     def prepare(self, burst: Burst) -> PreparedBurst:
-        """Align every frame and build its sampling operator."""
-        check_accepts(self.info, burst)
-        assert burst.cfa is not None
-        alignment = align_burst(burst)
-        shot, read = noise_levels(burst)
-        ratios = burst.exposure_ratio.astype(np.float32)
-        reference = burst.reference / ratios[burst.reference_index]
-        signal = max(float(reference.mean()), 0.0)
-        observations = {}
-        for index in np.flatnonzero(alignment.aligned).tolist():
-            frame, homography = burst.frames[index], alignment.homographies[index]
-            own = index == burst.reference_index
-            aligned = reference if own else merge_onto(reference, burst, index, homography)
-            sampling, values = self._sample(frame / ratios[index], burst.cfa, homography)
-            weight = 1 / max(shot[index] * signal + read[index], _LEAST_VARIANCE)
-            observations[index] = Observation(sampling, values, aligned, weight)
-        return PreparedBurst(observations, burst.reference_index, burst.cfa)
+        """Align every frame."""
+        observations = self._observe(burst)
+        aligned = {index: self._align(burst, index, each) for index, each in observations.items()}
+        return PreparedBurst(observations, aligned, burst.reference_index, burst.cfa)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Super-resolve from the reference and the frames `members`."""
         wanted = sorted({prepared.reference_index, *members})
-        chosen = [prepared.observations[index] for index in wanted if index in prepared.observations]
-        start = self._enlarge(chosen, prepared.cfa)
-        estimate = start.copy()
-        ones = self._project_back(((each, np.ones_like(each.values)) for each in chosen), start.shape)
+        chosen = {index: prepared.observations[index] for index in wanted if index in prepared.observations}
+        aligned = ((index, prepared.aligned[index]) for index in chosen)
+        return self._super_resolve(chosen, aligned, prepared.cfa)
+
+    def _observe(self, burst: Burst) -> dict[int, Observation]:
+        check_accepts(self.info, burst)
+        alignment = align_burst(burst)
+        shot, read = noise_levels(burst)
+        ratios = burst.exposure_ratio.astype(np.float32)
+        signal = max(float(burst.reference.mean() / ratios[burst.reference_index]), 0.0)
+        observations = {}
+        for index in np.flatnonzero(alignment.aligned).tolist():
+            frame, to_reference = burst.frames[index], np.linalg.inv(alignment.homographies[index])
+            usable = warp_covers(to_reference, *frame.shape) & unsaturated(frame, np.eye(3))
+            weight = 1 / max(shot[index] * signal + read[index], _LEAST_VARIANCE)
+            observations[index] = Observation(frame, ratios[index], usable, to_reference, np.float32(weight))
+        return observations
+
+    @staticmethod
+    def _align(burst: Burst, index: int, observation: Observation) -> FloatImage:
+        reference = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+        if index == burst.reference_index:
+            return reference
+        homography: FloatArray = np.linalg.inv(observation.to_reference).astype(np.float64)
+        return merge_onto(reference, burst, index, homography)
+
+    def _super_resolve(
+        self, observations: Mapping[int, Observation], aligned: Iterable[tuple[int, FloatImage]], cfa: CFA | None
+    ) -> FloatImage:
+        assert cfa is not None
+        total = sum(float(each.weight) for each in observations.values())
+        mean: FloatImage | None = None
+        for index, mosaic in aligned:
+            part = mosaic * np.float32(observations[index].weight / total)
+            mean = part if mean is None else np.add(mean, part, out=mean)
+        assert mean is not None
+        height, width = mean.shape
+        colours = interpolate_colours(mean, cfa)
+        del mean, part
+        frames = list(observations.values())
+        planes = [[plane for plane in range(4) if cfa.channels[plane] == channel] for channel in range(3)]
+        image = np.empty((self.scale * height, self.scale * width, 3), np.float32)
+        step = _BAND_ROWS if self.scale <= 2 else _LARGE_BAND_ROWS
+        for start in range(0, height, step):
+            band = slice(max(start - _HALO, 0), min(start + step + _HALO, height))
+            estimate = self._refine(
+                [partial(_enlarge, colour, band, self.scale) for colour in colours],
+                [sample_band(frames, each, band, scale=self.scale) for each in planes],
+            )
+            inner = slice(self.scale * start, min(self.scale * (start + step), len(image)))
+            first = inner.start - self.scale * band.start
+            for channel, found in enumerate(estimate):
+                image[inner, :, channel] = found[first : first + inner.stop - inner.start]
+        return image
+
+    def _refine(
+        self, starts: Sequence[Callable[[], FloatImage]], samplings: Sequence[BandSampling]
+    ) -> list[FloatImage]:
+        """Improve high-resolution rows, [h, w] of each colour, step by step, to agree with what the frames say about it.
+
+        The starts are asked for anew in each step: keeping them would take as much as the estimate.
+        """
+        estimate = [start() for start in starts]
+        shape = estimate[0].shape
         damping = np.float32(1 / (self.scale * self.detail) ** 2)
-        brightness, coarse, colours = self._smooth(ones)
+
+        def project_back(sampling: BandSampling, residuals: FloatImage) -> FloatImage:
+            return box((sampling.transposed @ residuals).reshape(shape), self.scale, adjoint=True)
+
+        common, coarse = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        colours = np.empty((3, *shape), np.float32)
+        for channel, sampling in enumerate(samplings):
+            back = project_back(sampling, sampling.roots())
+            common += back
+            colours[channel] = self._blur(back, self.colour_kernel)
+            coarse += colours[channel]
+        brightness = self._blur(common, self.kernel)
         brightness += damping
         coarse += damping
         colours += damping / 3
-        pull = damping / brightness
         for _ in range(self.iterations):
-            averaged = _box(estimate.copy(), self.scale, adjoint=False).ravel()
-            residuals = ((each, each.values - each.sampling @ averaged) for each in chosen)
-            common, common_coarse, correction = self._smooth(self._project_back(residuals, start.shape))
+            # Corrections of all colours alike, less what the wider kernel, which serves each colour for itself, makes of them.
+            common, less = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+            for channel, sampling in enumerate(samplings):
+                averaged = box(estimate[channel], self.scale, adjoint=False).ravel()
+                back = project_back(sampling, sampling.values - sampling.matrix @ averaged)
+                common += back
+                back = self._blur(back, self.colour_kernel)
+                less += back
+                back /= colours[channel]
+                estimate[channel] += back
+            common = self._blur(common, self.kernel)
             common /= brightness
-            common_coarse /= coarse
-            common -= common_coarse
-            correction /= colours
-            correction += common
-            estimate += correction
-            # What is left of `correction` serves as scratch space: these arrays are the largest there are.
-            np.subtract(start, estimate, out=correction)
-            correction *= pull
-            estimate += correction
-        return np.ascontiguousarray(np.moveaxis(estimate, 0, -1))
+            less /= coarse
+            common -= less
+            pull = np.divide(damping, brightness, out=less)
+            for channel, start in enumerate(starts):
+                estimate[channel] += common
+                missing = start()
+                missing -= estimate[channel]
+                missing *= pull
+                estimate[channel] += missing
+        return estimate
 
-    def _enlarge(self, chosen: list[Observation], cfa: CFA) -> FloatImage:
-        """Weighted mean of the aligned mosaics, demosaicked and enlarged: float32 [3, sH, sW]."""
-        total = sum(each.weight for each in chosen)
-        mosaic = np.zeros_like(chosen[0].aligned)
-        for each in chosen:
-            mosaic += each.aligned * np.float32(each.weight / total)
-        size = (mosaic.shape[1] * self.scale, mosaic.shape[0] * self.scale)
-        channels = interpolate_colours(mosaic, cfa)
-        return np.stack([cv2.resize(channel, size, interpolation=cv2.INTER_CUBIC) for channel in channels])
-
-    def _smooth(self, channels: FloatImage) -> tuple[FloatImage, FloatImage, FloatImage]:
-        """The sum of the colours under both kernels, [sH, sW] each, and the colours under the wider one, [3, sH, sW], in place."""
-
-        def blur(image: FloatImage, deviation: float) -> FloatImage:
-            blurred = cv2.GaussianBlur(image, (0, 0), deviation * self.scale, borderType=cv2.BORDER_CONSTANT)
-            return np.asarray(blurred, np.float32)
-
-        total = channels.sum(0)
-        for channel in channels:
-            channel[...] = blur(channel, self.colour_kernel)
-        return blur(total, self.kernel), blur(total, self.colour_kernel), channels
-
-    def _sample(self, frame: FloatImage, cfa: CFA, homography: FloatArray) -> tuple[sparse.csr_array, FloatImage]:
-        """Sampling operator and values of the usable pixels, plane by plane, which bounds the float64 coordinates in memory."""
-        height, width = frame.shape
-        to_reference: FloatArray = np.linalg.inv(homography).astype(np.float64)
-        usable = warp_covers(to_reference, height, width) & unsaturated(frame, np.eye(3))
-        parts = []
-        for position, (dx, dy) in enumerate(PLANE_OFFSETS):
-            v, u = np.nonzero(usable[dy::2, dx::2])
-            x, y, w = to_reference @ np.stack([2.0 * u + dx, 2.0 * v + dy, np.ones(len(u))])
-            # Averaged pixel i covers pixels i .. i + s − 1: reference pixel p is the averaged pixel s·p.
-            parts.append(self._taps(self.scale * x / w, self.scale * y / w, cfa.channels[position], frame.shape))
-        weights, indices = (np.concatenate([part[which] for part in parts]).ravel() for which in (0, 1))
-        pointer = np.arange(0, len(indices) + 1, 4, dtype=indices.dtype)
-        shape = (len(pointer) - 1, 3 * self.scale**2 * height * width)
-        values = [frame[dy::2, dx::2][usable[dy::2, dx::2]] for dx, dy in PLANE_OFFSETS]
-        return sparse.csr_array((weights, indices, pointer), shape=shape), np.concatenate(values)
-
-    def _taps(
-        self, column: FloatArray, row: FloatArray, channel: int, shape: tuple[int, ...]
-    ) -> tuple[FloatImage, NDArray[np.integer[Any]]]:
-        """Weights and flat indices, [n, 4] each, that interpolate one channel of the averaged image at (column, row)."""
-        height, width = self.scale * shape[0], self.scale * shape[1]
-        left, top = np.clip(np.floor(column), 0, width - 2), np.clip(np.floor(row), 0, height - 2)
-        x, y = (column - left).astype(np.float32), (row - top).astype(np.float32)
-        first = (channel * height + top) * width + left
-        kind = np.int32 if 3 * height * width < 2**31 else np.int64
-        indices = first.astype(kind)[:, None] + np.array([0, 1, width, width + 1], kind)
-        return np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], 1), indices
-
-    def _project_back(self, residuals: Iterable[tuple[Observation, FloatImage]], shape: tuple[int, ...]) -> FloatImage:
-        """Adjoint of the model, weighted by frame: float32 [3, sH, sW]."""
-        total = np.zeros(shape, np.float32)
-        flat = total.reshape(-1)
-        for each, values in residuals:
-            flat += each.sampling.T @ (values * np.float32(each.weight))
-        return _box(total, self.scale, adjoint=True)
+    def _blur(self, image: FloatImage, deviation: float) -> FloatImage:
+        """Smooth [h, w] in place, by a Gaussian of this standard deviation in frame pixels; zeros beyond the edge."""
+        sigma = deviation * self.scale
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, image, borderType=cv2.BORDER_CONSTANT), np.float32)
 
 
-def _box(channels: FloatImage, size: int, *, adjoint: bool) -> FloatImage:
-    """Mean of pixels i .. i + size − 1 of [3, H, W] along both axes, zeros beyond the edge, or the adjoint of that; in place."""
+def _enlarge(image: FloatImage, rows: slice, scale: int) -> FloatImage:
+    """Some rows of [H, W] enlarged by cubic interpolation: float32 [scale·rows, scale·W]."""
+    first, last = max(rows.start - 2, 0), min(rows.stop + 2, len(image))
+    size = (image.shape[1] * scale, (last - first) * scale)
+    enlarged = cv2.resize(image[first:last], size, interpolation=cv2.INTER_CUBIC)
+    return np.array(enlarged[(rows.start - first) * scale : (rows.stop - first) * scale], np.float32)
+
+
+def box(image: FloatImage, size: int, *, adjoint: bool) -> FloatImage:
+    """Mean of pixels i .. i + size − 1 of [h, w] along both axes, zeros beyond the edge, or the adjoint of that."""
     anchor = (size - 1, size - 1) if adjoint else (0, 0)
-    for channel in channels:
-        channel[...] = cv2.boxFilter(channel, cv2.CV_32F, (size, size), anchor=anchor, borderType=cv2.BORDER_CONSTANT)
-    return channels
+    averaged = cv2.boxFilter(image, cv2.CV_32F, (size, size), anchor=anchor, borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(averaged, np.float32)

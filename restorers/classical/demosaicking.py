@@ -34,4 +34,6 @@ class LinearDemosaicking:
         """Demosaic the only frame, float32 [H, W, 3]."""
         check_accepts(_INFO, burst)
         assert burst.cfa is not None
-        return demosaic(burst.reference, burst.cfa) / np.float32(burst.exposure_ratio[burst.reference_index])
+        image = demosaic(burst.reference, burst.cfa)
+        image /= np.float32(burst.exposure_ratio[burst.reference_index])
+        return image

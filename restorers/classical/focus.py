@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +11,7 @@ import numpy as np
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, align_colours
+from restorers.classical.planes import MERGED_DOMAINS, align_completely
 from restorers.color import linearise
 
 _INFO = RestorerInfo(
@@ -24,11 +24,15 @@ _INFO = RestorerInfo(
 )
 
 
+Pyramid = tuple[list[FloatImage], list[FloatImage]]
+"""Laplacian pyramid, finest first, float32 [h, w, 3] each, and the energy of each level, float32 [h, w]."""
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """Per frame index: Laplacian pyramid, finest first, float32 [h, w, 3] each, and the energy of each level, float32 [h, w]."""
+    """Pyramids by frame index."""
 
-    pyramids: dict[int, tuple[list[FloatImage], list[FloatImage]]]
+    pyramids: dict[int, Pyramid]
     reference_index: int
 
 
@@ -42,7 +46,8 @@ class FocusStack:
     similarity, which follows the change of magnification with focus; where a frame does not reach, the reference stands in, and
     frames that cannot be aligned are left out. The output is not clipped.
 
-    The prepared state takes 1.8 times the float32 size of RGB frames.
+    The prepared state takes 5.3 floats per pixel of every frame: 5.3 times the size of a burst of mosaics, 1.8 times that of RGB.
+    `restore` holds that of two frames.
 
     Attributes:
         levels: of the pyramid besides the coarsest; fewer if the image is small.
@@ -61,39 +66,24 @@ class FocusStack:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Stack all frames, float32 [H, W, 3]."""
-        return self.fuse(self.prepare(burst), burst.others)
+        return _stack(pyramid for _, pyramid in self._decompose_frames(burst))
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Align every frame and build its pyramid."""
-        check_accepts(_INFO, burst)
-        burst = linearise(burst)
-        alignment = align_burst(burst, "similarity")
-        own = align_colours(burst, burst.reference_index, alignment)
-        assert own is not None
-        pyramids = {}
-        for index in range(burst.num_frames):
-            aligned = own if index == burst.reference_index else align_colours(burst, index, alignment, saturated=True)
-            if aligned is not None:
-                colours = own[0] if index == burst.reference_index else np.where(aligned[1], aligned[0], own[0])
-                pyramids[index] = self._decompose(np.ascontiguousarray(np.moveaxis(colours, 0, -1)))
-        return PreparedBurst(pyramids, burst.reference_index)
+        return PreparedBurst(dict(self._decompose_frames(burst)), burst.reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Stack the reference and the frames `members`."""
         wanted = sorted({prepared.reference_index, *members})
-        chosen = [prepared.pyramids[index] for index in wanted if index in prepared.pyramids]
-        image: FloatImage | None = None
-        for level in reversed(range(len(chosen[0][1]))):
-            best, energy = chosen[0][0][level].copy(), chosen[0][1][level].copy()
-            for pyramid, energies in chosen[1:]:
-                better = energies[level] > energy
-                best[better] = pyramid[level][better]
-                np.maximum(energy, energies[level], out=energy)
-            image = best if image is None else best + cv2.pyrUp(image, dstsize=(best.shape[1], best.shape[0]))
-        assert image is not None
-        return image
+        return _stack(prepared.pyramids[index] for index in wanted if index in prepared.pyramids)
 
-    def _decompose(self, image: FloatImage) -> tuple[list[FloatImage], list[FloatImage]]:
+    def _decompose_frames(self, burst: Burst) -> Iterator[tuple[int, Pyramid]]:
+        check_accepts(_INFO, burst)
+        burst = linearise(burst)
+        for index, colours in align_completely(burst, align_burst(burst, "similarity")):
+            yield index, self._decompose(colours)
+
+    def _decompose(self, image: FloatImage) -> Pyramid:
         pyramid: list[FloatImage] = []
         energies: list[FloatImage] = []
         inherited: FloatImage | None = None
@@ -108,3 +98,22 @@ class FocusStack:
             inherited, image = np.asarray(cv2.pyrDown(energy), np.float32), smaller
         coarsest = np.zeros(image.shape[:2], np.float32) if inherited is None else inherited
         return [*pyramid, image], [*energies, coarsest]
+
+
+def _stack(pyramids: Iterable[Pyramid]) -> FloatImage:
+    """Take each coefficient from the pyramid of largest energy, the first of equals, and put the image together."""
+    best: list[FloatImage] = []
+    energy: list[FloatImage] = []
+    for layers, energies in pyramids:
+        if not best:
+            best, energy = ([each.copy() for each in images] for images in (layers, energies))
+            continue
+        for level, (layer, own) in enumerate(zip(layers, energies, strict=True)):
+            np.copyto(best[level], layer, where=(own > energy[level])[..., None])
+            np.maximum(energy[level], own, out=energy[level])
+    image = best.pop()
+    while best:
+        detail = best.pop()
+        detail += np.asarray(cv2.pyrUp(image, dstsize=(detail.shape[1], detail.shape[0])), np.float32)
+        image = detail
+    return image

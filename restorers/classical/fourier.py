@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from restorers.noise import noise_levels
 
 _INFO = RestorerInfo(
     task="deblur",
-    version="1",
+    version="2",
     input_domains=MERGED_DOMAINS,
     output_domain=Domain.LINEAR_RGB,
     summary="mean of the aligned spectra, each frequency weighted by the power of its magnitude in each frame",
@@ -32,18 +32,21 @@ _PADDING = 16
 """Pixels mirrored along each side: the transform joins opposite edges, and their step would count as sharpness."""
 
 
+Spectrum = tuple[NDArray[np.complex64], FloatImage, float]
+"""complex64 [3, h, w/2 + 1]; the smoothed magnitude of what is not noise, float32 [h, w/2 + 1]; and the noise variance of a pixel."""
+
+
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """Spectra of the frames that could be aligned, by frame index.
+    """What `fuse` merges.
 
     Attributes:
-        spectra: complex64 [3, h, w/2 + 1]; the smoothed magnitude of what is not noise, float32 [h, w/2 + 1]; and the noise variance of a
-            pixel.
+        spectra: of the frames that could be aligned, by frame index.
         reference_index: of the burst.
         shape: rows and columns of a frame.
     """
 
-    spectra: dict[int, tuple[NDArray[np.complex64], FloatImage, float]]
+    spectra: dict[int, Spectrum]
     reference_index: int
     shape: tuple[int, int]
 
@@ -59,7 +62,8 @@ class FourierAccumulation:
     Frames are aligned by one rigid motion; the reference stands in where a frame does not reach or is saturated and the reference is
     not, and frames that cannot be aligned are left out. The output is not clipped.
 
-    The prepared state takes 1.2 times the float32 size of RGB frames; `fuse` works in 6 times that of one frame.
+    The prepared state takes 3.5 floats per pixel of every frame: 3.7 times the size of a burst of mosaics of 1024 px with its mirrored
+    edges, 1.2 times that of RGB. `restore` holds that of two frames.
 
     Attributes:
         power: p; 0 is the plain mean, infinity takes the largest. The paper finds 7 to 30 useful; noise asks for less.
@@ -76,10 +80,50 @@ class FourierAccumulation:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Merge all frames, float32 [H, W, 3]."""
-        return self.fuse(self.prepare(burst), burst.others)
+        height, width = burst.frames.shape[1:3]
+        return self._merge((spectrum for _, spectrum in self._transform_frames(burst)), (height, width))
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Align and transform every frame."""
+        height, width = burst.frames.shape[1:3]
+        return PreparedBurst(dict(self._transform_frames(burst)), burst.reference_index, (height, width))
+
+    def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
+        """Merge the reference and the frames `members`."""
+        wanted = sorted({prepared.reference_index, *members})
+        return self._merge((prepared.spectra[each] for each in wanted if each in prepared.spectra), prepared.shape)
+
+    def _merge(self, spectra: Iterable[Spectrum], shape: tuple[int, int]) -> FloatImage:
+        """Weighted mean of spectra, one by one: whenever a larger magnitude comes, what came before is weighted anew against it."""
+        total: NDArray[np.complex64] | None = None
+        for spectrum, magnitude, variance in spectra:
+            # Divided by the largest before the power, which would leave the range of float32.
+            if total is None:
+                first, largest = variance, magnitude.copy()
+                weights, total = np.ones_like(magnitude), spectrum.copy()
+                continue
+            ratio = magnitude / largest
+            larger = ratio > 1
+            np.divide(1, ratio, out=ratio, where=larger)
+            ratio **= np.float32(self.power)
+            former = np.where(larger, ratio, np.float32(1))
+            ratio[larger] = 1
+            ratio *= np.float32(first / variance)
+            weights *= former
+            weights += ratio
+            total *= former
+            for channel in range(3):
+                total[channel] += ratio * spectrum[channel]
+            np.maximum(largest, magnitude, out=largest)
+        assert total is not None
+        image = np.empty((*shape, 3), np.float32)
+        padded = (shape[0] + 2 * _PADDING, shape[1] + 2 * _PADDING)
+        total /= weights
+        for channel in range(3):
+            image[..., channel] = fft.irfft2(total[channel], s=padded)[_PADDING:-_PADDING, _PADDING:-_PADDING]
+        return image
+
+    def _transform_frames(self, burst: Burst) -> Iterator[tuple[int, Spectrum]]:
         check_accepts(_INFO, burst)
         burst = linearise(burst)
         alignment = align_burst(burst)
@@ -89,44 +133,29 @@ class FourierAccumulation:
         shot, read = noise_levels(burst)
         signal = max(float(reference.mean()), 0.0)
         variance = np.maximum(shot * signal + read, _LEAST_VARIANCE)
-        spectra = {burst.reference_index: self._transform(reference, float(variance[burst.reference_index]))}
-        for index in burst.others:
-            aligned = align_colours(burst, index, alignment)
+        for index in range(burst.num_frames):
+            aligned = own if index == burst.reference_index else align_colours(burst, index, alignment)
             if aligned is not None:
                 colours, usable = aligned
-                spectra[index] = self._transform(np.where(usable | ~clean, colours, reference), float(variance[index]))
-        return PreparedBurst(spectra, burst.reference_index, reference.shape[1:])
+                np.copyto(colours, reference, where=(~usable & clean)[..., None])
+                yield index, self._transform(colours, float(variance[index]))
 
-    def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
-        """Merge the reference and the frames `members`."""
-        wanted = sorted({prepared.reference_index, *members})
-        chosen = [prepared.spectra[index] for index in wanted if index in prepared.spectra]
-        # Divided by the largest before the power, which would leave the range of float32.
-        largest = np.max([magnitude for _, magnitude, _ in chosen], axis=0)
-        least = min(variance for *_, variance in chosen)
-        total = np.zeros_like(chosen[0][0])
-        weights = np.zeros_like(largest)
-        for spectrum, magnitude, variance in chosen:
-            weight = (magnitude / largest) ** np.float32(self.power) * np.float32(least / variance)
-            total += weight * spectrum
-            weights += weight
-        total /= weights
-        height, width = (side + 2 * _PADDING for side in prepared.shape)
-        image = fft.irfft2(total, s=(height, width))[:, _PADDING:-_PADDING, _PADDING:-_PADDING]
-        return np.ascontiguousarray(np.moveaxis(image, 0, -1), np.float32)
-
-    def _transform(self, colours: FloatImage, variance: float) -> tuple[NDArray[np.complex64], FloatImage, float]:
-        """Spectrum of mirrored colours [3, H, W] and its smoothed magnitude without the noise of this variance per pixel."""
-        sides = ((0, 0), (_PADDING, _PADDING), (_PADDING, _PADDING))
-        mode: Literal["reflect", "edge"] = "reflect" if min(colours.shape[1:]) > _PADDING else "edge"
-        padded = np.pad(colours, sides, mode=mode)
-        spectrum: NDArray[Any] = fft.rfft2(padded)
-        power = np.square(np.abs(spectrum)).mean(0)
-        deviation = self.smoothing * min(colours.shape[1:])
-        noise = np.float32(variance * padded[0].size)
+    def _transform(self, colours: FloatImage, variance: float) -> Spectrum:
+        """Spectrum of mirrored colours [H, W, 3] and its smoothed magnitude without the noise of this variance per pixel."""
+        mode: Literal["reflect", "edge"] = "reflect" if min(colours.shape[:2]) > _PADDING else "edge"
+        height, width = (side + 2 * _PADDING for side in colours.shape[:2])
+        spectrum = np.empty((3, height, width // 2 + 1), np.complex64)
+        power = np.zeros(spectrum.shape[1:], np.float32)
+        for channel, transformed in enumerate(spectrum):
+            transformed[...] = fft.rfft2(np.pad(colours[..., channel], _PADDING, mode=mode))
+            power += np.square(transformed.real)
+            power += np.square(transformed.imag)
+        power /= 3
+        deviation = self.smoothing * min(colours.shape[:2])
+        noise = np.float32(variance * height * width)
         # Half the noise stays as a floor: what is below cannot be told from it in any frame.
-        shown = np.maximum(_smooth_magnitude(power, deviation, padded.shape[2]) - noise, noise / 2)
-        return spectrum.astype(np.complex64), np.sqrt(shown), variance
+        shown = np.maximum(_smooth_magnitude(power, deviation, width) - noise, noise / 2)
+        return spectrum, np.sqrt(shown, out=shown), variance
 
 
 def _smooth_magnitude(magnitude: FloatImage, deviation: float, width: int) -> FloatImage:

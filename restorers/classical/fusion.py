@@ -8,16 +8,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, align_colours
+from restorers.classical.planes import MERGED_DOMAINS, align_completely
 from restorers.color import linearise, to_display
 
 _INFO = RestorerInfo(
     task="hdr",
-    version="1",
+    version="2",
     input_domains=MERGED_DOMAINS,
     output_domain=Domain.SRGB,
     summary="pyramid blend of the display images by contrast, saturation and exposedness",
@@ -26,14 +27,17 @@ _INFO = RestorerInfo(
 
 _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 """Luma of BT.601, as most implementations have it."""
+_MEAN = np.full((1, 3), 1 / 3, np.float32)
 _MID_GREY_WIDTH = 0.2
+_LEVELS = np.float32(65535)
+"""Display images are held with 16 bits per value: finer than any display, and half of float32."""
 
 
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """Aligned display images, float32 [H, W, 3] in [0, 1] at their own exposure, and their quality [H, W], by frame index."""
+    """Aligned display images at their own exposure, uint16 [H, W, 3], and their quality, float32 [H, W], by frame index."""
 
-    images: dict[int, tuple[FloatImage, FloatImage]]
+    images: dict[int, tuple[NDArray[np.uint16], FloatImage]]
     reference_index: int
 
 
@@ -46,7 +50,8 @@ class ExposureFusion:
     colours) and exposedness (a Gaussian about mid-grey). Where a frame does not reach, the reference, brought to its exposure, stands
     in; frames that cannot be aligned are left out. The result is a picture, not a measurement: there is no truth to compare it with.
 
-    The prepared state takes 1.33 times the float32 size of RGB frames; `fuse` works in 6 more of one frame.
+    The prepared state, which `restore` holds too since weights add up to 1 over all frames, takes 2.5 floats per pixel of every frame: 2.5
+    times the size of a burst of mosaics, 0.83 times that of RGB.
 
     Attributes:
         contrast: exponent of the contrast.
@@ -71,50 +76,51 @@ class ExposureFusion:
         """Align and develop every frame."""
         check_accepts(_INFO, burst)
         burst = linearise(burst)
-        alignment = align_burst(burst)
-        own = align_colours(burst, burst.reference_index, alignment)
-        assert own is not None
         images = {}
-        # Taken at once: between the temporaries of each frame, they would leave holes that nothing else fits.
-        shape = (burst.num_frames, *burst.reference.shape[:2])
-        stack, weights = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
-        for index in range(burst.num_frames):
-            aligned = own if index == burst.reference_index else align_colours(burst, index, alignment, saturated=True)
-            if aligned is not None:
-                colours = own[0] if index == burst.reference_index else np.where(aligned[1], aligned[0], own[0])
-                exposed = np.minimum(colours * np.float32(burst.exposure_ratio[index]), 1)
-                stack[index] = to_display(np.moveaxis(exposed, 0, -1), burst)
-                weights[index] = self._weigh(stack[index])
-                images[index] = (stack[index], weights[index])
+        for index, colours in align_completely(burst, align_burst(burst)):
+            np.minimum(colours * np.float32(burst.exposure_ratio[index]), 1, out=colours)
+            image = to_display(colours, burst)
+            weight = self._weigh(image)
+            image *= _LEVELS
+            images[index] = (np.rint(image, out=image).astype(np.uint16), weight)
         return PreparedBurst(images, burst.reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Fuse the reference and the frames `members`."""
         wanted = sorted({prepared.reference_index, *members})
         chosen = [prepared.images[index] for index in wanted if index in prepared.images]
-        total = np.sum([weight for _, weight in chosen], axis=0)
+        total = chosen[0][1].copy()
+        for _, weight in chosen[1:]:
+            total += weight
         levels = int(math.log2(min(total.shape)))
         blend: list[FloatImage] = []
-        for image, weight in chosen:
-            weights = _gaussian_pyramid(weight / total, levels)
-            layers = _gaussian_pyramid(image, levels)
-            for level, (layer, share) in enumerate(zip(layers, weights, strict=True)):
-                detail = layer if level == levels else layer - _enlarge(layers[level + 1], layer)
-                part = detail * share[..., None]
+        for stored, weight in chosen:
+            shares = _gaussian_pyramid(weight / total, levels)
+            layers = _gaussian_pyramid(np.divide(stored, _LEVELS, dtype=np.float32), levels)
+            for level, share in enumerate(shares):
+                part = layers[level]
+                if level < levels:
+                    part -= _enlarge(layers[level + 1], part)
+                part *= share[..., None]
                 if level < len(blend):
                     blend[level] += part
                 else:
                     blend.append(part)
-        fused = blend[-1]
-        for layer in reversed(blend[:-1]):
-            fused = layer + _enlarge(fused, layer)
-        return np.clip(fused, 0, 1)
+        fused = blend.pop()
+        while blend:
+            layer = blend.pop()
+            layer += _enlarge(fused, layer)
+            fused = layer
+        return np.clip(fused, 0, 1, out=fused)
 
     def _weigh(self, image: FloatImage) -> FloatImage:
         grey = np.ascontiguousarray(image @ _GREY)
         contrast = np.abs(cv2.Laplacian(grey, cv2.CV_32F))
-        saturation = image.std(-1)
-        exposedness = np.exp(-np.square(image - 0.5).sum(-1) / (2 * _MID_GREY_WIDTH**2))
+        difference = image - cv2.transform(image, _MEAN)[..., None]
+        saturation = np.sqrt(np.einsum("ijk,ijk->ij", difference, difference) / 3)
+        np.subtract(image, np.float32(0.5), out=difference)
+        distance = np.einsum("ijk,ijk->ij", difference, difference)
+        exposedness = np.exp(distance / np.float32(-2 * _MID_GREY_WIDTH**2))
         quality = contrast**self.contrast * saturation**self.saturation * exposedness**self.exposedness
         return np.asarray(quality + np.float32(1e-12), np.float32)
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from restorers.align import BurstAlignment, align_burst
+from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
-from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
+from restorers.burst import Burst, Domain, FloatArray, FloatImage
 from restorers.classical.aperture import correct_aperture
 from restorers.classical.planes import measure_local_motion
+from restorers.classical.raw_samples import MosaicFrame, sum_samples
 from restorers.classical.steering import Kernels, measure_robustness, resize_to, steer_kernels
-from restorers.classical.warping import CLIPPED
 from restorers.noise import noise_levels
 from restorers.tile_motion import TileMotion
 
 _CHUNK = 1 << 16
 """Output pixels worked on at a time, so that they stay in the processor's cache."""
-_BACKGROUND = np.float32(1e-4)
-"""Weight of the reference under a wide round kernel: it decides where the narrow kernels see no sample of a colour."""
 _SIGNAL_TO_NOISE = (6.0, 30.0)
-_NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +29,17 @@ class PreparedBurst:
 
     sums: dict[int, FloatImage]
     reference_index: int
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A frame and how it is to be sampled: `trust` is its weight on the grey grid, float32 [h, w]; None for the reference."""
+
+    index: int
+    frame: MosaicFrame
+    homography: FloatArray
+    local: TileMotion | None
+    trust: FloatImage | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Handheld:
     At scales above 1 the pixel aperture of the frames is corrected last (`correct_aperture`), the part of the paper's sharpening that
     follows from the camera. The output is not clipped.
 
-    The prepared state takes 6·scale² floats per pixel of every frame; `restore` holds such sums of two frames, `fuse` of one more.
+    The prepared state takes 6·scale² times the burst's size. `restore` holds the trust in every frame alone, a quarter of it.
 
     Attributes:
         scale: output pixels per frame pixel, along each side.
@@ -73,7 +81,7 @@ class Handheld:
         """Facts for callers."""
         return RestorerInfo(
             task="denoise" if self.scale == 1 else "sr",
-            version="1",
+            version="2",
             input_domains=frozenset({Domain.RAW_BAYER}),
             output_domain=Domain.LINEAR_RGB,
             scale=self.scale,
@@ -83,135 +91,99 @@ class Handheld:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Merge all frames, float32 [scale·H, scale·W, 3]."""
-        total: FloatImage | None = None
-        for _, sums in self._accumulate(burst):
-            total = sums if total is None else np.add(total, sums, out=total)
-        assert total is not None
-        return self._finish(total)
+        views, kernels = self._look(burst)
+        shape = self._output_shape(burst)
+
+        def sum_frames(rows: slice) -> Iterator[FloatImage]:
+            precision = resize_to(kernels.precision, shape, rows)
+            return (self._sum_view(view, precision, shape, rows) for view in views)
+
+        return self._merge(sum_frames, shape)
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Sum up the samples of every frame."""
-        return PreparedBurst(dict(self._accumulate(burst)), burst.reference_index)
+        views, kernels = self._look(burst)
+        shape = self._output_shape(burst)
+        sums = {view.index: np.empty((2, 3, *shape), np.float32) for view in views}
+        for rows in _chunks(shape):
+            precision = resize_to(kernels.precision, shape, rows)
+            for view in views:
+                sums[view.index][:, :, rows] = self._sum_view(view, precision, shape, rows)
+        return PreparedBurst(sums, burst.reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Merge the reference and the frames `members`."""
-        total: FloatImage | None = None
-        for index in sorted({prepared.reference_index, *members}):
-            if index in prepared.sums:
-                sums = prepared.sums[index]
-                total = sums.copy() if total is None else np.add(total, sums, out=total)
-        assert total is not None
-        return self._finish(total)
+        wanted = sorted({prepared.reference_index, *members})
+        chosen = [prepared.sums[index] for index in wanted if index in prepared.sums]
+        height, width = chosen[0].shape[2:]
+        return self._merge(lambda rows: (sums[:, :, rows] for sums in chosen), (height, width))
 
-    def _finish(self, total: FloatImage) -> FloatImage:
-        """Divide values by weights, put the colours last, and sharpen what is finer than the frames."""
-        image = np.ascontiguousarray(np.moveaxis(total[0] / np.maximum(total[1], np.float32(1e-20)), 0, -1))
-        if self.scale == 1:
-            return image
-        return correct_aperture(image, self.scale, blur=self.blur, regularisation=self.regularisation)
+    def _output_shape(self, burst: Burst) -> tuple[int, int]:
+        height, width = burst.frames.shape[1:3]
+        return round(height * self.scale), round(width * self.scale)
 
-    def _accumulate(self, burst: Burst) -> Iterator[tuple[int, FloatImage]]:
+    def _merge(self, sum_frames: Callable[[slice], Iterator[FloatImage]], shape: tuple[int, int]) -> FloatImage:
+        """Add up the sums of the frames, rows by rows, divide values by weights, and sharpen what is finer than the frames."""
+        image = np.empty((*shape, 3), np.float32)
+        for rows in _chunks(shape):
+            frames = sum_frames(rows)
+            total = next(frames).copy()
+            for sums in frames:
+                total += sums
+            values, weights = total
+            np.divide(values, np.maximum(weights, np.float32(1e-20)), out=np.moveaxis(image[rows], -1, 0))
+        if self.scale > 1:
+            correct_aperture(image, self.scale, blur=self.blur, regularisation=self.regularisation)
+        return image
+
+    def _look(self, burst: Burst) -> tuple[list[_View], Kernels]:
+        """How every frame that can be aligned is to be sampled."""
         check_accepts(self.info, burst)
         assert burst.cfa is not None
         alignment, noise = align_burst(burst), noise_levels(burst)
-        signal = max(float(burst.reference.mean() / burst.exposure_ratio[burst.reference_index]), 0.0)
+        reference = burst.reference_index
+        signal = max(float(burst.reference.mean() / burst.exposure_ratio[reference]), 0.0)
         variance = np.maximum(noise[0] * signal + noise[1], 1e-8)
-        ratio = signal / math.sqrt(variance[burst.reference_index])
+        ratio = signal / math.sqrt(variance[reference])
         detail = float(np.interp(ratio, _SIGNAL_TO_NOISE, (self.noisy_detail, self.detail)))
         kernels = steer_kernels(
             burst, noise, detail=detail, denoise=self.denoise, stretch=self.stretch, shrink=self.shrink
         )
+        views = []
         for index in np.flatnonzero(alignment.aligned).tolist():
-            trust = np.float32(variance[burst.reference_index] / variance[index])
-            sums = self._sum_samples(burst, index, alignment, kernels, noise)
-            sums *= trust
-            yield index, sums
+            own, homography = index == reference, alignment.homographies[index]
+            local = None if own else measure_local_motion(burst, index, homography, noise)
+            trust = None
+            if not own:
+                trust = measure_robustness(burst, index, homography, local, noise)
+                trust *= np.float32(variance[reference] / variance[index])
+            frame = MosaicFrame(burst.frames[index], burst.cfa, float(burst.exposure_ratio[index]), background=own)
+            views.append(_View(index, frame, homography, local, trust))
+        return views, kernels
 
-    def _sum_samples(
-        self,
-        burst: Burst,
-        index: int,
-        alignment: BurstAlignment,
-        kernels: Kernels,
-        noise: tuple[FloatArray, FloatArray],
-    ) -> FloatImage:
-        own, homography = index == burst.reference_index, alignment.homographies[index]
-        local = None if own else measure_local_motion(burst, index, homography, noise)
-        robustness = None if own else measure_robustness(burst, index, homography, local, noise)
-        height, width = burst.frames.shape[1:]
-        shape = (round(height * self.scale), round(width * self.scale))
-        sums = np.zeros((2, 3, *shape), np.float32)
-        rows = max(1, _CHUNK // shape[1])
-        for start in range(0, shape[0], rows):
-            chunk = slice(start, min(start + rows, shape[0]))
-            x, y = self._positions(chunk, shape[1], homography, local)
-            precision = resize_to(kernels.precision, shape, chunk)
-            weight = None if robustness is None else resize_to(robustness[None], shape, chunk)[0].ravel()
-            samples = _Samples(burst, index, x, y)
-            part = samples.sum(precision.reshape(3, -1), weight, background=own)
-            sums[:, :, chunk] = part.reshape(2, 3, -1, shape[1])
+    def _sum_view(self, view: _View, precision: FloatImage, shape: tuple[int, int], rows: slice) -> FloatImage:
+        """Sums of values and weights that a frame adds to some output rows: float32 [2, 3, rows, shape[1]]."""
+        x, y = self._positions(rows, shape[1], view)
+        sums = sum_samples(view.frame, x, y, precision.reshape(3, -1)).reshape(2, 3, -1, shape[1])
+        if view.trust is not None:
+            sums *= resize_to(view.trust[None], shape, rows)
         return sums
 
-    def _positions(
-        self, rows: slice, width: int, homography: FloatArray, local: TileMotion | None
-    ) -> tuple[FloatImage, FloatImage]:
+    def _positions(self, rows: slice, width: int, view: _View) -> tuple[FloatImage, FloatImage]:
         """Where the output pixels of some rows lie in the frame, flat: x and y in frame pixels."""
         centre = (self.scale - 1) / 2
         x = ((np.arange(width) - centre) / self.scale).astype(np.float64)
         y = ((np.arange(rows.start, rows.stop) - centre) / self.scale).astype(np.float64)
         grid_x, grid_y = np.meshgrid(x, y)
-        if local is not None:
+        if view.local is not None:
             # The grey image in which tiles were measured has half the size.
-            displacement = 2 * local.sample((x - 0.5) / 2, (y - 0.5) / 2)
+            displacement = 2 * view.local.sample((x - 0.5) / 2, (y - 0.5) / 2)
             grid_x, grid_y = grid_x + displacement[..., 0], grid_y + displacement[..., 1]
-        at = homography @ np.stack([grid_x.ravel(), grid_y.ravel(), np.ones(grid_x.size)])
+        at = view.homography @ np.stack([grid_x.ravel(), grid_y.ravel(), np.ones(grid_x.size)])
         return (at[0] / at[2]).astype(np.float32), (at[1] / at[2]).astype(np.float32)
 
 
-class _Samples:
-    """The raw samples of one frame about some positions (x, y), float32 [n] each, in frame pixels."""
-
-    def __init__(self, burst: Burst, index: int, x: FloatImage, y: FloatImage) -> None:
-        assert burst.cfa is not None
-        self.frame = burst.frames[index]
-        self.ratio = float(burst.exposure_ratio[index])
-        self.colours = _colour_table(burst.cfa)
-        self.column, self.row = np.rint(x).astype(np.int32), np.rint(y).astype(np.int32)
-        self.offset_x, self.offset_y = self.column - x, self.row - y
-
-    def sum(self, precision: FloatImage, weight: FloatImage | None, *, background: bool) -> FloatImage:
-        """Weighted sums [2, 3, n] of values and weights by colour.
-
-        Args:
-            precision: float32 [3, n]; elements xx, xy, yy of the inverse covariance of the kernel.
-            weight: float32 [n] of each position; None for 1.
-            background: add the wide kernel that makes no colour lack samples.
-        """
-        height, width = self.frame.shape
-        number = len(self.row)
-        values, weights = np.zeros(3 * number, np.float32), np.zeros(3 * number, np.float32)
-        place = np.arange(number)
-        xx, xy, yy = -0.5 * precision[0], -precision[1], -0.5 * precision[2]
-        for dy, dx in _NEIGHBOURS:
-            row, column = self.row + dy, self.column + dx
-            ex, ey = self.offset_x + dx, self.offset_y + dy
-            kernel = np.exp(ex * (xx * ex + xy * ey) + yy * ey * ey)
-            if weight is not None:
-                kernel *= weight
-            if background:
-                kernel += _BACKGROUND * np.exp(-0.5 * (ex * ex + ey * ey))
-            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-            kernel *= inside
-            value = self.frame[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-            if self.ratio > 1:
-                kernel *= value < CLIPPED
-            at = self.colours[row & 1, column & 1] * number + place
-            weights[at] += kernel
-            values[at] += kernel * value
-        values *= np.float32(1 / self.ratio)
-        return np.stack([values, weights]).reshape(2, 3, number)
-
-
-def _colour_table(cfa: CFA) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Channel of pixels by the parity of row and column."""
-    return np.array(cfa.channels).reshape(2, 2)
+def _chunks(shape: tuple[int, int]) -> Iterator[slice]:
+    """Output rows to be worked on together."""
+    step = max(1, _CHUNK // shape[1])
+    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))

@@ -38,7 +38,10 @@ class MeanMerge:
 
     def contributions(self, burst: Burst) -> FloatImage:
         """Aligned frames, float32 [T, H, W] or [T, H, W, 3]."""
-        return np.stack(list(self._contributions(burst)))
+        images = np.empty(burst.frames.shape, np.float32)
+        for image, contribution in zip(images, self._contributions(burst), strict=True):
+            image[...] = contribution
+        return images
 
     def restore(self, burst: Burst) -> FloatImage:
         """Mean of the contributions, float32 [H, W] or [H, W, 3]."""

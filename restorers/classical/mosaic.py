@@ -77,7 +77,9 @@ def resample_planes(
 
 def demosaic(mosaic: FloatImage, cfa: CFA) -> FloatImage:
     """Interpolate the missing colours as `interpolate_colours` does, and return camera RGB, float32 [H, W, 3], not clipped."""
-    return np.ascontiguousarray(np.moveaxis(interpolate_colours(mosaic, cfa), 0, -1))
+    image = np.empty((*mosaic.shape, 3), np.float32)
+    _fill_colours(np.moveaxis(image, -1, 0), mosaic, cfa)
+    return image
 
 
 def interpolate_colours(mosaic: FloatImage, cfa: CFA) -> FloatImage:
@@ -90,24 +92,28 @@ def interpolate_colours(mosaic: FloatImage, cfa: CFA) -> FloatImage:
     Returns:
         R, G and B, float32 [3, H, W], not clipped.
     """
-    green, beside, above, opposite = (
-        np.asarray(cv2.filter2D(mosaic, cv2.CV_32F, kernel / 16, borderType=cv2.BORDER_REFLECT_101))
-        for kernel in _MALVAR
-    )
     image = np.empty((3, *mosaic.shape), np.float32)
-    for dx, dy in PLANE_OFFSETS:
-        cell = np.s_[dy::2, dx::2]
-        own, horizontal, vertical = (cfa.channels[2 * (dy ^ b) + (dx ^ a)] for a, b in ((0, 0), (1, 0), (0, 1)))
-        image[own][cell] = mosaic[cell]
-        if own == 1:
-            image[horizontal][cell] = beside[cell]
-            image[vertical][cell] = above[cell]
-        else:
-            image[1][cell] = green[cell]
-            image[2 - own][cell] = opposite[cell]
+    _fill_colours(image, mosaic, cfa)
     return image
 
 
+def _fill_colours(image: FloatImage, mosaic: FloatImage, cfa: CFA) -> None:
+    """Write what `interpolate_colours` returns into `image`, by one filter after the other: together they would take four mosaics."""
+    filtered = np.empty_like(mosaic)
+    for which, kernel in enumerate(_MALVAR):
+        cv2.filter2D(mosaic, cv2.CV_32F, kernel / 16, filtered, borderType=cv2.BORDER_REFLECT_101)
+        for dx, dy in PLANE_OFFSETS:
+            cell = np.s_[dy::2, dx::2]
+            own, horizontal, vertical = (cfa.channels[2 * (dy ^ b) + (dx ^ a)] for a, b in ((0, 0), (1, 0), (0, 1)))
+            told = {_BESIDE: horizontal, _ABOVE: vertical} if own == 1 else {_GREEN: 1, _OPPOSITE: 2 - own}
+            if which in told:
+                image[told[which]][cell] = filtered[cell]
+    for dx, dy in PLANE_OFFSETS:
+        cell = np.s_[dy::2, dx::2]
+        image[cfa.channels[2 * dy + dx]][cell] = mosaic[cell]
+
+
+_GREEN, _BESIDE, _ABOVE, _OPPOSITE = range(4)
 _MALVAR = tuple(
     np.array(kernel, np.float32)
     for kernel in (

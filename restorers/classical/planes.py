@@ -5,6 +5,7 @@ What works on planes works on every linear domain. A plane of a mosaic has half 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TypeVar
 
 import cv2
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from restorers.align import BurstAlignment, enlarge_homography, grey_pair
 from restorers.burst import Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import demosaic, join_planes, resample_planes, split_planes
+from restorers.classical.mosaic import PLANE_OFFSETS, demosaic, join_planes, resample_planes, split_planes
 from restorers.classical.warping import unsaturated, warp, warp_covers
 from restorers.tile_motion import TileMotion, align_tiles
 
@@ -29,6 +30,13 @@ MERGED_DOMAINS = frozenset({Domain.RAW_BAYER, Domain.LINEAR_RGB, Domain.SRGB})
 def split_frame(frame: FloatImage) -> FloatImage:
     """Planes of a mosaic [H, W], float32 [4, H/2, W/2], or of RGB [H, W, 3], float32 [3, H, W]."""
     return split_planes(frame) if frame.ndim == 2 else np.ascontiguousarray(np.moveaxis(frame, -1, 0))
+
+
+def view_planes(frame: FloatImage) -> list[FloatImage]:
+    """What `split_frame` separates, as views of the frame, [H/2, W/2] or [H, W] each."""
+    if frame.ndim == 2:
+        return [frame[dy::2, dx::2] for dx, dy in PLANE_OFFSETS]
+    return [frame[..., channel] for channel in range(frame.shape[2])]
 
 
 def join_frame(planes: NDArray[_Value]) -> NDArray[_Value]:
@@ -76,12 +84,20 @@ def resample_colours(
     image: FloatImage, homography: FloatArray, local: TileMotion | None = None, *, interpolation: int = cv2.INTER_CUBIC
 ) -> tuple[FloatImage, NDArray[np.bool_]]:
     """Bring RGB [H, W, 3] onto the grid of the reference: float32 [3, H, W] and a mask [H, W] of what the frame covers."""
+    warped, covered = _warp_colours(image, homography, local, interpolation)
+    return split_frame(warped), covered
+
+
+def _warp_colours(
+    image: FloatImage, homography: FloatArray, local: TileMotion | None, interpolation: int
+) -> tuple[FloatImage, NDArray[np.bool_]]:
+    """As `resample_colours`, colours last."""
     height, width = image.shape[:2]
     position = None if local is None else local.positions(height, width)
     warped = warp(image, homography, position, (height, width), interpolation)
     ones = np.ones((height, width), np.float32)
     covered = warp(ones, homography, position, (height, width), cv2.INTER_LINEAR, border=cv2.BORDER_CONSTANT)
-    return split_frame(warped), covered > 1 - 1e-4
+    return warped, covered > 1 - 1e-4
 
 
 def to_colours(frame: FloatImage, burst: Burst) -> FloatImage:
@@ -104,19 +120,32 @@ def align_colours(
         saturated: count saturated pixels as usable.
 
     Returns:
-        float32 [3, H, W] and a mask [H, W], False where the frame does not reach or is saturated; None if it could not be aligned.
+        float32 [H, W, 3] and a mask [H, W], False where the frame does not reach or is saturated; None if it could not be aligned.
     """
     if not alignment.aligned[index]:
         return None
-    frame, homography = burst.frames[index], alignment.homographies[index]
+    frame, homography, gain = burst.frames[index], alignment.homographies[index], 1 / burst.exposure_ratio[index]
     colours = to_colours(frame, burst)
     if index == burst.reference_index:
-        planes, usable = split_frame(colours), np.ones(colours.shape[:2], bool)
+        colours, usable = colours * np.float32(gain), np.ones(colours.shape[:2], bool)
     else:
-        planes, usable = resample_colours(colours, homography, interpolation=cv2.INTER_LANCZOS4)
+        colours, usable = _warp_colours(colours, homography, None, cv2.INTER_LANCZOS4)
+        colours *= np.float32(gain)
     if not saturated:
-        usable = usable & unsaturated(frame, homography)
-    return planes * np.float32(1 / burst.exposure_ratio[index]), usable
+        usable &= unsaturated(frame, homography)
+    return colours, usable
+
+
+def align_completely(burst: Burst, alignment: BurstAlignment) -> Iterator[tuple[int, FloatImage]]:
+    """Index and camera RGB [H, W, 3] of every frame that could be aligned, saturated or not; the reference where a frame does not reach."""
+    own = align_colours(burst, burst.reference_index, alignment, saturated=True)
+    assert own is not None
+    for index in range(burst.num_frames):
+        aligned = own if index == burst.reference_index else align_colours(burst, index, alignment, saturated=True)
+        if aligned is not None:
+            colours, covered = aligned
+            np.copyto(colours, own[0], where=~covered[..., None])
+            yield index, colours
 
 
 def measure_local_motion(

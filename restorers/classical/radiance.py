@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -61,7 +61,7 @@ class RadianceMerge:
     are left out. Things that move by themselves are averaged: bursts of one exposure with such motion are the business of the `denoise`
     restorers.
 
-    The prepared state takes 1.25 times the burst's float32 size; `fuse` works in 5 more images.
+    The prepared state, which `restore` holds too, takes 1.25 times the burst's size and one frame's.
 
     Attributes:
         detail: see above.
@@ -113,29 +113,35 @@ class RadianceMerge:
         ratios = prepared.exposure_ratio.astype(np.float32)
         darkest = min(chosen, key=lambda index: (ratios[index], index != prepared.reference_index, index))
         bound = prepared.frames[darkest][0]
-        first = self._average(prepared, {index: ratios[index] for index in chosen}, bound)
-        signal = np.maximum(first, 0)
+        signal = self._average(prepared, ((index, ratios[index]) for index in chosen), bound)
+        np.maximum(signal, 0, out=signal)
         shot, read = prepared.noise
-        weights = {}
-        for index in chosen:
-            variance = np.float32(shot[index]) * signal + np.float32(read[index])
+
+        def weigh(index: int) -> FloatImage:
+            variance = np.float32(shot[index]) * signal
+            variance += np.float32(read[index])
             if index != prepared.reference_index:
                 variance += prepared.interpolation
-            weights[index] = 1 / np.maximum(variance, _LEAST_VARIANCE)
-        return join_frame(self._average(prepared, weights, bound))
+            np.maximum(variance, _LEAST_VARIANCE, out=variance)
+            return np.asarray(np.divide(1, variance, out=variance))
+
+        return join_frame(self._average(prepared, ((index, weigh(index)) for index in chosen), bound))
 
     @staticmethod
     def _average(
-        prepared: PreparedBurst, weights: dict[int, np.float32] | dict[int, FloatImage], bound: FloatImage
+        prepared: PreparedBurst, weights: Iterable[tuple[int, np.float32 | FloatImage]], bound: FloatImage
     ) -> FloatImage:
         """Weighted mean of the samples that count; `bound` where none does."""
         total, weight_sum = np.zeros_like(bound), np.zeros_like(bound)
-        for index, weight in weights.items():
+        for index, weight in weights:
             planes, usable = prepared.frames[index]
             counted = weight * usable
-            total += counted * planes
             weight_sum += counted
-        return np.where(weight_sum > 0, total / np.maximum(weight_sum, np.float32(1e-20)), bound)
+            counted *= planes
+            total += counted
+        total /= np.maximum(weight_sum, np.float32(1e-20))
+        np.copyto(total, bound, where=weight_sum == 0)
+        return total
 
 
 def _average_window(planes: FloatImage) -> FloatImage:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, FloatArray, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, join_frame, split_frame
+from restorers.classical.planes import MERGED_DOMAINS, view_planes
 from restorers.color import linearise
 from restorers.noise import noise_levels
 
 _GAUSSIAN_SHOT = 1e-9
 """Shot noise below which the noise counts as Gaussian: the transform would divide by it."""
+_BAND = 64
+"""Rows worked on at a time: the transforms need more digits than the frame."""
 
 
 def describe_denoiser(*, version: str, summary: str, paper: str) -> RestorerInfo:
@@ -30,15 +32,15 @@ def describe_denoiser(*, version: str, summary: str, paper: str) -> RestorerInfo
 
 
 def denoise_stabilised(
-    info: RestorerInfo, burst: Burst, denoise: Callable[[FloatImage, float], FloatImage | FloatArray]
+    info: RestorerInfo, burst: Burst, denoise: Callable[[Sequence[FloatImage], float], None]
 ) -> FloatImage:
     """Denoise the only frame of a burst: the generalised Anscombe transform makes its noise unit Gaussian, the unbiased inverse undoes it.
 
     Args:
         info: of the restorer.
         burst: of one frame. Without a noise model the noise is measured (`restorers.noise`).
-        denoise: takes float32 [h, w, P], the planes of the frame divided by their largest value, and the standard deviation of their
-            noise; returns the same shape.
+        denoise: changes in place what it is given: the planes of the frame divided by their largest value, views of float32 [h, w], four
+            of a mosaic and three of RGB; and the standard deviation of their noise.
 
     Returns:
         float32 [H, W] or [H, W, 3], in the exposure of ratio 1, not clipped.
@@ -46,14 +48,18 @@ def denoise_stabilised(
     check_accepts(info, burst)
     burst = linearise(burst)
     shot, read = (float(level[0]) for level in noise_levels(burst))
-    frame = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+    image = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
     if shot == read == 0:
-        return frame
-    planes = np.moveaxis(split_frame(stabilise(frame, shot, read).astype(np.float32)), 0, -1)
-    largest = max(float(np.abs(planes).max()), 1.0)
-    denoised = np.asarray(denoise(planes / np.float32(largest), 1 / largest), np.float64) * largest
-    image = join_frame(np.ascontiguousarray(np.moveaxis(denoised, -1, 0)))
-    return unstabilise(image, shot, read).astype(np.float32)
+        return image
+    bands = [image[start : start + _BAND] for start in range(0, len(image), _BAND)]
+    for band in bands:
+        band[...] = stabilise(band, shot, read)
+    largest = max(float(image.max()), -float(image.min()), 1.0)
+    image /= np.float32(largest)
+    denoise(view_planes(image), 1 / largest)
+    for band in bands:
+        band[...] = unstabilise(band.astype(np.float64) * largest, shot, read)
+    return image
 
 
 def stabilise(signal: FloatImage | FloatArray, shot: float, read: float) -> FloatArray:
