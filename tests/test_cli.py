@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from filelock import FileLock
 
 from dataset_builder.cli import main as entry
+from dataset_builder.cli.console import show_progress
 from dataset_builder.cli.main import main
 from manifests.errors import ManifestError
 from manifests.pixels import write_png
@@ -287,3 +289,18 @@ def test_two_builds_on_one_folder(copy):
 def test_debug_shows_the_traceback(tmp_path):
     assert isinstance(buiqa("split", tmp_path).exception, SystemExit)
     assert isinstance(buiqa("--debug", "split", tmp_path).exception, ManifestError)
+
+
+def test_progress_says_count_rate_and_time_left(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setenv("COLUMNS", "120")
+    with show_progress("labels", 40) as advance:
+        for _ in range(10):
+            advance()
+            time.sleep(0.03)
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert re.search(r"labels .* \d+/40 +\d+\.\d/(s|min) +0:00:0\d left 0:\d\d:\d\d", shown)
+    monkeypatch.delenv("FORCE_COLOR")
+    with show_progress("labels", 40) as advance:
+        advance()
+    assert capsys.readouterr().err == ""

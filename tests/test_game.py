@@ -13,7 +13,7 @@ from dataset_builder.camera.cameras import mix_profile
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
-from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram, is_enumerable
 from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.synthesis.motion import pose_to_homography
@@ -21,7 +21,7 @@ from dataset_builder.synthesis.render import render_burst
 from manifests.pixels import UINT16_MAX
 from restorers import CFA, Burst, Domain, LinearMerge, RestorerInfo, SubsetRestorer, create
 from restorers.errors import RestorationError, UnsupportedBurstError
-from restorers.fidelity import PSNR, crop_border, psnr
+from restorers.fidelity import METRICS, PSNR, crop_border, psnr
 from tests.photographs import make_photograph
 from tests.rendering import make_frame, make_parameters
 
@@ -396,3 +396,15 @@ class First:
 
     def restore(self, burst):
         return np.array(burst.reference)
+
+
+@pytest.mark.parametrize("metric", ["psnr", "psnr_srgb", "psnr_raw", "ssim"])
+@pytest.mark.parametrize("scenario", ["denoise/mean", "demosaic/burst"])
+def test_what_can_be_enumerated_is_known_before(scenario, metric):
+    restorer = create(scenario)
+    for poses in (POSES[:4], POSES * 2):
+        task = make_task(side=48, poses=poses[:9])
+        game = FidelityGame(restorer, task, METRICS[metric])
+        linear = isinstance(restorer, LinearMerge)
+        known = is_enumerable(game.metric, restorer.info, RAW, game.num_frames, linear=linear)
+        assert known == (game.enumerate_values() is not None)

@@ -43,14 +43,12 @@ class LabelPlan:
 
     Attributes:
         units: to be computed, those of one burst in a row.
-        held: rows that are still true, by scenario.
         stale: scenarios whose file holds rows that are not.
         reused: number of (burst, scenario) with nothing missing.
         skipped: number of (burst, scenario) to which no definition applies, by reason.
     """
 
     units: list[LabelUnit] = field(default_factory=list)
-    held: dict[str, pa.Table] = field(default_factory=dict)
     stale: set[str] = field(default_factory=set)
     reused: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -59,11 +57,10 @@ class LabelPlan:
 def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> LabelPlan:
     """Compare what the label files hold with what bursts, restorers and definitions ask for."""
     plan = LabelPlan()
-    contents = {burst_id: rows.content for burst_id, rows in bursts.items()}
+    contents = _list_contents(bursts)
     for scenario in scenarios:
         table = read_or_empty(labels_path(root, scenario.name), LABELS)
         held = _keep_true(table, contents, scenario.fingerprint)
-        plan.held[scenario.name] = held
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
         seen, present = _distinct(table, "burst_id"), _distinct(held, "label_key")
@@ -106,7 +103,7 @@ def build_labels(
                 burst = unit.rows.burst
                 report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=unit.scenario.name)
             advance()
-    _merge(root, scenarios, plan, report)
+    _merge(root, scenarios, plan, report, _list_contents(bursts))
     for unit in plan.units:
         remove_part(root, unit)
     return report
@@ -134,14 +131,20 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
     return report
 
 
-def _merge(root: Path, scenarios: Sequence[ResolvedScenario], plan: LabelPlan, report: StageReport) -> None:
+def _merge(
+    root: Path,
+    scenarios: Sequence[ResolvedScenario],
+    plan: LabelPlan,
+    report: StageReport,
+    contents: Mapping[str, str],
+) -> None:
     """Write the files that change, one scenario at a time, so that memory does not grow with their number."""
     units: dict[str, list[LabelUnit]] = defaultdict(list)
     failed = {(row["burst_id"], row["scenario"]) for row in report.failures}
     for unit in plan.units:
         units[unit.scenario.name].append(unit)
     for scenario in scenarios:
-        tables = [plan.held[scenario.name]]
+        tables = []
         for unit in units[scenario.name]:
             burst_id = unit.rows.burst["burst_id"]
             if (burst_id, scenario.name) in failed:
@@ -152,8 +155,9 @@ def _merge(root: Path, scenarios: Sequence[ResolvedScenario], plan: LabelPlan, r
                 lost = Failure("OSError", "the result was removed while the build ran; run the command again")
                 report.fail(lost, source=unit.rows.burst["source"], burst_id=burst_id, scenario=scenario.name)
         path, facts = labels_path(root, scenario.name), scenario.describe()
-        if len(tables) > 1 or scenario.name in plan.stale or (path.is_file() and read_scenario_facts(path) != facts):
-            _write_labels(path, pa.concat_tables(tables), facts)
+        if tables or scenario.name in plan.stale or (path.is_file() and read_scenario_facts(path) != facts):
+            held = _keep_true(read_or_empty(path, LABELS), contents, scenario.fingerprint)
+            _write_labels(path, pa.concat_tables([held, *tables]), facts)
 
 
 def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
@@ -190,13 +194,17 @@ def _keep_true(table: pa.Table, contents: Mapping[str, str], fingerprint: str | 
     return table.filter(pc.is_in(table.column("label_key"), value_set=pa.array(true, pa.string())))
 
 
+def _list_contents(bursts: Mapping[str, BurstRows]) -> dict[str, str]:
+    return {burst_id: rows.content for burst_id, rows in bursts.items()}
+
+
 def _distinct(table: pa.Table, column: str) -> set[str]:
     return set(table.column(column).unique().to_pylist())
 
 
 def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> None:
     own = {labels_path(root, scenario.name) for scenario in chosen}
-    contents = {burst_id: rows.content for burst_id, rows in bursts.items()}
+    contents = _list_contents(bursts)
     for path in list_label_files(root):
         if path in own:
             continue
