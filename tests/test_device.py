@@ -19,7 +19,7 @@ from dataset_builder.work import run_unit
 from manifests.store import labels_path, read_dataset_table, read_description, read_labels
 from restorers import BatchRestorer, Domain, RestorerInfo, create, device
 from restorers.adapters.network import Signature, make_restorer
-from restorers.device import TOLERANCE, choose_device, run_in_batches
+from restorers.device import TOLERANCE, choose_device, run_in_batches, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnavailableDeviceError
 from restorers.fidelity import PSNR
 from restorers.registry import fingerprint_scenario
@@ -132,6 +132,21 @@ def test_only_another_device_changes_the_fingerprint(monkeypatch):
     assert prints[0] != prints[1] == prints[2]
     plain = [fingerprint_scenario("denoise/mean", create("denoise/mean", device=asked)) for asked in ("cpu", "cuda")]
     assert plain[0] == plain[1]
+
+
+def test_tf32_is_off_while_a_network_runs_on_a_gpu(monkeypatch):
+    before = torch.backends.cudnn.allow_tf32
+    seen = []
+
+    def network(frames):
+        seen.append((torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic))
+        return frames
+
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, where: tensor if where == "cuda" else None)
+    frames = np.ones((1, 1, 4, 4), np.float32)
+    np.testing.assert_array_equal(run_on(network, "cuda")(frames), frames)
+    assert seen == [(False, True)]
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_inputs_of_one_shape_go_together(monkeypatch):
