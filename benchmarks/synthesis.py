@@ -4,6 +4,9 @@ The straightforward route is what generators in the field do: undo the display c
 each frame with OpenCV, blur it along the frame's path, crop, reduce, mosaic, add noise. Both routes get the same parameters and are timed
 in turns in one process with one thread, and the best of some repetitions counts. The field takes photographs of 512 x 512 px for mosaics of
 116 x 116 px at scale 4, and black wedges with them; motion fits into somewhat larger ones, which both routes get.
+
+Kernels do not keep equally much. Of a wave of 1/2 cycle per frame pixel, at the worst sub-pixel phase, this route keeps 0.92 at scales 4
+and 2; the straightforward one with bilinear interpolation 0.92 at scale 4 but 0.71 at scale 2, where cubic, 0.97, is the nearer comparison.
 """
 
 from __future__ import annotations
@@ -91,7 +94,7 @@ def _draw_kernel(frame: FrameParameters, scale: int) -> np.ndarray:
 
 
 def time_routes(name: str, side: int, scale: int, photograph_side: int) -> tuple[float, ...]:
-    """Frames per second of this route, and of the straightforward one with bilinear and with this route's kernel."""
+    """Frames per second of this route, and of the straightforward one with bilinear and with cubic interpolation."""
     cv2.setNumThreads(1)
     photograph, preset = make_photograph(photograph_side, photograph_side), PRESETS[name]
     geometry: dict[str, Any] = {"photograph_size": photograph.shape[:2], "height": side, "width": side, "scale": scale}
@@ -104,7 +107,7 @@ def time_routes(name: str, side: int, scale: int, photograph_side: int) -> tuple
     def render_there(number: int, kernel: int = cv2.INTER_LINEAR) -> None:
         render_plainly(photograph, bursts[number], np.random.default_rng(0), kernel)
 
-    routes = (render_here, render_there, partial(render_there, kernel=cv2.INTER_LANCZOS4))
+    routes = (render_here, render_there, partial(render_there, kernel=cv2.INTER_CUBIC))
     seconds = np.full((len(routes), BURSTS), np.inf)
     bursts = [sample_burst(preset, f"{number:064x}", **geometry) for number in range(BURSTS)]
     frames = sum(len(burst.frames) for burst in bursts)
@@ -182,7 +185,7 @@ def main() -> int:
     """Print the figures."""
     os.environ.update(WORKER_ENVIRONMENT)
     print("frames per second on one thread, without files, and times faster than the straightforward route")
-    print(f"{'':50}{'here':>8}{'bilinear':>16}{'Lanczos':>16}")
+    print(f"{'':50}{'here':>8}{'bilinear':>16}{'cubic':>16}")
     for name, side, scale, photograph_side, title in (
         ("dbsr", 116, 4, 544, "dbsr, x4, 14 mosaics of 116 (packed 4 x 58 x 58)"),
         ("handheld", 116, 4, 640, "handheld with blur, x4, mosaics of 116"),
@@ -191,6 +194,7 @@ def main() -> int:
         ours, *others = _run_alone(time_routes, name, side, scale, photograph_side)
         shown = "".join(f"{rate:8.0f}{f'({ours / rate:.1f}x)':>8}" for rate in others)
         print(f"{title:50}{ours:8.0f}{shown}", flush=True)
+    print("finest detail kept at the worst phase: here 0.92; bilinear 0.92 at x4 but 0.71 at x2; cubic 0.97 and more")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _run_alone(write_large, folder)

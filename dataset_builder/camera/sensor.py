@@ -76,7 +76,8 @@ def add_noise(
     for name, value in (("shot_noise", shot_noise), ("read_noise", read_noise), ("row_noise", row_noise)):
         if not (math.isfinite(value) and value >= 0):
             raise ValueError(f"{name}: expected a finite number >= 0, got {value}")
-    deviation = np.maximum(signal, 0, dtype=np.float32)
+    deviation = signal.astype(np.float32)
+    np.maximum(deviation, 0, out=deviation)
     deviation *= np.float32(shot_noise)
     deviation += np.float32(read_noise)
     np.sqrt(deviation, out=deviation)

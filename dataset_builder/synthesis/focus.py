@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -37,6 +38,7 @@ class Depth:
         return inverse
 
 
+@lru_cache(maxsize=64)
 def make_disc(radius: float) -> NDArray[np.float64]:
     """Kernel of a uniform disc of a radius in px, float64 [k, k], sum 1; each weight is the part of the pixel that the disc covers."""
     reach = max(0, math.ceil(radius - 0.5))
@@ -50,10 +52,10 @@ def make_disc(radius: float) -> NDArray[np.float64]:
 
 
 def blur_disc(planes: Planes, radius: float) -> Planes:
-    """Convolve planes with a disc of a radius in their px."""
-    if radius <= 0:
-        return planes
+    """Convolve planes with a disc of a radius in their px; one within a pixel leaves them as they are."""
     kernel = make_disc(radius)
+    if kernel.size == 1:
+        return planes
     return tuple(
         cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE).astype(np.float64, copy=False)
         for plane in planes

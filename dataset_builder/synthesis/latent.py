@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from dataset_builder.camera.color import UINT16_MAX, expand_highlights, to_camera
 from dataset_builder.synthesis.focus import FocusStack, blur_disc, make_focus_stack
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
-from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN, Field, Planes, locate_pixels, make_field, prefilter
+from dataset_builder.synthesis.sampling import (
+    INTERPOLATION_MARGIN,
+    Field,
+    Planes,
+    locate_pixels,
+    locate_sites,
+    make_field,
+    prefilter,
+)
 
 Area = tuple[slice, slice]
 
@@ -24,6 +32,7 @@ class Scene:
         origin: (x, y) in it of the truth's top-left pixel.
         signal: that one unit of a sum over a frame pixel stands for.
         pixels: where on the fields of the burst the pixels of each frame lie, [n, 2, 3] for n poses.
+        sites: the same of the sites of its colour filter array, [n, 4, 2, 3].
     """
 
     def __init__(self, photograph: NDArray[np.uint16], parameters: BurstParameters) -> None:
@@ -32,7 +41,9 @@ class Scene:
         self.origin = (parameters.origin[0] - left, parameters.origin[1] - top)
         self.latent = self._see(photograph[top:bottom, left:right])
         self.signal = parameters.truth_white / (UINT16_MAX * parameters.scale**2)
-        self.pixels = parameters.split_poses(locate_pixels(parameters.all_homographies, parameters.scale, self.origin))
+        pixels = locate_pixels(parameters.all_homographies, parameters.scale, self.origin)
+        self.pixels = parameters.split_poses(pixels)
+        self.sites = parameters.split_poses(locate_sites(pixels))
         self._backgrounds: dict[float, tuple[Planes, Field]] = {}
 
     def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -84,7 +95,8 @@ class Scene:
             return planes, make_field(planes, scale)
         if frame.defocus not in self._backgrounds:
             planes = blur_disc(self.planes, frame.defocus * scale)
-            self._backgrounds[frame.defocus] = planes, make_field(planes, scale)
+            known = (kept for kept in self._backgrounds.values() if kept[0] is planes)
+            self._backgrounds[frame.defocus] = next(known, None) or (planes, make_field(planes, scale))
         return self._backgrounds[frame.defocus]
 
     def see_object(self, frame: FrameParameters, background: Planes, pose: int) -> tuple[Field, Field] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +138,8 @@ class BurstParameters:
 
     def split_poses(self, values: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """Cut an array with an entry for each pose of each frame into one array for each frame."""
-        return np.split(values, np.cumsum([len(frame.poses) for frame in self.frames[:-1]]))
+        ends = accumulate(len(frame.poses) for frame in self.frames)
+        return [values[end - len(frame.poses) : end] for end, frame in zip(ends, self.frames, strict=True)]
 
     def homographies(self, index: int) -> NDArray[np.float64]:
         """Reference to frame pixel at each pose of a frame, float64 [n, 3, 3], affine, rounded to 12 decimals."""

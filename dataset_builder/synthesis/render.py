@@ -22,7 +22,7 @@ from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
-from dataset_builder.synthesis.sampling import locate_sites, sample_mosaic, sample_plane
+from dataset_builder.synthesis.sampling import sample_mosaic, sample_plane
 from restorers import CFA
 
 RENDER_VERSION = "4"
@@ -95,8 +95,9 @@ def _draw_mask(cover: NDArray[np.float64] | None) -> NDArray[np.uint8] | None:
 
 def _expose(scene: Scene, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
     """Light [H, W] of a frame, the mean over its poses, and what part of it comes from what moves; None where nothing moves."""
-    parameters, frame, pixels = scene.parameters, scene.parameters.frames[index], scene.pixels[index]
-    shape, cfa, sites = (parameters.height, parameters.width), parameters.sensor.cfa, locate_sites(pixels)
+    parameters, frame = scene.parameters, scene.parameters.frames[index]
+    shape, cfa = (parameters.height, parameters.width), parameters.sensor.cfa
+    pixels, sites = scene.pixels[index], scene.sites[index]
     background, field = scene.see_background(frame)
     light, cover = sample_mosaic(field, sites, shape, cfa=cfa), None
     for pose in range(0 if frame.object_positions is None else len(pixels)):

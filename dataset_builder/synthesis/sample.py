@@ -7,6 +7,7 @@ and cosines, in which platforms differ, reach neither the pixels nor the tables.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +52,9 @@ def sample_burst(
     exposure = make_generator(seed, "exposure")
     count = int(draw(preset.num_frames, exposure))
     reference = count // 2 if preset.reference == "middle" else 0
-    frames = _expose(preset, exposure, count, reference)
-    frames = _move(preset, make_generator(seed, "motion"), frames, reference)
+    exposures = _expose(preset, exposure, count, reference)
+    motions = _move(preset, make_generator(seed, "motion"), exposures, reference)
+    frames = tuple(FrameParameters(**facts, **motion) for facts, motion in zip(exposures, motions, strict=True))
     frames = _spoil(preset, make_generator(seed, "outliers"), frames, reference, min(height, width))
     frames = _process(preset, make_generator(seed, "processing"), frames)
     camera, sensor, profile = _choose_camera(preset, make_generator(seed, "camera"))
@@ -77,7 +79,8 @@ def sample_burst(
     return add_object(preset, make_generator(seed, "object"), burst, photograph_size)
 
 
-def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int) -> tuple[FrameParameters, ...]:
+def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int) -> list[dict[str, Any]]:
+    """Fields of the frames that depend on exposure and sensitivity."""
     trade = preset.exposure_trade.sample(rng, count)
     error = preset.exposure_error.sample(rng, count)
     steps = draw(preset.exposure_step, rng) * (np.arange(count) - reference)
@@ -96,25 +99,24 @@ def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int
     start = np.concatenate([[0.0], np.cumsum(np.maximum(interval, exposure_time))[:-1]])
     middle = start + exposure_time / 2
     read = snap(read_noise * amplification * gain**2)
-    return tuple(
-        FrameParameters(
-            timestamp=float(snap(middle[i] - middle[0])),
-            exposure_time=float(exposure_time[i]),
-            gain=float(gain[i]),
-            exposure_ratio=float(exposure[i]),
-            shot_noise=float(snap(shot_noise * amplification * gain[i])),
-            read_noise=float(read[i]),
-            row_noise=float(snap(row_noise * np.sqrt(read[i]))),
-        )
-        for i in range(count)
-    )
+    columns = {
+        "timestamp": snap(middle - middle[0]),
+        "exposure_time": exposure_time,
+        "gain": gain,
+        "exposure_ratio": exposure,
+        "shot_noise": snap(shot_noise * amplification * gain),
+        "read_noise": read,
+        "row_noise": snap(row_noise * np.sqrt(read)),
+    }
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _move(
-    preset: Preset, rng: np.random.Generator, frames: tuple[FrameParameters, ...], reference: int
-) -> tuple[FrameParameters, ...]:
-    """Poses from one trajectory through the whole burst, plus what the preset adds to each frame."""
-    count = len(frames)
+    preset: Preset, rng: np.random.Generator, exposures: list[dict[str, Any]], reference: int
+) -> list[dict[str, Any]]:
+    """Fields of the frames that depend on motion: poses from one trajectory through the whole burst, plus each frame's jitter."""
+    count = len(exposures)
     focal_length, line_time = draw(preset.focal_length, rng), draw(preset.line_time, rng)
     sway, tremor = draw(preset.sway, rng), draw(preset.tremor, rng)
     trajectory = sample_trajectory(rng, sway=(sway * focal_length, sway), tremor=(tremor * focal_length, tremor))
@@ -127,11 +129,10 @@ def _move(
         axis=-1,
     )
     jitter[reference] = 0
-    middle = np.array([frame.timestamp for frame in frames])
+    middle = np.array([facts["timestamp"] for facts in exposures])
+    exposure_time = np.array([facts["exposure_time"] for facts in exposures])
     origin = trajectory.pose(middle[reference])
-    skew = snap(line_time * trajectory.velocity(middle)[:, :2])
-
-    exposure_time = np.array([frame.exposure_time for frame in frames])
+    skew = snap(line_time * trajectory.velocity(middle)[:, :2]) if line_time else np.zeros((count, 2))
 
     def follow(numbers: list[int]) -> Floats:
         """Poses [sum of numbers, 3] at the midpoints of as many equal slices of each exposure."""
@@ -142,10 +143,10 @@ def _move(
     if sway or tremor:
         numbers = [_count_poses(poses) for poses in follow([_COARSE] * count).reshape(count, _COARSE, 3)]
     poses = snap(relate_poses(follow(numbers), origin) + np.repeat(jitter, numbers, axis=0))
-    return tuple(
-        dataclasses.replace(frame, poses=part, skew=(float(skew[index, 0]), float(skew[index, 1])))
-        for index, (frame, part) in enumerate(zip(frames, np.split(poses, np.cumsum(numbers)[:-1]), strict=True))
-    )
+    return [
+        {"poses": part, "skew": (x, y)}
+        for part, (x, y) in zip(np.split(poses, np.cumsum(numbers)[:-1]), skew.tolist(), strict=True)
+    ]
 
 
 def _count_poses(poses: Floats) -> int:

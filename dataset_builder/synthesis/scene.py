@@ -23,6 +23,8 @@ def set_focus(preset: Preset, rng: np.random.Generator, burst: BurstParameters) 
     series, count = draw(preset.focus_series, rng), len(burst.frames)
     radius = _DEFOCUS_STEP * np.rint(preset.defocus.sample(rng, count) / _DEFOCUS_STEP)
     if not series:
+        if not radius.any():
+            return burst
         frames = (dataclasses.replace(frame, defocus=float(radius[i])) for i, frame in enumerate(burst.frames))
         return dataclasses.replace(burst, frames=tuple(frames))
     angle, wave_angle, phase = (float(value) for value in snap(rng.uniform(0, 2 * np.pi, 3)))
