@@ -3,17 +3,19 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from dataset_builder.build import build_dataset
 from dataset_builder.cli.main import main
-from dataset_builder.errors import RecipeError
+from dataset_builder.errors import PhotographTooSmallError, RecipeError
 from dataset_builder.recipe import parse_recipe, read_recipe
 from dataset_builder.synthesis.builtin import HANDHELD, PRESETS
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS, Distribution, draw
+from dataset_builder.synthesis.render import render_burst
 from dataset_builder.synthesis.sample import sample_burst
+from manifests.pixels import read_pixels
 from manifests.store import read_dataset_table
 from manifests.verify import verify
 from tests.photographs import write_photographs
@@ -208,10 +210,76 @@ def test_a_recipe_brings_its_own_preset(tmp_path):
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_every_preset_can_be_built(name, tmp_path):
+def test_every_preset_can_be_built_and_shown(name, tmp_path):
     write_photographs(tmp_path / "photos", 1, height=420, width=430)
-    arguments = ["--preset", name, "--bursts", "1", "--height", "48", "--width", "48", "--out", str(tmp_path / "out")]
+    root = tmp_path / "out"
+    arguments = ["--preset", name, "--bursts", "1", "--height", "48", "--width", "48", "--out", str(root)]
     done = CliRunner().invoke(main, ["synthesize", str(tmp_path / "photos"), *arguments])
     assert done.exit_code == 0, done.output
-    assert verify(tmp_path / "out") == []
-    assert read_dataset_table(tmp_path / "out", "bursts").to_pandas().preset.tolist() == [name]
+    assert verify(root) == []
+    (burst,) = read_dataset_table(root, "bursts").to_pylist()
+    frames = read_dataset_table(root, "frames").to_pylist()
+    assert (burst["preset"], burst["num_frames"]) == (name, len(frames))
+    check_columns(root, frames)
+    done = CliRunner().invoke(main, ["show", str(root), burst["burst_id"], "--out", str(tmp_path / "sheet.png")])
+    assert done.exit_code == 0, done.output
+    assert read_pixels(tmp_path / "sheet.png").shape[0] > 48
+
+
+def check_columns(root, frames):
+    """What the table says of each frame follows from its trajectory and its mask."""
+    for frame in frames:
+        poses = np.reshape(frame["trajectory"], (-1, 3))
+        steps = np.hypot(*np.diff(poses[:, :2], axis=0).T)
+        length = steps.sum() * len(poses) / max(1, len(poses) - 1)
+        assert frame["blur_length"] == pytest.approx(length, abs=1e-6)
+        homography, (x, y, roll) = np.reshape(frame["homography"], (3, 3)), poses[len(poses) // 2]
+        skew = np.abs(frame["rolling_shutter"]).max() + np.abs(frames[0]["rolling_shutter"]).max()
+        centre = homography @ (23.5, 23.5, 1) - (23.5, 23.5, 0)
+        np.testing.assert_allclose(centre[:2], (x, y), atol=1e-6 + skew * (np.abs(poses).max() + 1))
+        assert np.arctan2(homography[1, 0], homography[0, 0]) == pytest.approx(roll, abs=1e-6 + 2 * skew)
+        mask = np.zeros((48, 48)) if frame["mask_path"] is None else read_pixels(root / frame["mask_path"])
+        assert frame["occlusion"] == pytest.approx(mask.mean() / 255, abs=1e-6)
+        assert (frame["outlier"] == "blocked") <= (frame["occlusion"] > 0.1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    changes=st.fixed_dictionaries(
+        {},
+        optional={
+            "exposure_time": st.floats(1e-4, 0.3),
+            "shot_noise": st.floats(1e-6, 0.5),
+            "row_noise": st.floats(0, 4),
+            "tremor": st.floats(0, 5e-4),
+            "line_time": st.floats(0, 1e-4),
+            "jitter_roll": st.floats(-0.3, 0.3),
+            "lens_blur": st.floats(0, 1),
+            "defocus": st.floats(0, 2),
+            "outliers": st.floats(0, 10),
+            "object_probability": st.just(1.0),
+            "brightness": st.floats(1e-3, 4),
+            "bits": st.integers(10, 14),
+        },
+    ),
+    base=st.sampled_from(sorted(set(PRESETS) - {"focus"})),
+    scale=st.integers(1, 8),
+    seed=st.integers(0, 1000),
+)
+def test_any_allowed_preset_can_be_rendered(changes, base, scale, seed):
+    preset = parse_recipe({"presets": {"mine": {"base": base, **changes}}}, "test").presets["mine"]
+    photograph = np.full((600, 620, 3), 30000, np.uint16)
+    photograph[::7, ::5] = (65535, 20000, 0)
+    try:
+        burst = sample_burst(preset, f"{seed:04x}", photograph_size=(600, 620), height=16, width=24, scale=scale)
+    except PhotographTooSmallError:
+        return
+    rendered = render_burst(photograph, burst, f"{seed:04x}")
+    assert rendered.ground_truth.shape == (16 * scale, 24 * scale, 3)
+    assert rendered.ground_truth.dtype == np.uint16
+    for frame, codes, mask in zip(burst.frames, rendered.frames, rendered.masks, strict=True):
+        assert codes.shape == ((16, 24, 3) if burst.is_srgb else (16, 24))
+        assert codes.dtype == (np.uint8 if burst.is_srgb else np.uint16)
+        assert codes.max() <= (255 if burst.is_srgb else burst.sensor.white_level)
+        assert mask is None or (mask.shape == (16, 24) and mask.dtype == np.uint8)
+        assert frame.outlier != "blocked" or mask is not None

@@ -45,9 +45,9 @@ def without_obstacles(name):
 
 
 @pytest.mark.parametrize("cfa", CFA)
-@pytest.mark.parametrize("scale", [1, 2, 3, 4])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8])
 def test_truth_is_exact_by_construction(cfa, scale):
-    photograph = decode_srgb(make_photograph(300, 320, bits=16))
+    photograph = decode_srgb(make_photograph(360, 360, bits=16))
     parameters = make_parameters(make_frame(), photograph=photograph, scale=scale, cfa=cfa, side=40, profile=PROFILE)
     burst = render_burst(photograph, parameters, "00")
     truth = burst.ground_truth
