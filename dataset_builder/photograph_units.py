@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,11 +20,12 @@ from dataset_builder.recipe import PhotographSource
 from dataset_builder.synthesis.motion import mean_displacement
 from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.synthesis.render import RENDER_VERSION, RenderedBurst, render_burst
+from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.sample import sample_burst
 from dataset_builder.work import hash_facts
 from manifests.appearance import hash_reference
-from manifests.pixels import write_png
+from manifests.pixels import encode_png
+from manifests.store import write_bytes
 
 
 @dataclass(frozen=True)
@@ -87,41 +89,57 @@ class SynthesisUnit:
         )
         noise = derive_seed(self.seed, "redraw", self.redraw) if self.redraw else self.seed
         rendered = render_burst(photograph, parameters, noise)
-        truth = self._write(root, "ground_truth.png", rendered.ground_truth)
-        frames = [self._write_frame(root, parameters, rendered, index) for index in range(len(rendered.frames))]
+        masks = {_name_mask(index): mask for index, mask in enumerate(rendered.masks) if mask is not None}
+        images = {_name_frame(index): codes for index, codes in enumerate(rendered.frames)}
+        digests = _write_images(root / self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
+        frames = [self._describe(parameters, index, masks, digests) for index in range(len(rendered.frames))]
         burst = make_burst_row(
             self.burst_id,
             **_describe_burst(parameters),
             burst_key=self.key,
             seed=self.seed,
             preset=self.source.preset,
-            ground_truth_path=truth[0],
-            ground_truth_sha256=truth[1],
+            ground_truth_path=f"{self.folder}/ground_truth.png",
+            ground_truth_sha256=digests["ground_truth.png"],
             ground_truth_white=parameters.truth_white,
             ground_truth_kind="exact",
         )
         return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
 
-    def _write_frame(
-        self, root: Path, parameters: BurstParameters, rendered: RenderedBurst, index: int
+    def _describe(
+        self, parameters: BurstParameters, index: int, masks: Mapping[str, NDArray[np.uint8]], digests: dict[str, str]
     ) -> dict[str, Any]:
-        mask = rendered.masks[index]
-        mask_path, mask_sha256 = (None, None) if mask is None else self._write(root, f"{index:02d}_mask.png", mask)
-        path, sha256 = self._write(root, f"{index:02d}.png", rendered.frames[index])
+        frame, name = _name_frame(index), _name_mask(index)
         return make_frame_row(
             self.burst_id,
             index,
-            path,
-            sha256,
+            f"{self.folder}/{frame}",
+            digests[frame],
             **_describe_frame(parameters, index),
-            occlusion=0.0 if mask is None else float(mask.mean() / 255),
-            mask_path=mask_path,
-            mask_sha256=mask_sha256,
+            occlusion=float(masks[name].mean() / 255) if name in masks else 0.0,
+            mask_path=f"{self.folder}/{name}" if name in masks else None,
+            mask_sha256=digests.get(name),
         )
 
-    def _write(self, root: Path, name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[str, str]:
-        path = f"{self.folder}/{name}"
-        return path, hashlib.sha256(write_png(root / path, image)).hexdigest()
+
+def _name_frame(index: int) -> str:
+    return f"{index:02d}.png"
+
+
+def _name_mask(index: int) -> str:
+    return f"{index:02d}_mask.png"
+
+
+def _write_images(folder: Path, images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]) -> dict[str, str]:
+    """Write PNGs and return the SHA-256 of each; while one waits for the disk, the next is encoded."""
+    with ThreadPoolExecutor(1) as disk:
+        stored = {name: disk.submit(_store, folder / name, encode_png(image)) for name, image in images.items()}
+    return {name: digest.result() for name, digest in stored.items()}
+
+
+def _store(path: Path, data: bytes) -> str:
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 # Neighbouring units share their photograph; the worker that gets them decodes it once.
