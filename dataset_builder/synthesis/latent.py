@@ -44,7 +44,7 @@ class Scene:
         pixels = locate_pixels(parameters.all_homographies, parameters.scale, self.origin)
         self.pixels = parameters.split_poses(pixels)
         self.sites = parameters.split_poses(locate_sites(pixels))
-        self._backgrounds: dict[float, tuple[Planes, Field]] = {}
+        self._background: tuple[float, Planes, Field] | None = None
 
     def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         parameters = self.parameters
@@ -88,16 +88,17 @@ class Scene:
         return blur_disc(planes, defocus * self.parameters.scale)
 
     def see_background(self, frame: FrameParameters) -> tuple[Planes, Field]:
-        """The scene without what moves, as a frame's lens renders it, and the field to sample it from."""
+        """The scene without what moves, as a frame's lens renders it, and the field to sample it from; the last is kept."""
         scale = self.parameters.scale
         if frame.focus is not None:
             planes = self.focus_stack.focus_at(frame.focus)
             return planes, make_field(planes, scale)
-        if frame.defocus not in self._backgrounds:
+        if self._background is None or self._background[0] != frame.defocus:
             planes = blur_disc(self.planes, frame.defocus * scale)
-            known = (kept for kept in self._backgrounds.values() if kept[0] is planes)
-            self._backgrounds[frame.defocus] = next(known, None) or (planes, make_field(planes, scale))
-        return self._backgrounds[frame.defocus]
+            field = self._background[2] if self._background and self._background[1] is planes else None
+            self._background = None  # its memory may be needed
+            self._background = frame.defocus, planes, field or make_field(planes, scale)
+        return self._background[1:]
 
     def see_object(self, frame: FrameParameters, background: Planes, pose: int) -> tuple[Field, Field] | None:
         """What the moving object changes in the background where it is at a pose, and its coverage; None if it is out of sight."""

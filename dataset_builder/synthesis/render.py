@@ -54,13 +54,10 @@ def render_burst(photograph: NDArray[np.uint16], parameters: BurstParameters, se
         seed: hex; the noise of each frame is drawn from it and the frame's index.
     """
     scene = Scene(photograph, parameters)
-    frames, masks = zip(
-        *(
-            _render_frame(scene, index, make_generator(seed, f"noise/{index}"))
-            for index in range(len(parameters.frames))
-        ),
-        strict=True,
-    )
+    # By defocus, for the scene keeps what it looks like at one.
+    order = sorted(range(len(parameters.frames)), key=lambda index: parameters.frames[index].defocus)
+    rendered = {index: _render_frame(scene, index, make_generator(seed, f"noise/{index}")) for index in order}
+    frames, masks = zip(*(rendered[index] for index in range(len(order))), strict=True)
     return RenderedBurst(frames, scene.make_truth(), masks)
 
 
