@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from restorers import Burst, Domain, RestorerInfo, create, list_scenarios
+from dataset_builder.cli.scenarios import command as scenarios
+from restorers import Burst, Domain, RestorerInfo, create, list_scenarios, registry
 from restorers.base import LinearMerge, Restorer, SubsetRestorer, fingerprint
 from restorers.burst import CFA
 from restorers.classical.backprojection import BackProjection
@@ -314,6 +317,31 @@ def test_a_broken_package_costs_its_own_scenario_only(tmp_path, monkeypatch):
         create("denoise/gone")
     with pytest.raises(UnknownScenarioError, match="scenario 'denoise/odd': expected module:attr"):
         create("denoise/odd")
+
+
+def test_broken_packages_are_named_beside_the_other_scenarios(tmp_path, monkeypatch):
+    lines = ("gone = not_there:Gone", "fails = broken_scenario:Fails", "odd = no_attribute", "bad = broken_module:Bad")
+    install(tmp_path, "broken", "\n".join(f"denoise/{line}" for line in lines))
+    (tmp_path / "broken_module.py").write_text("raise OSError('libmissing.so: cannot open')\n")
+    (tmp_path / "broken_scenario.py").write_text(
+        "from tests.test_registry import Plain\n"
+        "class Fails(Plain):\n    def restore(self, burst):\n        raise ZeroDivisionError('at work')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "BUILT_IN", [spec for spec in BUILT_IN if spec.scenario == "denoise/mean"])
+    listed = CliRunner().invoke(scenarios, ["--json"])
+    assert listed.exit_code == 0, listed.output
+    found = json.loads(listed.stdout)
+    assert found["denoise/mean"]["seconds_per_megapixel_frame"] > 0
+    for name, reason in (
+        ("denoise/gone", "not_there:Gone cannot be used: scenario 'denoise/gone': no module 'not_there'"),
+        ("denoise/odd", "expected module:attr"),
+        ("denoise/bad", "libmissing.so: cannot open"),
+        ("denoise/fails", "broken_scenario:Fails cannot be used: ZeroDivisionError: at work"),
+    ):
+        assert reason in found[name]["unavailable"]
+        assert f"warning: {name}: " in listed.stderr
+        assert reason in listed.stderr
 
 
 @dataclass(frozen=True)

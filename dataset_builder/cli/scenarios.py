@@ -21,17 +21,23 @@ def command(as_json: bool, no_cost: bool) -> None:
     The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
     """
     from restorers import create, list_scenarios  # noqa: PLC0415
-    from restorers.errors import MissingExtraError  # noqa: PLC0415
+    from restorers.errors import MissingExtraError, RestorerError  # noqa: PLC0415
 
     facts: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
-    for name in list_scenarios():
+    broken: dict[str, str] = {}
+    for name, spec in list_scenarios().items():
         try:
             facts[name] = _describe(create(name), no_cost=no_cost)
         except MissingExtraError as error:
             missing[name] = str(error)
+        except Exception as error:  # noqa: BLE001  # whatever an installed package raises costs its own line only
+            reason = str(error) if isinstance(error, RestorerError) else f"{type(error).__name__}: {error}"
+            broken[name] = f"{spec.target} cannot be used: {' '.join(reason.split())}; mend or uninstall its package"
+            click.echo(f"warning: {name}: {broken[name]}", err=True)
     if as_json:
-        click.echo(json.dumps(facts | {name: {"unavailable": reason} for name, reason in missing.items()}, indent=2))
+        unavailable = {name: {"unavailable": reason} for name, reason in (missing | broken).items()}
+        click.echo(json.dumps(facts | unavailable, indent=2))
         return
     for name, fact in facts.items():
         click.echo(_format(name, fact))
