@@ -1,4 +1,4 @@
-"""Focus stacking by selection in Laplacian pyramids (Ogden et al. 1985; Burt & Kolczynski, ICCV 1993)."""
+"""Focus stacking in Laplacian pyramids (Ogden et al. 1985; Burt & Kolczynski, ICCV 1993)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from restorers.color import linearise
 
 _INFO = RestorerInfo(
     task="focus",
-    version="1",
+    version="2",
     input_domains=MERGED_DOMAINS,
     output_domain=Domain.LINEAR_RGB,
-    summary="Laplacian pyramids of the aligned frames, each coefficient from the frame of largest local energy",
+    summary="Laplacian pyramids of the aligned frames, each coefficient weighted by a power of its local energy",
     paper="Burt & Kolczynski, Enhanced image capture through fusion, 1993",
 )
 
+_LEAST_ENERGY = np.float32(1e-8)
+"""Far below that of noise: frames without detail count alike."""
 
 Pyramid = tuple[list[FloatImage], list[FloatImage]]
 """Laplacian pyramid, finest first, float32 [h, w, 3] each, and the energy of each level, float32 [h, w]."""
@@ -40,8 +42,9 @@ class PreparedBurst:
 class FocusStack:
     """Focus stacking (a `SubsetRestorer`): everything sharp that was sharp in any frame, in linear camera RGB.
 
-    At every level of a Laplacian pyramid and every position, the coefficients of all colours come from the frame whose detail has
-    the largest energy within a window. Energies of finer levels are handed on to the coarser ones: what is in focus shows most in
+    At every level of a Laplacian pyramid and every position, the frames count by a power of the energy of their detail, of all colours,
+    within a window. The sharpest decides where frames differ; where they are alike they are averaged, as in the paper, which takes noise
+    away that picking the largest would pick. Energies of finer levels are handed on to the coarser ones: what is in focus shows most in
     the finest detail, and blur moves coarse structure before it removes it. Mosaics are demosaicked first. Frames are aligned by a
     similarity, which follows the change of magnification with focus; where a frame does not reach, the reference stands in, and
     frames that cannot be aligned are left out. The output is not clipped.
@@ -53,11 +56,13 @@ class FocusStack:
         levels: of the pyramid besides the coarsest; fewer if the image is small.
         window: standard deviation of the Gaussian that averages energies, in pixels of the level.
         consistency: how much the energy of the next finer level counts.
+        power: of the energy; 0 is the mean, more than 4 leaves the range of float32.
     """
 
     levels: int = 5
     window: float = 4.0
     consistency: float = 8.0
+    power: float = 4.0
 
     @property
     def info(self) -> RestorerInfo:
@@ -66,7 +71,7 @@ class FocusStack:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Stack all frames, float32 [H, W, 3]."""
-        return _stack(pyramid for _, pyramid in self._decompose_frames(burst))
+        return self._stack(pyramid for _, pyramid in self._decompose_frames(burst))
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Align every frame and build its pyramid."""
@@ -75,7 +80,29 @@ class FocusStack:
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Stack the reference and the frames `members`."""
         wanted = sorted({prepared.reference_index, *members})
-        return _stack(prepared.pyramids[index] for index in wanted if index in prepared.pyramids)
+        return self._stack(prepared.pyramids[index] for index in wanted if index in prepared.pyramids)
+
+    def _stack(self, pyramids: Iterable[Pyramid]) -> FloatImage:
+        """Average pyramids by their energies, and put the image together."""
+        totals: list[FloatImage] = []
+        sums: list[FloatImage] = []
+        for layers, energies in pyramids:
+            for level, (layer, energy) in enumerate(zip(layers, energies, strict=True)):
+                weight = (energy + _LEAST_ENERGY) ** np.float32(self.power)
+                if level == len(totals):
+                    totals.append(layer * weight[..., None])
+                    sums.append(weight)
+                else:
+                    totals[level] += layer * weight[..., None]
+                    sums[level] += weight
+        image: FloatImage | None = None
+        for total, weights in zip(reversed(totals), reversed(sums), strict=True):
+            total /= weights[..., None]  # noqa: PLW2901  # in place: it is needed no more
+            if image is not None:
+                total += np.asarray(cv2.pyrUp(image, dstsize=(total.shape[1], total.shape[0])), np.float32)  # noqa: PLW2901
+            image = total
+        assert image is not None
+        return image
 
     def _decompose_frames(self, burst: Burst) -> Iterator[tuple[int, Pyramid]]:
         check_accepts(_INFO, burst)
@@ -98,22 +125,3 @@ class FocusStack:
             inherited, image = np.asarray(cv2.pyrDown(energy), np.float32), smaller
         coarsest = np.zeros(image.shape[:2], np.float32) if inherited is None else inherited
         return [*pyramid, image], [*energies, coarsest]
-
-
-def _stack(pyramids: Iterable[Pyramid]) -> FloatImage:
-    """Take each coefficient from the pyramid of largest energy, the first of equals, and put the image together."""
-    best: list[FloatImage] = []
-    energy: list[FloatImage] = []
-    for layers, energies in pyramids:
-        if not best:
-            best, energy = ([each.copy() for each in images] for images in (layers, energies))
-            continue
-        for level, (layer, own) in enumerate(zip(layers, energies, strict=True)):
-            np.copyto(best[level], layer, where=(own > energy[level])[..., None])
-            np.maximum(energy[level], own, out=energy[level])
-    image = best.pop()
-    while best:
-        detail = best.pop()
-        detail += np.asarray(cv2.pyrUp(image, dstsize=(detail.shape[1], detail.shape[0])), np.float32)
-        image = detail
-    return image
