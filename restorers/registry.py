@@ -44,7 +44,7 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
     ScenarioSpec("demosaic/gharbi", "restorers.learned.demosaicnet:GharbiDemosaicking"),
     ScenarioSpec("demosaic/malvar", "restorers.classical.demosaicking:LinearDemosaicking"),
-    ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1}),
+    ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1, "tolerance": 1.3}),
     ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
     ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
     ScenarioSpec("denoise/nlm", "restorers.classical.nlm:NonLocalMeans"),

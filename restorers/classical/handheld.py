@@ -63,6 +63,8 @@ class Handheld:
         denoise: how many times wider it is in flat regions (k_denoise).
         stretch: how many times longer along an edge (k_stretch).
         shrink: how many times narrower across it (k_shrink).
+        tolerance: of the difference between frames (`measure_robustness`). The paper has 12, which lets more ghosts through than it
+            gains. Denoising needs less: what differs by aliasing tells it nothing.
         blur: of `correct_aperture`: what lens and kernel blur, in frame pixels.
         regularisation: of `correct_aperture`.
     """
@@ -70,9 +72,10 @@ class Handheld:
     scale: float = 2
     detail: float = 0.2
     noisy_detail: float = 0.28
-    denoise: float = 4.0
+    denoise: float = 5.0
     stretch: float = 2.0
     shrink: float = 1.3
+    tolerance: float = 3.0
     blur: float = 0.35
     regularisation: float = 0.15
 
@@ -81,7 +84,7 @@ class Handheld:
         """Facts for callers."""
         return RestorerInfo(
             task="denoise" if self.scale == 1 else "sr",
-            version="2",
+            version="3",
             input_domains=frozenset({Domain.RAW_BAYER}),
             output_domain=Domain.LINEAR_RGB,
             scale=self.scale,
@@ -155,7 +158,7 @@ class Handheld:
             local = None if own else measure_local_motion(burst, index, homography, noise)
             trust = None
             if not own:
-                trust = measure_robustness(burst, index, homography, local, noise)
+                trust = measure_robustness(burst, index, homography, local, noise, tolerance=self.tolerance)
                 trust *= np.float32(variance[reference] / variance[index])
             frame = MosaicFrame(burst.frames[index], burst.cfa, float(burst.exposure_ratio[index]), background=own)
             views.append(_View(index, frame, homography, local, trust))

@@ -20,10 +20,8 @@ _FLAT = 0.71
 """Root of the larger eigenvalue of the structure tensor below which a region is flat, in standard deviations of the noise (D_th)."""
 _STEEP = 1.0
 """By how much more it is structured in full (D_tr)."""
-_SCALE_STILL, _SCALE_MOVING = 3.0, 2.0
-"""Factors on the agreement where the camera alone moves, and where tiles move differently; the paper has 12 for the first, which lets more
-ghosts through than it gains."""
 _THRESHOLD = 0.12
+_MOVING_TOLERANCE = 2.0
 _SUPPORT = 9
 """Side of the window, in grey pixels, of which a part must be trusted for its middle to be."""
 _LEAST_SUPPORT = 0.45
@@ -92,12 +90,19 @@ def steer_kernels(
 
 
 def measure_robustness(
-    burst: Burst, index: int, homography: FloatArray, local: TileMotion | None, noise: tuple[FloatArray, FloatArray]
+    burst: Burst,
+    index: int,
+    homography: FloatArray,
+    local: TileMotion | None,
+    noise: tuple[FloatArray, FloatArray],
+    *,
+    tolerance: float,
 ) -> FloatImage:
     """How far frame `index` can be trusted at each grey pixel of the reference: float32 [h, w] in [0, 1], 0 where it does not reach.
 
     Local means of the colours are compared; their difference is shrunk by what the noise explains, and divided by the local standard
-    deviation or that of the noise, whichever is larger.
+    deviation or that of the noise, whichever is larger. What agrees is multiplied by `tolerance`, at most 2 where tiles move
+    differently, before it is cut at 1 (s1 and s2 of the paper).
     """
     reference = burst.reference_index
     guides = [_guide(burst, each) for each in (reference, index)]
@@ -123,7 +128,7 @@ def measure_robustness(
     difference = np.square(mean - other)
     shrunk = difference * np.square(difference / (difference + expected))
     scale = np.maximum(local_variance, variances[0]).sum(-1)
-    strength = _SCALE_STILL if local is None else np.where(_disagree(local, u, v), _SCALE_MOVING, _SCALE_STILL)
+    strength = tolerance if local is None else np.where(_disagree(local, u, v), min(tolerance, _MOVING_TOLERANCE), tolerance)
     trust = strength * np.exp(-shrunk.sum(-1) / np.maximum(scale, 1e-10)) - _THRESHOLD
     robust = cv2.erode(np.clip(trust, 0, 1).astype(np.float32), np.ones((5, 5), np.uint8))
     # Unrelated content agrees by chance in spots, which the paper's larger images make no matter of.
