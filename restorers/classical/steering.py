@@ -128,7 +128,9 @@ def measure_robustness(
     difference = np.square(mean - other)
     shrunk = difference * np.square(difference / (difference + expected))
     scale = np.maximum(local_variance, variances[0]).sum(-1)
-    strength = tolerance if local is None else np.where(_disagree(local, u, v), min(tolerance, _MOVING_TOLERANCE), tolerance)
+    strength = (
+        tolerance if local is None else np.where(_disagree(local, u, v), min(tolerance, _MOVING_TOLERANCE), tolerance)
+    )
     trust = strength * np.exp(-shrunk.sum(-1) / np.maximum(scale, 1e-10)) - _THRESHOLD
     robust = cv2.erode(np.clip(trust, 0, 1).astype(np.float32), np.ones((5, 5), np.uint8))
     # Unrelated content agrees by chance in spots, which the paper's larger images make no matter of.
