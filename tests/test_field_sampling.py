@@ -13,8 +13,8 @@ from dataset_builder.synthesis.sampling import (
     locate_sites,
     make_field,
     prefilter,
-    sample_mosaic,
-    sample_plane,
+    sample_field,
+    sample_mosaics,
 )
 from restorers import CFA
 
@@ -32,7 +32,7 @@ def shift(x, y):
 
 def sample(latent, scale, homographies, origin=(20, 20)):
     pixels = locate_pixels(homographies, scale, origin)
-    return sample_plane(make_field(prefilter(latent, scale), scale), 0, pixels, (SIDE, SIDE))
+    return sample_field(make_field(*prefilter(latent, scale), scale), pixels, (SIDE, SIDE))
 
 
 @pytest.mark.parametrize("scale", [4, 5])
@@ -79,13 +79,13 @@ def test_sums_over_poses_are_exact(scale):
     latent[::3, ::2] = make_latent(200)[::3, ::2]
     poses = np.concatenate([rng.uniform(-1, 1, (65, 2)), rng.uniform(-0.02, 0.02, (65, 1))], axis=1)
     pixels = locate_pixels(pose_to_homography(poses, SIDE, SIDE), scale, (30, 30))
-    field = make_field(prefilter(np.dstack([latent] * 3), scale), scale)
-    found = sample_mosaic(field, locate_sites(pixels), (SIDE, SIDE), cfa=CFA.RGGB)
+    planes, sites = prefilter(np.dstack([latent] * 3), scale), locate_sites(pixels)
+    (found,) = sample_mosaics(planes, scale, [sites], (SIDE, SIDE), cfa=CFA.RGGB)
     assert found.max() < 2**29
     np.testing.assert_array_equal(found * 2**24, np.rint(found * 2**24))
     cv2.setUseOptimized(False)
     try:
-        backwards = sample_mosaic(field, locate_sites(pixels)[::-1], (SIDE, SIDE), cfa=CFA.RGGB)
+        (backwards,) = sample_mosaics(planes, scale, [sites[::-1]], (SIDE, SIDE), cfa=CFA.RGGB)
     finally:
         cv2.setUseOptimized(True)
     np.testing.assert_array_equal(found, backwards)
@@ -95,9 +95,9 @@ def test_sums_over_poses_are_exact(scale):
 def test_a_mosaic_is_its_planes_at_its_sites(cfa):
     latent = np.dstack([make_latent(seed=seed) for seed in range(3)])
     pixels = locate_pixels(pose_to_homography((0.4, -0.3, 0.02), SIDE, SIDE)[None], 4, (30, 34))
-    field = make_field(prefilter(latent, 4), 4)
-    found = sample_mosaic(field, locate_sites(pixels), (SIDE, SIDE), cfa=cfa)
-    planes = [sample_plane(field, channel, pixels, (SIDE, SIDE)) for channel in range(3)]
+    planes = prefilter(latent, 4)
+    (found,) = sample_mosaics(planes, 4, [locate_sites(pixels)], (SIDE, SIDE), cfa=cfa)
+    planes = [sample_field(make_field(plane, 4), pixels, (SIDE, SIDE)) for plane in planes]
     for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
         expected = planes[channel][row::2, column::2]
         # Positions are rounded to 1/32 of a sample, once from the pixel's and once from the site's.
@@ -116,9 +116,7 @@ def test_little_of_the_finest_detail_is_lost_between_samples(scale):
         offset = step / 32
         pixels = locate_pixels(shift(-offset / scale, 0), scale, (20, 20))
         # The two phases make a complex wave, whose magnitude is the gain wherever it is sampled.
-        real, imaginary = (
-            sample_plane(make_field((np.tile(wave, (40, 1)),), scale), 0, pixels, (4, SIDE)) for wave in waves
-        )
+        real, imaginary = (sample_field(make_field(np.tile(wave, (40, 1)), scale), pixels, (4, SIDE)) for wave in waves)
         gains.append(np.hypot(real, imaginary).mean())
     assert gains[0] == pytest.approx(1, abs=1e-12)
     assert min(gains) == pytest.approx({2: 0.921, 3: 0.966, 4: np.cos(np.pi / 8)}[scale], abs=2e-3)
@@ -133,9 +131,9 @@ def test_a_part_of_a_field_adds_its_light_where_it_lies():
     whole, still, part = (
         prefilter(image.astype(np.uint16), 2)[0] for image in (latent + change, latent, change[20:60, 24:70])
     )
-    fields = make_field((still,), 2), make_field((part,), 2, offset=(24, 20))
-    found = sum(sample_plane(field, 0, pixels, (SIDE, SIDE)) for field in fields)
-    np.testing.assert_array_equal(found, sample_plane(make_field((whole,), 2), 0, pixels, (SIDE, SIDE)))
+    fields = make_field(still, 2), make_field(part, 2, offset=(24, 20))
+    found = sum(sample_field(field, pixels, (SIDE, SIDE)) for field in fields)
+    np.testing.assert_array_equal(found, sample_field(make_field(whole, 2), pixels, (SIDE, SIDE)))
 
 
 def test_normal_numbers_are_normal():

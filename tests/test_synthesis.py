@@ -416,8 +416,8 @@ def test_last_bits_of_arithmetic_do_not_reach_the_pixels(name, monkeypatch):
         ]
         np.testing.assert_array_equal(values, np.array(values, np.float32))
     expected = render_burst(photograph, burst, "01")
-    inner = render.sample_mosaic
-    monkeypatch.setattr(render, "sample_mosaic", lambda *args, **options: inner(*args, **options) * (1 + 1e-14))
+    inner = render.add_noise
+    monkeypatch.setattr(render, "add_noise", lambda light, **options: inner(light * (1 + 1e-14), **options))
     cv2.setUseOptimized(False)
     try:
         found = render_burst(photograph, burst, "01")

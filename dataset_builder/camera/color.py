@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from restorers.color import encode_srgb
 
 UINT16_MAX = 65535
-_ROWS = 32
+_ROWS = 64
 # IEC 61966-2-1, D65.
 SRGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
@@ -109,11 +109,11 @@ def to_camera(
     full = 1 if linear_srgb.dtype == np.uint16 else UINT16_MAX
     matrix = np.linalg.inv(profile.to_srgb) * (full / white)
     codes = np.empty(linear_srgb.shape, np.uint16)
-    # A few rows at a time stay in the cache; the product with 1 rounds to nearest even, clips and converts in one pass.
+    # A few rows at a time stay in the cache; the sum with 0 rounds to nearest even, clips and converts in one pass.
     for top in range(0, len(codes), _ROWS):
         rows = slice(top, top + _ROWS)
         camera = cv2.transform(linear_srgb[rows].astype(np.float64, copy=False), matrix)
-        cv2.multiply(camera, 1.0, dst=codes[rows], dtype=cv2.CV_16U)  # type: ignore[call-overload]  # takes a number, too
+        cv2.add(camera, 0.0, dst=codes[rows], dtype=cv2.CV_16U)  # type: ignore[call-overload]  # takes a number, too
     return codes
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.sensor import mosaic
-from dataset_builder.synthesis.sampling import locate_pixels, locate_sites, make_field, prefilter, sample_mosaic
+from dataset_builder.synthesis.sampling import locate_pixels, locate_sites, prefilter, sample_mosaics
 from restorers import CFA, Domain, RestorerInfo
 from restorers.color import encode_srgb
 from restorers.errors import UnsupportedBurstError
@@ -82,8 +82,8 @@ def project_truth_to_frame(
     matrix[:2, 2] -= (factor - 1) / 2
     if info.output_for(domain) is Domain.RAW_BAYER:
         sites = locate_sites(locate_pixels(homography[None], scale, (0, 0)))
-        field = make_field(prefilter(truth, scale), scale)
-        sampled = (sample_mosaic(field, sites, shape, cfa=_require_cfa(cfa)) / scale**2).astype(np.float32)
+        (sums,) = sample_mosaics(prefilter(truth, scale), scale, [sites], shape, cfa=_require_cfa(cfa))
+        sampled = (sums / scale**2).astype(np.float32)
     else:
         flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
         sampled = np.stack(

@@ -51,11 +51,16 @@ def make_disc(radius: float) -> NDArray[np.float64]:
     return np.asarray(weights / weights.sum())
 
 
+def blurs(radius: float) -> bool:
+    """Whether a disc of a radius in px reaches beyond a pixel."""
+    return make_disc(radius).size > 1
+
+
 def blur_disc(planes: Planes, radius: float) -> Planes:
-    """Convolve planes with a disc of a radius in their px; one within a pixel leaves them as they are."""
-    kernel = make_disc(radius)
-    if kernel.size == 1:
+    """Convolve planes with a disc of a radius in their px."""
+    if not blurs(radius):
         return planes
+    kernel = make_disc(radius)
     return tuple(
         cv2.filter2D(plane, -1, kernel, borderType=cv2.BORDER_REPLICATE).astype(np.float64, copy=False)
         for plane in planes

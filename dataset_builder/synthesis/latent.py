@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import cv2
@@ -9,17 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, expand_highlights, to_camera
-from dataset_builder.synthesis.focus import FocusStack, blur_disc, make_focus_stack
+from dataset_builder.synthesis.focus import FocusStack, blur_disc, blurs, make_focus_stack
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
-from dataset_builder.synthesis.sampling import (
-    INTERPOLATION_MARGIN,
-    Field,
-    Planes,
-    locate_pixels,
-    locate_sites,
-    make_field,
-    prefilter,
-)
+from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN, Planes, locate_pixels, locate_sites, prefilter
 
 Area = tuple[slice, slice]
 
@@ -44,7 +37,6 @@ class Scene:
         pixels = locate_pixels(parameters.all_homographies, parameters.scale, self.origin)
         self.pixels = parameters.split_poses(pixels)
         self.sites = parameters.split_poses(locate_sites(pixels))
-        self._background: tuple[float, Planes, Field] | None = None
 
     def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
         parameters = self.parameters
@@ -87,21 +79,25 @@ class Scene:
             )
         return blur_disc(planes, defocus * self.parameters.scale)
 
-    def see_background(self, frame: FrameParameters) -> tuple[Planes, Field]:
-        """The scene without what moves, as a frame's lens renders it, and the field to sample it from; the last is kept."""
-        scale = self.parameters.scale
-        if frame.focus is not None:
-            planes = self.focus_stack.focus_at(frame.focus)
-            return planes, make_field(planes, scale)
-        if self._background is None or self._background[0] != frame.defocus:
-            planes = blur_disc(self.planes, frame.defocus * scale)
-            field = self._background[2] if self._background and self._background[1] is planes else None
-            self._background = None  # its memory may be needed
-            self._background = frame.defocus, planes, field or make_field(planes, scale)
-        return self._background[1:]
+    def see_backgrounds(self) -> Iterator[tuple[Planes, list[int]]]:
+        """The scene without what moves, as lenses render it, and the frames that see it so."""
+        frames, scale = self.parameters.frames, self.parameters.scale
+        if self.parameters.depth is not None:
+            for index, frame in enumerate(frames):
+                assert frame.focus is not None
+                yield self.focus_stack.focus_at(frame.focus), [index]
+            return
+        radii = [frame.defocus if blurs(frame.defocus * scale) else 0.0 for frame in frames]
+        for radius in sorted(set(radii)):
+            yield blur_disc(self.planes, radius * scale), [i for i, other in enumerate(radii) if other == radius]
 
-    def see_object(self, frame: FrameParameters, background: Planes, pose: int) -> tuple[Field, Field] | None:
-        """What the moving object changes in the background where it is at a pose, and its coverage; None if it is out of sight."""
+    def see_object(
+        self, frame: FrameParameters, background: Planes, pose: int
+    ) -> tuple[Planes, NDArray[np.float64], tuple[int, int]] | None:
+        """What the moving object changes in the background where it is at a pose, its coverage, and the (x, y) where both begin.
+
+        None if it is out of sight.
+        """
         assert frame.object_positions is not None
         position, (height, width) = frame.object_positions[pose], self.latent.shape[:2]
         located = self._locate(position, (slice(0, height), slice(0, width)))
@@ -124,9 +120,8 @@ class Scene:
         codes, alpha = self._composite(position, (needed[0], needed[1]))
         planes = zip(self._filter(codes, frame.defocus), background, strict=True)
         change = tuple(patch[inner] - plane[changed] for patch, plane in planes)
-        coverage = tuple(plane[inner] for plane in self._filter(alpha, frame.defocus))
-        offset = changed[1].start, changed[0].start
-        return make_field(change, scale, offset), make_field(coverage, scale, offset)
+        (coverage,) = self._filter(alpha, frame.defocus)
+        return change, coverage[inner], (changed[1].start, changed[0].start)
 
     def _locate(self, position: NDArray[np.int64], area: Area) -> tuple[Area, Area] | None:
         """Where in an area of the window, and which part of its own square, the object shows."""

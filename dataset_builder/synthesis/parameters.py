@@ -124,6 +124,11 @@ class BurstParameters:
         """Signal that the truth's largest code means; 1 unless the scene is brighter than the reference can hold."""
         return 1.0 if self.is_srgb else max(1.0, self.brightness * self.highlights)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a frame."""
+        return self.height, self.width
+
     @cached_property
     def all_homographies(self) -> NDArray[np.float64]:
         """Reference to frame pixel at each pose of each frame, float64 [sum of n, 3, 3], affine, rounded to 12 decimals."""

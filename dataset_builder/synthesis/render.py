@@ -22,7 +22,7 @@ from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
-from dataset_builder.synthesis.sampling import sample_mosaic, sample_plane
+from dataset_builder.synthesis.sampling import Planes, make_field, sample_field, sample_mosaics
 from restorers import CFA
 
 RENDER_VERSION = "4"
@@ -54,19 +54,48 @@ def render_burst(photograph: NDArray[np.uint16], parameters: BurstParameters, se
         seed: hex; the noise of each frame is drawn from it and the frame's index.
     """
     scene = Scene(photograph, parameters)
-    # By defocus, for the scene keeps what it looks like at one.
-    order = sorted(range(len(parameters.frames)), key=lambda index: parameters.frames[index].defocus)
-    rendered = {index: _render_frame(scene, index, make_generator(seed, f"noise/{index}")) for index in order}
-    frames, masks = zip(*(rendered[index] for index in range(len(order))), strict=True)
+    rendered = {}
+    for background, indices in scene.see_backgrounds():
+        sites = [scene.sites[index] for index in indices]
+        lights = sample_mosaics(background, parameters.scale, sites, parameters.shape, cfa=parameters.sensor.cfa)
+        for index, light in zip(indices, lights, strict=True):
+            cover = _add_object(light, scene, index, background)
+            mean = light * (scene.signal / len(scene.sites[index]))
+            rendered[index] = _capture(mean, cover, parameters, index, make_generator(seed, f"noise/{index}"))
+    frames, masks = zip(*(rendered[index] for index in range(len(rendered))), strict=True)
     return RenderedBurst(frames, scene.make_truth(), masks)
 
 
-def _render_frame(
-    scene: Scene, index: int, rng: np.random.Generator
-) -> tuple[NDArray[np.uint16] | NDArray[np.uint8], NDArray[np.uint8] | None]:
+def _add_object(light: NDArray[np.float64], scene: Scene, index: int, background: Planes) -> NDArray[np.float64] | None:
+    """Change the sum of light over the poses to what it is with the moving object; return how much of the mean light is the object's.
+
+    None where nothing moves.
+    """
     parameters, frame = scene.parameters, scene.parameters.frames[index]
-    sensor, shape = parameters.sensor, (parameters.height, parameters.width)
-    light, cover = _expose(scene, index)
+    pixels, sites, cover = scene.pixels[index], scene.sites[index], None
+    for pose in range(0 if frame.object_positions is None else len(pixels)):
+        seen = scene.see_object(frame, background, pose)
+        if seen is not None:
+            change, coverage, offset = seen
+            here = slice(pose, pose + 1)
+            (part,) = sample_mosaics(
+                change, parameters.scale, [sites[here]], parameters.shape, cfa=parameters.sensor.cfa, offset=offset
+            )
+            light += part
+            part = sample_field(make_field(coverage, parameters.scale, offset), pixels[here], parameters.shape)
+            cover = part if cover is None else cover + part
+    return None if cover is None else cover / (UINT16_MAX * parameters.scale**2 * len(pixels))
+
+
+def _capture(
+    light: NDArray[np.float64],
+    cover: NDArray[np.float64] | None,
+    parameters: BurstParameters,
+    index: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint16] | NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Frame and mask from the mean light of the scene."""
+    frame, sensor, shape = parameters.frames[index], parameters.sensor, parameters.shape
     if frame.occluder is not None:
         blocked = frame.occluder.cover(*shape)
         seen = np.linalg.inv(parameters.profile.to_srgb) @ frame.occluder.color
@@ -88,24 +117,6 @@ def _draw_mask(cover: NDArray[np.float64] | None) -> NDArray[np.uint8] | None:
     # The kernel rings a little around sharp outlines, where what hides the scene darkens it as well.
     mask = np.rint(np.abs(cover).clip(0, 1) * 255).astype(np.uint8)
     return mask if mask.any() else None
-
-
-def _expose(scene: Scene, index: int) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    """Light [H, W] of a frame, the mean over its poses, and what part of it comes from what moves; None where nothing moves."""
-    parameters, frame = scene.parameters, scene.parameters.frames[index]
-    shape, cfa = (parameters.height, parameters.width), parameters.sensor.cfa
-    pixels, sites = scene.pixels[index], scene.sites[index]
-    background, field = scene.see_background(frame)
-    light, cover = sample_mosaic(field, sites, shape, cfa=cfa), None
-    for pose in range(0 if frame.object_positions is None else len(pixels)):
-        seen = scene.see_object(frame, background, pose)
-        if seen is not None:
-            change, coverage = seen
-            light += sample_mosaic(change, sites[pose : pose + 1], shape, cfa=cfa)
-            part = sample_plane(coverage, 0, pixels[pose : pose + 1], shape)
-            cover = part if cover is None else cover + part
-    light *= scene.signal / len(pixels)
-    return light, None if cover is None else cover / (UINT16_MAX * parameters.scale**2 * len(pixels))
 
 
 def _paint(signal: NDArray[np.float64], shape: tuple[int, int], cfa: CFA) -> NDArray[np.float64]:

@@ -131,18 +131,18 @@ def _move(
     jitter[reference] = 0
     middle = np.array([facts["timestamp"] for facts in exposures])
     exposure_time = np.array([facts["exposure_time"] for facts in exposures])
-    origin = trajectory.pose(middle[reference])
-    skew = snap(line_time * trajectory.velocity(middle)[:, :2]) if line_time else np.zeros((count, 2))
 
     def follow(numbers: list[int]) -> Floats:
         """Poses [sum of numbers, 3] at the midpoints of as many equal slices of each exposure."""
         slices = np.concatenate([(np.arange(number) + 0.5) / number - 0.5 for number in numbers])
         return trajectory.pose(np.repeat(middle, numbers) + np.repeat(exposure_time, numbers) * slices)
 
-    numbers = [1] * count
+    numbers, poses, skew = [1] * count, snap(jitter), np.zeros((count, 2))
     if sway or tremor:
-        numbers = [_count_poses(poses) for poses in follow([_COARSE] * count).reshape(count, _COARSE, 3)]
-    poses = snap(relate_poses(follow(numbers), origin) + np.repeat(jitter, numbers, axis=0))
+        numbers = [_count_poses(path) for path in follow([_COARSE] * count).reshape(count, _COARSE, 3)]
+        path = relate_poses(follow(numbers), trajectory.pose(middle[reference]))
+        poses = snap(path + np.repeat(jitter, numbers, axis=0))
+        skew = snap(line_time * trajectory.velocity(middle)[:, :2])
     return [
         {"poses": part, "skew": (x, y)}
         for part, (x, y) in zip(np.split(poses, np.cumsum(numbers)[:-1]), skew.tolist(), strict=True)
@@ -165,6 +165,8 @@ def _spoil(
     side: int,
 ) -> tuple[FrameParameters, ...]:
     """Make some frames useless: as many as drawn on average, each with the same probability."""
+    if not preset.outliers.support[1]:
+        return frames
     count = len(frames)
     spoilt = rng.uniform(size=count) < draw(preset.outliers, rng) / count
     spoilt[reference] = False

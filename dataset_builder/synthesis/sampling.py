@@ -11,6 +11,7 @@ of additions or width of its registers changes a bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,12 +37,12 @@ class Field:
     """Light on a fine grid, to be sampled between its points.
 
     Attributes:
-        planes: sums over `scale` x `scale` latent pixels to the right and below each sample.
+        samples: float64 [H, W], sums over `scale` x `scale` latent pixels to the right and below each sample, of one channel.
         density: samples per frame pixel, along each side.
         offset: (x, y) of the first sample on the grid that positions count on; not (0, 0) for a part, outside of which no light is.
     """
 
-    planes: Planes
+    samples: NDArray[np.float64]
     density: int
     offset: tuple[int, int] | None = None
 
@@ -68,12 +69,12 @@ def get_density(scale: int) -> int:
     return 2 * scale if 1 < scale < _LEAST_DENSITY else scale
 
 
-def make_field(planes: Planes, scale: int, offset: tuple[int, int] | None = None) -> Field:
-    """The field of planes from `prefilter`; `offset` in latent pixels, as `Field.offset`."""
+def make_field(plane: NDArray[np.float64], scale: int, offset: tuple[int, int] | None = None) -> Field:
+    """The field of a plane from `prefilter`; `offset` in latent pixels, as `Field.offset`."""
     density = get_density(scale)
     if density == scale:
-        return Field(planes, density, offset)
-    return Field(tuple(_refine(plane) for plane in planes), density, offset and (2 * offset[0], 2 * offset[1]))
+        return Field(plane, density, offset)
+    return Field(_refine(plane), density, offset and (2 * offset[0], 2 * offset[1]))
 
 
 def _refine(plane: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,38 +118,47 @@ def locate_sites(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     return sites
 
 
-def sample_mosaic(field: Field, sites: NDArray[np.float64], shape: tuple[int, int], *, cfa: CFA) -> NDArray[np.float64]:
-    """Sample the mosaic of a frame at some poses, at positions rounded to 1/32 of a sample.
+def sample_mosaics(
+    planes: Planes,
+    scale: int,
+    sites: Sequence[NDArray[np.float64]],
+    shape: tuple[int, int],
+    *,
+    cfa: CFA,
+    offset: tuple[int, int] | None = None,
+) -> NDArray[np.float64]:
+    """Sample the mosaics of some frames, each at some poses, at positions rounded to 1/32 of a sample.
 
     Args:
-        field: of three planes.
-        sites: [n, 4, 2, 3] from `locate_sites`.
-        shape: rows and columns of the frame, even.
+        planes: three, from `prefilter`.
+        scale: latent pixels per frame pixel.
+        sites: of each frame, [n, 4, 2, 3] from `locate_sites`.
+        shape: rows and columns of a frame, even.
         cfa: colour filter array.
+        offset: as `make_field`.
 
     Returns:
-        float64 [H, W], the sum over the poses.
+        float64 [frames, H, W], sums over the poses.
     """
-    result = np.empty(shape)
-    cells = shape[0] // 2, shape[1] // 2
-    for site, channel in enumerate(cfa.channels):
-        result[site // 2 :: 2, site % 2 :: 2] = sample_plane(field, channel, sites[:, site], cells)
+    result, cells = np.empty((len(sites), *shape)), (shape[0] // 2, shape[1] // 2)
+    # One field at a time serves all frames: it is large, and stays in the cache.
+    for channel, plane in enumerate(planes):
+        field = make_field(plane, scale, offset)
+        for mosaic, matrices in zip(result, sites, strict=True):
+            for site, seen in enumerate(cfa.channels):
+                if seen == channel:
+                    mosaic[site // 2 :: 2, site % 2 :: 2] = sample_field(field, matrices[:, site], cells)
     return result
 
 
-def sample_plane(
-    field: Field, channel: int, matrices: NDArray[np.float64], shape: tuple[int, int]
-) -> NDArray[np.float64]:
-    """Sample one plane at some poses, [n, 2, 3] from result to sample; float64 [H, W], the sum over the poses."""
+def sample_field(field: Field, matrices: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Sample a field at some poses, [n, 2, 3] from result to sample; float64 [H, W], the sum over the poses."""
     flags = cv2.WARP_INVERSE_MAP | (cv2.INTER_LINEAR if field.density >= _LEAST_DENSITY else cv2.INTER_LANCZOS4)
     border = cv2.BORDER_REPLICATE
     if field.offset is not None:
         matrices, border = matrices - np.pad(np.reshape(field.offset, (2, 1)), ((0, 0), (2, 0))), cv2.BORDER_CONSTANT
-    samples = (
-        cv2.warpAffine(field.planes[channel], matrix, shape[::-1], flags=flags, borderMode=border)
-        for matrix in matrices
-    )
-    total = np.asarray(next(samples), np.float64)
-    for sample in samples:
-        total += sample
+    warped = (cv2.warpAffine(field.samples, matrix, shape[::-1], flags=flags, borderMode=border) for matrix in matrices)
+    total = np.asarray(next(warped), np.float64)
+    for part in warped:
+        total += part
     return total

@@ -20,11 +20,11 @@ _DEFOCUS_STEP = 1 / 8
 
 def set_focus(preset: Preset, rng: np.random.Generator, burst: BurstParameters) -> BurstParameters:
     """Defocus each frame, or draw a depth and let the frames focus from near to far."""
+    if not (preset.focus_series.support[1] or preset.defocus.support[1]):
+        return burst
     series, count = draw(preset.focus_series, rng), len(burst.frames)
     radius = _DEFOCUS_STEP * np.rint(preset.defocus.sample(rng, count) / _DEFOCUS_STEP)
     if not series:
-        if not radius.any():
-            return burst
         frames = (dataclasses.replace(frame, defocus=float(radius[i])) for i, frame in enumerate(burst.frames))
         return dataclasses.replace(burst, frames=tuple(frames))
     angle, wave_angle, phase = (float(value) for value in snap(rng.uniform(0, 2 * np.pi, 3)))
@@ -67,6 +67,8 @@ def add_object(
     preset: Preset, rng: np.random.Generator, burst: BurstParameters, photograph_size: tuple[int, int]
 ) -> BurstParameters:
     """Something that crosses the middle of the frame at some time during the burst, on a straight line."""
+    if not preset.object_probability:
+        return burst
     size, speed = draw(preset.object_size, rng), draw(preset.object_speed, rng)
     direction, moment = rng.uniform(0, 2 * np.pi), rng.uniform(0, 1)
     place = rng.uniform(-0.2, 0.2, 2)
