@@ -36,9 +36,14 @@ class Trajectory:
 
     def pose(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Poses [..., 3] at times [...] in seconds."""
-        angle = 2 * np.pi * np.multiply.outer(times, self.frequency) + self.phase
-        poses: NDArray[np.float64] = (self.amplitude * np.cos(angle)).sum(axis=-2)
+        angle = np.multiply.outer(times, 2 * np.pi * self.frequency) + self.phase
+        poses: NDArray[np.float64] = np.einsum("...ka,ka->...a", np.cos(angle, out=angle), self.amplitude)
         return poses
+
+    @property
+    def shift(self) -> Trajectory:
+        """The same without roll: poses are [..., 2]."""
+        return Trajectory(self.amplitude[:, :2], self.frequency[:, :2], self.phase[:, :2])
 
     def velocity(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
         """Derivatives [..., 3] of the pose per second."""

@@ -132,15 +132,16 @@ def _move(
     middle = np.array([facts["timestamp"] for facts in exposures])
     exposure_time = np.array([facts["exposure_time"] for facts in exposures])
 
-    def follow(numbers: list[int]) -> Floats:
-        """Poses [sum of numbers, 3] at the midpoints of as many equal slices of each exposure."""
+    def time(numbers: list[int]) -> Floats:
+        """Midpoints [sum of numbers] of as many equal slices of each exposure."""
         slices = np.concatenate([(np.arange(number) + 0.5) / number - 0.5 for number in numbers])
-        return trajectory.pose(np.repeat(middle, numbers) + np.repeat(exposure_time, numbers) * slices)
+        return np.asarray(np.repeat(middle, numbers) + np.repeat(exposure_time, numbers) * slices)
 
     numbers, poses, skew = [1] * count, snap(jitter), np.zeros((count, 2))
     if sway or tremor:
-        numbers = [_count_poses(path) for path in follow([_COARSE] * count).reshape(count, _COARSE, 3)]
-        path = relate_poses(follow(numbers), trajectory.pose(middle[reference]))
+        paths = trajectory.shift.pose(time([_COARSE] * count)).reshape(count, _COARSE, 2)
+        numbers = [_count_poses(path) for path in paths]
+        path = relate_poses(trajectory.pose(time(numbers)), trajectory.pose(middle[reference]))
         poses = snap(path + np.repeat(jitter, numbers, axis=0))
         skew = snap(line_time * trajectory.velocity(middle)[:, :2])
     return [
