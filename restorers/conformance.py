@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from restorers.base import LinearMerge, Restorer, SubsetRestorer, check_image
+from restorers.base import BatchRestorer, LinearMerge, Restorer, SubsetRestorer, check_image
 from restorers.burst import Burst, Domain, FloatImage
 from restorers.errors import RestorerError
 from restorers.registry import create, fingerprint_scenario
@@ -62,6 +62,7 @@ def check_restorer(scenario: str, *, side: int = 64) -> list[Finding]:
         _check_values,
         _check_determinism,
         _check_subsets,
+        _check_batches,
         _check_lengths,
         _check_order,
         _check_exposure,
@@ -152,6 +153,21 @@ def _check_subsets(_scenario: str, restorer: Restorer, burst: Burst, _image: Flo
         yield Finding(
             "subsets", "fail", f"{claim} differs from restore(burst.subset(members)) by up to {difference:.2g}"
         )
+
+
+def _check_batches(_scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
+    if not isinstance(restorer, BatchRestorer):
+        return
+    darker = replace(burst, frames=burst.frames * np.float32(0.5))
+    other, together = restorer.restore(darker), restorer.restore_many([burst, darker])
+    if len(together) != 2:
+        yield Finding("batches", "fail", f"restore_many returns {len(together)} images for 2 bursts")
+        return
+    difference = max(float(np.abs(one - many).max()) for one, many in zip((image, other), together, strict=True))
+    if difference <= _TOLERANCE:
+        yield Finding("batches", "pass", f"restore_many equals restore to {difference:.1g}")
+    else:
+        yield Finding("batches", "fail", f"restore_many differs from restore by up to {difference:.2g}")
 
 
 def _check_lengths(_scenario: str, restorer: Restorer, burst: Burst, _image: FloatImage) -> Iterator[Finding]:

@@ -143,6 +143,11 @@ class Cropping(Base):
         return super().restore(burst)[1:]
 
 
+class Mixing(Base):
+    def restore_many(self, bursts):
+        return [self.restore(burst) for burst in reversed(bursts)]
+
+
 class Secretive(Base):
     info = replace(INFO, task="", version="")
 
@@ -159,6 +164,7 @@ class Secretive(Base):
         ("Absolute", "exposure", "divide frames by burst.exposure_ratio"),
         ("Hoarder", "memory", "something keeps the images"),
         ("Restless", "facts", "different fingerprints"),
+        ("Mixing", "batches", "restore_many differs from restore"),
         ("Cropping", "restores", "expected shape"),
         ("Secretive", "facts", "lacks task, version"),
     ],

@@ -120,7 +120,8 @@ def print_reliability(root: Path) -> None:
 
     table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):
-        table.add_column(heading, justify="left" if heading in {"scenario", "estimator", "metric"} else "right")
+        named = heading in {"scenario", "estimator", "metric"}
+        table.add_column(heading, justify="left" if named else "right", overflow="fold")
     for row in read_table(table_path(root, RELIABILITY.name), RELIABILITY).to_pylist():
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
