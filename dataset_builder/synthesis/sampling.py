@@ -39,7 +39,8 @@ class Field:
     Attributes:
         samples: float64 [H, W], sums over `scale` x `scale` latent pixels to the right and below each sample, of one channel.
         density: samples per frame pixel, along each side.
-        offset: (x, y) of the first sample on the grid that positions count on; not (0, 0) for a part, outside of which no light is.
+        offset: of a part of a field, outside of which is no light: (x, y) of its first sample in the whole. None for the whole, of which
+            the outermost samples go on beyond its edges.
     """
 
     samples: NDArray[np.float64]
