@@ -40,25 +40,26 @@ class Depth:
 
 @lru_cache(maxsize=64)
 def make_disc(radius: float) -> NDArray[np.float64]:
-    """Kernel of a uniform disc of a radius in px, float64 [k, k], sum 1; each weight is the part of the pixel that the disc covers."""
+    """Kernel of a uniform disc of a radius in px, float64 [k, k], sum 1.
+
+    Each weight is the part of the pixel that the disc covers. A disc that reaches no other pixel becomes three by three weights of the
+    same variance, radius² / 4 along each axis.
+    """
     reach = max(0, math.ceil(radius - 0.5))
+    if reach == 0:
+        variance = radius**2 / 4
+        across = np.array([variance / 2, 1 - variance, variance / 2])
+        return np.asarray(np.outer(across, across))
     fine = (np.arange((2 * reach + 1) * _SUBSAMPLES) + 0.5) / _SUBSAMPLES - reach - 0.5
-    inside = np.hypot(fine[:, None], fine) <= max(radius, 1e-9)
+    inside = np.hypot(fine[:, None], fine) <= radius
     side = 2 * reach + 1
     weights = inside.reshape(side, _SUBSAMPLES, side, _SUBSAMPLES).sum(axis=(1, 3)).astype(np.float64)
-    if weights.sum() == 0:
-        weights[reach, reach] = 1
     return np.asarray(weights / weights.sum())
-
-
-def blurs(radius: float) -> bool:
-    """Whether a disc of a radius in px reaches beyond a pixel."""
-    return make_disc(radius).size > 1
 
 
 def blur_disc(planes: Planes, radius: float) -> Planes:
     """Convolve planes with a disc of a radius in their px."""
-    if not blurs(radius):
+    if radius <= 0:
         return planes
     kernel = make_disc(radius)
     return tuple(

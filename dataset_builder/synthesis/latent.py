@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, expand_highlights, to_camera
-from dataset_builder.synthesis.focus import FocusStack, blur_disc, blurs, make_focus_stack
+from dataset_builder.synthesis.focus import FocusStack, blur_disc, make_focus_stack
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
 from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN, Planes, locate_pixels, locate_sites, prefilter
 
@@ -81,15 +81,15 @@ class Scene:
 
     def see_backgrounds(self) -> Iterator[tuple[Planes, list[int]]]:
         """The scene without what moves, as lenses render it, and the frames that see it so."""
-        frames, scale = self.parameters.frames, self.parameters.scale
+        frames = self.parameters.frames
         if self.parameters.depth is not None:
             for index, frame in enumerate(frames):
                 assert frame.focus is not None
                 yield self.focus_stack.focus_at(frame.focus), [index]
             return
-        radii = [frame.defocus if blurs(frame.defocus * scale) else 0.0 for frame in frames]
-        for radius in sorted(set(radii)):
-            yield blur_disc(self.planes, radius * scale), [i for i, other in enumerate(radii) if other == radius]
+        for radius in sorted({frame.defocus for frame in frames}):
+            seeing = [index for index, frame in enumerate(frames) if frame.defocus == radius]
+            yield blur_disc(self.planes, radius * self.parameters.scale), seeing
 
     def see_object(
         self, frame: FrameParameters, background: Planes, pose: int

@@ -25,7 +25,7 @@ from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.sampling import Planes, make_field, sample_field, sample_mosaics
 from restorers import CFA
 
-RENDER_VERSION = "4"
+RENDER_VERSION = "5"
 """Changes whenever equal presets, seeds and photographs would give other pixels."""
 
 
