@@ -55,7 +55,9 @@ def test_single_frames_with_strong_noise(name, least, scene):
     assert gain(name, make_burst(scene, height=160, width=192, num_frames=1, shot=1e-2, read=1e-4)) >= least
 
 
-@pytest.mark.parametrize("name", ["denoise/robust_mean", "denoise/hdrplus", "denoise/handheld", "sr/handheld@x2"])
+@pytest.mark.parametrize(
+    "name", ["denoise/robust_mean", "denoise/hdrplus", "denoise/handheld", "hdr/radiance", "sr/handheld@x2"]
+)
 @pytest.mark.parametrize("num_frames", [2, 8])
 def test_no_ghost_of_a_moving_object(name, num_frames):
     sample = make_burst("astronaut", height=128, width=128, num_frames=num_frames, corner=(100, 60))
@@ -166,6 +168,28 @@ def test_radiance_is_recovered_wherever_a_frame_is_not_clipped(reference):
     noise = [np.std(image[dark] - truth[dark]) for image in (restored, own)]
     # The longest exposure gathers 4 to 16 times the light.
     assert noise[0] <= (noise[1] if reference == 2 else 0.75 * noise[1])
+
+
+def test_radiance_has_no_ghosts_of_other_exposures():
+    settings = {"height": 128, "width": 128, "num_frames": 3, "exposure_ratio": (1.0, 0.25, 4.0), "brightness": 0.2}
+    sample = make_burst("astronaut", corner=(100, 60), **settings)
+    other = make_burst("coffee", seed=1, **settings).burst
+    frames, region = sample.burst.frames.copy(), np.s_[40:88, 40:88]
+    for index in (1, 2):
+        frames[index][region] = other.frames[index][region]
+    restored, still = (
+        create("hdr/radiance").restore(burst) for burst in (replace(sample.burst, frames=frames), sample.burst)
+    )
+    alone = psnr(sample.burst.reference[region], sample.truth[region])
+    assert psnr(restored[region], sample.truth[region]) >= alone - 0.5
+    # Where nothing moves, the long exposure keeps its worth.
+    below = np.s_[96:120]
+    gains = [
+        psnr(image[below], sample.truth[below]) - psnr(sample.burst.reference[below], sample.truth[below])
+        for image in (restored, still)
+    ]
+    assert gains[1] >= 3
+    assert gains[0] >= gains[1] - 1
 
 
 def test_radiance_is_unbiased_in_the_dark():

@@ -20,7 +20,7 @@ from restorers.noise import noise_levels
 
 _INFO = RestorerInfo(
     task="hdr",
-    version="1",
+    version="2",
     input_domains=MERGED_DOMAINS,
     output_domain=None,
     summary="noise-optimal mean of the unsaturated samples of all exposures, in linear light",
@@ -28,6 +28,8 @@ _INFO = RestorerInfo(
 )
 
 _LEAST_VARIANCE = 1e-8
+_WINDOW = 5
+"""Side of the window in which structure and agreement are measured, in pixels of a plane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +60,18 @@ class RadianceMerge:
     exposure. Saturated samples, and what is interpolated from them, do not count; where every frame is saturated, the one of least
     exposure tells the lower bound. Interpolated frames err in fine structure, where little noise would make that count: `detail` times
     the local standard deviation of the reference is added to their noise. Frames are aligned by one rigid motion; those that cannot be
-    are left out. Things that move by themselves are averaged: bursts of one exposure with such motion are the business of the `denoise`
-    restorers.
+    are left out. Where a frame differs from the reference by more than `reject` times the variance that noise and interpolation explain,
+    something has moved, and it does not count; where the reference is saturated that cannot be told, and it does.
 
     The prepared state, which `restore` holds too, takes 1.25 times the burst's size and one frame's.
 
     Attributes:
         detail: see above.
+        reject: see above.
     """
 
     detail: float = 0.2
+    reject: float = 4.0
 
     @property
     def info(self) -> RestorerInfo:
@@ -82,29 +86,29 @@ class RadianceMerge:
         """Align every frame and find its saturated samples."""
         check_accepts(_INFO, burst)
         burst = linearise(burst)
-        alignment = align_burst(burst)
+        alignment, noise = align_burst(burst), noise_levels(burst)
+        reference_index = burst.reference_index
+        own = split_frame(burst.reference) / np.float32(burst.exposure_ratio[reference_index])
+        clear = split_frame(burst.reference) < CLIPPED
+        mean = _average_window(own)
+        signal = np.maximum(mean, 0)
+        own_noise = signal * np.float32(noise[0][reference_index]) + np.float32(noise[1][reference_index])
+        structure = _average_window(np.square(own)) - np.square(mean) - own_noise
+        interpolation = np.float32(self.detail**2) * np.maximum(structure, 0)
         frames = {}
         for index in np.flatnonzero(alignment.aligned).tolist():
-            frame, homography = burst.frames[index], alignment.homographies[index]
-            if index == burst.reference_index:
-                planes = split_frame(frame)
-                frames[index] = (planes / np.float32(burst.exposure_ratio[index]), planes < CLIPPED)
+            if index == reference_index:
+                frames[index] = (own, clear)
                 continue
+            homography = alignment.homographies[index]
             planes, usable = resample_frame(burst, index, homography, interpolation=cv2.INTER_LANCZOS4)
-            clean = unsaturated(frame, homography)
-            frames[index] = (planes, usable & (split_planes(clean) if burst.domain is Domain.RAW_BAYER else clean))
-        noise = noise_levels(burst)
-        shot, read = (float(level[burst.reference_index]) for level in noise)
-        own = frames[burst.reference_index][0]
-        mean = _average_window(own)
-        structure = (
-            _average_window(np.square(own))
-            - np.square(mean)
-            - np.maximum(mean, 0) * np.float32(shot)
-            - np.float32(read)
-        )
-        interpolation = np.float32(self.detail**2) * np.maximum(structure, 0)
-        return PreparedBurst(frames, interpolation, burst.exposure_ratio, noise, burst.reference_index)
+            clean = unsaturated(burst.frames[index], homography)
+            usable = usable & (split_planes(clean) if burst.domain is Domain.RAW_BAYER else clean)
+            expected = own_noise + signal * np.float32(noise[0][index]) + np.float32(noise[1][index]) + interpolation
+            expected *= np.float32(self.reject)
+            usable &= _agrees(planes - own, usable & clear, np.maximum(expected, _LEAST_VARIANCE))
+            frames[index] = (planes, usable)
+        return PreparedBurst(frames, interpolation, burst.exposure_ratio, noise, reference_index)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Merge the reference and the frames `members`."""
@@ -144,6 +148,23 @@ class RadianceMerge:
         return total
 
 
+def _agrees(difference: FloatImage, comparable: NDArray[np.bool_], largest: FloatImage) -> NDArray[np.bool_]:
+    """Where a frame shows what the reference shows, or where that cannot be told: bool [h, w], the same for all colours.
+
+    Args:
+        difference: of the frame from the reference, float32 [P, h, w].
+        comparable: where both count; same shape.
+        largest: the square that it may have in the mean over a window and the colours.
+    """
+    np.square(difference, out=difference)
+    difference /= largest
+    difference *= comparable
+    excess = _average_window((difference.sum(0) - comparable.sum(0, dtype=np.float32))[None])[0]
+    kernel = np.ones((_WINDOW, _WINDOW), np.uint8)
+    agrees = cv2.erode((excess <= 0).astype(np.uint8), kernel).astype(bool)
+    return np.asarray(agrees | ~comparable.any(0))
+
+
 def _average_window(planes: FloatImage) -> FloatImage:
-    """Mean over 5 x 5 pixels of each plane."""
-    return np.stack([cv2.blur(plane, (5, 5), borderType=cv2.BORDER_REFLECT_101) for plane in planes])
+    """Mean over the window about each pixel of each plane."""
+    return np.stack([cv2.blur(plane, (_WINDOW, _WINDOW), borderType=cv2.BORDER_REFLECT_101) for plane in planes])
