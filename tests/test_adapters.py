@@ -331,6 +331,87 @@ def test_missing_and_unsafe_files_are_refused(tmp_path, kind, capsys):
     assert "ran code" not in capsys.readouterr().out
 
 
+class Reshape(nn.Module):
+    """Returns zeros of one shape, whatever comes."""
+
+    def __init__(self, shape: list[int]) -> None:
+        super().__init__()
+        self.shape = shape
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(self.shape) + 0 * image.sum()
+
+
+def name_model(kind: str, module: nn.Module, example: torch.Tensor, folder) -> str:
+    """Save a module as a model file, and name it."""
+    if kind == "torchscript":
+        return f"torchscript:{script(module, folder / 'a.pt')}"
+    torch.export.save(torch.export.export(module, (example,)), folder / "a.pt2")
+    return f"pt2:{folder / 'a.pt2'}"
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ([2, 3, 32, 32], r"dimension 0 \(batch\) of the model's output: expected 1, got 2"),
+        ([1, 7, 32, 32], r"dimension 1 \(channels\) of the model's output: expected 3, got 7"),
+        ([1, 3, 64, 32], r"dimensions 2, 3 \(height, width\).* multiple of 32 x 32, got 64 x 32"),
+        ([3, 32, 32], r"expected 4 dimensions \[1, C, H, W\], got shape \[3, 32, 32\]"),
+    ],
+)
+def test_models_of_torch_say_which_dimension_is_wrong(tmp_path, kind, shape, message):
+    with pytest.raises(InvalidRestorerError, match=message):
+        create(name_model(kind, Reshape(shape), torch.rand(1, 3, 32, 32), tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["torchscript", "pt2"])
+def test_burst_models_say_which_dimension_is_wrong(tmp_path, kind):
+    name = name_model(kind, Reshape([1, 4, 3, 32, 32]), torch.rand(1, 5, 3, 32, 32), tmp_path)
+    with pytest.raises(InvalidRestorerError, match=r"dimension 1 \(frames\) of the model's output: expected 5, got 4"):
+        create(f"{name}?frames=5")
+
+
+def test_inputs_that_do_not_fit_are_named(tmp_path):
+    network = nn.Conv2d(4, 4, 3, padding=1)
+    name = f"torchscript:{script(network, tmp_path / 'a.pt')}"
+    with pytest.raises(
+        InvalidRestorerError,
+        match=r"does not run on float32 \[1, 3, 32, 32\] \(batch, channels, height, width\): .*to have 4 channels, but got 3",
+    ):
+        create(name)
+    assert create(f"{name}?domain=raw_bayer&channels=4").info.output_domain is Domain.RAW_BAYER
+    exported = name_model("pt2", network, torch.rand(1, 4, 32, 32), tmp_path)
+    with pytest.raises(
+        InvalidRestorerError, match=r"dimension 1 \(channels\) of the model's input: expected 3 for domain"
+    ):
+        create(exported)
+
+
+@needs_spandrel
+@needs_basicsr
+def test_networks_by_their_weights_say_which_dimension_is_wrong(tmp_path):
+    settings = {"num_in_ch": 4, "num_out_ch": 4, "num_feat": 8, "num_conv": 2, "upscale": 2}
+    torch.save(load_architecture("SRVGGNetCompact")(**settings).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(
+        InvalidRestorerError, match=r"dimension 1 \(channels\) of the model's input: expected 3 .* got 4"
+    ):
+        create(f"spandrel:{tmp_path / 'a.pth'}")
+    arguments = "&".join(f"{key}={value}" for key, value in settings.items())
+    name = f"basicsr:SRVGGNetCompact?weights={tmp_path / 'a.pth'}&{arguments}"
+    with pytest.raises(InvalidRestorerError, match=r"float32 \[1, 3, 32, 32\] .*to have 4 channels, but got 3"):
+        create(name)
+    with pytest.raises(InvalidRestorerError, match="mosaics must keep theirs"):
+        create(f"{name}&domain=raw_bayer&channels=4")
+    settings = {"num_in_ch": 3, "num_out_ch": 4, "num_feat": 8, "num_block": 1, "num_grow_ch": 4}
+    torch.save(load_architecture("RRDBNet")(**settings, scale=4).state_dict(), tmp_path / "b.pth")
+    arguments = "&".join(f"{key}={value}" for key, value in settings.items())
+    with pytest.raises(
+        InvalidRestorerError, match=r"dimension 1 \(channels\) of the model's output: expected 3, got 4"
+    ):
+        create(f"basicsr:RRDBNet?weights={tmp_path / 'b.pth'}&{arguments}&scale=4")
+
+
 def test_wrong_options_are_answered(tmp_path):
     name = f"torchscript:{script(nn.Identity(), tmp_path / 'a.pt')}"
     for option, message in (
