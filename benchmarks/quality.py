@@ -52,6 +52,7 @@ BARS: Mapping[tuple[str, str], tuple[str, float]] = {
             ("denoise/mean", 9.0),
             ("denoise/robust_mean", 9.0),
             ("denoise/hdrplus", 7.0),
+            ("denoise/hdrplus@spatial", 7.0),
             ("denoise/handheld", 5.0),
             ("demosaic/burst", 5.0),
             ("hdr/radiance", 5.0),
@@ -72,7 +73,7 @@ BARS: Mapping[tuple[str, str], tuple[str, float]] = {
     },
     **{
         ("action", f"denoise/{name} where things move"): ("least", -0.5)
-        for name in ("robust_mean", "hdrplus", "handheld")
+        for name in ("robust_mean", "hdrplus", "hdrplus@spatial", "handheld")
     },
     ("night", "deblur/fourier over the sharpest frame"): ("least", 0.0),
     ("bracket", "hdr/radiance: share of those left at the clipping level"): ("most", 0.0),
@@ -138,6 +139,7 @@ def measure_static(burst: Burst, truth: FloatImage, gains: Gains) -> None:
         "denoise/mean",
         "denoise/robust_mean",
         "denoise/hdrplus",
+        "denoise/hdrplus@spatial",
         "denoise/handheld",
         "demosaic/burst",
         "hdr/radiance",
@@ -185,7 +187,13 @@ def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: Flo
     region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
     if region.sum() < 64:
         return
-    for name in ("denoise/mean", "denoise/robust_mean", "denoise/hdrplus", "denoise/handheld"):
+    for name in (
+        "denoise/mean",
+        "denoise/robust_mean",
+        "denoise/hdrplus",
+        "denoise/hdrplus@spatial",
+        "denoise/handheld",
+    ):
         restorer = create(name)
         image, alone = restorer.restore(burst), restorer.restore(burst.subset([]))
         gains[f"{name} where things move"].append(

@@ -42,6 +42,7 @@ STATE = {
     "demosaic/burst": 1.25,
     "denoise/handheld": 6.0,
     "denoise/hdrplus": 1.0,
+    "denoise/hdrplus@spatial": 1.15,
     "denoise/mean": 1.0,
     "denoise/robust_mean": 1.0,
     "focus/stack": 5.34,

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from restorers import create
+from restorers.classical.hdrplus_spatial import SpatialHdrPlus
 from restorers.classical.mosaic import demosaic
 from restorers.fidelity import psnr
 from tests.synthetic import make_burst, make_focus_series, make_shaken_burst, texture
 
 BORDER = 8
+HDR = "denoise/hdrplus"
 
 
 def at_frame_scale(sample) -> np.ndarray:
@@ -37,6 +39,7 @@ def gain(name: str, sample) -> float:
         ("denoise/mean", 9),
         ("denoise/robust_mean", 9),
         ("denoise/hdrplus", 7),
+        ("denoise/hdrplus@spatial", 7),
         ("denoise/handheld", 5),
         ("demosaic/burst", 5),
         ("hdr/radiance", 5),
@@ -49,6 +52,15 @@ def test_fourteen_frames_of_a_static_scene(name, least, scene):
     assert gain(name, sample) >= least
 
 
+@pytest.mark.parametrize("num_frames", [1, 4])
+def test_spatial_denoising_adds_to_the_merge(num_frames):
+    sample = make_burst("coffee", height=160, width=192, num_frames=num_frames, shot=1e-2, read=1e-4)
+    spatial, merged = (psnr(create(name).restore(sample.burst), sample.truth) for name in (f"{HDR}@spatial", HDR))
+    assert spatial >= merged + (1 if num_frames == 4 else 3)
+    none = psnr(SpatialHdrPlus(strength=0).restore(sample.burst), sample.truth)
+    assert none == pytest.approx(merged, abs=1e-3)
+
+
 @pytest.mark.parametrize(("name", "least"), [("denoise/nlm", 5), ("denoise/wavelet", 5), ("denoise/tv", 5)])
 @pytest.mark.parametrize("scene", ["astronaut", "coffee", "chelsea"])
 def test_single_frames_with_strong_noise(name, least, scene):
@@ -56,7 +68,15 @@ def test_single_frames_with_strong_noise(name, least, scene):
 
 
 @pytest.mark.parametrize(
-    "name", ["denoise/robust_mean", "denoise/hdrplus", "denoise/handheld", "hdr/radiance", "sr/handheld@x2"]
+    "name",
+    [
+        "denoise/robust_mean",
+        "denoise/hdrplus",
+        "denoise/hdrplus@spatial",
+        "denoise/handheld",
+        "hdr/radiance",
+        "sr/handheld@x2",
+    ],
 )
 @pytest.mark.parametrize("num_frames", [2, 8])
 def test_no_ghost_of_a_moving_object(name, num_frames):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,25 +66,20 @@ class HdrPlusMerge:
 
     def contributions(self, burst: Burst) -> FloatImage:
         """The pairwise merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]."""
-        merge = _Merge(self, burst)
-        images = np.empty(burst.frames.shape, np.float32)
-        for index in range(burst.num_frames):
-            spectra = merge.empty_spectra()
-            merge.add_frame(spectra, index)
-            images[index] = merge.reference + merge.image(spectra)
-        return images
+        return PairwiseMerge(self, burst).contributions()
 
     def restore(self, burst: Burst) -> FloatImage:
         """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
-        merge = _Merge(self, burst)
-        spectra = merge.empty_spectra()
-        for index in range(burst.num_frames):
-            merge.add_frame(spectra, index)
-        return np.asarray(merge.reference + merge.image(spectra) / np.float32(burst.num_frames))
+        return PairwiseMerge(self, burst).mean(range(burst.num_frames))
 
 
-class _Merge:
-    """One burst being merged: what its frames share."""
+class PairwiseMerge:
+    """One burst being merged: what its frames share.
+
+    Args:
+        settings: of the merge.
+        burst: to be merged; display frames are decoded first.
+    """
 
     def __init__(self, settings: HdrPlusMerge, burst: Burst) -> None:
         check_accepts(_INFO, burst)
@@ -96,7 +92,24 @@ class _Merge:
         self.grid = TileGrid(settings.tile_size, *self.planes.shape[1:])
         self.signal = np.maximum(self.grid.windows(self.planes).mean((-2, -1)), 0)
 
+    def contributions(self) -> FloatImage:
+        """The merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]."""
+        images = np.empty(self.burst.frames.shape, np.float32)
+        for index in range(self.burst.num_frames):
+            spectra = self.empty_spectra()
+            self.add_frame(spectra, index)
+            images[index] = self.reference + self.image(spectra)
+        return images
+
+    def mean(self, frames: Sequence[int]) -> FloatImage:
+        """Mean of the contributions of some frames."""
+        spectra = self.empty_spectra()
+        for index in frames:
+            self.add_frame(spectra, index)
+        return np.asarray(self.reference + self.image(spectra) / np.float32(len(frames)))
+
     def empty_spectra(self) -> Spectra:
+        """Zeros of the shape that `add_frame` takes."""
         rows, columns = self.grid.shape
         return np.zeros((rows, len(self.planes), columns, self.grid.size, self.grid.size // 2 + 1), np.complex64)
 

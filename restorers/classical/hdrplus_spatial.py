@@ -1,0 +1,104 @@
+"""HDR+ with its spatial denoising (Hasinoff et al., SIGGRAPH Asia 2016, section 5; Monod et al., IPOL 2021, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from restorers.base import RestorerInfo
+from restorers.burst import Burst, FloatImage
+from restorers.classical.hdrplus import HdrPlusMerge, PairwiseMerge
+from restorers.classical.planes import MERGED_DOMAINS, join_frame, split_frame
+from restorers.classical.tile_grid import raised_cosine
+
+_INFO = RestorerInfo(
+    task="denoise",
+    version="1",
+    input_domains=MERGED_DOMAINS,
+    output_domain=None,
+    summary="HDR+ merge, then Wiener shrinkage of its tiles against the noise that is left",
+    paper="Hasinoff et al., Burst photography for high dynamic range and low-light imaging on mobile cameras, 2016",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedBurst:
+    """The merge, and its contributions, float32 [T, H, W] or [T, H, W, 3]."""
+
+    merge: PairwiseMerge
+    contributions: FloatImage
+
+
+@dataclass(frozen=True)
+class SpatialHdrPlus:
+    """HDR+ merge with spatial denoising (a `SubsetRestorer`: what is shrunk is the mean, so it is no `LinearMerge`).
+
+    The mean of the pairwise merges still has the noise of N averaged frames. Per colour plane and tile, its Fourier coefficient X
+    becomes X·|X|² / (|X|² + strength·f(ω)·σ²): σ² is the variance of the noise left if every frame was merged in full, and f grows with
+    the frequency, from 0 at 0 to 1 at the Nyquist frequency of an axis, since the eye minds the loss of coarse detail most.
+    Frames that cannot be aligned are left out.
+
+    The prepared state takes once the burst's size, and two frames. The output is not clipped.
+
+    Attributes:
+        strength: of the shrinkage.
+        tile_size: as in `HdrPlusMerge`.
+        tolerance: the same.
+        moving_tolerance: the same.
+    """
+
+    strength: float = 5.0
+    tile_size: int = 16
+    tolerance: float = 8.0
+    moving_tolerance: float = 3.0
+
+    @property
+    def info(self) -> RestorerInfo:
+        """Facts for callers."""
+        return _INFO
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Merge and denoise, float32 [H, W] or [H, W, 3]."""
+        merge = self._merge(burst)
+        merged = np.flatnonzero(merge.alignment.aligned).tolist()
+        return self._shrink(merge, merge.mean(merged), merged)
+
+    def prepare(self, burst: Burst) -> PreparedBurst:
+        """Merge every frame with the reference."""
+        merge = self._merge(burst)
+        return PreparedBurst(merge, merge.contributions())
+
+    def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
+        """Average the reference and the frames `members`, and denoise."""
+        merge = prepared.merge
+        merged = [index for index in sorted({merge.burst.reference_index, *members}) if merge.alignment.aligned[index]]
+        mean = np.zeros_like(merge.reference)
+        for index in merged:
+            mean += prepared.contributions[index]
+        mean /= np.float32(len(merged))
+        return self._shrink(merge, mean, merged)
+
+    def _merge(self, burst: Burst) -> PairwiseMerge:
+        settings = HdrPlusMerge(self.tile_size, self.tolerance, self.moving_tolerance)
+        return PairwiseMerge(settings, burst)
+
+    def _shrink(self, merge: PairwiseMerge, image: FloatImage, merged: list[int]) -> FloatImage:
+        grid = merge.grid
+        shot, read = (level[merged].sum() / len(merged) ** 2 for level in (merge.shot, merge.read))
+        variance = np.maximum(grid.size**2 * (shot * merge.signal + read), 1e-12) * self.strength
+        rows, columns = fft.fftfreq(grid.size)[:, None], fft.rfftfreq(grid.size)[None]
+        shape = 2 * np.hypot(rows, columns).astype(np.float32)
+        windows = grid.windows(split_frame(image))
+        tiles = np.empty(windows.shape, np.float32)
+        for chunk in grid.chunks(windows.shape[1]):
+            spectrum = fft.rfft2(windows[chunk])
+            power = np.square(spectrum.real) + np.square(spectrum.imag)
+            spectrum *= power / (
+                power + shape * variance[chunk].astype(np.float32)[..., None, None] + np.float32(1e-20)
+            )
+            tiles[chunk] = fft.irfft2(spectrum, s=(grid.size, grid.size))
+        tiles *= raised_cosine(grid.size)
+        return join_frame(grid.overlap_add(tiles))
