@@ -195,7 +195,8 @@ def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: Flo
         "denoise/handheld",
     ):
         restorer = create(name)
-        image, alone = restorer.restore(burst), restorer.restore(burst.subset([]))
+        image = restorer.restore(burst)
+        alone = burst.reference if image.ndim == 2 else restorer.restore(burst.subset([]))
         gains[f"{name} where things move"].append(
             quality(image, truth, burst, region) - quality(alone, truth, burst, region)
         )

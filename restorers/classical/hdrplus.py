@@ -92,20 +92,20 @@ class PairwiseMerge:
         self.grid = TileGrid(settings.tile_size, *self.planes.shape[1:])
         self.signal = np.maximum(self.grid.windows(self.planes).mean((-2, -1)), 0)
 
-    def contributions(self) -> FloatImage:
-        """The merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]."""
+    def contributions(self, *, shares: FloatImage | None = None) -> FloatImage:
+        """The merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]; `shares` as in `add_frame`, [T, ...]."""
         images = np.empty(self.burst.frames.shape, np.float32)
         for index in range(self.burst.num_frames):
             spectra = self.empty_spectra()
-            self.add_frame(spectra, index)
+            self.add_frame(spectra, index, share=None if shares is None else shares[index])
             images[index] = self.reference + self.image(spectra)
         return images
 
-    def mean(self, frames: Sequence[int]) -> FloatImage:
-        """Mean of the contributions of some frames."""
+    def mean(self, frames: Sequence[int], *, shares: FloatImage | None = None) -> FloatImage:
+        """Mean of the contributions of some frames; `shares` as in `add_frame`, [T, ...]."""
         spectra = self.empty_spectra()
         for index in frames:
-            self.add_frame(spectra, index)
+            self.add_frame(spectra, index, share=None if shares is None else shares[index])
         return np.asarray(self.reference + self.image(spectra) / np.float32(len(frames)))
 
     def empty_spectra(self) -> Spectra:
@@ -113,8 +113,19 @@ class PairwiseMerge:
         rows, columns = self.grid.shape
         return np.zeros((rows, len(self.planes), columns, self.grid.size, self.grid.size // 2 + 1), np.complex64)
 
-    def add_frame(self, spectra: Spectra, index: int) -> None:
-        """Add (1 − A)·(T − R) of a frame to spectra [rows, P, columns, size, size/2 + 1], in place."""
+    def empty_shares(self) -> FloatImage:
+        """Zeros for the shares of all frames, float32 [T, rows, P, columns]."""
+        rows, columns = self.grid.shape
+        return np.zeros((self.burst.num_frames, rows, len(self.planes), columns), np.float32)
+
+    def add_frame(self, spectra: Spectra, index: int, *, share: FloatImage | None = None) -> None:
+        """Add (1 − A)·(T − R) of a frame to spectra [rows, P, columns, size, size/2 + 1], in place.
+
+        Args:
+            spectra: to be added to.
+            index: of the frame.
+            share: float32 [rows, P, columns]; becomes the mean of 1 − A in each tile, and is left alone for a frame that adds nothing.
+        """
         reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:
             return
@@ -130,6 +141,8 @@ class PairwiseMerge:
             weight += np.square(difference.imag)
             weight += noise[rows]
             np.divide(noise[rows], weight, out=weight)
+            if share is not None:
+                share[rows] = weight.mean((-2, -1))
             difference *= weight
             spectra[rows] += difference
 

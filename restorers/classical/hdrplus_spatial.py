@@ -26,20 +26,21 @@ _INFO = RestorerInfo(
 
 @dataclass(frozen=True, eq=False)
 class PreparedBurst:
-    """The merge, and its contributions, float32 [T, H, W] or [T, H, W, 3]."""
+    """The merge; its contributions, float32 [T, H, W] or [T, H, W, 3]; and the share of each frame in each tile, [T, rows, P, columns]."""
 
     merge: PairwiseMerge
     contributions: FloatImage
+    shares: FloatImage
 
 
 @dataclass(frozen=True)
 class SpatialHdrPlus:
     """HDR+ merge with spatial denoising (a `SubsetRestorer`: what is shrunk is the mean, so it is no `LinearMerge`).
 
-    The mean of the pairwise merges still has the noise of N averaged frames. Per colour plane and tile, its Fourier coefficient X
-    becomes X·|X|² / (|X|² + strength·f(ω)·σ²): σ² is the variance of the noise left if every frame was merged in full, and f grows with
-    the frequency, from 0 at 0 to 1 at the Nyquist frequency of an axis, since the eye minds the loss of coarse detail most.
-    Frames that cannot be aligned are left out.
+    The mean of the pairwise merges still has noise, as much as the reference where nothing could be merged. Per colour plane and tile, its
+    Fourier coefficient X becomes X·|X|² / (|X|² + strength·f(ω)·σ²): σ² is the variance of the noise that the merge has left in the tile,
+    and f grows with the frequency, from 0 at 0 to 1 at the Nyquist frequency of an axis, since the eye minds the loss of coarse detail
+    most. Frames that cannot be aligned are left out.
 
     The prepared state takes once the burst's size, and two frames. The output is not clipped.
 
@@ -63,13 +64,14 @@ class SpatialHdrPlus:
     def restore(self, burst: Burst) -> FloatImage:
         """Merge and denoise, float32 [H, W] or [H, W, 3]."""
         merge = self._merge(burst)
-        merged = np.flatnonzero(merge.alignment.aligned).tolist()
-        return self._shrink(merge, merge.mean(merged), merged)
+        merged, shares = np.flatnonzero(merge.alignment.aligned).tolist(), merge.empty_shares()
+        return self._shrink(merge, merge.mean(merged, shares=shares), merged, shares)
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Merge every frame with the reference."""
         merge = self._merge(burst)
-        return PreparedBurst(merge, merge.contributions())
+        shares = merge.empty_shares()
+        return PreparedBurst(merge, merge.contributions(shares=shares), shares)
 
     def fuse(self, prepared: PreparedBurst, members: Sequence[int]) -> FloatImage:
         """Average the reference and the frames `members`, and denoise."""
@@ -79,16 +81,19 @@ class SpatialHdrPlus:
         for index in merged:
             mean += prepared.contributions[index]
         mean /= np.float32(len(merged))
-        return self._shrink(merge, mean, merged)
+        return self._shrink(merge, mean, merged, prepared.shares)
 
     def _merge(self, burst: Burst) -> PairwiseMerge:
         settings = HdrPlusMerge(self.tile_size, self.tolerance, self.moving_tolerance)
         return PairwiseMerge(settings, burst)
 
-    def _shrink(self, merge: PairwiseMerge, image: FloatImage, merged: list[int]) -> FloatImage:
-        grid = merge.grid
-        shot, read = (level[merged].sum() / len(merged) ** 2 for level in (merge.shot, merge.read))
-        variance = np.maximum(grid.size**2 * (shot * merge.signal + read), 1e-12) * self.strength
+    def _shrink(self, merge: PairwiseMerge, image: FloatImage, merged: list[int], shares: FloatImage) -> FloatImage:
+        grid, own, number = merge.grid, merge.burst.reference_index, len(merged)
+        left = np.square(1 - shares[merged].sum(0) / number)
+        noise = left * (merge.shot[own] * merge.signal + merge.read[own])
+        for index in merged:
+            noise += np.square(shares[index] / number) * (merge.shot[index] * merge.signal + merge.read[index])
+        variance = (self.strength * grid.size**2 * np.maximum(noise, 1e-14)).astype(np.float32)
         rows, columns = fft.fftfreq(grid.size)[:, None], fft.rfftfreq(grid.size)[None]
         shape = 2 * np.hypot(rows, columns).astype(np.float32)
         windows = grid.windows(split_frame(image))
@@ -96,9 +101,7 @@ class SpatialHdrPlus:
         for chunk in grid.chunks(windows.shape[1]):
             spectrum = fft.rfft2(windows[chunk])
             power = np.square(spectrum.real) + np.square(spectrum.imag)
-            spectrum *= power / (
-                power + shape * variance[chunk].astype(np.float32)[..., None, None] + np.float32(1e-20)
-            )
+            spectrum *= power / (power + shape * variance[chunk][..., None, None] + np.float32(1e-20))
             tiles[chunk] = fft.irfft2(spectrum, s=(grid.size, grid.size))
         tiles *= raised_cosine(grid.size)
         return join_frame(grid.overlap_add(tiles))
