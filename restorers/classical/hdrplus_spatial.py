@@ -45,13 +45,13 @@ class SpatialHdrPlus:
     The prepared state takes once the burst's size, and two frames. The output is not clipped.
 
     Attributes:
-        strength: of the shrinkage.
+        strength: 1 for the noise that there is; more takes more noise, and fine texture with it.
         tile_size: as in `HdrPlusMerge`.
         tolerance: the same.
         moving_tolerance: the same.
     """
 
-    strength: float = 5.0
+    strength: float = 1.0
     tile_size: int = 16
     tolerance: float = 8.0
     moving_tolerance: float = 3.0
