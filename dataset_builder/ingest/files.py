@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -92,15 +93,15 @@ def hash_files(paths: Sequence[Path]) -> str:
     Raises:
         MissingSourceError: if a file cannot be read.
     """
-    digest = hashlib.sha256()
-    for path in paths:
-        try:
-            digest.update(bytes.fromhex(hash_file(path)))
-        except OSError as error:
-            raise MissingSourceError(
-                f"{path}: cannot be read ({error.strerror}); correct it or its permissions"
-            ) from error
-    return digest.hexdigest()
+    with ThreadPoolExecutor(2) as pool:
+        return hashlib.sha256(b"".join(pool.map(_hash_file, paths))).hexdigest()
+
+
+def _hash_file(path: Path) -> bytes:
+    try:
+        return bytes.fromhex(hash_file(path))
+    except OSError as error:
+        raise MissingSourceError(f"{path}: cannot be read ({error.strerror}); correct it or its permissions") from error
 
 
 def require_frames(where: Path, count: int) -> None:
