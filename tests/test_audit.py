@@ -34,7 +34,7 @@ from dataset_builder.audit.statistics import (
     histogram_scores,
     summarise_scores,
 )
-from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, read_tables
+from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from dataset_builder.audit.wording import format_number, percent
 from manifests.errors import MissingManifestError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
@@ -65,7 +65,11 @@ def make_tables(labels, *, reference_index=0, **factors):
     )
     splits = pd.DataFrame(columns=["burst_id", "scene_id", "split"])
     return Tables(
-        bursts=bursts, frames=frames, labels=Labels((lambda: labels,)), splits=splits, failures=pd.DataFrame()
+        bursts=bursts,
+        frames=frames,
+        labels=Labels((lambda: labels,), find_label_sets(labels)),
+        splits=splits,
+        failures=pd.DataFrame(),
     )
 
 

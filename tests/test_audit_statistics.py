@@ -30,7 +30,7 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.statistics.ranks import find_best
 from dataset_builder.audit.statistics.selection import ONE_MORE, PARTS, WITHOUT_ONE, choose_sizes
-from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, read_tables
+from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from tests.audit_dataset import write_audit_dataset
 
 
@@ -50,7 +50,9 @@ def make_matrix(sets, *, scenes=None, reference=None):
     )
     bursts = pd.DataFrame({"burst_id": names, "scene_id": scenes or names, "reference_index": reference or 0})
     splits = pd.DataFrame(columns=["burst_id", "scene_id", "split"])
-    matrix = build_score_matrix(Tables(bursts, frames, Labels((lambda: labels,)), splits, pd.DataFrame()))
+    matrix = build_score_matrix(
+        Tables(bursts, frames, Labels((lambda: labels,), find_label_sets(labels)), splits, pd.DataFrame())
+    )
     return matrix, SceneBootstrap(matrix.scenes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import ManifestError
 from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TableSchema
-from manifests.store import list_label_files, read_dataset_table, read_table, table_path
+from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
 
 LABEL_SET = ["scenario", "estimator", "metric"]
 """Columns that identify a set of comparable labels."""
@@ -30,20 +30,15 @@ class Labels:
 
     Attributes:
         parts: each gives rows with the columns that statistics need; `score` NaN where null.
+        sets: as `find_label_sets`, of all parts.
     """
 
     parts: tuple[Callable[[], pd.DataFrame], ...]
+    sets: pd.DataFrame
 
     def __iter__(self) -> Iterator[pd.DataFrame]:
         for read in self.parts:
             yield read()
-
-    @cached_property
-    def sets(self) -> pd.DataFrame:
-        """Columns scenario, estimator, metric, unit: all label sets that have a score, sorted."""
-        names = [*LABEL_SET, "unit"]
-        found = [as_plain(part.loc[part["score"].notna(), names].drop_duplicates()) for part in self]
-        return pd.concat(found).sort_values(LABEL_SET, ignore_index=True) if found else pd.DataFrame(columns=names)
 
     def select(self, burst_ids: Iterable[str]) -> pd.DataFrame:
         """The rows of some bursts."""
@@ -117,29 +112,41 @@ def read_tables(root: Path) -> Tables:
     """
     problems: list[str] = []
 
-    def read(path: Path, kind: TableSchema, columns: Sequence[str] | None = None) -> pa.Table | None:
+    def attempt(read: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
         try:
-            return read_table(path, kind, columns=columns)
+            return read()
         except ManifestError as error:
             problems.append(str(error).replace(f"{root}/", ""))
             return None
 
-    def read_or_empty(kind: TableSchema) -> pd.DataFrame:
-        path = table_path(root, kind.name)
-        found = read(path, kind) if path.is_file() else None
-        table: pd.DataFrame = (kind.schema.empty_table() if found is None else found).to_pandas()
-        return table
+    def read_whole(kind: TableSchema) -> pd.DataFrame:
+        found = attempt(lambda: read_or_empty(table_path(root, kind.name), kind).to_pandas())
+        return kind.schema.empty_table().to_pandas() if found is None else found
 
-    sound = [path for path in list_label_files(root) if read(path, LABELS, _LABEL_COLUMNS) is not None]
+    parts: list[Callable[[], pd.DataFrame]] = []
+    sets: list[pd.DataFrame] = []
+    for path in list_label_files(root):
+        part = partial(_read_labels, path)
+        if (labels := attempt(part)) is not None:
+            parts.append(part)
+            sets.append(find_label_sets(labels))
+    if not parts:
+        parts, sets = [_read_no_labels], [find_label_sets(_read_no_labels())]
     return Tables(
         bursts=read_dataset_table(root, "bursts").to_pandas(),
         frames=read_dataset_table(root, "frames").to_pandas(),
-        labels=Labels(tuple(partial(_read_labels, path) for path in sound) or (_read_no_labels,)),
-        splits=read_or_empty(SPLITS),
-        failures=read_or_empty(FAILURES),
-        reliability=read_or_empty(RELIABILITY),
+        labels=Labels(tuple(parts), pd.concat(sets).sort_values(LABEL_SET, ignore_index=True)),
+        splits=read_whole(SPLITS),
+        failures=read_whole(FAILURES),
+        reliability=read_whole(RELIABILITY),
         problems=tuple(problems),
     )
+
+
+def find_label_sets(labels: pd.DataFrame) -> pd.DataFrame:
+    """Columns scenario, estimator, metric, unit: the label sets that have a score, sorted."""
+    scored = labels.loc[labels["score"].notna(), [*LABEL_SET, "unit"]]
+    return as_plain(scored.drop_duplicates()).sort_values(LABEL_SET, ignore_index=True)
 
 
 def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> ScoreMatrix:
