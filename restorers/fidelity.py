@@ -29,8 +29,8 @@ _DEFINITIONS: dict[Kind, str] = {
     "ssim": "mean SSIM (Wang et al. 2004) over pixels and channels; Gaussian window, σ = 1.5 px, 11 x 11, K1 = 0.01, K2 = 0.03",
     "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
     "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
-    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame; differences estimate those of "
-    "the MSE against the scene",
+    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame, corrected for what "
+    "demosaicking does on the way; differences estimate those of the MSE against the scene",
     "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
     "estimate; differences estimate those of the MSE against the noise-free reference",
 }
@@ -85,7 +85,7 @@ METRICS = {
             "mse_held_out",
             "held_out",
             "frame",
-            "2",
+            "3",
             unit="signal²",
             cap=0.0,
             aggregate="mean over the sharpest frames, each held out in turn",

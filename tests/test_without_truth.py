@@ -40,18 +40,18 @@ def tasks(tmp_path_factory):
 @pytest.mark.parametrize(
     ("metric", "scenario", "estimator", "least"),
     [
-        # Below the means over redraws of the noise (docs/building.md) by twice their standard deviation or more, 0.02 to 0.03.
+        # Below the means of docs/building.md, or of these bursts, by twice the standard deviation between redraws, 0.02 to 0.04.
         ("mse_unbiased", "denoise/mean", "add_one", 0.85),
         ("mse_unbiased", "denoise/mean", "shapley", 0.78),
         ("mse_unbiased", "denoise/mean", "leave_one_out", 0.68),
         ("mse_unbiased", "denoise/hdrplus", "add_one", 0.76),
         ("mse_unbiased", "denoise/hdrplus", "shapley", 0.65),
         ("mse_unbiased", "denoise/hdrplus", "leave_one_out", 0.57),
-        ("mse_held_out", "denoise/mean", "add_one", 0.85),
-        ("mse_held_out", "denoise/mean", "shapley", 0.8),
+        ("mse_held_out", "denoise/mean", "add_one", 0.88),
+        ("mse_held_out", "denoise/mean", "shapley", 0.88),
         ("mse_held_out", "denoise/mean", "leave_one_out", 0.75),
-        ("mse_held_out", "denoise/hdrplus", "add_one", 0.85),
-        ("mse_held_out", "denoise/hdrplus", "shapley", 0.8),
+        ("mse_held_out", "denoise/hdrplus", "add_one", 0.88),
+        ("mse_held_out", "denoise/hdrplus", "shapley", 0.82),
         ("mse_held_out", "denoise/hdrplus", "leave_one_out", 0.65),
     ],
 )

@@ -5,6 +5,10 @@ the scene which y shows plus a constant, which cancels in differences between su
 al., "Noise2Noise", ICML 2018). Here the restored image is brought onto the grid of y, not y onto that of the reference: resampling loses
 detail, and where it is the target that loses it, whatever blurs the restored image scores too well.
 
+The way from one mosaic to another leads over interpolated colours, which errs where the scene is finest by about as much as a restored
+image does. That error depends on the scene more than on what was restored, so it is computed once, for the colours that all frames
+together tell (`Handheld`, whose colours are seen and not interpolated), and added to the held-out frame: a control variate.
+
 A held-out frame's own blur counts as the truth, so the sharpest frames are held out, each in turn (cross-fitting). How sharp a frame is
 follows without knowing its noise: fine structure of the frame is regressed on that of what is restored from all others, whose noise is
 independent. The slope is 1 for a frame as sharp as those together, less for a blurred one.
@@ -19,12 +23,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.camera.sensor import mosaic
 from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
 from restorers.align import align_burst
 from restorers.base import check_accepts, check_image
+from restorers.burst import FloatImage
+from restorers.classical.handheld import Handheld
 from restorers.classical.mosaic import join_planes, resample_planes
 from restorers.classical.planes import resample_colours
 from restorers.errors import UnsupportedBurstError
@@ -61,6 +68,7 @@ class HeldOutFrames:
             found = [found[place] for place in sorted(np.argsort(-slopes, kind="stable")[:MAX_HELD_OUT])]
         self._targets = found
         self._shown = [shown[index] for index in self._targets]
+        self._expected = [self._expose(index) + self._find_interpolation_error(index) for index in self._targets]
         self.num_parts = len(self._targets)
 
     def list_others(self, part: int) -> tuple[int, ...]:
@@ -100,7 +108,7 @@ class HeldOutFrames:
     def _part(self, image: NDArray[Any], part: int) -> NDArray[np.float64]:
         """Difference between an image on the grid of the reference and a held-out frame, where both are known."""
         target = self._targets[part]
-        difference: NDArray[np.float64] = self._bring_to(image, target).astype(np.float64) - self._expose(target)
+        difference: NDArray[np.float64] = self._bring_to(image, target).astype(np.float64) - self._expected[part]
         return difference[self._shown[part]]
 
     def _measure_sharpness(self, index: int, shown: NDArray[np.bool_]) -> float:
@@ -135,11 +143,28 @@ class HeldOutFrames:
         check_image(self.restorer.info, self.burst, image)
         space = to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst)
         seen = np.asarray(space, np.float32)
+        return self._resample_colours(seen, index) if self.burst.cfa is None else self._resample_mosaic(seen, index)
+
+    def _resample_mosaic(self, image: FloatImage, index: int) -> FloatImage:
+        assert self.burst.cfa is not None
         homography = self._to_reference[index]
-        if self.burst.cfa is not None:
-            return join_planes(resample_planes(seen, self.burst.cfa, homography, interpolation=cv2.INTER_LANCZOS4)[0])
-        planes = resample_colours(seen, homography, interpolation=cv2.INTER_LANCZOS4)[0]
+        return join_planes(resample_planes(image, self.burst.cfa, homography, interpolation=cv2.INTER_LANCZOS4)[0])
+
+    def _resample_colours(self, image: FloatImage, index: int) -> FloatImage:
+        planes = resample_colours(image, self._to_reference[index], interpolation=cv2.INTER_LANCZOS4)[0]
         return np.asarray(np.moveaxis(planes, 0, -1), np.float32)
+
+    def _find_interpolation_error(self, index: int) -> FloatImage | float:
+        """What `_bring_to` makes of the mosaic of the scene, less the mosaic that the frame would show of it."""
+        if self._colours is None or self.burst.cfa is None:
+            return 0.0
+        shown = mosaic(self._resample_colours(self._colours, index), self.burst.cfa)
+        return self._resample_mosaic(mosaic(self._colours, self.burst.cfa), index) - shown
+
+    @cached_property
+    def _colours(self) -> FloatImage | None:
+        """Camera RGB of the scene [H, W, 3]; None where the frames themselves have all colours."""
+        return None if self.burst.cfa is None else Handheld(scale=1).restore(self.burst)
 
     def _find_shown(self, index: int) -> NDArray[np.bool_]:
         """Pixels of a frame that the reference shows too, clear of borders and saturation."""
