@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +114,14 @@ def build_gallery(root: Path, audit: Audit, label_sets: pd.DataFrame) -> Gallery
     pictured = audit.restorations[audit.restorations["picture"].notna()]
     restorations = {str(name): to_rows(rows) for name, rows in pictured.groupby("burst_id")}
     bursts = {}
-    for view in view_bursts(tables, names, label_sets):
-        name = str(view.burst["burst_id"])
-        shown = choose_frames(len(view.frames), view.reference_index, limit=MAX_FRAMES)
-        shown = tuple(sorted({*shown, *_list_wanted(name, sheets, quarrels, len(view.frames))}))
-        pictures = tuple(read_picture(root, view.burst, view.frames[index], THUMBNAIL_SIZE) for index in shown)
-        bursts[name] = ShownBurst(view, shown, pictures, tuple(restorations.get(name, ())))
+    with ThreadPoolExecutor(2) as pool:
+        for view in view_bursts(tables, names, label_sets):
+            name = str(view.burst["burst_id"])
+            chosen = choose_frames(len(view.frames), view.reference_index, limit=MAX_FRAMES)
+            shown = sorted({*chosen, *_list_wanted(name, sheets, quarrels, len(view.frames))})
+            read = partial(read_picture, root, view.burst, size=THUMBNAIL_SIZE)
+            pictures = tuple(pool.map(read, (view.frames[index] for index in shown)))
+            bursts[name] = ShownBurst(view, tuple(shown), pictures, tuple(restorations.get(name, ())))
     return Gallery(bursts, tuple(sample), sheets, quarrels, pairs)
 
 

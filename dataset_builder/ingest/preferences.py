@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from dataset_builder.errors import MissingExtraError, SourceError
 
@@ -67,6 +66,8 @@ def fit_preferences(judgements: Judgements, num_frames: int) -> FrameScores:
         PreferenceError: if a pair is impossible, or the judged frames fall into groups that were never compared.
         MissingExtraError: if choix is not installed.
     """
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415  # takes a quarter of a second, of every command
+
     wins = _count_wins(judgements, num_frames)
     judged = np.flatnonzero(wins.sum(axis=0) + wins.sum(axis=1))
     inner = wins[np.ix_(judged, judged)]

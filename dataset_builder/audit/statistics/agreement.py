@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.ranks import MIN_FRAMES, RankedColumns, center_ranks, find_best, mean_or_nan
@@ -140,7 +140,7 @@ def assess_randomness(matrix: ScoreMatrix, evidence: dict[str, NDArray[np.float6
             rows.append((*key, np.nan, np.nan, "", np.nan, 0))
             continue
         mean, error, partner = max(found, key=lambda each: abs(each[0]) / each[1])
-        p_value = min(1.0, 2 * float(norm.sf(abs(mean) / error)) * len(found))
+        p_value = min(1.0, 2 * float(ndtr(-abs(mean) / error)) * len(found))
         rows.append((*key, p_value, mean, partner, error, len(found)))
     return pd.DataFrame(rows, columns=[*LABEL_SET, "p_value", "strongest", "partner", "null_error", "tests"])
 
