@@ -14,6 +14,7 @@ from dataset_builder.build import add_labels
 from dataset_builder.cli.main import main
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.labeling.units import _create_once
 from dataset_builder.recipe import parse_scenario
 from dataset_builder.work import run_unit
 from manifests.store import labels_path, read_dataset_table, read_description, read_labels
@@ -22,8 +23,10 @@ from restorers.adapters.network import Signature, make_restorer
 from restorers.device import TOLERANCE, choose_device, run_in_batches, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnavailableDeviceError
 from restorers.fidelity import PSNR
+from restorers.learned import demosaicnet, realesrgan
 from restorers.registry import fingerprint_scenario
 from tests.photographs import write_photographs
+from tests.pretend_cuda import pretend_cuda
 from tests.synthetic import make_burst
 
 RAW = Domain.RAW_BAYER
@@ -238,16 +241,30 @@ def test_another_device_rebuilds_only_what_computes_there(dataset, monkeypatch):
     assert label("cuda") == {"reused": 4}
 
 
-@needs_cuda
-@pytest.mark.parametrize(
-    "scenario", ["sr/realesr-animevideov3@x2", "sr/realesrgan@x4", "demosaic/gharbi", "torchscript"]
-)
-def test_cpu_and_gpu_agree(tmp_path, scenario):
-    if scenario == "torchscript":
-        torch.manual_seed(0)
-        module = nn.Sequential(nn.Conv2d(3, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 3, 3, padding=1))
-        torch.jit.script(module).save(str(tmp_path / "a.pt"))
-        scenario = f"torchscript:{tmp_path / 'a.pt'}"
+@pytest.fixture
+def gpu(monkeypatch):
+    """A pretended GPU; what is kept of networks on it is forgotten afterwards."""
+    with pretend_cuda(monkeypatch):
+        yield
+    for cached in (realesrgan._make, demosaicnet._load_weights, _create_once):
+        cached.cache_clear()
+
+
+def save_model(kind, folder):
+    """A small network in a file; the scenario's name."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 3, 3, padding=1)).eval()
+    path = folder / "model.pt"
+    if kind == "torchscript":
+        torch.jit.script(module).save(str(path))
+    elif kind == "pt2":
+        free = {0: torch.export.Dim("batch"), 2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+        program = torch.export.export(module, (torch.zeros(2, 3, 32, 32),), dynamic_shapes=(free,))
+        torch.export.save(program, str(path))
+    return f"{kind}:{path}"
+
+
+def check_that_devices_agree(scenario):
     try:
         restorers = [create(scenario, device=where) for where in ("cpu", "cuda")]
     except MissingExtraError as error:
@@ -257,3 +274,37 @@ def test_cpu_and_gpu_agree(tmp_path, scenario):
     expected = [restorers[0].restore(single) for single in singles]
     for found in ([restorers[1].restore(single) for single in singles], restorers[1].restore_many(singles)):
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_what_stays_behind_on_the_cpu_is_noticed():
+    constant = torch.ones(1, 3, 1, 1)
+    with pytest.raises(RuntimeError, match="expected all tensors to be on the same device"):
+        run_on(lambda frames: frames * constant, "cuda")(np.ones((1, 3, 4, 4), np.float32))
+
+
+NETWORKS = ["sr/realesr-animevideov3@x2", "demosaic/gharbi"]
+
+
+@pytest.mark.usefixtures("gpu")
+@pytest.mark.parametrize("scenario", [*NETWORKS, "pt2"])
+def test_networks_move_to_a_gpu_as_a_whole(tmp_path, scenario):
+    check_that_devices_agree(save_model(scenario, tmp_path) if scenario == "pt2" else scenario)
+
+
+@pytest.mark.usefixtures("gpu")
+def test_labels_from_a_gpu_are_those_of_the_cpu(dataset):
+    labels = {}
+    for where in ("cpu", "cuda"):
+        choice = parse_scenario(name="sr/realesr-animevideov3@x2", estimators=["solo"])
+        (report,) = add_labels(dataset, [choice], workers=InProcess(where))
+        assert not report.failures
+        labels[where] = read_labels(dataset, [choice.name]).to_pandas()
+    assert labels["cpu"]["score"].notna().all()
+    np.testing.assert_allclose(labels["cpu"]["score"], labels["cuda"]["score"], atol=1e-3)
+
+
+@needs_cuda
+@pytest.mark.parametrize("scenario", [*NETWORKS, "sr/realesrgan@x4", "torchscript", "pt2"])
+def test_cpu_and_gpu_agree(tmp_path, scenario):
+    check_that_devices_agree(save_model(scenario, tmp_path) if scenario in {"torchscript", "pt2"} else scenario)
