@@ -56,6 +56,9 @@ def make_matrix(sets, *, scenes=None, reference=None):
     return matrix, SceneBootstrap(matrix.scenes)
 
 
+NO_FRAMES = pd.DataFrame({"burst_id": [], "frame_index": []})
+
+
 class TestBootstrap:
     def test_interval_of_independent_scenes_is_that_of_scipy(self):
         values = np.random.default_rng(1).normal(2, 1, 60)
@@ -288,9 +291,16 @@ class TestBias:
         names = {"scenario": "s/s", "estimator": "solo", "metric": "psnr", "unit": "dB", "burst_id": "a"}
         labels = pd.DataFrame({**names, "frame_index": range(101), "score": np.append(np.arange(100.0), 350.0)})
         low, high = np.quantile(labels["score"], [0.25, 0.75])
-        row = find_outliers(labels).iloc[0]
+        row = find_outliers(labels, NO_FRAMES).iloc[0]
         assert row["frame_index"] == 100
         assert row["distance"] == pytest.approx((350 - high) / (high - low))
+
+    def test_frames_that_were_made_useless_are_no_outliers(self):
+        names = {"scenario": "s/s", "estimator": "solo", "metric": "psnr", "unit": "dB", "burst_id": "a"}
+        labels = pd.DataFrame({**names, "frame_index": range(101), "score": [*range(99), 200.0, 350.0]})
+        for burst_id, extreme in (("a", 99), ("b", 100)):
+            useless = pd.DataFrame({"burst_id": [burst_id], "frame_index": [100]})
+            assert find_outliers(labels, useless).iloc[0]["frame_index"] == extreme
 
 
 class TestFeatures:

@@ -143,10 +143,11 @@ def build_tidy_table(statistics: Statistics) -> pa.Table:
 def _describe_label_sets(tables: Tables) -> dict[str, pd.DataFrame]:
     """What concerns each label set by itself, in one pass over the labels."""
     references = tables.bursts.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
+    useless = tables.frames.loc[tables.frames["outlier"].notna(), ["burst_id", "frame_index"]]
     functions: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
         "scores": of.summarise_scores,
         "spread": of.compare_spread,
-        "outliers": of.find_outliers,
+        "outliers": partial(of.find_outliers, useless=useless),
         "missing": partial(of.count_missing, references=references),
         "constant": of.count_constant,
     }

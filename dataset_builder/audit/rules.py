@@ -83,7 +83,7 @@ _TABLE = (
         "Find out why in manifests/failures.parquet, mend it, and run `buiqa label` again.",
     ),
     Rule(
-        "outlier", "scores", "interquartile ranges between the most extreme score and the quartiles", None, 20, 50,
+        "outlier", "scores", "interquartile ranges between the quartiles and the most extreme score of an ordinary frame", None, 20, 50,
         "Look at the frame; if the restorer failed there, make it raise instead of returning an image.",
     ),
     Rule(

@@ -162,8 +162,12 @@ def _common_edges(scores: NDArray[np.float64], num_bins: int) -> NDArray[np.floa
     return np.linspace(low, high, num_bins + 1)
 
 
-def find_outliers(labels: pd.DataFrame) -> pd.DataFrame:
+def find_outliers(labels: pd.DataFrame, useless: pd.DataFrame) -> pd.DataFrame:
     """The most extreme score of each label set.
+
+    Args:
+        labels: `score` NaN where there is none.
+        useless: `burst_id` and `frame_index` of frames that were made useless on purpose, whose scores may be as extreme as they are.
 
     Returns:
         Sorted by scenario, estimator, metric, with `unit`, `burst_id`, `frame_index`, `score` and `distance`: how many interquartile
@@ -171,16 +175,26 @@ def find_outliers(labels: pd.DataFrame) -> pd.DataFrame:
         the quartiles are equal.
     """
     scored = labels[labels["score"].notna()]
+    scored = scored.assign(expected=_find_rows(scored, useless))
     rows = []
     for key, mine in scored.groupby([*LABEL_SET, "unit"], sort=True, observed=True):
         scores = mine["score"].to_numpy(np.float64)
         low, high = np.quantile(scores, [0.25, 0.75])
-        beyond = np.maximum(low - scores, scores - high)
+        beyond = np.where(mine["expected"], -np.inf, np.maximum(low - scores, scores - high))
         place = int(beyond.argmax())
         distance = max(float(beyond[place]), 0.0) / (high - low) if high > low else np.nan
         row = mine.iloc[place]
         rows.append((*key, row["burst_id"], int(row["frame_index"]), float(scores[place]), distance))
     return pd.DataFrame(rows, columns=[*LABEL_SET, "unit", "burst_id", "frame_index", "score", "distance"])
+
+
+def _find_rows(labels: pd.DataFrame, frames: pd.DataFrame) -> NDArray[np.bool_]:
+    """Which rows are of one of some frames."""
+    found = labels["burst_id"].isin(frames["burst_id"]).to_numpy(copy=True)
+    pairs = set(zip(frames["burst_id"], frames["frame_index"], strict=True))
+    rows = labels.loc[found, ["burst_id", "frame_index"]]
+    found[found] = [pair in pairs for pair in rows.itertuples(index=False, name=None)]
+    return found
 
 
 def count_missing(labels: pd.DataFrame, references: pd.Series[int]) -> pd.DataFrame:
