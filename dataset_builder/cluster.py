@@ -14,6 +14,8 @@ from dataset_builder.work import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
 from dataset_builder.workers import UnitType
 
 _CONNECT_SECONDS = 10
+_WORKER_SECONDS = 30
+"""Time for a worker to appear: one that a unit killed comes back in a few seconds, and may have been the only one."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,11 @@ def _connect(address: str) -> Any:
 
 def _check_workers(client: Any, root: Path) -> int:
     """Cores of the cluster, all of whose workers must run this version and see the folder."""
+    try:
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
+    except TimeoutError:
+        raise ClusterError("--dask: the cluster has no workers; start some with `dask worker ADDRESS`") from None
     cores: dict[str, int] = client.ncores()
-    if not cores:
-        raise ClusterError("--dask: the cluster has no workers; start some with `dask worker ADDRESS`")
     _compare(
         client.run(_find_version),
         version("buiqa-toolkit"),

@@ -1,5 +1,6 @@
 """Work on real dask processes on loopback, started with the commands of the documentation."""
 
+import dataclasses
 import os
 import re
 import shlex
@@ -8,18 +9,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from dataset_builder import cluster as cluster_module
 from dataset_builder.dataset import load_burst
+from dataset_builder.errors import ClusterError
 from dataset_builder.labeling.units import read_bursts
 from manifests.store import hash_file, read_dataset_table, read_labels
 from manifests.verify import verify
 from tests.photographs import write_photographs
 
-pytest.importorskip("distributed", reason="needs the extra dask")
+distributed = pytest.importorskip("distributed", reason="needs the extra dask")
 ROOT = Path(__file__).parents[1]
 OWN_RESTORERS = """
 import os, signal, time
@@ -136,6 +140,32 @@ def test_a_poisonous_unit_costs_itself(folder, cluster):
     labelled = read_labels(root, ["own_restorers:Poison"]).column("burst_id").unique().to_pylist()
     assert len(labelled) == 11
     assert victim not in labelled
+
+
+@dataclasses.dataclass(frozen=True)
+class Trifle:
+    """A unit of work that is done at once."""
+
+    key: str = "0"
+    part: str = "trifle"
+
+    def run(self, root):
+        return {}
+
+
+def test_workers_that_are_on_their_way_are_waited_for(tmp_path, monkeypatch):
+    with distributed.LocalCluster(
+        n_workers=0, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as started:
+        workers = cluster_module.DaskWorkers(started.scheduler_address)
+        monkeypatch.setattr(cluster_module, "_WORKER_SECONDS", 0.5)
+        with pytest.raises(ClusterError, match="the cluster has no workers; start some with `dask worker ADDRESS`"):
+            list(workers.run([Trifle()], tmp_path))
+        monkeypatch.setattr(cluster_module, "_WORKER_SECONDS", 60)
+        later = threading.Timer(1, started.scale, [1])
+        later.start()
+        assert list(workers.run([Trifle()], tmp_path)) == [(Trifle(), None)]
+        later.join()
 
 
 def test_clusters_that_cannot_be_used(folder):
