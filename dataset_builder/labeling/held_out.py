@@ -42,6 +42,9 @@ MIN_OVERLAP = 0.5
 """Frames that show less than this share of the reference are not held out."""
 FINE_STRUCTURE = 1.5
 """What a Gaussian of this many pixels of a colour's plane takes away tells how sharp a frame is."""
+SCENE = Handheld(scale=1, detail=0.3, noisy_detail=0.4, denoise=12, stretch=4, shrink=2)
+"""Makes the colours by which the interpolation error is found. Its kernels are smoother and more stretched along edges than those for
+looking at: here noise costs more than the finest detail."""
 
 
 class HeldOutFrames:
@@ -164,7 +167,7 @@ class HeldOutFrames:
     @cached_property
     def _colours(self) -> FloatImage | None:
         """Camera RGB of the scene [H, W, 3]; None where the frames themselves have all colours."""
-        return None if self.burst.cfa is None else Handheld(scale=1).restore(self.burst)
+        return None if self.burst.cfa is None else SCENE.restore(self.burst)
 
     def _find_shown(self, index: int) -> NDArray[np.bool_]:
         """Pixels of a frame that the reference shows too, clear of borders and saturation."""
