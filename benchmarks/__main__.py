@@ -14,6 +14,7 @@ MODULES = (
     "benchmarks.quality",
     "benchmarks.restorers",
     "benchmarks.synthesis",
+    "benchmarks.without_truth",
 )
 
 

@@ -24,7 +24,7 @@ def make_demo_tasks(root: Path, *, every: int = 1) -> list[LabelingTask]:
     return made
 
 
-def make_handheld_tasks(root: Path, *, side: int, bursts: int) -> list[LabelingTask]:
+def make_handheld_tasks(root: Path, *, side: int, bursts: int, seed: int = 0) -> list[LabelingTask]:
     """Render some bursts of each of three photographs, truth on the frames' own scale."""
     from skimage import data
 
@@ -32,7 +32,7 @@ def make_handheld_tasks(root: Path, *, side: int, bursts: int) -> list[LabelingT
         write_png(root / "photos" / f"{name}.png", getattr(data, name)())
     geometry = {"frame_height": side, "frame_width": side, "scale": 1, "bursts_per_photograph": bursts}
     source = parse_source(name="large", kind="photographs", root="photos", preset="handheld", **geometry)
-    return _render(plan_source(source, root, root, recipe=Recipe(), workers=ONE_WORKER).units, root)
+    return _render(plan_source(source, root, root, recipe=Recipe(seed=seed), workers=ONE_WORKER).units, root)
 
 
 def _render(units: Iterable[SynthesisUnit], root: Path) -> list[LabelingTask]:
