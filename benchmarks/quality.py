@@ -32,6 +32,7 @@ SIDE, SMALL_SIDE = 128, 96
 """Of the frames: photographs of scikit-image have no room for more."""
 SMALL = ("astronaut.png", "hubble_deep_field.jpg", "motorcycle_left.png", "retina.jpg")
 Gains = dict[str, list[float]]
+MERGES = ("denoise/mean", "denoise/robust_mean", "denoise/hdrplus", "denoise/hdrplus@spatial", "denoise/handheld")
 STILL = "still"
 PRESETS = {
     STILL: {
@@ -136,11 +137,7 @@ def bursts(
 def measure_static(burst: Burst, truth: FloatImage, gains: Gains) -> None:
     """Fourteen frames: gain over the reference alone."""
     for name in (
-        "denoise/mean",
-        "denoise/robust_mean",
-        "denoise/hdrplus",
-        "denoise/hdrplus@spatial",
-        "denoise/handheld",
+        *MERGES,
         "demosaic/burst",
         "hdr/radiance",
         "deblur/fourier",
@@ -187,13 +184,7 @@ def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: Flo
     region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
     if region.sum() < 64:
         return
-    for name in (
-        "denoise/mean",
-        "denoise/robust_mean",
-        "denoise/hdrplus",
-        "denoise/hdrplus@spatial",
-        "denoise/handheld",
-    ):
+    for name in MERGES:
         restorer = create(name)
         image = restorer.restore(burst)
         alone = burst.reference if image.ndim == 2 else restorer.restore(burst.subset([]))

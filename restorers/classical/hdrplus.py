@@ -38,16 +38,8 @@ _EXCESS = (1.5, 3.0)
 
 
 @dataclass(frozen=True)
-class HdrPlusMerge:
-    """HDR+ merge (a `LinearMerge`): each frame is merged with the reference alone, and the merges are averaged.
-
-    Frames are aligned by a rigid camera motion and, where that is not enough, by the displacement of tiles. Per colour plane and
-    tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
-    d = |T − R| and σ² the variance of d under the noise models of both. A tile
-    that differs by more than noise gets a smaller c: what moves by itself differs moderately in many frames alike, and a constant c lets
-    that through. Tiles overlap by half under a raised-cosine window. A frame that cannot be aligned contributes the reference. Without a
-    noise model the noise is measured (`estimate_noise`). The output is not clipped. Whatever T, `restore` holds one set of spectra, 4.5
-    times a frame's size, and about as many images and tiles again.
+class MergeSettings:
+    """How a frame is merged with the reference; `HdrPlusMerge` says by which formula.
 
     Attributes:
         tile_size: side of the merged tiles in colour-plane pixels, even.
@@ -58,6 +50,20 @@ class HdrPlusMerge:
     tile_size: int = 16
     tolerance: float = 8.0
     moving_tolerance: float = 3.0
+
+
+@dataclass(frozen=True)
+class HdrPlusMerge(MergeSettings):
+    """HDR+ merge (a `LinearMerge`): each frame is merged with the reference alone, and the merges are averaged.
+
+    Frames are aligned by a rigid camera motion and, where that is not enough, by the displacement of tiles. Per colour plane and
+    tile, a Fourier coefficient of the frame, T, is shrunk towards the reference's, R: R + (1 − A)·(T − R) with A = d² / (d² + c·σ²),
+    d = |T − R| and σ² the variance of d under the noise models of both. A tile
+    that differs by more than noise gets a smaller c: what moves by itself differs moderately in many frames alike, and a constant c lets
+    that through. Tiles overlap by half under a raised-cosine window. A frame that cannot be aligned contributes the reference. Without a
+    noise model the noise is measured (`estimate_noise`). The output is not clipped. Whatever T, `restore` holds one set of spectra, 4.5
+    times a frame's size, and about as many images and tiles again. Attributes are those of `MergeSettings`.
+    """
 
     @property
     def info(self) -> RestorerInfo:
@@ -81,7 +87,7 @@ class PairwiseMerge:
         burst: to be merged; display frames are decoded first.
     """
 
-    def __init__(self, settings: HdrPlusMerge, burst: Burst) -> None:
+    def __init__(self, settings: MergeSettings, burst: Burst) -> None:
         check_accepts(_INFO, burst)
         burst = linearise(burst)
         self.settings, self.burst = settings, burst
@@ -93,19 +99,19 @@ class PairwiseMerge:
         self.signal = np.maximum(self.grid.windows(self.planes).mean((-2, -1)), 0)
 
     def contributions(self, *, shares: FloatImage | None = None) -> FloatImage:
-        """The merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]; `shares` as in `add_frame`, [T, ...]."""
+        """The merge of each frame with the reference, float32 [T, H, W] or [T, H, W, 3]; `shares` as in `add_frame`."""
         images = np.empty(self.burst.frames.shape, np.float32)
         for index in range(self.burst.num_frames):
             spectra = self.empty_spectra()
-            self.add_frame(spectra, index, share=None if shares is None else shares[index])
+            self.add_frame(spectra, index, shares=shares)
             images[index] = self.reference + self.image(spectra)
         return images
 
     def mean(self, frames: Sequence[int], *, shares: FloatImage | None = None) -> FloatImage:
-        """Mean of the contributions of some frames; `shares` as in `add_frame`, [T, ...]."""
+        """Mean of the contributions of some frames; `shares` as in `add_frame`."""
         spectra = self.empty_spectra()
         for index in frames:
-            self.add_frame(spectra, index, share=None if shares is None else shares[index])
+            self.add_frame(spectra, index, shares=shares)
         return np.asarray(self.reference + self.image(spectra) / np.float32(len(frames)))
 
     def empty_spectra(self) -> Spectra:
@@ -118,13 +124,13 @@ class PairwiseMerge:
         rows, columns = self.grid.shape
         return np.zeros((self.burst.num_frames, rows, len(self.planes), columns), np.float32)
 
-    def add_frame(self, spectra: Spectra, index: int, *, share: FloatImage | None = None) -> None:
+    def add_frame(self, spectra: Spectra, index: int, *, shares: FloatImage | None = None) -> None:
         """Add (1 − A)·(T − R) of a frame to spectra [rows, P, columns, size, size/2 + 1], in place.
 
         Args:
             spectra: to be added to.
             index: of the frame.
-            share: float32 [rows, P, columns]; becomes the mean of 1 − A in each tile, and is left alone for a frame that adds nothing.
+            shares: as `empty_shares`; of this frame, they become the mean of 1 − A in each tile, and are left alone if it adds nothing.
         """
         reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:
@@ -141,8 +147,8 @@ class PairwiseMerge:
             weight += np.square(difference.imag)
             weight += noise[rows]
             np.divide(noise[rows], weight, out=weight)
-            if share is not None:
-                share[rows] = weight.mean((-2, -1))
+            if shares is not None:
+                shares[index, rows] = weight.mean((-2, -1))
             difference *= weight
             spectra[rows] += difference
 

@@ -10,7 +10,7 @@ from scipy import fft
 
 from restorers.base import RestorerInfo
 from restorers.burst import Burst, FloatImage
-from restorers.classical.hdrplus import HdrPlusMerge, PairwiseMerge
+from restorers.classical.hdrplus import MergeSettings, PairwiseMerge
 from restorers.classical.planes import MERGED_DOMAINS, join_frame, split_frame
 from restorers.classical.tile_grid import raised_cosine
 
@@ -34,7 +34,7 @@ class PreparedBurst:
 
 
 @dataclass(frozen=True)
-class SpatialHdrPlus:
+class SpatialHdrPlus(MergeSettings):
     """HDR+ merge with spatial denoising (a `SubsetRestorer`: what is shrunk is the mean, so it is no `LinearMerge`).
 
     The mean of the pairwise merges still has noise, as much as the reference where nothing could be merged. Per colour plane and tile, its
@@ -44,17 +44,11 @@ class SpatialHdrPlus:
 
     The prepared state takes once the burst's size, and two frames. The output is not clipped.
 
-    Attributes:
+    Attributes beside those of `MergeSettings`:
         strength: 1 for the noise that there is; more takes more noise, and fine texture with it.
-        tile_size: as in `HdrPlusMerge`.
-        tolerance: the same.
-        moving_tolerance: the same.
     """
 
     strength: float = 1.0
-    tile_size: int = 16
-    tolerance: float = 8.0
-    moving_tolerance: float = 3.0
 
     @property
     def info(self) -> RestorerInfo:
@@ -63,13 +57,13 @@ class SpatialHdrPlus:
 
     def restore(self, burst: Burst) -> FloatImage:
         """Merge and denoise, float32 [H, W] or [H, W, 3]."""
-        merge = self._merge(burst)
+        merge = PairwiseMerge(self, burst)
         merged, shares = np.flatnonzero(merge.alignment.aligned).tolist(), merge.empty_shares()
         return self._shrink(merge, merge.mean(merged, shares=shares), merged, shares)
 
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Merge every frame with the reference."""
-        merge = self._merge(burst)
+        merge = PairwiseMerge(self, burst)
         shares = merge.empty_shares()
         return PreparedBurst(merge, merge.contributions(shares=shares), shares)
 
@@ -82,10 +76,6 @@ class SpatialHdrPlus:
             mean += prepared.contributions[index]
         mean /= np.float32(len(merged))
         return self._shrink(merge, mean, merged, prepared.shares)
-
-    def _merge(self, burst: Burst) -> PairwiseMerge:
-        settings = HdrPlusMerge(self.tile_size, self.tolerance, self.moving_tolerance)
-        return PairwiseMerge(settings, burst)
 
     def _shrink(self, merge: PairwiseMerge, image: FloatImage, merged: list[int], shares: FloatImage) -> FloatImage:
         grid, own, number = merge.grid, merge.burst.reference_index, len(merged)
