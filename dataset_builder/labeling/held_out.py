@@ -16,7 +16,7 @@ independent. The slope is 1 for a frame as sharp as those together, less for a b
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -42,9 +42,6 @@ MIN_OVERLAP = 0.5
 """Frames that show less than this share of the reference are not held out."""
 FINE_STRUCTURE = 1.5
 """What a Gaussian of this many pixels of a colour's plane takes away tells how sharp a frame is."""
-SCENE = Handheld(scale=1, detail=0.3, noisy_detail=0.4, denoise=12, stretch=4, shrink=2)
-"""Makes the colours by which the interpolation error is found. Its kernels are smoother and more stretched along edges than those for
-looking at: here noise costs more than the finest detail."""
 
 
 class HeldOutFrames:
@@ -159,15 +156,11 @@ class HeldOutFrames:
 
     def _find_interpolation_error(self, index: int) -> FloatImage | float:
         """What `_bring_to` makes of the mosaic of the scene, less the mosaic that the frame would show of it."""
-        if self._colours is None or self.burst.cfa is None:
+        if self.burst.cfa is None:
             return 0.0
-        shown = mosaic(self._resample_colours(self._colours, index), self.burst.cfa)
-        return self._resample_mosaic(mosaic(self._colours, self.burst.cfa), index) - shown
-
-    @cached_property
-    def _colours(self) -> FloatImage | None:
-        """Camera RGB of the scene [H, W, 3]; None where the frames themselves have all colours."""
-        return None if self.burst.cfa is None else SCENE.restore(self.burst)
+        colours = _see_colours(self.burst)
+        shown = mosaic(self._resample_colours(colours, index), self.burst.cfa)
+        return self._resample_mosaic(mosaic(colours, self.burst.cfa), index) - shown
 
     def _find_shown(self, index: int) -> NDArray[np.bool_]:
         """Pixels of a frame that the reference shows too, clear of borders and saturation."""
@@ -180,3 +173,13 @@ class HeldOutFrames:
         unsaturated = (self.burst.frames[index] < 1).reshape(height, width, -1).all(axis=-1)
         mask: NDArray[np.bool_] = shown & (inner > 0) & unsaturated
         return mask
+
+
+# Units of one burst follow each other, whatever the restorer.
+@lru_cache(maxsize=1)
+def _see_colours(burst: Burst) -> FloatImage:
+    """Camera RGB [H, W, 3] of the scene of a burst of mosaics.
+
+    Kernels are smoother and more stretched along edges than those for looking at: here noise costs more than the finest detail.
+    """
+    return Handheld(scale=1, detail=0.3, noisy_detail=0.4, denoise=12, stretch=4, shrink=2).restore(burst)
