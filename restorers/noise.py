@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy.optimize import nnls
 
 from restorers.burst import Burst, FloatArray, FloatImage
 from restorers.classical.mosaic import PLANE_OFFSETS, split_planes
@@ -44,6 +43,8 @@ def estimate_noise(frame: FloatImage, *, bins: int = 8) -> tuple[float, float]:
         frame: float32 [H, W] or [H, W, 3].
         bins: brightness classes.
     """
+    from scipy.optimize import nnls  # noqa: PLC0415  # takes a tenth of a second, of every command
+
     planes, averaged = (split_planes(frame), 1) if frame.ndim == 2 else _reduce(frame)
     height, width = (side // 2 * 2 for side in planes.shape[1:])
     a, b, c, d = (planes[:, dy:height:2, dx:width:2].ravel() for dx, dy in PLANE_OFFSETS)

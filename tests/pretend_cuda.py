@@ -50,8 +50,7 @@ def run(function, args, kwargs):
     if target is not None:
         kwargs = {**kwargs, "device": torch.device("cpu")}
     args, kwargs = tree_map_only(TensorThere, lambda tensor: tensor.values, (args, kwargs))
-    with torch._C.DisableTorchFunctionSubclass():
-        result = function(*args, **kwargs)
+    result = function(*args, **kwargs)
     return tree_map_only(torch.Tensor, TensorThere, result) if on_device else result
 
 
@@ -65,6 +64,5 @@ def pretend_cuda(monkeypatch):
 
     with monkeypatch.context() as patch, PretendCuda():
         patch.setattr(torch.Tensor, "to", move_with_index)
-        patch.setattr(torch.cuda, "_lazy_init", lambda: None)
         patch.setattr(torch.cuda, "is_available", lambda: True)
         yield

@@ -167,8 +167,8 @@ def make_restorer(network: Network, signature: Signature, info: RestorerInfo) ->
         output = np.asarray(network(probe))
     except Exception as error:
         # What TorchScript raises ends with the reason, after pages of its own trace.
-        lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-        reason = (lines[-1] if "Traceback" in str(error) else " ".join(" ".join(lines).split()))[:300]
+        text = str(error).strip() or type(error).__name__
+        reason = (text.splitlines()[-1] if "Traceback" in text else " ".join(text.split()))[:300]
         raise InvalidRestorerError(
             f"the model does not run on float32 {list(shape)} ({', '.join(_DIMENSIONS[len(shape)])}): {reason}"
         ) from error
