@@ -23,9 +23,9 @@ from PIL import Image
 from dataset_builder.bursts import build_bursts
 from dataset_builder.ingest.photo_triage import read_annotations, read_pairs
 from dataset_builder.recipe import Recipe, parse_source
-from dataset_builder.report import no_progress
 from dataset_builder.sources import plan_source
-from dataset_builder.workers import ONE_WORKER
+from dataset_builder.work.local import ONE_WORKER
+from dataset_builder.work.report import no_progress
 
 LISTS = Path(__file__).parents[1].parent / "shared" / "data" / "labels_photo_triage"
 ROUNDS = 5

@@ -18,13 +18,13 @@ import pyarrow as pa
 
 from dataset_builder.capture_sources import CaptureSource
 from dataset_builder.errors import SourceError
-from dataset_builder.ingest.annotated import AnnotatedBurst, Annotations
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.labeling.estimators import rank_scores
 from dataset_builder.labeling.scenarios import Definition
 from dataset_builder.labeling.units import BurstRows, make_label_key, read_bursts
-from dataset_builder.recipe_parts import SourcePart
-from dataset_builder.report import StageReport
-from dataset_builder.work import Failure
+from dataset_builder.settings import SourcePart
+from dataset_builder.work.report import StageReport
+from dataset_builder.work.unit import Failure
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_dataset_table, read_or_empty, write_table
 

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
 from dataset_builder.bursts import build_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
-from dataset_builder.ingest.annotated import Annotations
+from dataset_builder.judgements.annotations import Annotations
 from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.lock import lock_dataset
 from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice
-from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import plan_source
-from dataset_builder.work import WORK_FOLDER
-from dataset_builder.workers import ONE_WORKER, Workers
-from manifests.schema import FAILURES
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
+from dataset_builder.work.unit import WORK_FOLDER
 from manifests.store import (
     hash_file,
     read_dataset_table,
     read_description,
-    read_or_empty,
     table_path,
     write_bytes,
     write_description,
-    write_table,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +66,8 @@ def build_dataset(
         judged = annotate_sources(root, recipe.sources, base)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
-        _record_failures(root, bursts, "source", plans)
-        _record_failures(
+        record_failures(root, bursts, "source", plans)
+        record_failures(
             root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
         )
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
@@ -112,9 +109,9 @@ def add_source(
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         labels = annotate_sources(root, [source], Path.cwd())
         build_labels(root, [], workers=workers, progress=progress)
-        _record_failures(root, bursts, "source", plans)
+        record_failures(root, bursts, "source", plans)
         if labels.counts:
-            _record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
+            record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
         finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
@@ -138,7 +135,7 @@ def add_labels(
     with lock_dataset(root):
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
-        _record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
         finish_dataset(root, recipe, [labels], workers=workers)
     return [labels]
@@ -160,7 +157,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         if unknown:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
-        _record_failures(root, report, "scenario", [annotations.scenario])
+        record_failures(root, report, "scenario", [annotations.scenario])
         finish_dataset(root, read_built_recipe(root))
     return [report]
 
@@ -207,17 +204,6 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
         digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
     return audit
-
-
-def _record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
-    """Replace the rows of what was tried; what was not tried keeps its rows."""
-    path = table_path(root, "failures")
-    kept = [
-        row
-        for row in read_or_empty(path, FAILURES).to_pylist()
-        if not (row["stage"] == report.stage and row[column] in scope)
-    ]
-    write_table(path, FAILURES, kept + report.failures)
 
 
 def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.errors import OutputError
-from dataset_builder.report import Progress, StageReport
 from dataset_builder.sources import BurstUnit, Plan
-from dataset_builder.work import read_part, remove_part
-from dataset_builder.workers import Workers
+from dataset_builder.work.local import Workers
+from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.unit import read_part, remove_part
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 

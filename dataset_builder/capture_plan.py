@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from dataset_builder.capture_sources import CaptureSource
 from dataset_builder.capture_units import CaptureUnit, CropPlan
 from dataset_builder.errors import DuplicateOriginError, MissingSourceError, SourceError
-from dataset_builder.ingest.frame import Finding, FoundBurst, RejectedBurst
-from dataset_builder.origin import Origin, make_id
+from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
 from dataset_builder.randomness import derive_seed
-from dataset_builder.work import Failure
+from dataset_builder.records.rows import Origin, make_id
+from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
 
 Outcome = tuple[str, list[CaptureUnit] | Failure]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from dataset_builder.recipe_parts import Part, SourcePart, require_inside
+from dataset_builder.settings import Part, SourcePart, require_inside
 
 Estimate = Literal["noise", "exposure", "sharpness", "motion", "occlusion"]
 ESTIMATES: tuple[Estimate, ...] = ("noise", "exposure", "sharpness", "motion", "occlusion")

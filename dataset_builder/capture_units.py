@@ -16,7 +16,6 @@ from dataset_builder.capture_sources import CropChoice, Estimate, ReferenceRule
 from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
 from dataset_builder.ingest.files import require_frames
-from dataset_builder.ingest.frame import BurstReader, Truth
 from dataset_builder.ingest.measures import (
     MEASURES_VERSION,
     FrameView,
@@ -26,9 +25,10 @@ from dataset_builder.ingest.measures import (
     relate_views,
     view_frame,
 )
+from dataset_builder.ingest.reader import BurstReader, Truth
 from dataset_builder.ingest.stored import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
-from dataset_builder.origin import Origin, make_burst_row, make_frame_row
-from dataset_builder.work import hash_facts
+from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
+from dataset_builder.work.unit import hash_facts
 from manifests.appearance import hash_reference
 from manifests.pixels import write_png
 

@@ -14,7 +14,7 @@ from dataset_builder.audit.burst_view import BurstView, Factor, Mark, ScoreRow, 
 from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
 from dataset_builder.audit.wording import format_number
-from dataset_builder.thumbnails import read_thumbnail
+from dataset_builder.records.thumbnails import read_thumbnail
 
 _PAPER, _INK, _QUIET, _LINE = "#ffffff", "#1c1e21", "#6b7076", "#d9dcdf"
 # Okabe & Ito, "Color universal design" (2008): blue and vermilion stay apart for every kind of colour vision.

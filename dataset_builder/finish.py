@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
-from dataset_builder.report import StageReport
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.report import StageReport
 from manifests.card import write_card
 from manifests.croissant import write_croissant
 from manifests.schema import RELIABILITY, SPLITS

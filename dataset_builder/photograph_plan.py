@@ -19,13 +19,13 @@ from dataset_builder.errors import (
 )
 from dataset_builder.ingest.photographs import list_photographs, read_photograph
 from dataset_builder.ingest.screening import SCREENING_VERSION, PhotographFacts, describe_photograph, find_look_alikes
-from dataset_builder.origin import Origin, make_id
 from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.recipe import PhotographSource
+from dataset_builder.records.rows import Origin, make_id
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.work import Failure, hash_facts, read_part
-from dataset_builder.workers import Workers
+from dataset_builder.work.local import Workers
+from dataset_builder.work.unit import Failure, hash_facts, read_part
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
 

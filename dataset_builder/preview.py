@@ -12,10 +12,10 @@ from dataset_builder.labeling.engine import preview_stage
 from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe, ScenarioChoice
-from dataset_builder.report import StageReport
 from dataset_builder.sources import Plan, plan_source
-from dataset_builder.work import WORK_FOLDER
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.report import StageReport
+from dataset_builder.work.unit import WORK_FOLDER
 
 
 def preview_dataset(

@@ -17,7 +17,7 @@ from dataset_builder.audit.rules import RULES
 from dataset_builder.capture_sources import CAPTURE_KINDS, AnyCaptureSource
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import find_estimator
-from dataset_builder.recipe_parts import Name, Part, SourcePart, require_inside, require_one_of
+from dataset_builder.settings import Name, Part, SourcePart, require_inside, require_one_of
 from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS, freeze_lists
 from dataset_builder.synthesis.presets import Preset

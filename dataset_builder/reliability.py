@@ -18,13 +18,13 @@ from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_scenarios
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
-from dataset_builder.lock import lock_dataset
 from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.recipe import Recipe
-from dataset_builder.report import Progress, StageReport, no_progress
 from dataset_builder.sources import Plan, plan_source
-from dataset_builder.work import WORK_FOLDER, read_part, remove_part
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.report import Progress, StageReport, no_progress
+from dataset_builder.work.unit import WORK_FOLDER, read_part, remove_part
 from manifests.schema import RELIABILITY
 from manifests.store import read_description, read_labels, table_path, write_table
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.dataset import load_burst, load_truth
 from dataset_builder.labeling.truth import explain_mismatch, project_truth
 from dataset_builder.labeling.units import read_bursts
+from dataset_builder.records.loading import load_burst, load_truth
 from manifests.errors import SelectionError
 from restorers import Burst, Domain, RestorerInfo, create
 from restorers.base import check_accepts, check_image

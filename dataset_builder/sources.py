@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 from dataset_builder.capture_plan import plan_captures
 from dataset_builder.capture_sources import CaptureSource
 from dataset_builder.capture_units import CaptureUnit
-from dataset_builder.origin import make_id
 from dataset_builder.photograph_plan import plan_photographs
 from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.recipe import Recipe, Source, find_preset
-from dataset_builder.work import Failure
-from dataset_builder.workers import Workers
+from dataset_builder.records.rows import make_id
+from dataset_builder.work.local import Workers
+from dataset_builder.work.unit import Failure
 
 BurstUnit = SynthesisUnit | CaptureUnit
 

@@ -10,11 +10,11 @@ import pytest
 from dataset_builder.audit.audit import restore_bursts, write_audit
 from dataset_builder.audit.restorations import WINDOW, choose_window, read_restorations
 from dataset_builder.build import build_dataset
-from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_recipe
-from dataset_builder.workers import LocalWorkers
+from dataset_builder.records.loading import load_burst, load_homographies, load_truth
+from dataset_builder.work.local import LocalWorkers
 from manifests.store import read_labels
 from restorers import create
 from restorers.fidelity import METRICS

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 from dataset_builder.build import add_labels, build_dataset
 from dataset_builder.cli.main import main
-from dataset_builder.dataset import load_burst, load_truth
 from dataset_builder.errors import OutputError
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_recipe, parse_scenario, read_recipe
-from dataset_builder.workers import LocalWorkers
+from dataset_builder.records.loading import load_burst, load_truth
+from dataset_builder.work.local import LocalWorkers
 from manifests import BurstQualityDataset
 from manifests.pixels import write_png
 from manifests.store import hash_file, read_dataset_table, read_labels

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builder import cluster as cluster_module
-from dataset_builder.dataset import load_burst
 from dataset_builder.errors import ClusterError
 from dataset_builder.labeling.units import read_bursts
+from dataset_builder.records.loading import load_burst
+from dataset_builder.work import cluster as cluster_module
 from manifests.store import hash_file, read_dataset_table, read_labels
 from manifests.verify import verify
 from tests.photographs import write_photographs

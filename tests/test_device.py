@@ -16,7 +16,7 @@ from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.units import _create_once
 from dataset_builder.recipe import parse_scenario
-from dataset_builder.work import run_unit
+from dataset_builder.work.unit import run_unit
 from manifests.store import labels_path, read_dataset_table, read_description, read_labels
 from restorers import BatchRestorer, Domain, RestorerInfo, create, device
 from restorers.adapters.network import Signature, make_restorer

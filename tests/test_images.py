@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dataset_builder.decoding.images import natural_key, read_image
 from dataset_builder.errors import (
     MissingSourceError,
     SourceError,
@@ -14,7 +15,6 @@ from dataset_builder.errors import (
     UnreadableImageError,
 )
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
-from dataset_builder.ingest.images import natural_key, read_image
 from dataset_builder.ingest.photographs import list_photographs, read_photograph
 from dataset_builder.ingest.stored import relate_captures, store_frame
 from manifests.pixels import apply_orientation, read_pixels, write_png

@@ -10,15 +10,15 @@ from PIL import Image
 
 from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
-from dataset_builder.dataset import load_burst
+from dataset_builder.decoding.images import read_image
 from dataset_builder.errors import MissingExtraError, RecipeError
 from dataset_builder.ingest.crops import Window, find_textured, spread_grid
 from dataset_builder.ingest.files import FileFrames
 from dataset_builder.ingest.groups import group_by_gap, group_by_pattern, group_by_stem
-from dataset_builder.ingest.images import read_image
 from dataset_builder.ingest.video import VideoFrames
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
+from dataset_builder.records.loading import load_burst
 from manifests.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
 from manifests.verify import verify

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataset_builder.build import add_source
+from dataset_builder.decoding.unpickle import read_pickle
 from dataset_builder.errors import HostileFileError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import read_frame
 from dataset_builder.ingest.kpn import find_bursts as find_npz
 from dataset_builder.ingest.meta import read_exif_values, read_noise_profile
 from dataset_builder.ingest.spaq import read_scores
-from dataset_builder.ingest.unpickle import read_pickle
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table
 from manifests.verify import verify

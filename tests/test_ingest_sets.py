@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from dataset_builder.build import add_source
 from dataset_builder.cli.ingest import command as ingest
-from dataset_builder.dataset import load_burst, load_truth
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
+from dataset_builder.records.loading import load_burst, load_truth
 from manifests.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
 from manifests.verify import verify

@@ -12,7 +12,7 @@ from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
 from dataset_builder.errors import SourceError
 from dataset_builder.ingest.photo_triage import PairListError, count_photos, read_annotations, read_pairs, read_series
-from dataset_builder.ingest.preferences import Judgements, PreferenceError, count_agreements, fit_preferences
+from dataset_builder.judgements.preferences import Judgements, PreferenceError, count_agreements, fit_preferences
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table, read_labels
 from manifests.verify import verify

@@ -8,20 +8,14 @@ from hypothesis import strategies as st
 
 from dataset_builder.camera.cameras import mix_profile
 from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb, process
+from dataset_builder.camera.geometry import map_points, mean_displacement
 from dataset_builder.camera.sensor import Sensor, mosaic
 from dataset_builder.errors import PhotographTooSmallError
 from dataset_builder.randomness import derive_seed, make_generator
 from dataset_builder.synthesis import render
 from dataset_builder.synthesis.builtin import HANDHELD, PRESETS
 from dataset_builder.synthesis.distributions import Constant
-from dataset_builder.synthesis.motion import (
-    map_points,
-    mean_displacement,
-    pose_to_homography,
-    relate_poses,
-    sample_trajectory,
-    skew_to_homography,
-)
+from dataset_builder.synthesis.motion import pose_to_homography, relate_poses, sample_trajectory, skew_to_homography
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import render_burst
 from dataset_builder.synthesis.sample import sample_burst

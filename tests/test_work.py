@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dataset_builder.errors import LockedError
-from dataset_builder.lock import lock_dataset
-from dataset_builder.work import hash_facts, read_part, remove_part
-from dataset_builder.workers import LocalWorkers
+from dataset_builder.work.local import LocalWorkers
+from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.unit import hash_facts, read_part, remove_part
 
 HELD = []
 

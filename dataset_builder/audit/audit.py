@@ -21,7 +21,7 @@ from dataset_builder.audit.sample import SAMPLE_SIZE, choose_bursts
 from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.schema import MARGINAL_ESTIMATORS
 from manifests.store import read_description, write_table, write_text
 

@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from dataset_builder.report import Advance, StageReport
+from dataset_builder.work.report import Advance, StageReport
 from manifests.problem import Problem
 from manifests.store import read_description
 

@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import dataset_argument, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()

@@ -76,9 +76,9 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         device: str,
         **kwargs: Any,
     ) -> None:
-        from dataset_builder.cluster import DaskWorkers  # noqa: PLC0415
-        from dataset_builder.work import Limits  # noqa: PLC0415
-        from dataset_builder.workers import LocalWorkers, Workers  # noqa: PLC0415
+        from dataset_builder.work.cluster import DaskWorkers  # noqa: PLC0415
+        from dataset_builder.work.local import LocalWorkers, Workers  # noqa: PLC0415
+        from dataset_builder.work.unit import Limits  # noqa: PLC0415
 
         limits = Limits(time_limit, memory_limit)
         workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)

@@ -11,7 +11,7 @@ import click
 from dataset_builder.cli.options import license_option, name_option, out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()

@@ -14,8 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.decoding.frame import Frame
 from dataset_builder.errors import FrameSizeError, SourceError
-from dataset_builder.ingest.frame import Frame, Truth
+from dataset_builder.ingest.reader import Truth
 from manifests.pixels import quantise
 from restorers import CFA
 from restorers.align import align_grey, enlarge_homography

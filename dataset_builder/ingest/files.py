@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dataset_builder.decoding.exif import read_exif, read_tiff_tags
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
+from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
-from dataset_builder.ingest.exif import read_exif, read_tiff_tags
-from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
-from dataset_builder.ingest.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
-from dataset_builder.ingest.raw import RAW_SUFFIXES, read_raw
+from dataset_builder.ingest.reader import ReaderDefaults
 from manifests.store import hash_file
 from restorers import Domain
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from dataset_builder.decoding.images import natural_key
 from dataset_builder.errors import RecipeError, SourceError
 from dataset_builder.ingest.files import read_capture_time
-from dataset_builder.ingest.images import natural_key
 
 Groups = Mapping[str, Sequence[str]]
 """Name of a burst -> its files in order."""

@@ -17,13 +17,14 @@ import numpy as np
 
 from dataset_builder.camera.develop import demosaic
 from dataset_builder.capture_sources import HdrPlusSource
+from dataset_builder.decoding.frame import Frame
+from dataset_builder.decoding.images import explain, natural_key, require_file
+from dataset_builder.decoding.packed import list_files
+from dataset_builder.decoding.raw import read_raw
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, LensShading, ReaderDefaults, RejectedBurst, Truth
-from dataset_builder.ingest.images import explain, natural_key, require_file
 from dataset_builder.ingest.meta import read_matrix
-from dataset_builder.ingest.packed import list_files
-from dataset_builder.ingest.raw import read_raw
+from dataset_builder.ingest.reader import Finding, FoundBurst, LensShading, ReaderDefaults, RejectedBurst, Truth
 from manifests.errors import UnsafePathError
 from manifests.pixels import quantise
 from manifests.store import resolve_inside

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.decoding.exif import CaptureFacts, build_facts
+from dataset_builder.decoding.unpickle import ExifRatio, ExifTag, read_pickle
 from dataset_builder.errors import UnreadableImageError
-from dataset_builder.ingest.exif import CaptureFacts, build_facts
-from dataset_builder.ingest.unpickle import ExifRatio, ExifTag, read_pickle
 
 _EXIF_NAMES = {
     "EXIF ExposureTime": 0x829A,

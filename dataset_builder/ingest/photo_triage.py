@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 
 from dataset_builder.capture_sources import PhotoTriageSource
 from dataset_builder.errors import MissingSourceError, SourceError
-from dataset_builder.ingest.annotated import AnnotatedBurst, Annotations
 from dataset_builder.ingest.files import FileFrames, require_frames
-from dataset_builder.ingest.frame import Finding, FoundBurst, RejectedBurst
-from dataset_builder.ingest.preferences import (
+from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.preferences import (
     EXTREME,
     PREFERENCES_VERSION,
     Judgements,
     count_agreements,
     fit_preferences,
 )
-from dataset_builder.work import hash_facts
+from dataset_builder.work.unit import hash_facts
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import decode_srgb
-from dataset_builder.ingest.images import IMAGE_SUFFIXES, natural_key, read_image
-from dataset_builder.ingest.raw import RAW_SUFFIXES
+from dataset_builder.decoding.images import IMAGE_SUFFIXES, natural_key, read_image
+from dataset_builder.decoding.raw import RAW_SUFFIXES
 from dataset_builder.ingest.raw_photograph import read_raw_photograph
 
 _ZURICH_FOLDERS = ("train", "test")

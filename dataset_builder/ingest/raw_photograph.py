@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX
+from dataset_builder.decoding.raw import read_raw
 from dataset_builder.errors import UnreadableImageError
-from dataset_builder.ingest.raw import read_raw
 
 
 def read_raw_photograph(path: Path) -> NDArray[np.uint16]:
@@ -23,7 +23,7 @@ def read_raw_photograph(path: Path) -> NDArray[np.uint16]:
         uint16 codes [H/2, W/2, 3], 65535 = 1, the saturation of the channel that saturates first after white balance.
 
     Raises:
-        SourceError: as `dataset_builder.ingest.raw.read_raw`.
+        SourceError: as `dataset_builder.decoding.raw.read_raw`.
         UnreadableImageError: if it has no colour matrix or white balance.
     """
     frame = read_raw(path)

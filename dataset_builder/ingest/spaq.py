@@ -20,13 +20,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from dataset_builder.capture_sources import SpaqSource
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
 from dataset_builder.errors import MissingExtraError, MissingSourceError, SourceError, UnreadableImageError
-from dataset_builder.ingest.annotated import AnnotatedBurst, Annotations
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Finding, FoundBurst, Frame, ReaderDefaults, RejectedBurst, SensorFacts
-from dataset_builder.ingest.images import Pixels, explain, natural_key, read_image, require_file
-from dataset_builder.ingest.preferences import FrameScores
-from dataset_builder.work import hash_facts
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.preferences import FrameScores
+from dataset_builder.work.unit import hash_facts
 from manifests.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside

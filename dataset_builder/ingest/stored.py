@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.errors import FrameSizeError
 from dataset_builder.ingest.crops import Window
-from dataset_builder.ingest.exif import CaptureFacts
-from dataset_builder.ingest.frame import Frame, SensorFacts
 from manifests.pixels import encode_png
 from manifests.store import write_atomically, write_bytes
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import explain, require_file, require_size
 from dataset_builder.errors import MissingExtraError, SourceError, UnreadableImageError
-from dataset_builder.ingest.exif import CaptureFacts
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
-from dataset_builder.ingest.images import explain, require_file, require_size
+from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})

@@ -17,9 +17,9 @@ from dataset_builder.labeling.game import is_enumerable
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
-from dataset_builder.report import Progress, StageReport
-from dataset_builder.work import Failure, read_part, remove_part
-from dataset_builder.workers import Workers
+from dataset_builder.work.local import Workers
+from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.unit import Failure, read_part, remove_part
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_or_empty, write_table
 from restorers import Domain

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.dataset import load_burst, load_homographies, load_masks, load_truth
 from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator, rank_scores
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames
@@ -20,7 +19,8 @@ from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.randomness import make_generator
-from dataset_builder.work import hash_facts
+from dataset_builder.records.loading import load_burst, load_homographies, load_masks, load_truth
+from dataset_builder.work.unit import hash_facts
 from manifests.store import labels_path, read_dataset_table
 from restorers import Burst, Restorer, create
 from restorers.errors import InvalidRestorerError

@@ -28,7 +28,7 @@ def command(
     """
     from dataset_builder.build import add_annotations  # noqa: PLC0415
     from dataset_builder.cli.console import print_summary  # noqa: PLC0415
-    from dataset_builder.ingest.csv_annotations import read_pair_annotations, read_score_annotations  # noqa: PLC0415
+    from dataset_builder.judgements.csv_files import read_pair_annotations, read_score_annotations  # noqa: PLC0415
 
     if (pairs is None) == (scores is None):
         raise click.UsageError("expected either --pairs or --scores")

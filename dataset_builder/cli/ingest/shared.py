@@ -13,7 +13,7 @@ from dataset_builder.capture_sources import ESTIMATES
 from dataset_builder.cli.options import name_option, out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 _RULES = ("first", "sharpest", "medoid")
 

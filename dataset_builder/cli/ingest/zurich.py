@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import name_option, out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 _LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
 

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ
+from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import explain, require_file, require_size
+from dataset_builder.decoding.packed import level_mosaic
 from dataset_builder.errors import MissingExtraError, UnreadableImageError, UnsupportedSensorError
-from dataset_builder.ingest.exif import CaptureFacts, read_tiff_tags
-from dataset_builder.ingest.frame import Frame, SensorFacts
-from dataset_builder.ingest.images import explain, require_file, require_size
-from dataset_builder.ingest.packed import level_mosaic
 from manifests.pixels import apply_orientation
 from restorers import CFA, Domain
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from dataset_builder.errors import LockedError, OutputError
-from dataset_builder.work import WORK_FOLDER
+from dataset_builder.work.unit import WORK_FOLDER
 
 
 @contextlib.contextmanager

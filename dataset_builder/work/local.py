@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from dataset_builder.work import DEFAULT_LIMITS, TIME_OVER, Failure, Limits, Unit, run_unit
+from dataset_builder.work.unit import DEFAULT_LIMITS, TIME_OVER, Failure, Limits, Unit, run_unit
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 # glibc gives the memory of large arrays back to the system and fetches it anew for the next burst, page by page; it may keep 256 MiB.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from dataset_builder.work import Failure
+from dataset_builder.work.unit import Failure
+from manifests.schema import FAILURES
+from manifests.store import read_or_empty, table_path, write_table
 
 
 @dataclass
@@ -52,3 +55,14 @@ Progress = Callable[[str, int], AbstractContextManager[Advance]]
 def no_progress(title: str, steps: int) -> Iterator[Advance]:  # noqa: ARG001  # the signature is that of Progress
     """Show nothing."""
     yield lambda: None
+
+
+def record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
+    """Replace the rows of what was tried; what was not tried keeps its rows."""
+    path = table_path(root, "failures")
+    kept = [
+        row
+        for row in read_or_empty(path, FAILURES).to_pylist()
+        if not (row["stage"] == report.stage and row[column] in scope)
+    ]
+    write_table(path, FAILURES, kept + report.failures)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
 from dataset_builder.errors import MissingExtraError, MissingSourceError, UnreadableImageError
-from dataset_builder.ingest.exif import CaptureFacts, read_exif, read_tiff_tags
 from manifests.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dataset_builder.errors import ClusterError
-from dataset_builder.work import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
-from dataset_builder.workers import UnitType
+from dataset_builder.work.local import UnitType
+from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
 
 _CONNECT_SECONDS = 10
 _WORKER_SECONDS = 30

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from dataset_builder.errors import MissingSourceError, SourceError
-from dataset_builder.ingest.annotated import AnnotatedBurst, Annotations
-from dataset_builder.ingest.preferences import (
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.preferences import (
     EXTREME,
     PREFERENCES_VERSION,
     FrameScores,
@@ -19,7 +19,7 @@ from dataset_builder.ingest.preferences import (
     count_agreements,
     fit_preferences,
 )
-from dataset_builder.work import hash_facts
+from dataset_builder.work.unit import hash_facts
 from manifests.store import hash_file
 
 MAX_CSV_BYTES = 200_000_000

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.decoding.images import explain, require_file, require_size
 from dataset_builder.errors import MissingSourceError, UnreadableImageError
-from dataset_builder.ingest.images import explain, require_file, require_size
 
 
 def read_planes(path: Path, channels: int) -> NDArray[np.uint16]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,9 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from dataset_builder.camera.develop import demosaic, develop
-from manifests.errors import ImageFileError
+from manifests.errors import ImageFileError, ManifestError
 from manifests.pixels import apply_orientation, read_linear
 from manifests.store import resolve_inside
 from restorers import CFA
@@ -96,3 +99,22 @@ def _shrink(image: NDArray[Any], size: int) -> NDArray[Any]:
     return cv2.resize(
         image, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
     )
+
+
+_QUALITY = 80
+
+
+def encode_picture(picture: NDArray[np.uint8]) -> str:
+    """uint8 RGB [h, w, 3] as a `data:` URI of a WebP."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "WEBP", quality=_QUALITY, method=4)
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
+
+
+def read_picture(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int) -> str | None:
+    """A stored frame as `encode_picture`, its longer side at most `size` pixels; None where the file cannot be read."""
+    # A report on a damaged data set is worth more than none; `verify` is there to complain.
+    try:
+        return encode_picture(read_thumbnail(root, burst, frame, size))
+    except ManifestError:
+        return None

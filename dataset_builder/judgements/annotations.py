@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dataset_builder.ingest.preferences import FrameScores
+from dataset_builder.judgements.preferences import FrameScores
 
 
 @dataclass(frozen=True, eq=False)
