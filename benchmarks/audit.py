@@ -56,7 +56,7 @@ def measure_page(path: Path) -> None:
     if chromium is None:
         print("page in a browser: not measured, no chromium on the PATH")
         return
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

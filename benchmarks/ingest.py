@@ -20,10 +20,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from dataset_builder.bursts import build_bursts
+from dataset_builder.bursts import build_bursts, plan_source
 from dataset_builder.ingest.photo_triage import read_annotations, read_pairs
 from dataset_builder.recipe import Recipe, parse_source
-from dataset_builder.sources import plan_source
 from dataset_builder.work.local import ONE_WORKER
 from dataset_builder.work.report import no_progress
 

@@ -17,9 +17,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from dataset_builder.bursts import plan_source
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
-from dataset_builder.sources import plan_source
 from dataset_builder.work.local import ONE_WORKER
 from manifests.pixels import read_pixels
 from restorers import Burst, create

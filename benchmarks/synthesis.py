@@ -29,15 +29,15 @@ from numpy.typing import NDArray
 
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.sensor import digitise, mosaic
-from dataset_builder.ingest.photographs import read_photograph
-from dataset_builder.photograph_units import SynthesisUnit
-from dataset_builder.recipe import PhotographSource
 from dataset_builder.records.rows import Origin
 from dataset_builder.synthesis.builtin import PRESETS
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
+from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.sample import sample_burst
+from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
 from manifests.pixels import encode_png, read_pixels
 from manifests.store import hash_file

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
-from dataset_builder.bursts import build_bursts
+from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.judgements.annotations import Annotations
-from dataset_builder.labeling.engine import build_labels
-from dataset_builder.labeling.scenarios import resolve_scenarios
+from dataset_builder.labeling.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
+from dataset_builder.labeling.engine import build_labels, preview_stage
+from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice
-from dataset_builder.sources import plan_source
+from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
@@ -41,7 +42,7 @@ def build_dataset(
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
 ) -> list[StageReport]:
-    """Make `root` the data set that a recipe describes; what is already there and still true is kept.
+    """Make `root` the data set that a recipe describes; what is already there and still current is kept.
 
     Args:
         recipe_path: file that the recipe was read from; relative roots are relative to its folder.
@@ -59,9 +60,7 @@ def build_dataset(
     _require_usable(root)
     with lock_dataset(root):
         _require_named(root, recipe)
-        plans = {
-            source.name: plan_source(source, base, root, recipe=recipe, workers=workers) for source in recipe.sources
-        }
+        plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
@@ -105,7 +104,7 @@ def add_source(
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
         recipe = recipe.model_copy(update=changes)
-        plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, workers=workers)}
+        plans = _plan_sources(recipe, [source], Path.cwd(), root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         labels = annotate_sources(root, [source], Path.cwd())
         build_labels(root, [], workers=workers, progress=progress)
@@ -136,7 +135,7 @@ def add_labels(
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
-        recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
+        recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
         finish_dataset(root, recipe, [labels], workers=workers)
     return [labels]
 
@@ -195,7 +194,7 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
+    from dataset_builder.audit.audit import restore_bursts, write_audit
 
     description = read_description(root)
     with lock_dataset(root):
@@ -206,20 +205,55 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
     return audit
 
 
-def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
-    merged = {choice.name: choice for choice in old}
-    for choice in new:
-        merged[choice.name] = _unite(merged[choice.name], choice) if choice.name in merged else choice
-    return tuple(merged.values())
+def preview_dataset(
+    recipe_path: Path, recipe: Recipe, root: Path, *, workers: Workers = ONE_WORKER
+) -> list[StageReport]:
+    """What `build_dataset` would do; nothing below the data set is written.
+
+    Labels of bursts that are yet to be made are not counted; people's judgements neither.
+
+    Args:
+        recipe_path: file that the recipe was read from.
+        recipe: as read.
+        root: folder of the data set; need not exist.
+        workers: who screens photographs that were not measured yet.
+
+    Raises:
+        BuildError: if the recipe cannot be carried out at all.
+    """
+    scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
+    with TemporaryDirectory() as scratch:
+        # Photographs that a build measured before are not measured again.
+        measured = Path(WORK_FOLDER) / "photographs"
+        if (root / measured).is_dir():
+            shutil.copytree(root / measured, scratch / measured)
+        plans = _plan_sources(recipe, recipe.sources, recipe_path.resolve().parent, Path(scratch), workers)
+    bursts, kept = preview_bursts(root, plans)
+    there = read_bursts(root) if kept else {}
+    labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
+    waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
+    if waiting > 0 and scenarios:
+        labels.remarks.append(f"labels of {waiting} bursts that are yet to be made are not counted")
+    return [bursts, labels]
 
 
-def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
-    # No estimators means the default ones, which are more than those of the other.
-    estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
-    metrics = (*one.metrics, *other.metrics)
-    return one.model_copy(
-        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
-    )
+def preview_labels(root: Path, choices: Sequence[ScenarioChoice], *, device: str = "cpu") -> StageReport:
+    """What `add_labels` would do.
+
+    Raises:
+        ManifestError: if `root` is no data set.
+        RestorerError: if a scenario is unknown.
+    """
+    return preview_stage(root, resolve_scenarios(choices, device=device), read_bursts(root))
+
+
+def _plan_sources(
+    recipe: Recipe, sources: Iterable[Source], base: Path, dataset: Path, workers: Workers
+) -> dict[str, Plan]:
+    return {
+        source.name: plan_source(source, base, dataset, seed=recipe.seed, presets=recipe.presets, workers=workers)
+        for source in sources
+    }
 
 
 def _require_usable(root: Path) -> None:

@@ -5,90 +5,25 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from dataset_builder.audit.rules import RULES
-from dataset_builder.capture_sources import CAPTURE_KINDS, AnyCaptureSource
+from dataset_builder.audit.rules import AuditChoice
 from dataset_builder.errors import RecipeError
-from dataset_builder.labeling.estimators import find_estimator
-from dataset_builder.settings import Name, Part, SourcePart, require_inside, require_one_of
-from dataset_builder.synthesis.builtin import PRESETS
-from dataset_builder.synthesis.distributions import DISTRIBUTIONS, freeze_lists
-from dataset_builder.synthesis.presets import Preset
+from dataset_builder.ingest.source import CAPTURE_KINDS, AnyCaptureSource
+from dataset_builder.labeling.scenarios import ScenarioChoice
+from dataset_builder.settings import Name, Part
+from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
+from dataset_builder.synthesis.distributions import DISTRIBUTIONS
+from dataset_builder.synthesis.source import PhotographSource
 from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
-from restorers.fidelity import METRICS
-
-
-class PhotographSource(SourcePart):
-    """Photographs to synthesise bursts from.
-
-    Attributes:
-        files: below root; all images there when empty.
-        preset: how the frames of a burst differ; one of the toolkit's, or of the recipe's `presets`.
-        bursts_per_photograph: all of one scene.
-        frame_height: px, even.
-        frame_width: px, even.
-        scale: ground-truth pixels per frame pixel; null takes the preset's.
-        shorter_side: px that photographs are reduced towards before use; null keeps them as they are.
-        max_clipped: photographs of which a larger share of the pixels is saturated are left out.
-        max_blur: photographs with a larger blur effect (Crete et al. 2007; 0 sharp, 1 blurred) are left out.
-        near_duplicates: whether to keep photographs that show what an earlier one shows.
-    """
-
-    kind: Literal["photographs"]
-    files: tuple[str, ...] = ()
-    preset: str = "handheld"
-    bursts_per_photograph: int = Field(default=4, ge=1, le=100)
-    frame_height: int = Field(default=96, ge=32, le=4096, multiple_of=2)
-    frame_width: int = Field(default=96, ge=32, le=4096, multiple_of=2)
-    scale: int | None = Field(default=None, ge=1, le=8)
-    shorter_side: int | None = Field(default=None, ge=32)
-    max_clipped: float = Field(default=0.25, ge=0, le=1)
-    max_blur: float = Field(default=0.6, ge=0, le=1)
-    near_duplicates: Literal["leave_out", "keep"] = "leave_out"
-
-    @field_validator("files")
-    @classmethod
-    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return require_inside(value)
-
 
 Source = Annotated[PhotographSource | AnyCaptureSource, Field(discriminator="kind")]
-
-
-class ScenarioChoice(Part):
-    """A scenario to label.
-
-    Attributes:
-        name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
-        estimators: default: leave_one_out and add_one; solo for single-frame restorers.
-        metrics: fidelity metrics.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
-    estimators: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
-
-    @field_validator("estimators")
-    @classmethod
-    def _check_estimators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            find_estimator(name)
-        return value
-
-    @field_validator("metrics")
-    @classmethod
-    def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            require_one_of(name, METRICS)
-        return tuple(dict.fromkeys(value))
 
 
 class SplitChoice(Part):
@@ -138,48 +73,6 @@ class SplitChoice(Part):
         )
 
 
-class RuleChoice(Part):
-    """Other thresholds for a rule of the audit; False switches a severity off.
-
-    Attributes:
-        note: value from which it is worth a note.
-        warning: value from which it is a warning.
-        severe: value from which it is severe.
-    """
-
-    note: float | Literal[False] | None = None
-    warning: float | Literal[False] | None = None
-    severe: float | Literal[False] | None = None
-
-
-class AuditChoice(Part):
-    """How the audit judges.
-
-    Attributes:
-        rules: changed thresholds by the name of the rule.
-    """
-
-    rules: dict[str, RuleChoice] = Field(default_factory=dict)
-
-    @field_validator("rules")
-    @classmethod
-    def _check_rules(cls, value: dict[str, RuleChoice]) -> dict[str, RuleChoice]:
-        for name in value:
-            require_one_of(name, RULES)
-        return value
-
-
-def _build_on_base(value: Any) -> Any:
-    """A preset that names a `base` takes from it what it does not say itself."""
-    if not isinstance(value, dict) or "base" not in value:
-        return freeze_lists(value)
-    base = PRESETS[require_one_of(value["base"], PRESETS)]
-    return freeze_lists({**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}})
-
-
-UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]
-
-
 class Recipe(Part):
     """A whole data set; `presets` are the user's own, by name."""
 
@@ -213,16 +106,6 @@ class Recipe(Part):
                 except ValueError as error:
                     raise ValueError(f"sources[{number}].preset: {error}") from None
         return self
-
-
-def find_preset(name: str, own: Mapping[str, Preset]) -> Preset:
-    """The toolkit's or the recipe's preset of a name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    known = {**PRESETS, **own}
-    return known[require_one_of(name, known)]
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -14,7 +14,7 @@ __all__ = ["FORMAT_VERSION", "BurstQualityDataset", "ManifestError", "collate_bu
 def __getattr__(name: str) -> Any:
     # torch takes over a second to import; who only reads tables should not wait for it.
     if name in {"BurstQualityDataset", "collate_bursts"}:
-        from manifests import loader  # noqa: PLC0415
+        from manifests import loader
 
         return getattr(loader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,7 +43,7 @@ def estimate_noise(frame: FloatImage, *, bins: int = 8) -> tuple[float, float]:
         frame: float32 [H, W] or [H, W, 3].
         bins: brightness classes.
     """
-    from scipy.optimize import nnls  # noqa: PLC0415  # takes a tenth of a second, of every command
+    from scipy.optimize import nnls
 
     planes, averaged = (split_planes(frame), 1) if frame.ndim == 2 else _reduce(frame)
     height, width = (side // 2 * 2 for side in planes.shape[1:])

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from dataset_builder.bursts import plan_source
 from dataset_builder.labeling.game import LabelingTask
-from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.recipe import Recipe, parse_source, read_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
-from dataset_builder.sources import plan_source
+from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import ONE_WORKER
 from manifests.pixels import write_png
 

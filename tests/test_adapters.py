@@ -170,7 +170,7 @@ def test_sides_are_made_up_to_a_multiple(tmp_path):
 
 
 def save_onnx(path, shape, *, operator="Identity", output=None, **attributes) -> str:
-    from onnx import TensorProto, helper, save  # noqa: PLC0415  # may be missing
+    from onnx import TensorProto, helper, save
 
     node = helper.make_node(operator, ["x"], ["y"], **attributes)
     values = [

@@ -260,7 +260,7 @@ def test_bursts_parameters_and_versions(tiny_original: Path, tmp_path: Path) -> 
 
 
 def test_commands_make_whole_data_sets(tmp_path: Path) -> None:
-    from tests.photographs import write_photographs  # noqa: PLC0415
+    from tests.photographs import write_photographs
 
     photographs = tmp_path / "photographs"
     write_photographs(photographs, 3)
@@ -281,7 +281,7 @@ def test_commands_make_whole_data_sets(tmp_path: Path) -> None:
 
 
 def test_an_official_split_stays_as_it_is_in_a_part(tmp_path: Path) -> None:
-    from tests.photographs import write_photographs  # noqa: PLC0415
+    from tests.photographs import write_photographs
 
     photographs, whole = tmp_path / "photographs", tmp_path / "whole"
     write_photographs(photographs, 3)

@@ -6,8 +6,7 @@ import pytest
 from scipy import stats
 
 from dataset_builder.randomness import draw_normal, make_generator
-from dataset_builder.synthesis.motion import pose_to_homography
-from dataset_builder.synthesis.sampling import (
+from dataset_builder.synthesis.fields import (
     get_density,
     locate_pixels,
     locate_sites,
@@ -16,6 +15,7 @@ from dataset_builder.synthesis.sampling import (
     sample_field,
     sample_mosaics,
 )
+from dataset_builder.synthesis.motion import pose_to_homography
 from restorers import CFA
 
 SIDE = 12

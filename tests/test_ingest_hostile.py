@@ -218,7 +218,7 @@ def test_unreadable_files_are_reported(tmp_path, monkeypatch):
     (tmp_path / "in/b").mkdir()
     for index in range(4):
         save(tmp_path / f"in/{'ab'[index // 2]}/{index}.png", make_photograph(40, 60, seed=index))
-    from dataset_builder.ingest import files  # noqa: PLC0415
+    from dataset_builder.ingest import files
 
     real = files.hash_file
 

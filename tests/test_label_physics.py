@@ -11,9 +11,9 @@ from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.synthesis.builtin import HANDHELD
 from dataset_builder.synthesis.distributions import Constant
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.obstacles import Occluder
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.sample import sample_burst
 from restorers import Burst, create
 from restorers.fidelity import PSNR
 from tests.rendering import to_signal

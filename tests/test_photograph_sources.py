@@ -9,9 +9,9 @@ from PIL import Image
 
 from dataset_builder.build import add_source
 from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb
-from dataset_builder.ingest.photographs import list_photographs, read_photograph
-from dataset_builder.ingest.screening import describe_photograph, find_look_alikes
 from dataset_builder.recipe import parse_source
+from dataset_builder.synthesis.photographs import list_photographs, read_photograph
+from dataset_builder.synthesis.screening import describe_photograph, find_look_alikes
 from manifests.pixels import write_png
 from manifests.store import read_dataset_table
 from manifests.verify import verify

@@ -234,8 +234,8 @@ def test_lists_must_not_share_series_or_leave_the_root(tmp_path):
 
 @pytest.fixture
 def folder_set(tmp_path):
-    from manifests.pixels import write_png  # noqa: PLC0415
-    from tests.photographs import make_photograph  # noqa: PLC0415
+    from manifests.pixels import write_png
+    from tests.photographs import make_photograph
 
     for burst in ("one", "two"):
         for index in range(3):
@@ -248,7 +248,7 @@ def folder_set(tmp_path):
 
 
 def run(*arguments):
-    from click.testing import CliRunner  # noqa: PLC0415
+    from click.testing import CliRunner
 
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 

@@ -13,8 +13,8 @@ from dataset_builder.errors import PhotographTooSmallError, RecipeError
 from dataset_builder.recipe import parse_recipe, read_recipe
 from dataset_builder.synthesis.builtin import HANDHELD, PRESETS
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS, Distribution, draw
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.sample import sample_burst
 from manifests.pixels import read_pixels
 from manifests.store import read_dataset_table
 from manifests.verify import verify

@@ -5,9 +5,8 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from dataset_builder.build import build_dataset
+from dataset_builder.build import build_dataset, preview_dataset
 from dataset_builder.cli.main import main
-from dataset_builder.preview import preview_dataset
 from dataset_builder.recipe import read_recipe
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file

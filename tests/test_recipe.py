@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.errors import MissingSourceError, RecipeError
-from dataset_builder.recipe import PhotographSource, parse_recipe, parse_splits, read_recipe
+from dataset_builder.recipe import parse_recipe, parse_splits, read_recipe
+from dataset_builder.synthesis.source import PhotographSource
 
 PHOTOGRAPHS = {"kind": "photographs", "name": "a", "root": "."}
 

@@ -15,10 +15,10 @@ from dataset_builder.randomness import derive_seed, make_generator
 from dataset_builder.synthesis import render
 from dataset_builder.synthesis.builtin import HANDHELD, PRESETS
 from dataset_builder.synthesis.distributions import Constant
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.motion import pose_to_homography, relate_poses, sample_trajectory, skew_to_homography
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.sample import sample_burst
 from restorers import CFA
 from tests.photographs import make_photograph
 from tests.rendering import make_frame, make_grey, make_parameters, silence, to_codes, to_signal

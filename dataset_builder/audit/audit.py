@@ -96,7 +96,7 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
         ManifestError: as `audit_dataset`.
         OSError: if a file cannot be written; a previous one stays intact.
     """
-    from dataset_builder.audit.report import render_report  # noqa: PLC0415  # the page needs the audit's type
+    from dataset_builder.audit.report import render_report
 
     audit = audit_dataset(root, against=against)
     folder = root / "audit"

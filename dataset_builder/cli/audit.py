@@ -31,8 +31,8 @@ def command(
 
     index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
     """
-    from dataset_builder.audit.summary import describe_audit, print_audit  # noqa: PLC0415
-    from dataset_builder.build import redo_audit  # noqa: PLC0415
+    from dataset_builder.audit.summary import describe_audit, print_audit
+    from dataset_builder.build import redo_audit
 
     audit = redo_audit(dataset, against=against, workers=workers)
     if as_json:

@@ -115,8 +115,8 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
 
 def print_reliability(root: Path) -> None:
     """Print how far the labels depend on noise and length."""
-    from manifests.schema import RELIABILITY  # noqa: PLC0415
-    from manifests.store import read_table, table_path  # noqa: PLC0415
+    from manifests.schema import RELIABILITY
+    from manifests.store import read_table, table_path
 
     table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):

@@ -25,7 +25,7 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
 
     Exit status: 0 if nothing, 1 if something.
     """
-    from manifests.compare import compare_datasets  # noqa: PLC0415
+    from manifests.compare import compare_datasets
 
     difference = compare_datasets(first, second)
     if as_json:

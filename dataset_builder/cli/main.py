@@ -71,9 +71,9 @@ def main(debug: bool) -> None:
 
 
 def _is_expected(error: Exception) -> bool:
-    from dataset_builder.errors import BuildError  # noqa: PLC0415
-    from manifests.errors import ManifestError  # noqa: PLC0415
-    from restorers.errors import RestorerError  # noqa: PLC0415
+    from dataset_builder.errors import BuildError
+    from manifests.errors import ManifestError
+    from restorers.errors import RestorerError
 
     return isinstance(error, (BuildError, ManifestError, RestorerError)) or (
         isinstance(error, OSError) and error.errno is not None

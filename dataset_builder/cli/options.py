@@ -57,7 +57,7 @@ _WORK_OPTIONS = (
 def _check_device(value: str) -> str:
     """Refuse at once what is not there; what `auto` means is found out when a network is loaded, which takes a second."""
     if value not in ("auto", "cpu"):
-        from restorers.device import choose_device  # noqa: PLC0415
+        from restorers.device import choose_device
 
         choose_device(value)
     return value
@@ -76,9 +76,9 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         device: str,
         **kwargs: Any,
     ) -> None:
-        from dataset_builder.work.cluster import DaskWorkers  # noqa: PLC0415
-        from dataset_builder.work.local import LocalWorkers, Workers  # noqa: PLC0415
-        from dataset_builder.work.unit import Limits  # noqa: PLC0415
+        from dataset_builder.work.cluster import DaskWorkers
+        from dataset_builder.work.local import LocalWorkers, Workers
+        from dataset_builder.work.unit import Limits
 
         limits = Limits(time_limit, memory_limit)
         workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)

@@ -31,8 +31,8 @@ def command(ctx: click.Context, dataset: Path, base: Path, bursts: int, workers:
 
     The result is manifests/reliability.parquet; card and audit show it.
     """
-    from dataset_builder.cli.console import print_reliability, print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.reliability import measure_reliability  # noqa: PLC0415
+    from dataset_builder.cli.console import print_reliability, print_summary, show_progress
+    from dataset_builder.reliability import measure_reliability
 
     reports = measure_reliability(dataset, base, most_bursts=bursts, workers=workers, progress=show_progress)
     print_reliability(dataset)

@@ -21,7 +21,7 @@ def check(ctx: click.Context, name: str, side: int) -> None:
 
     NAME is a scenario, module:attr, or a model file such as onnx:FILE. Exit status 1 if a check fails.
     """
-    from restorers.conformance import check_restorer  # noqa: PLC0415
+    from restorers.conformance import check_restorer
 
     findings = check_restorer(name, side=side + side % 2)
     for finding in findings:

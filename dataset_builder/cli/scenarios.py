@@ -20,8 +20,8 @@ def command(as_json: bool, no_cost: bool) -> None:
 
     The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
     """
-    from restorers import create, list_scenarios  # noqa: PLC0415
-    from restorers.errors import MissingExtraError, RestorerError  # noqa: PLC0415
+    from restorers import create, list_scenarios
+    from restorers.errors import MissingExtraError, RestorerError
 
     facts: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
@@ -48,7 +48,7 @@ def command(as_json: bool, no_cost: bool) -> None:
 
 
 def _describe(restorer: Restorer, *, no_cost: bool) -> dict[str, Any]:
-    from restorers.sample import measure_cost  # noqa: PLC0415
+    from restorers.sample import measure_cost
 
     info = asdict(restorer.info)
     return {

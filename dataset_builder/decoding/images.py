@@ -137,7 +137,7 @@ def count_pages(path: Path) -> int:
     Raises:
         SourceError: if it is no TIFF.
     """
-    import tifffile  # noqa: PLC0415
+    import tifffile
 
     require_file(path)
     try:
@@ -148,7 +148,7 @@ def count_pages(path: Path) -> int:
 
 
 def _read_with_pillow(path: Path, *, look: bool) -> SourceImage:
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     data = path.read_bytes()
     with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as image:
@@ -179,7 +179,7 @@ def _read_with_pillow(path: Path, *, look: bool) -> SourceImage:
 
 def _to_array(image: Any, data: bytes) -> Pixels:
     """RGB of a Pillow image that is loaded; decoded anew from its file where its colours were left out."""
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     if image.mode == "RGB":
         return np.asarray(image)
@@ -208,7 +208,7 @@ def _read_heif(path: Path) -> SourceImage:
 
 
 def _read_tiff(path: Path, number: int | None) -> SourceImage:
-    import tifffile  # noqa: PLC0415
+    import tifffile
 
     with tifffile.TiffFile(path) as tiff:
         if number is None and len(tiff.pages) > 1:
@@ -235,7 +235,7 @@ def _to_rgb(path: Path, pixels: NDArray[Any]) -> Pixels:
 
 
 def _decode_png16(path: Path, data: bytes) -> Pixels:
-    import cv2  # noqa: PLC0415
+    import cv2
 
     # Pillow cuts 16-bit RGB to 8 bits. It has decoded the file once, so damage is already ruled out.
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)

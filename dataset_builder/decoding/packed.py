@@ -25,8 +25,8 @@ def read_planes(path: Path, channels: int) -> NDArray[np.uint16]:
         MissingSourceError: if there is no such file.
         UnreadableImageError: if it is damaged or of another form.
     """
-    import cv2  # noqa: PLC0415
-    from PIL import Image  # noqa: PLC0415
+    import cv2
+    from PIL import Image
 
     require_file(path)
     try:

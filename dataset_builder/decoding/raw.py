@@ -188,7 +188,7 @@ def _read_shot(raw: Any) -> CaptureFacts:
 
 def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[float], NDArray[np.float64] | None]:
     """What TIFF tags add: EXIF, the noise profile as slope and offset for each plane, and exact black levels of the cell."""
-    import tifffile  # noqa: PLC0415
+    import tifffile
 
     noise: Sequence[float] = ()
     blacks: NDArray[np.float64] | None = None

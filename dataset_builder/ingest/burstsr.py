@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.capture_sources import BurstSRSource
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import natural_key
@@ -24,6 +23,7 @@ from dataset_builder.ingest.cross_camera import match_cameras
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.meta import read_array, read_exif_values, read_mapping, read_noise_profile
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.source import BurstSRSource
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 from restorers import CFA, Domain

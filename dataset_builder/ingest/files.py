@@ -115,11 +115,11 @@ def read_capture_time(path: Path) -> str | None:
     """Time of capture in a file's EXIF, ISO 8601 without zone; None if it has none. Nothing is decoded."""
     try:
         if path.suffix.lower() in RAW_SUFFIXES | TIFF_SUFFIXES:
-            import tifffile  # noqa: PLC0415
+            import tifffile
 
             with tifffile.TiffFile(path) as tiff:
                 return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
-        from PIL import Image  # noqa: PLC0415
+        from PIL import Image
 
         with Image.open(path, formats=_EXIF_FORMATS) as image:
             # Without an early EXIF chunk, Pillow would decode a whole PNG in search of a late one.

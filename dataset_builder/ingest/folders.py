@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dataset_builder.capture_sources import FolderSource
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
 from dataset_builder.ingest.groups import Groups, group_by_gap, group_by_pattern, group_by_stem
 from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.source import FolderSource
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 

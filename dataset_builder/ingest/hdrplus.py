@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from dataset_builder.camera.develop import demosaic
-from dataset_builder.capture_sources import HdrPlusSource
 from dataset_builder.decoding.frame import Frame
 from dataset_builder.decoding.images import explain, natural_key, require_file
 from dataset_builder.decoding.packed import list_files
@@ -25,6 +24,7 @@ from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageE
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.meta import read_matrix
 from dataset_builder.ingest.reader import Finding, FoundBurst, LensShading, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.source import HdrPlusSource
 from manifests.errors import UnsafePathError
 from manifests.pixels import quantise
 from manifests.store import resolve_inside
@@ -93,7 +93,7 @@ class HdrPlusFrames(ReaderDefaults):
         path = self._shading_path
         if not path.is_file():
             return None
-        import tifffile  # noqa: PLC0415
+        import tifffile
 
         require_file(path)
         try:

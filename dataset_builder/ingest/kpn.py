@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.capture_sources import KernelSource
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, natural_key, require_file, require_size
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.source import KernelSource
 from manifests.errors import UnsafePathError
 from manifests.pixels import quantise
 from manifests.store import resolve_inside

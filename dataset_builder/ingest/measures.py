@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from dataset_builder.camera.color import decode_srgb
 from dataset_builder.camera.geometry import mean_displacement
-from dataset_builder.capture_sources import Estimate, ReferenceRule
 from dataset_builder.decoding.frame import Frame
 from dataset_builder.ingest.noise import estimate_noise
+from dataset_builder.ingest.source import Estimate, ReferenceRule
 from manifests.appearance import hash_thumbnail, make_thumbnail
 from restorers import Domain
 from restorers.align import align_grey, band_pass, enlarge_homography

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.capture_sources import PhotoTriageSource
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, require_frames
 from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.source import PhotoTriageSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import (
     EXTREME,

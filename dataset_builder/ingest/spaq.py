@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from dataset_builder.capture_sources import SpaqSource
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
 from dataset_builder.errors import MissingExtraError, MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.source import SpaqSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
 from dataset_builder.work.unit import hash_facts
@@ -206,7 +206,7 @@ def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
 
 def _look_at(path: Path, side: int) -> _Look:
     """Decode a photograph at the smallest fraction that suffices."""
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     require_file(path)
     try:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_builder.capture_sources import StackSource
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.source import StackSource
 from dataset_builder.ingest.video import VIDEO_SUFFIXES, VideoFrames
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.capture_sources import SyntheticBurstSource
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import natural_key
@@ -21,6 +20,7 @@ from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.meta import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.source import SyntheticBurstSource
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 from restorers import CFA, Domain

@@ -66,7 +66,7 @@ def fit_preferences(judgements: Judgements, num_frames: int) -> FrameScores:
         PreferenceError: if a pair is impossible, or the judged frames fall into groups that were never compared.
         MissingExtraError: if choix is not installed.
     """
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415  # takes a quarter of a second, of every command
+    from scipy.sparse.csgraph import connected_components
 
     wins = _count_wins(judgements, num_frames)
     judged = np.flatnonzero(wins.sum(axis=0) + wins.sum(axis=1))

@@ -105,7 +105,7 @@ def _run_bounded(unit: Unit, root: Path, seconds: float) -> Failure | None:
 @lru_cache(maxsize=1)
 def _bound_threads() -> None:
     """One thread per task: the cluster runs one task per core, and results do not depend on the number of cores."""
-    import cv2  # noqa: PLC0415
+    import cv2
 
     cv2.setNumThreads(1)
 

@@ -111,7 +111,7 @@ def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
 
 def _start_workers(jobs: int, limits: Limits) -> Any:
     # joblib's own Parallel loses the call when a worker is killed; its loky executor, used directly, says so per future.
-    from joblib.externals.loky import get_reusable_executor  # noqa: PLC0415
+    from joblib.externals.loky import get_reusable_executor
 
     # loky replaces a worker that leaves while units wait, and warns. Where warnings are errors, that would end the thread that hands
     # out units, and the build would wait for ever.
@@ -124,8 +124,8 @@ def _start_workers(jobs: int, limits: Limits) -> Any:
 
 def _prepare_worker(memory: int) -> None:
     """One thread per worker, so that results do not depend on the number of cores; Ctrl-C is the driver's business."""
-    import cv2  # noqa: PLC0415
-    from joblib.externals.loky import process_executor  # noqa: PLC0415
+    import cv2
+    from joblib.externals.loky import process_executor
 
     # loky takes a worker that grew by 300 MB, as one does that holds models, for a leak and dismisses it; the limit is ours to set.
     process_executor._MAX_MEMORY_LEAK_SIZE = memory  # noqa: SLF001, there is no public way

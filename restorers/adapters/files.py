@@ -84,7 +84,7 @@ def load_model(scenario: str, *, device: str = "cpu") -> NetworkRestorer:
 def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
-        import onnxruntime  # noqa: PLC0415  # an extra
+        import onnxruntime
     except ImportError as error:
         raise MissingExtraError("onnx: needs the package 'onnxruntime': pip install 'buiqa-toolkit[onnx]'") from error
     settings = onnxruntime.SessionOptions()
@@ -121,7 +121,7 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
 
 
 def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
     path = _require_file(name.target)
     try:
@@ -133,7 +133,7 @@ def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
 
 
 def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
     path = _require_file(name.target)
     try:
@@ -149,7 +149,7 @@ def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
     if isinstance(shape[-2], int) and isinstance(shape[-1], int):
         known["side"] = (shape[-2], shape[-1])
     if device != "cpu":
-        from torch.export.passes import move_to_device_pass  # noqa: PLC0415  # takes a second to import
+        from torch.export.passes import move_to_device_pass
 
         program = move_to_device_pass(program, device)
     network = run_on(program.module(), device)
@@ -168,10 +168,10 @@ def _exported_shape(program: Any) -> list[int | None]:
 def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
-        from restorers.adapters.basicsr_compat import import_torchvision  # noqa: PLC0415
+        from restorers.adapters.basicsr_compat import import_torchvision
 
         import_torchvision()
-        import spandrel  # noqa: PLC0415  # an extra
+        import spandrel
     except ImportError as error:
         raise MissingExtraError(
             "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
@@ -193,7 +193,7 @@ def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
 
 
 def _load_basicsr(name: ModelName, device: Device) -> NetworkRestorer:
-    from restorers.adapters.basicsr_compat import load_architecture, read_weights  # noqa: PLC0415  # imports torch
+    from restorers.adapters.basicsr_compat import load_architecture, read_weights
 
     architecture = load_architecture(name.target)
     if "weights" not in name.options:

@@ -26,9 +26,9 @@ def command(
     Bursts go by their burst_id or origin_path, frames by their index or origin_name, one way in a file. A preference is the
     share of the votes for the first frame; several lines on one pair or frame are taken together.
     """
-    from dataset_builder.build import add_annotations  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary  # noqa: PLC0415
-    from dataset_builder.judgements.csv_files import read_pair_annotations, read_score_annotations  # noqa: PLC0415
+    from dataset_builder.build import add_annotations
+    from dataset_builder.cli.console import print_summary
+    from dataset_builder.judgements.csv_files import read_pair_annotations, read_score_annotations
 
     if (pairs is None) == (scores is None):
         raise click.UsageError("expected either --pairs or --scores")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dataset_builder.capture_sources import ESTIMATES
 from dataset_builder.cli.options import name_option, out_option, work_options
+from dataset_builder.ingest.source import ESTIMATES
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -85,9 +85,9 @@ def add_captures(ctx: click.Context, kind: str, given: dict[str, Any], **values:
         given: what `shared_options` collected.
         values: the keys of the kind itself; None leaves a key at its default.
     """
-    from dataset_builder.build import add_source  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.recipe import parse_source  # noqa: PLC0415
+    from dataset_builder.build import add_source
+    from dataset_builder.cli.console import print_summary, show_progress
+    from dataset_builder.recipe import parse_source
 
     shared = SharedOptions(
         **{**{key: value for key, value in given.items() if key != "license_"}, "license": given["license_"]}

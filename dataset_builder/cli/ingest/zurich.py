@@ -40,9 +40,9 @@ def command(
 
     Its own division into train and test is kept.
     """
-    from dataset_builder.build import add_source  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.recipe import parse_source  # noqa: PLC0415
+    from dataset_builder.build import add_source
+    from dataset_builder.cli.console import print_summary, show_progress
+    from dataset_builder.recipe import parse_source
 
     source = parse_source(
         name=name,

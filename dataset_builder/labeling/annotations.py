@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from dataset_builder.capture_sources import CaptureSource
 from dataset_builder.errors import SourceError
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.labeling.estimators import rank_scores
 from dataset_builder.labeling.scenarios import Definition

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.capture_sources import CropChoice, Estimate, ReferenceRule
 from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
 from dataset_builder.ingest.files import require_frames
@@ -26,7 +25,8 @@ from dataset_builder.ingest.measures import (
     view_frame,
 )
 from dataset_builder.ingest.reader import BurstReader, Truth
-from dataset_builder.ingest.stored import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
+from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
+from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.work.unit import hash_facts
 from manifests.appearance import hash_reference

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.capture_sources import CaptureSource
-from dataset_builder.capture_units import CaptureUnit, CropPlan
 from dataset_builder.errors import DuplicateOriginError, MissingSourceError, SourceError
 from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.ingest.unit import CaptureUnit, CropPlan
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_id
 from dataset_builder.work.unit import Failure
@@ -43,7 +43,7 @@ def find_bursts(source: CaptureSource, root: Path) -> Iterator[Finding]:
     Raises:
         SourceError: if the root does not have the layout of its kind.
     """
-    import importlib  # noqa: PLC0415
+    import importlib
 
     module = importlib.import_module(f"dataset_builder.ingest.{source.kind}")
     findings: Iterator[Finding] = module.find_bursts(source, root)

@@ -17,13 +17,18 @@ from dataset_builder.errors import (
     PhotographTooSmallError,
     SourceError,
 )
-from dataset_builder.ingest.photographs import list_photographs, read_photograph
-from dataset_builder.ingest.screening import SCREENING_VERSION, PhotographFacts, describe_photograph, find_look_alikes
-from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.randomness import derive_seed
-from dataset_builder.recipe import PhotographSource
 from dataset_builder.records.rows import Origin, make_id
+from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from dataset_builder.synthesis.presets import Preset
+from dataset_builder.synthesis.screening import (
+    SCREENING_VERSION,
+    PhotographFacts,
+    describe_photograph,
+    find_look_alikes,
+)
+from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.unit import Failure, hash_facts, read_part
 from manifests.errors import UnsafePathError

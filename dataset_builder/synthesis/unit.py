@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.geometry import mean_displacement
-from dataset_builder.ingest.photographs import read_photograph
 from dataset_builder.randomness import derive_seed
-from dataset_builder.recipe import PhotographSource
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.parameters import BurstParameters
+from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
-from dataset_builder.synthesis.sample import sample_burst
+from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.work.unit import hash_facts
 from manifests.appearance import hash_reference
 from manifests.pixels import encode_png
