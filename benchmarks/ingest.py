@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from dataset_builder.bursts import build_bursts, plan_source
-from dataset_builder.ingest.photo_triage import read_annotations, read_pairs
+from dataset_builder.ingest.kinds.photo_triage import read_pairs
 from dataset_builder.recipe import Recipe, parse_source
 from dataset_builder.work.local import ONE_WORKER
 from dataset_builder.work.report import no_progress
@@ -99,7 +99,7 @@ def measure_lists() -> None:
         time_call(lambda: [read_pairs(LISTS / f"{part}_pairlist.txt", part) for part in ("train", "val")])
         for _ in range(3)
     )
-    whole = min(time_call(lambda: read_annotations(source, LISTS)) for _ in range(3))
+    whole = min(time_call(lambda: source.read_annotations(LISTS)) for _ in range(3))
     print(f"Photo Triage lists: {reading:.2f} s to read, {whole:.2f} s to read and fit (bar: 5 s)")
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
+from dataset_builder.ingest.kinds.catalogue import KINDS
 from dataset_builder.judgements.annotations import Annotations
-from dataset_builder.labeling.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
+from dataset_builder.labeling.annotations import annotate_sources, write_annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
@@ -32,6 +33,9 @@ from manifests.store import (
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
+
+JUDGED_SCENARIOS = tuple(kind.judged_as for kind in KINDS if kind.judged_as)
+"""Scenarios that come with a source and not from the recipe's list."""
 
 
 def build_dataset(
@@ -66,9 +70,7 @@ def build_dataset(
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
         record_failures(root, bursts, "source", plans)
-        record_failures(
-            root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
-        )
+        record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
         finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels]
@@ -110,7 +112,7 @@ def add_source(
         build_labels(root, [], workers=workers, progress=progress)
         record_failures(root, bursts, "source", plans)
         if labels.counts:
-            record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
+            record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
         finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from dataset_builder.audit.rules import AuditChoice
 from dataset_builder.errors import RecipeError
-from dataset_builder.ingest.source import CAPTURE_KINDS, AnyCaptureSource
+from dataset_builder.ingest.kinds.catalogue import KINDS
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.labeling.scenarios import ScenarioChoice
 from dataset_builder.settings import Name, Part
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
@@ -23,7 +23,12 @@ from dataset_builder.synthesis.source import PhotographSource
 from manifests.split_plan import SplitMethod, SplitPlan
 from manifests.splits import SplitFractions
 
-Source = Annotated[PhotographSource | AnyCaptureSource, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Source = PhotographSource | CaptureSource
+else:
+    Source = Annotated[Union[(PhotographSource, *KINDS)], Field(discriminator="kind")]  # only at run time are all known
+_KINDS = (PhotographSource.name_kind(), *(kind.name_kind() for kind in KINDS))
+_TAGS = frozenset((*_KINDS, *DISTRIBUTIONS))
 
 
 class SplitChoice(Part):
@@ -164,63 +169,49 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
         RecipeError: one line per problem, naming the key and what is allowed.
     """
     try:
-        # As JSON, since strict checking of Python objects would refuse TOML's lists for tuples.
-        return Recipe.model_validate_json(json.dumps(data, default=str))
+        return Recipe.model_validate(_freeze_lists(data))
     except ValidationError as error:
-        raise RecipeError("\n".join(f"{where}: {_describe(problem)}" for problem in error.errors())) from None
+        lines = [line for problem in error.errors() for line in _describe(problem)]
+        raise RecipeError("\n".join(f"{where}: {line}" for line in lines)) from None
 
 
-def _describe(problem: Any) -> str:
+def _describe(problem: Any) -> list[str]:
+    """What is wrong, a line for each key that is."""
     keys = [part for part in problem["loc"] if part not in _TAGS or part == problem["loc"][-1]]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
-    if problem["type"] == "extra_forbidden":
-        allowed = sorted(_find_model(problem["loc"][:-1]).model_fields)
-        close = get_close_matches(str(keys[-1]), allowed, n=1)
-        return (
-            f"{key}: unknown key; "
-            + (f"did you mean {close[0]}? " if close else "")
-            + f"allowed are {', '.join(allowed)}"
-        )
+    key = _join_keys(keys)
+    context = problem.get("ctx", {})
+    if problem["type"] == "unknown_keys":
+        # The last part of the place may be the tag by which a table of the list was chosen.
+        table = [part for part in problem["loc"] if part not in _TAGS]
+        return [
+            f"{_join_keys([*table, name])}: unknown key; {_hint(name, context['allowed'])}allowed are {', '.join(context['allowed'])}"
+            for name in context["unknown"]
+        ]
     if problem["type"] == "missing":
-        return f"{key}: is required"
-    if problem["type"] == "union_tag_not_found":
-        return f"{key}.{_discriminator(problem)}: is required; expected {_expected_tags(key)}"
-    if problem["type"] == "union_tag_invalid":
-        return f"{key}.{_discriminator(problem)}: expected {_expected_tags(key)}, got {problem['ctx']['tag']!r}"
+        return [f"{key}: is required"]
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        place = f"{key}.{context['discriminator'].strip(chr(39))}"
+        *first, last = DISTRIBUTIONS if key.startswith("presets") else _KINDS
+        expected = f"expected {', '.join(first)} or {last}"
+        return [
+            f"{place}: {expected}, got {context['tag']!r}" if "tag" in context else f"{place}: is required; {expected}"
+        ]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    shown = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
-    text = f"{message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
-    return f"{key}: {text}" if key else text
+    text = message if problem["type"] == "value_error" else f"expected {message}, got {problem['input']!r}"
+    return [f"{key}: {text}" if key else text]
 
 
-_KINDS: dict[str, type[BaseModel]] = {"photographs": PhotographSource, **CAPTURE_KINDS}
-_TAGS: dict[str, type[BaseModel]] = {**_KINDS, **DISTRIBUTIONS}
+def _join_keys(keys: Sequence[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
 
 
-def _discriminator(problem: Any) -> str:
-    return str(problem["ctx"]["discriminator"]).strip("'")
+def _hint(name: str, allowed: Sequence[str]) -> str:
+    close = get_close_matches(name, allowed, n=1)
+    return f"did you mean {close[0]}? " if close else ""
 
 
-def _expected_tags(key: str) -> str:
-    *first, last = DISTRIBUTIONS if key.startswith("presets") else _KINDS
-    return f"{', '.join(first)} or {last}"
-
-
-def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that a location in the recipe belongs to; union members are told apart by their kind, which pydantic puts into it."""
-    model: type[BaseModel] = Recipe
-    for part in loc:
-        if part in _TAGS:
-            model = _TAGS[str(part)]
-            continue
-        if part not in model.model_fields:  # a place in a list or the name of a preset
-            continue
-        inner = _models_in(model.model_fields[str(part)].annotation)
-        model = inner[0] if inner else model
-    return model
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if get_origin(annotation) in (Union, UnionType, Annotated, tuple, dict):
-        return [model for argument in get_args(annotation) for model in _models_in(argument)]
-    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+def _freeze_lists(value: Any) -> Any:
+    """Plain data with tuples for lists: strict checking takes no list where a tuple is meant."""
+    if isinstance(value, dict):
+        return {key: _freeze_lists(item) for key, item in value.items()}
+    return tuple(_freeze_lists(item) for item in value) if isinstance(value, list) else value

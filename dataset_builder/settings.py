@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from dataset_builder.errors import MissingSourceError
 
@@ -20,6 +21,15 @@ class Part(BaseModel):
     """A table of the recipe: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_unknown_keys(cls, value: Any) -> Any:
+        """Pydantic would refuse an unknown key without a word on which ones there are."""
+        allowed = sorted(cls.model_fields)
+        if isinstance(value, dict) and (unknown := sorted(value.keys() - set(allowed))):
+            raise PydanticCustomError("unknown_keys", "unknown keys", {"unknown": unknown, "allowed": allowed})
+        return value
 
 
 class SourcePart(Part):
@@ -37,6 +47,11 @@ class SourcePart(Part):
     root: str = Field(min_length=1)
     license: str = "unknown"
     split: Literal["train", "val", "test", "folders"] | None = None
+
+    @classmethod
+    def name_kind(cls) -> str:
+        """What a recipe calls this kind of source."""
+        return str(get_args(cls.model_fields["kind"].annotation)[0])
 
     def resolve_root(self, base: Path) -> Path:
         """The folder that `root` means: relative to the recipe, or inside an installed package (`package:skimage/data`).

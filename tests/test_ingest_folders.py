@@ -14,8 +14,8 @@ from dataset_builder.decoding.images import read_image
 from dataset_builder.errors import MissingExtraError, RecipeError
 from dataset_builder.ingest.crops import Window, find_textured, spread_grid
 from dataset_builder.ingest.files import FileFrames
-from dataset_builder.ingest.groups import group_by_gap, group_by_pattern, group_by_stem
-from dataset_builder.ingest.video import VideoFrames
+from dataset_builder.ingest.kinds.groups import group_by_gap, group_by_pattern, group_by_stem
+from dataset_builder.ingest.kinds.video import VideoFrames
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.loading import load_burst

@@ -16,9 +16,8 @@ from dataset_builder.build import add_source
 from dataset_builder.decoding.unpickle import read_pickle
 from dataset_builder.errors import HostileFileError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import read_frame
-from dataset_builder.ingest.kpn import find_bursts as find_npz
-from dataset_builder.ingest.meta import read_exif_values, read_noise_profile
-from dataset_builder.ingest.spaq import read_scores
+from dataset_builder.ingest.kinds.meta_info import read_exif_values, read_noise_profile
+from dataset_builder.ingest.kinds.spaq import read_scores
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table
 from manifests.verify import verify
@@ -295,7 +294,7 @@ def test_names_in_a_table_do_not_leave_its_folder(tmp_path):
 def test_wrong_npz_files_are_rejected(tmp_path, arrays):
     np.savez(tmp_path / "a.npz", **arrays)
     source = parse_source(name="a", kind="kpn", root=str(tmp_path))
-    assert [type(found.error).__name__ for found in find_npz(source, tmp_path)] == ["UnreadableImageError"]
+    assert [type(found.error).__name__ for found in source.find_bursts(tmp_path)] == ["UnreadableImageError"]
 
 
 def test_readers_of_npz_survive_flipped_bytes(tmp_path):
@@ -310,7 +309,7 @@ def test_readers_of_npz_survive_flipped_bytes(tmp_path):
         for place in rng.integers(0, len(damaged), 3):
             damaged[place] = rng.integers(0, 256)
         path.write_bytes(damaged)
-        for found in find_npz(source, tmp_path / "in"):
+        for found in source.find_bursts(tmp_path / "in"):
             try:
                 found.reader.digest()
                 list(found.reader.iterate())

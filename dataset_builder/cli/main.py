@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from dataset_builder.cli.lazy import LazyGroup
+
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
     "synthesize": "Add synthetic bursts made from photographs.",
@@ -32,21 +34,8 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """Imports a command when it is used; help needs their names and one line each only."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"dataset_builder.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+class _Commands(LazyGroup):
+    """Turns expected errors into one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -60,7 +49,17 @@ class _Commands(click.Group):
             raise click.ClickException(_explain(error)) from error
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _load(name: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"dataset_builder.cli.{name}").command
+    return command
+
+
+@click.command(
+    cls=_Commands,
+    lines=_COMMANDS,
+    load=_load,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="buiqa-toolkit", prog_name="buiqa")
 def main(debug: bool) -> None:

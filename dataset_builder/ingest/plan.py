@@ -26,7 +26,7 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
     """
     seen: dict[str, str] = {}
     empty = True
-    for finding in find_bursts(source, root):
+    for finding in source.find_bursts(root):
         empty = False
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
@@ -35,19 +35,6 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
             yield finding.path, Failure(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode())
     if empty:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
-
-
-def find_bursts(source: CaptureSource, root: Path) -> Iterator[Finding]:
-    """Bursts of a source in a fixed order; the module that knows its kind is imported here.
-
-    Raises:
-        SourceError: if the root does not have the layout of its kind.
-    """
-    import importlib
-
-    module = importlib.import_module(f"dataset_builder.ingest.{source.kind}")
-    findings: Iterator[Finding] = module.find_bursts(source, root)
-    return findings
 
 
 def _plan_burst(source: CaptureSource, root: Path, finding: Finding, seen: dict[str, str]) -> list[CaptureUnit]:

@@ -6,7 +6,6 @@ the fingerprint of the restorer is that of the judgements. Every frame has a sco
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,9 +27,6 @@ from dataset_builder.work.unit import Failure
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_dataset_table, read_or_empty, write_table
 
-ANNOTATED_KINDS = {"photo_triage": "subjective/photo_triage", "spaq": "subjective/spaq"}
-"""Kinds of sources that come with judgements, and the scenario that these become."""
-
 
 def annotate_sources(root: Path, sources: Sequence[SourcePart], base: Path) -> StageReport:
     """Write the labels that the judgements of some sources give their bursts.
@@ -45,18 +41,19 @@ def annotate_sources(root: Path, sources: Sequence[SourcePart], base: Path) -> S
     """
     report = StageReport("labels")
     for source in sources:
-        if isinstance(source, CaptureSource) and source.kind in ANNOTATED_KINDS:
+        if isinstance(source, CaptureSource) and source.judged_as:
             _annotate_source(root, source, base, report)
     return report
 
 
 def _annotate_source(root: Path, source: CaptureSource, base: Path, report: StageReport) -> None:
     try:
-        module = importlib.import_module(f"dataset_builder.ingest.{source.kind}")
-        annotations: Annotations = module.read_annotations(source, source.resolve_root(base))
+        annotations = source.read_annotations(source.resolve_root(base))
     except SourceError as error:
         failure = Failure(type(error).__name__, str(error))
-        report.fail(failure, source=source.name, burst_id="", scenario=ANNOTATED_KINDS[source.kind])
+        report.fail(failure, source=source.name, burst_id="", scenario=source.judged_as)
+        return
+    if annotations is None:
         return
     by_path = {
         rows.burst["origin_path"]: rows

@@ -9,16 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator
 
 from dataset_builder.settings import require_one_of
-from dataset_builder.synthesis.distributions import (
-    Choice,
-    Constant,
-    Integers,
-    LogUniform,
-    Normal,
-    Poisson,
-    Uniform,
-    freeze_lists,
-)
+from dataset_builder.synthesis.distributions import Choice, Constant, Integers, LogUniform, Normal, Poisson, Uniform
 from dataset_builder.synthesis.presets import Preset
 
 _ANY_BITS = Choice(values=(10, 12, 14))
@@ -182,9 +173,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
 def _build_on_base(value: Any) -> Any:
     """A preset that names a `base` takes from it what it does not say itself."""
     if not isinstance(value, dict) or "base" not in value:
-        return freeze_lists(value)
+        return value
     base = PRESETS[require_one_of(value["base"], PRESETS)]
-    return freeze_lists({**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}})
+    return {**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}}
 
 
 UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]

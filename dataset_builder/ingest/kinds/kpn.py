@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, natural_key, require_file, require_size
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
-from dataset_builder.ingest.source import KernelSource
+from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
 from manifests.pixels import quantise
 from manifests.store import resolve_inside
@@ -109,27 +109,38 @@ class KernelFrames(ReaderDefaults):
         return (a**2 / white, b**2 / white**2) if math.isfinite(a) and math.isfinite(b) else (None, None)
 
 
-def find_bursts(source: KernelSource, root: Path) -> Iterator[Finding]:  # noqa: ARG001  # as every kind
-    """Bursts of all `.npz` files below a folder, in natural order."""
-    found = sorted((path.relative_to(root).as_posix() for path in root.rglob("*.npz")), key=natural_key)
-    for path in found:
-        try:
-            located = resolve_inside(root, path)
-            require_file(located)
-            shape = _read_shape(located, "noisy")
-            clean = _read_shape(located, "truth")
-            if len(shape) not in (4, 5) or clean != (*shape[:3], *shape[4:]) or shape[0] > _MAX_BURSTS:
-                raise UnreadableImageError(
-                    f"{located}: expected noisy [N, H, W, T] or [N, H, W, T, 3] and truth of the same sizes, got {list(shape)} and "
-                    f"{list(clean)}"
-                )
-            require_size(located, shape[2] * shape[3], shape[1])
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(path, error)
-            continue
-        for index in range(shape[0]):
-            # The same scene comes at several gains; who made the set held it out as a whole.
-            yield FoundBurst(f"{path}/{index:04d}", KernelFrames(located, index, shape[3]))
+class KernelSource(CaptureSource):
+    """Test bursts of kernel- and basis-prediction networks (.npz).
+
+    Each file below ROOT holds noisy, truth, white_level, sig_read, sig_shot (Mildenhall et al. 2018; Xia et al. 2020).
+    """
+
+    command = "kpn"
+
+    kind: Literal["kpn"]
+    split: Literal["train", "val", "test", "folders"] | None = "test"
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Bursts of all `.npz` files below a folder, in natural order."""
+        found = sorted((path.relative_to(root).as_posix() for path in root.rglob("*.npz")), key=natural_key)
+        for path in found:
+            try:
+                located = resolve_inside(root, path)
+                require_file(located)
+                shape = _read_shape(located, "noisy")
+                clean = _read_shape(located, "truth")
+                if len(shape) not in (4, 5) or clean != (*shape[:3], *shape[4:]) or shape[0] > _MAX_BURSTS:
+                    raise UnreadableImageError(
+                        f"{located}: expected noisy [N, H, W, T] or [N, H, W, T, 3] and truth of the same sizes, got {list(shape)} and "
+                        f"{list(clean)}"
+                    )
+                require_size(located, shape[2] * shape[3], shape[1])
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            for index in range(shape[0]):
+                # The same scene comes at several gains; who made the set held it out as a whole.
+                yield FoundBurst(f"{path}/{index:04d}", KernelFrames(located, index, shape[3]))
 
 
 def _to_rgb(image: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,9 +18,9 @@ from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.packed import list_files, read_planes, unpack_mosaic
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.meta import read_gains, read_mapping, read_matrix, read_number
+from dataset_builder.ingest.kinds.meta_info import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
-from dataset_builder.ingest.source import SyntheticBurstSource
+from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 from restorers import CFA, Domain
@@ -93,23 +93,37 @@ class SyntheticBurstFrames(ReaderDefaults):
         return read_mapping(self.truth_folder / "meta_info.pkl")
 
 
-def find_bursts(source: SyntheticBurstSource, root: Path) -> Iterator[Finding]:  # noqa: ARG001  # as every kind
-    """Bursts of the set in natural order."""
-    folder = root / "bursts"
-    numbers = (
-        sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key) if folder.is_dir() else []
-    )
-    for number in numbers:
-        path = f"bursts/{number}"
-        try:
-            names = list_files(resolve_inside(root, path), "im_raw_*.png")
-            for name in (
-                *(f"{path}/{name}" for name in names),
-                f"gt/{number}/im_rgb.png",
-                f"gt/{number}/meta_info.pkl",
-            ):
-                resolve_inside(root, name)
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(path, error)
-            continue
-        yield FoundBurst(path, SyntheticBurstFrames(root, number, tuple(names)))
+class SyntheticBurstSource(CaptureSource):
+    """SyntheticBurst, the validation set.
+
+    ROOT holds bursts and gt (Bhat et al., CVPR 2021).
+    """
+
+    command = "synthetic-burst"
+
+    kind: Literal["synthetic_burst"]
+    license: str = "SyntheticBurst: derived from Zurich RAW-to-RGB, research use"
+    split: Literal["train", "val", "test", "folders"] | None = "val"
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Bursts of the set in natural order."""
+        folder = root / "bursts"
+        numbers = (
+            sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
+            if folder.is_dir()
+            else []
+        )
+        for number in numbers:
+            path = f"bursts/{number}"
+            try:
+                names = list_files(resolve_inside(root, path), "im_raw_*.png")
+                for name in (
+                    *(f"{path}/{name}" for name in names),
+                    f"gt/{number}/im_rgb.png",
+                    f"gt/{number}/meta_info.pkl",
+                ):
+                    resolve_inside(root, name)
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            yield FoundBurst(path, SyntheticBurstFrames(root, number, tuple(names)))

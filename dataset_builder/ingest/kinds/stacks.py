@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import Field, field_validator
 
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.kinds.video import VIDEO_SUFFIXES, VideoFrames
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
-from dataset_builder.ingest.source import StackSource
-from dataset_builder.ingest.video import VIDEO_SUFFIXES, VideoFrames
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 from restorers import Domain
@@ -69,19 +72,44 @@ class PageFrames(ReaderDefaults):
         return map(self.read, range(len(self.pages)))
 
 
-def find_bursts(source: StackSource, root: Path) -> Iterator[Finding]:
-    """TIFFs of several pages and videos below a folder, in natural order; TIFFs of one page are left out unless they are named."""
-    for path in source.files or _list_stacks(root):
-        try:
-            located = resolve_inside(root, path)
-            if not located.is_file():
-                raise MissingSourceError(f"{located}: no such file; correct source {source.name!r}")
-            reader = _make_reader(source, located)
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(path, error)
-            continue
-        if reader is not None:
-            yield FoundBurst(path, reader)
+class StackSource(CaptureSource):
+    """TIFFs of several pages and videos, one burst each.
+
+    Pictures of a video that repeat the one before them do not count.
+
+    Attributes:
+        files: Files below ROOT; all of them there when empty.
+        start: First frame, from 0.
+        every: Take one frame in so many.
+        max_frames: Frames of a burst at most.
+    """
+
+    command = "stack"
+
+    kind: Literal["stacks"]
+    files: tuple[str, ...] = ()
+    start: int = Field(default=0, ge=0)
+    every: int = Field(default=1, ge=1)
+    max_frames: int = Field(default=30, ge=2, le=1000)
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return require_inside(value)
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """TIFFs of several pages and videos below a folder, in natural order; TIFFs of one page are left out unless they are named."""
+        for path in self.files or _list_stacks(root):
+            try:
+                located = resolve_inside(root, path)
+                if not located.is_file():
+                    raise MissingSourceError(f"{located}: no such file; correct source {self.name!r}")
+                reader = _make_reader(self, located)
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            if reader is not None:
+                yield FoundBurst(path, reader)
 
 
 def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | None:

@@ -6,18 +6,20 @@ authors' own Bradley-Terry model, rank 1 the best. Images are `%06d-%02d.JPG`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, field_validator
 
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, require_frames
 from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
-from dataset_builder.ingest.source import PhotoTriageSource
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import (
     EXTREME,
@@ -26,6 +28,7 @@ from dataset_builder.judgements.preferences import (
     count_agreements,
     fit_preferences,
 )
+from dataset_builder.settings import require_inside
 from dataset_builder.work.unit import hash_facts
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
@@ -116,73 +119,102 @@ def read_series(source: PhotoTriageSource, root: Path) -> Iterator[Series]:
                 yield series
 
 
-def find_bursts(source: PhotoTriageSource, root: Path) -> Iterator[Finding]:
-    """Series of the lists whose images are there."""
-    folder = resolve_inside(root, source.images)
-    if not folder.is_dir():
-        raise MissingSourceError(
-            f"source {source.name!r}: images: no folder {folder}; get the images, or correct images"
-        )
-    for series in read_series(source, root):
-        path = f"{source.images}/{series.number:06d}"
-        try:
-            require_frames(root / path, len(series.names))
-            for name in series.names:
-                if not resolve_inside(root, f"{source.images}/{name}").is_file():
-                    raise MissingSourceError(
-                        f"{folder / name}: no such image; complete the series or drop it from the list"
-                    )
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(path, error)
-            continue
-        yield FoundBurst(path, FileFrames(folder, series.names), split=series.split)
+class PhotoTriageSource(CaptureSource):
+    """Photo Triage: series with pairwise preferences, which become labels.
 
+    ROOT holds the pair lists and the images, as %06d-%02d.JPG (Chang et al., SIGGRAPH 2016); the preferences become the scenario
+    subjective/photo_triage.
 
-def read_annotations(source: PhotoTriageSource, root: Path) -> Annotations:
-    """Scores of the series of both lists; those from which none follow are named in `rejected`.
-
-    Raises:
-        SourceError: as `read_series`.
+    Attributes:
+        train_pairs: List below ROOT; its series go to the split train. Null for none.
+        val_pairs: List below ROOT; its series go to the split val. Null for none.
+        images: Folder below ROOT.
+        min_preference: Series whose strongest pair is preferred by a smaller share are left out.
+        votes_per_pair: Judgements behind each pair, which the lists do not tell; standard errors shrink with its square root.
     """
-    bursts: list[AnnotatedBurst] = []
-    rejected: list[tuple[str, Exception]] = []
-    agreed = decided = 0
-    chosen = list(read_series(source, root))
-    lists = {path: hash_file(resolve_inside(root, path)) for path in (source.train_pairs, source.val_pairs) if path}
-    for series in chosen:
-        path = f"{source.images}/{series.number:06d}"
-        try:
-            scores = fit_preferences(series.judgements, len(series.photos))
-        except SourceError as error:
-            rejected.append((path, error))
-            continue
-        counts = count_agreements(series.judgements, scores.score)
-        agreed, decided = agreed + counts[0], decided + counts[1]
-        bursts.append(AnnotatedBurst(path, series.names, scores))
-    settings = {
-        "version": PREFERENCES_VERSION,
-        "lists": lists,
-        "min_preference": source.min_preference,
-        "votes_per_pair": source.votes_per_pair,
-        "shares_clipped_to": [EXTREME, 1 - EXTREME],
-    }
-    return Annotations(
-        scenario=SCENARIO,
-        estimator="bradley_terry",
-        metric="preference",
-        unit="logit",
-        summary="Which photo of a series people prefer: Bradley-Terry scores of the pair lists, sum 0 within a series",
-        paper="Chang et al., SIGGRAPH 2016",
-        settings=settings,
-        statistics={
-            "pairs_decided": decided,
-            "pairs_agreeing": agreed,
-            "agreement": agreed / decided if decided else None,
-        },
-        fingerprint=hash_facts([SCENARIO, settings]),
-        bursts=tuple(bursts),
-        rejected=tuple(rejected),
-    )
+
+    command = "photo-triage"
+    judged_as = SCENARIO
+
+    kind: Literal["photo_triage"]
+    license: str = "Photo Triage: research use, see the authors' page"
+    train_pairs: str | None = "train_pairlist.txt"
+    val_pairs: str | None = "val_pairlist.txt"
+    images: str = "train_val_imgs"
+    min_preference: float = Field(default=0.6, ge=0.5, le=1)
+    votes_per_pair: float = Field(default=1.0, gt=0)
+
+    @field_validator("train_pairs", "val_pairs", "images")
+    @classmethod
+    def _check_paths(cls, value: str | None) -> str | None:
+        return None if value is None else require_inside((value,))[0]
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Series of the lists whose images are there."""
+        folder = resolve_inside(root, self.images)
+        if not folder.is_dir():
+            raise MissingSourceError(
+                f"source {self.name!r}: images: no folder {folder}; get the images, or correct images"
+            )
+        for series in read_series(self, root):
+            path = f"{self.images}/{series.number:06d}"
+            try:
+                require_frames(root / path, len(series.names))
+                for name in series.names:
+                    if not resolve_inside(root, f"{self.images}/{name}").is_file():
+                        raise MissingSourceError(
+                            f"{folder / name}: no such image; complete the series or drop it from the list"
+                        )
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            yield FoundBurst(path, FileFrames(folder, series.names), split=series.split)
+
+    def read_annotations(self, root: Path) -> Annotations:
+        """Scores of the series of both lists; those from which none follow are named in `rejected`.
+
+        Raises:
+            SourceError: as `read_series`.
+        """
+        bursts: list[AnnotatedBurst] = []
+        rejected: list[tuple[str, Exception]] = []
+        agreed = decided = 0
+        chosen = list(read_series(self, root))
+        lists = {path: hash_file(resolve_inside(root, path)) for path in (self.train_pairs, self.val_pairs) if path}
+        for series in chosen:
+            path = f"{self.images}/{series.number:06d}"
+            try:
+                scores = fit_preferences(series.judgements, len(series.photos))
+            except SourceError as error:
+                rejected.append((path, error))
+                continue
+            counts = count_agreements(series.judgements, scores.score)
+            agreed, decided = agreed + counts[0], decided + counts[1]
+            bursts.append(AnnotatedBurst(path, series.names, scores))
+        settings = {
+            "version": PREFERENCES_VERSION,
+            "lists": lists,
+            "min_preference": self.min_preference,
+            "votes_per_pair": self.votes_per_pair,
+            "shares_clipped_to": [EXTREME, 1 - EXTREME],
+        }
+        return Annotations(
+            scenario=SCENARIO,
+            estimator="bradley_terry",
+            metric="preference",
+            unit="logit",
+            summary="Which photo of a series people prefer: Bradley-Terry scores of the pair lists, sum 0 within a series",
+            paper="Chang et al., SIGGRAPH 2016",
+            settings=settings,
+            statistics={
+                "pairs_decided": decided,
+                "pairs_agreeing": agreed,
+                "agreement": agreed / decided if decided else None,
+            },
+            fingerprint=hash_facts([SCENARIO, settings]),
+            bursts=tuple(bursts),
+            rejected=tuple(rejected),
+        )
 
 
 def _parse(path: Path) -> NDArray[np.float64]:
@@ -214,12 +246,3 @@ def _make_series(number: int, split: str, rows: NDArray[np.float64], votes: floa
     first, second = places.reshape(-1, 2).T
     judgements = Judgements(first, second, rows[:, 3], np.full(len(rows), votes))
     return Series(number, split, photos, judgements, rows[:, 4:6].astype(np.int64))
-
-
-def count_photos(series: list[Series]) -> Mapping[str, int]:
-    """Numbers of series, photos and pairs."""
-    return {
-        "series": len(series),
-        "photos": sum(len(one.photos) for one in series),
-        "pairs": sum(len(one.judgements.first) for one in series),
-    }

@@ -12,19 +12,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from pydantic import Field
 
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
 from dataset_builder.errors import MissingExtraError, MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
-from dataset_builder.ingest.source import SpaqSource
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
 from dataset_builder.work.unit import hash_facts
@@ -88,24 +88,93 @@ class _Look:
     thumbnail: NDArray[np.float32]
 
 
-def find_bursts(source: SpaqSource, root: Path) -> Iterator[Finding]:
-    """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
-    folder = resolve_inside(root, IMAGES)
-    if not folder.is_dir():
-        raise MissingSourceError(f"source {source.name!r}: no folder {folder}; get the photographs, or correct root")
-    looks = []
-    for name in sorted(read_scores(root), key=natural_key):
-        try:
-            looks.append(_look_at(resolve_inside(root, f"{IMAGES}/{name}"), source.frame_side))
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(f"{IMAGES}/{name}", error)
-    for members in group_look_alikes(looks, source):
-        first = members[0]
-        for start in range(0, len(members) - 1, source.max_frames):
-            names = members[start : start + source.max_frames]
-            if len(names) > 1:
-                reader = SpaqFrames(folder, tuple(names), source.frame_side)
-                yield FoundBurst(f"{IMAGES}/{Path(names[0]).stem}", reader, scene=first)
+class SpaqSource(CaptureSource):
+    """SPAQ: photographs with opinion scores, as pseudo-bursts with labels.
+
+    ROOT holds TestImage and Annotations (Fang et al., CVPR 2020). Photographs that look alike are a pseudo-burst; their scores become the
+    scenario subjective/spaq.
+
+    Attributes:
+        max_distance: Bits in which the hashes of neighbours may differ, of 64.
+        min_correlation: Least correlation of the thumbnails of neighbours.
+        max_frames: Frames of a pseudo-burst at most; larger groups are cut.
+        frame_side: Longer side in px that photographs are brought to, so that a group is of one size.
+        ratings_per_image: Opinions behind each score, which the table does not tell; standard errors shrink with its square root.
+    """
+
+    command = "spaq"
+    judged_as = SCENARIO
+
+    kind: Literal["spaq"]
+    license: str = "SPAQ: research use, see the authors' page"
+    max_distance: int = Field(default=12, ge=0, le=32)
+    min_correlation: float = Field(default=0.8, ge=0, le=1)
+    max_frames: int = Field(default=8, ge=2, le=100)
+    frame_side: int = Field(default=1024, ge=64, le=8192, multiple_of=2)
+    ratings_per_image: float = Field(default=15.0, gt=0)
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
+        folder = resolve_inside(root, IMAGES)
+        if not folder.is_dir():
+            raise MissingSourceError(f"source {self.name!r}: no folder {folder}; get the photographs, or correct root")
+        looks = []
+        for name in sorted(read_scores(root), key=natural_key):
+            try:
+                looks.append(_look_at(resolve_inside(root, f"{IMAGES}/{name}"), self.frame_side))
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(f"{IMAGES}/{name}", error)
+        for members in group_look_alikes(looks, self):
+            first = members[0]
+            for start in range(0, len(members) - 1, self.max_frames):
+                names = members[start : start + self.max_frames]
+                if len(names) > 1:
+                    reader = SpaqFrames(folder, tuple(names), self.frame_side)
+                    yield FoundBurst(f"{IMAGES}/{Path(names[0]).stem}", reader, scene=first)
+
+    def read_annotations(self, root: Path) -> Annotations:
+        """Opinion scores of the photographs, by pseudo-burst.
+
+        Raises:
+            SourceError: if the table cannot be read.
+        """
+        scores = read_scores(root)
+        error = OPINION_DEVIATION / self.ratings_per_image**0.5
+        bursts = []
+        for finding in self.find_bursts(root):
+            if isinstance(finding, FoundBurst):
+                names = finding.reader.names
+                count = np.full(len(names), round(self.ratings_per_image))
+                values = np.array([scores[name] for name in names])
+                bursts.append(
+                    AnnotatedBurst(finding.path, names, FrameScores(values, np.full(len(names), error), count))
+                )
+        settings = {
+            "version": "1",
+            "table": hash_file(root / SCORES),
+            "grouping": "perceptual hash and thumbnail correlation, connected components, cut in natural order",
+            "max_distance": self.max_distance,
+            "min_correlation": self.min_correlation,
+            "max_frames": self.max_frames,
+            "frame_side": self.frame_side,
+            "ratings_per_image": self.ratings_per_image,
+            "opinion_deviation": OPINION_DEVIATION,
+        }
+        return Annotations(
+            scenario=SCENARIO,
+            estimator="mean_opinion",
+            metric="mos",
+            unit="points",
+            summary="Mean opinion score of each photograph, 0 to 100, over pseudo-bursts of look-alikes",
+            paper="Fang et al., CVPR 2020",
+            settings=settings,
+            statistics={
+                "photographs_scored": len(scores),
+                "photographs_grouped": sum(len(one.names) for one in bursts),
+            },
+            fingerprint=hash_facts([SCENARIO, settings]),
+            bursts=tuple(bursts),
+        )
 
 
 def group_look_alikes(looks: Sequence[_Look], source: SpaqSource) -> list[list[str]]:
@@ -119,6 +188,9 @@ def group_look_alikes(looks: Sequence[_Look], source: SpaqSource) -> list[list[s
     ]
     if not linked:
         return []
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     rows, columns = np.array(linked).T
     graph = coo_array((np.ones(len(linked)), (rows, columns)), shape=(len(looks), len(looks)))
     labels = connected_components(graph, directed=False)[1]
@@ -126,46 +198,6 @@ def group_look_alikes(looks: Sequence[_Look], source: SpaqSource) -> list[list[s
     for label, look in zip(labels.tolist(), looks, strict=True):
         groups.setdefault(label, []).append(look.name)
     return [sorted(names, key=natural_key) for names in groups.values() if len(names) > 1]
-
-
-def read_annotations(source: SpaqSource, root: Path) -> Annotations:
-    """Opinion scores of the photographs, by pseudo-burst.
-
-    Raises:
-        SourceError: if the table cannot be read.
-    """
-    scores = read_scores(root)
-    error = OPINION_DEVIATION / source.ratings_per_image**0.5
-    bursts = []
-    for finding in find_bursts(source, root):
-        if isinstance(finding, FoundBurst):
-            names = finding.reader.names
-            count = np.full(len(names), round(source.ratings_per_image))
-            values = np.array([scores[name] for name in names])
-            bursts.append(AnnotatedBurst(finding.path, names, FrameScores(values, np.full(len(names), error), count)))
-    settings = {
-        "version": "1",
-        "table": hash_file(root / SCORES),
-        "grouping": "perceptual hash and thumbnail correlation, connected components, cut in natural order",
-        "max_distance": source.max_distance,
-        "min_correlation": source.min_correlation,
-        "max_frames": source.max_frames,
-        "frame_side": source.frame_side,
-        "ratings_per_image": source.ratings_per_image,
-        "opinion_deviation": OPINION_DEVIATION,
-    }
-    return Annotations(
-        scenario=SCENARIO,
-        estimator="mean_opinion",
-        metric="mos",
-        unit="points",
-        summary="Mean opinion score of each photograph, 0 to 100, over pseudo-bursts of look-alikes",
-        paper="Fang et al., CVPR 2020",
-        settings=settings,
-        statistics={"photographs_scored": len(scores), "photographs_grouped": sum(len(one.names) for one in bursts)},
-        fingerprint=hash_facts([SCENARIO, settings]),
-        bursts=tuple(bursts),
-    )
 
 
 def read_scores(root: Path) -> dict[str, float]:

@@ -1,4 +1,6 @@
-"""The HDR+ burst photography data set (Hasinoff et al., SIGGRAPH Asia 2016).
+"""HDR+ bursts with the merged result as truth.
+
+    ROOT holds bursts and results_* (Hasinoff et al., SIGGRAPH Asia 2016).
 
 `bursts/<id>/payload_N%03d.dng`, `lens_shading_map_N%03d.tiff` and `rgb2rgb.txt`; `results_*/<id>/merged.dng` and `reference_frame.txt`. The
 merged RAW image is the truth, of kind `reference_capture`: HDR+ aligned it to the reference and merged it at the frames' exposure.
@@ -12,8 +14,10 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import field_validator
 
 from dataset_builder.camera.develop import demosaic
 from dataset_builder.decoding.frame import Frame
@@ -22,9 +26,10 @@ from dataset_builder.decoding.packed import list_files
 from dataset_builder.decoding.raw import read_raw
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.meta import read_matrix
+from dataset_builder.ingest.kinds.meta_info import read_matrix
 from dataset_builder.ingest.reader import Finding, FoundBurst, LensShading, ReaderDefaults, RejectedBurst, Truth
-from dataset_builder.ingest.source import HdrPlusSource
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
 from manifests.pixels import quantise
 from manifests.store import resolve_inside
@@ -110,25 +115,50 @@ class HdrPlusFrames(ReaderDefaults):
         return self.folder / f"lens_shading_map_N{self.reference_index or 0:03d}.tiff"
 
 
-def find_bursts(source: HdrPlusSource, root: Path) -> Iterator[Finding]:
-    """Bursts of the set in natural order."""
-    folder = root / "bursts"
-    results = _find_results(source, root)
-    names = (
-        sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key) if folder.is_dir() else []
-    )
-    for name in names:
-        path = f"bursts/{name}"
-        try:
-            frames = list_files(resolve_inside(root, path), "payload_N*.dng")
-            own = None if results is None else resolve_inside(root, f"{results}/{name}")
-            for inner in (*(f"{path}/{frame}" for frame in frames), *([f"{results}/{name}/merged.dng"] if own else [])):
-                resolve_inside(root, inner)
-            reference = _read_reference(own)
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield RejectedBurst(path, error)
-            continue
-        yield FoundBurst(path, HdrPlusFrames(root / path, tuple(frames), own, reference))
+class HdrPlusSource(CaptureSource):
+    """HDR+ bursts with the merged result as truth.
+
+    ROOT holds bursts and results_* (Hasinoff et al., SIGGRAPH Asia 2016).
+
+    Attributes:
+        results: Folder below ROOT with merged.dng and reference_frame.txt; null takes the last results_* by name.
+    """
+
+    command = "hdrplus"
+
+    kind: Literal["hdrplus"]
+    license: str = "CC-BY-SA-4.0"
+    results: str | None = None
+
+    @field_validator("results")
+    @classmethod
+    def _check_results(cls, value: str | None) -> str | None:
+        return None if value is None else require_inside((value,))[0]
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Bursts of the set in natural order."""
+        folder = root / "bursts"
+        results = _find_results(self, root)
+        names = (
+            sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
+            if folder.is_dir()
+            else []
+        )
+        for name in names:
+            path = f"bursts/{name}"
+            try:
+                frames = list_files(resolve_inside(root, path), "payload_N*.dng")
+                own = None if results is None else resolve_inside(root, f"{results}/{name}")
+                for inner in (
+                    *(f"{path}/{frame}" for frame in frames),
+                    *([f"{results}/{name}/merged.dng"] if own else []),
+                ):
+                    resolve_inside(root, inner)
+                reference = _read_reference(own)
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            yield FoundBurst(path, HdrPlusFrames(root / path, tuple(frames), own, reference))
 
 
 def _find_results(source: HdrPlusSource, root: Path) -> str | None:

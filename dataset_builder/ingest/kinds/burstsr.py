@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,9 @@ from dataset_builder.decoding.packed import level_mosaic, list_files, read_plane
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.cross_camera import match_cameras
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.meta import read_array, read_exif_values, read_mapping, read_noise_profile
+from dataset_builder.ingest.kinds.meta_info import read_array, read_exif_values, read_mapping, read_noise_profile
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
-from dataset_builder.ingest.source import BurstSRSource
+from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
 from manifests.store import resolve_inside
 from restorers import CFA, Domain
@@ -88,26 +88,39 @@ class BurstSRFrames(ReaderDefaults):
         )
 
 
-def find_bursts(source: BurstSRSource, root: Path) -> Iterator[Finding]:  # noqa: ARG001  # as every kind
-    """Crops of all parts in natural order; those of one sequence are one scene."""
-    for part in _PARTS:
-        folder = root / part
-        names = (
-            sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
-            if folder.is_dir()
-            else []
-        )
-        for name in names:
-            path = f"{part}/{name}"
-            try:
-                frames = tuple(list_files(resolve_inside(root, path), "samsung_*"))
-                for inner in (*frames, "canon"):
-                    for file in _FILES:
-                        resolve_inside(root, f"{path}/{inner}/{file}")
-            except (SourceError, UnsafePathError, OSError) as error:
-                yield RejectedBurst(path, error)
-                continue
-            yield FoundBurst(path, BurstSRFrames(root / path, frames), scene=name[:_SEQUENCE_LENGTH])
+class BurstSRSource(CaptureSource):
+    """BurstSR: phone bursts with a camera's photograph as truth.
+
+    ROOT holds train, val or test (Bhat et al., CVPR 2021). The truth is the other camera's photograph, brought to the grid and colours of
+    the reference, with a mask of where it can be trusted.
+    """
+
+    command = "burstsr"
+
+    kind: Literal["burstsr"]
+    license: str = "BurstSR: research use, see the authors' page"
+    split: Literal["train", "val", "test", "folders"] | None = "folders"
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Crops of all parts in natural order; those of one sequence are one scene."""
+        for part in _PARTS:
+            folder = root / part
+            names = (
+                sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
+                if folder.is_dir()
+                else []
+            )
+            for name in names:
+                path = f"{part}/{name}"
+                try:
+                    frames = tuple(list_files(resolve_inside(root, path), "samsung_*"))
+                    for inner in (*frames, "canon"):
+                        for file in _FILES:
+                            resolve_inside(root, f"{path}/{inner}/{file}")
+                except (SourceError, UnsafePathError, OSError) as error:
+                    yield RejectedBurst(path, error)
+                    continue
+                yield FoundBurst(path, BurstSRFrames(root / path, frames), scene=name[:_SEQUENCE_LENGTH])
 
 
 def _read_gains(meta: Mapping[str, Any]) -> tuple[float, float, float] | None:
