@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.made_dataset import fill_table, name_bursts, name_frame
-from dataset_builder.audit.audit import audit_dataset, write_audit
-from dataset_builder.audit.report import render_report
+from dataset_builder.audit.audit import audit_dataset
+from dataset_builder.audit.report.report import render_report
+from dataset_builder.audit.stage import write_audit
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
 from manifests.splits import SplitFractions, build_split_rows
 from manifests.store import labels_path, table_path, write_description, write_table

@@ -196,7 +196,7 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
-    from dataset_builder.audit.audit import restore_bursts, write_audit
+    from dataset_builder.audit.stage import restore_bursts, write_audit
 
     description = read_description(root)
     with lock_dataset(root):

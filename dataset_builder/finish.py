@@ -59,7 +59,7 @@ def finish_dataset(
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
         return
-    from dataset_builder.audit.audit import restore_bursts, write_audit
+    from dataset_builder.audit.stage import restore_bursts, write_audit
 
     write_description(root, description)
     write_croissant(root)

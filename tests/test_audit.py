@@ -15,13 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dataset_builder.audit.answers import answer_all
-from dataset_builder.audit.audit import audit_dataset, write_audit
+from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.burst_view import view_bursts
-from dataset_builder.audit.charts import draw_interval, draw_stack
 from dataset_builder.audit.collect import STATISTICS, build_tidy_table
-from dataset_builder.audit.gallery import choose_extremes
-from dataset_builder.audit.sample import choose_bursts, choose_frames
+from dataset_builder.audit.report.answers import answer_all
+from dataset_builder.audit.report.charts import draw_interval, draw_stack
+from dataset_builder.audit.report.gallery import choose_extremes
+from dataset_builder.audit.shown import choose_bursts, choose_frames
+from dataset_builder.audit.stage import write_audit
 from dataset_builder.audit.statistics import (
     SceneBootstrap,
     choose_label_sets,

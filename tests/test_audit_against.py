@@ -6,8 +6,9 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from dataset_builder.audit.against import compare_builds
-from dataset_builder.audit.audit import audit_dataset, write_audit
+from dataset_builder.audit.audit import audit_dataset
+from dataset_builder.audit.changes import compare_builds
+from dataset_builder.audit.stage import write_audit
 from dataset_builder.cli.main import main
 from manifests.errors import MissingManifestError
 from manifests.schema import FRAMES

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from dataset_builder.audit.audit import write_audit
+from dataset_builder.audit.stage import write_audit
 from manifests.schema import BURSTS
 from manifests.store import labels_path
 from tests.audit_dataset import SCENARIOS, change_rows, write_audit_dataset

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from dataset_builder.audit.audit import audit_dataset, write_audit
+from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.findings import count_severities
 from dataset_builder.audit.rules import RULES, SEVERITIES, override_rules
+from dataset_builder.audit.stage import write_audit
 from dataset_builder.cli.main import main
 from dataset_builder.errors import RecipeError
 from dataset_builder.recipe import parse_recipe

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dataset_builder.audit.audit import restore_bursts, write_audit
 from dataset_builder.audit.restorations import WINDOW, choose_window, read_restorations
+from dataset_builder.audit.stage import restore_bursts, write_audit
 from dataset_builder.build import build_dataset
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.units import read_bursts

@@ -32,7 +32,7 @@ EXAMPLES = {
     ),
     "integers": st.builds(lambda ends: {"low": int(ends[0]), "high": int(ends[1])}, pairs),
     "poisson": st.builds(lambda mean, high: {"mean": mean, "high": high}, st.floats(0, 50), st.integers(0, 20)),
-    "choice": st.builds(lambda values: {"values": values}, st.lists(numbers, min_size=1, max_size=5)),
+    "choice": st.builds(lambda values: {"values": tuple(values)}, st.lists(numbers, min_size=1, max_size=5)),
 }
 RECIPE = """
 seed = 5
@@ -79,7 +79,7 @@ def test_values_stay_within_the_support(name, data):
         ({"distribution": "normal", "mean": 3, "deviation": 2, "low": -50, "high": 50}, 3, 2),
         ({"distribution": "integers", "low": 1, "high": 6}, 3.5, (35 / 12) ** 0.5),
         ({"distribution": "poisson", "mean": 1.5, "high": 100}, 1.5, 1.5**0.5),
-        ({"distribution": "choice", "values": [1, 1, 4]}, 2, 2**0.5),
+        ({"distribution": "choice", "values": (1, 1, 4)}, 2, 2**0.5),
     ],
 )
 def test_moments(facts, mean, deviation):

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, Tables
-from manifests.schema import TableSchema
+from dataset_builder.audit.tables import ScoreMatrix, Tables
+from manifests.schema import LABEL_SET, TableSchema
 from manifests.statistics import count_contents, count_licenses
 from manifests.verify_duplicates import NearDuplicate, find_near_duplicates
 

@@ -10,22 +10,11 @@ import pandas as pd
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.collect import Statistics
-from dataset_builder.audit.statistics.distributions import is_marginal
+from dataset_builder.audit.factors import FACTORS
 from dataset_builder.audit.statistics.selection import ANY, WITHOUT_ONE
-from dataset_builder.audit.tables import LABEL_SET, find_extreme, to_rows
+from dataset_builder.audit.tables import find_extreme, to_rows
 from dataset_builder.audit.wording import count, format_interval, format_number, percent
-
-FACTOR_NAMES = {
-    "shot_noise": "noise",
-    "blur_length": "blur",
-    "displacement": "displacement",
-    "exposure_ratio": "exposure",
-    "defocus": "defocus",
-    "occlusion": "occlusion",
-    "sharpness": "sharpness",
-    "frame_index": "position in burst",
-    "reference_distance": "distance to reference",
-}
+from manifests.schema import LABEL_SET, is_marginal
 
 
 @dataclass(frozen=True)
@@ -231,7 +220,7 @@ def _answer_factors(statistics: Statistics) -> Answer:
     sentence = (
         f"{mine['bursts'].gt(0).sum()} trivial factors together explain at most {percent(share)} "
         f"of how frames rank, under {most['scenario']}; "
-        f"the strongest there is {FACTOR_NAMES[strongest['factor']]} (rank correlation {_correlation(strongest['spearman'])}"
+        f"the strongest there is {FACTORS[strongest['factor']].word} (rank correlation {_correlation(strongest['spearman'])}"
         f"{f', 95 % interval {interval}' if interval else ''})."
     )
     return Answer("factors", question, percent(share), "of ranks explained, at most", sentence)

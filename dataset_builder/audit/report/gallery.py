@@ -14,9 +14,10 @@ import pandas as pd
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, view_bursts
-from dataset_builder.audit.sample import MAX_FRAMES, SAMPLE_SIZE, choose_bursts, choose_frames
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, to_rows
+from dataset_builder.audit.shown import MAX_FRAMES, SAMPLE_SIZE, choose_bursts, choose_frames
+from dataset_builder.audit.tables import ScoreMatrix, to_rows
 from dataset_builder.records.thumbnails import read_picture
+from manifests.schema import LABEL_SET
 
 MAX_BURSTS = 64
 """Bursts with pictures; with 20 frames each, at 4 KiB, they take 7 MiB of the report."""

@@ -10,22 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_builder.audit.audit import Audit
+from dataset_builder.audit.factors import FACTORS, measure_noise
 from dataset_builder.audit.statistics import histogram_scores
-from dataset_builder.audit.statistics.bias import MID_GREY
-from dataset_builder.audit.statistics.distributions import is_marginal
-from dataset_builder.audit.tables import LABEL_SET
-
-FACTORS = {
-    "noise": "noise, % of white at mid-grey",
-    "blur_length": "blur, px",
-    "displacement": "displacement, px",
-    "exposure_ratio": "exposure, × reference",
-    "defocus": "defocus, px",
-    "occlusion": "occlusion, share of the frame",
-    "sharpness": "sharpness (variance of the Laplacian)",
-    "frame_index": "position in burst",
-}
-"""What a score can be drawn against, and how its axis is called."""
+from manifests.schema import LABEL_SET, is_marginal
 
 
 def build_payload(audit: Audit) -> dict[str, Any]:
@@ -89,17 +76,18 @@ def _list_groups(audit: Audit) -> dict[str, dict[str, Any]]:
 
 def _list_factors(audit: Audit) -> list[dict[str, str]]:
     frames = audit.matrix.frames
+    unknown = np.full(len(frames), np.nan)
+
+    def read(column: str) -> NDArray[np.float64]:
+        return frames[column].to_numpy(np.float64, na_value=np.nan) if column in frames else unknown
+
     found = []
-    for name, title in FACTORS.items():
-        if name == "noise":
-            shot, read = (frames[each].to_numpy(np.float64, na_value=np.nan) for each in ("shot_noise", "read_noise"))
-            values = 100 * np.sqrt(shot * MID_GREY + read)
-        else:
-            values = (
-                frames[name].to_numpy(np.float64, na_value=np.nan) if name in frames else np.full(len(frames), np.nan)
-            )
-        if np.isfinite(values).any():
-            found.append({"name": name, "title": title, "values": _encode(values, "<f4")})
+    for factor in FACTORS.values():
+        is_noise = factor.column == "shot_noise"
+        values = measure_noise(read("shot_noise"), read("read_noise")) if is_noise else read(factor.column)
+        if factor.axis and np.isfinite(values).any():
+            name = "noise" if is_noise else factor.column
+            found.append({"name": name, "title": factor.axis, "values": _encode(values, "<f4")})
     return found
 
 

@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from dataset_builder.audit.statistics.ranks import correlate_within, mean_or_nan
-from dataset_builder.audit.tables import LABEL_SET
 from dataset_builder.labeling.units import read_bursts
-from manifests.schema import LABELS
+from manifests.schema import LABEL_SET, LABELS
 from manifests.store import list_label_files, read_description, read_table
 
 CAUSES = ("data", "restorer", "convention", "definition", "software", "unexplained")

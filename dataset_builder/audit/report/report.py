@@ -11,19 +11,20 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from dataset_builder.audit import charts
-from dataset_builder.audit.against import CAUSES
-from dataset_builder.audit.answers import FACTOR_NAMES, answer_all
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, Factor, ScoreRow
+from dataset_builder.audit.changes import CAUSES
+from dataset_builder.audit.factors import EXPLAINING, FACTORS
 from dataset_builder.audit.findings import count_severities
-from dataset_builder.audit.gallery import Gallery, ShownBurst, build_gallery
-from dataset_builder.audit.payload import build_payload
-from dataset_builder.audit.sample import MAX_FRAMES
-from dataset_builder.audit.statistics import FACTORS, estimator_place, order_scenarios
-from dataset_builder.audit.statistics.distributions import is_marginal
-from dataset_builder.audit.tables import LABEL_SET, to_rows
+from dataset_builder.audit.report import charts
+from dataset_builder.audit.report.answers import answer_all
+from dataset_builder.audit.report.gallery import Gallery, ShownBurst, build_gallery
+from dataset_builder.audit.report.payload import build_payload
+from dataset_builder.audit.shown import MAX_FRAMES
+from dataset_builder.audit.statistics import estimator_place, order_scenarios
+from dataset_builder.audit.tables import to_rows
 from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from manifests.schema import LABEL_SET, is_marginal
 
 MAX_ROWS = 100
 """Rows of the tables of failures and findings."""
@@ -69,10 +70,10 @@ def render_report(root: Path, audit: Audit) -> str:
             factors=_factors_by_scenario(statistics.factors),
             factor_order=[
                 name
-                for name in FACTORS
+                for name in EXPLAINING
                 if (statistics.factors.loc[statistics.factors["factor"] == name, "bursts"] > 0).any()
             ],
-            factor_names=FACTOR_NAMES,
+            factor_names={name: factor.word for name, factor in FACTORS.items()},
             look_alikes=statistics.near_duplicates.groupby(["split", "other_split"]).size().to_dict(),
             failures=statistics.failures.head(MAX_ROWS),
             gallery=gallery,
