@@ -169,7 +169,7 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
         RecipeError: one line per problem, naming the key and what is allowed.
     """
     try:
-        return Recipe.model_validate(_freeze_lists(data))
+        return Recipe.model_validate(data)
     except ValidationError as error:
         lines = [line for problem in error.errors() for line in _describe(problem)]
         raise RecipeError("\n".join(f"{where}: {line}" for line in lines)) from None
@@ -208,10 +208,3 @@ def _join_keys(keys: Sequence[str | int]) -> str:
 def _hint(name: str, allowed: Sequence[str]) -> str:
     close = get_close_matches(name, allowed, n=1)
     return f"did you mean {close[0]}? " if close else ""
-
-
-def _freeze_lists(value: Any) -> Any:
-    """Plain data with tuples for lists: strict checking takes no list where a tuple is meant."""
-    if isinstance(value, dict):
-        return {key: _freeze_lists(item) for key, item in value.items()}
-    return tuple(_freeze_lists(item) for item in value) if isinstance(value, list) else value

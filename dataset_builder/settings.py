@@ -24,12 +24,12 @@ class Part(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _name_unknown_keys(cls, value: Any) -> Any:
-        """Pydantic would refuse an unknown key without a word on which ones there are."""
+    def _prepare(cls, value: Any) -> Any:
+        """Take lists for tuples; name unknown keys: pydantic would refuse them without a word on which ones there are."""
         allowed = sorted(cls.model_fields)
         if isinstance(value, dict) and (unknown := sorted(value.keys() - set(allowed))):
             raise PydanticCustomError("unknown_keys", "unknown keys", {"unknown": unknown, "allowed": allowed})
-        return value
+        return _freeze_lists(value)
 
 
 class SourcePart(Part):
@@ -92,3 +92,10 @@ def require_one_of(value: str, allowed: Iterable[str]) -> str:
     if value not in allowed:
         raise ValueError(f"expected one of {', '.join(sorted(allowed))}, got {value!r}")
     return value
+
+
+def _freeze_lists(value: Any) -> Any:
+    """Plain data with tuples for lists: strict checking takes no list where a tuple is meant."""
+    if isinstance(value, dict):
+        return {key: _freeze_lists(item) for key, item in value.items()}
+    return tuple(_freeze_lists(item) for item in value) if isinstance(value, list) else value
