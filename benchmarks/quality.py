@@ -21,11 +21,11 @@ from dataset_builder.bursts import plan_source
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.work.local import ONE_WORKER
-from manifests.pixels import read_pixels
+from manifests.images.pixels import read_pixels
 from restorers import Burst, create
 from restorers.burst import FloatImage
-from restorers.classical.mosaic import demosaic
 from restorers.fidelity import psnr
+from restorers.imaging.mosaic import demosaic
 
 BORDER = 8
 SIDE, SMALL_SIDE = 128, 96

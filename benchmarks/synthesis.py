@@ -39,7 +39,7 @@ from dataset_builder.synthesis.render import render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
-from manifests.pixels import encode_png, read_pixels
+from manifests.images.pixels import encode_png, read_pixels
 from manifests.store import hash_file
 
 BURSTS, REPEATS = 6, 12

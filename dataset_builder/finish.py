@@ -15,11 +15,11 @@ from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
-from manifests.card import write_card
-from manifests.croissant import write_croissant
+from manifests.documents.card import write_card
+from manifests.documents.croissant import write_croissant
 from manifests.schema import RELIABILITY, SPLITS
 from manifests.seal import is_sealed, seal_dataset
-from manifests.split_plan import plan_splits
+from manifests.splits import plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,

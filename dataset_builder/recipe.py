@@ -20,8 +20,7 @@ from dataset_builder.settings import Name, Part
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.source import PhotographSource
-from manifests.split_plan import SplitMethod, SplitPlan
-from manifests.splits import SplitFractions
+from manifests.splits import SplitFractions, SplitMethod, SplitPlan
 
 if TYPE_CHECKING:
     Source = PhotographSource | CaptureSource
@@ -32,7 +31,7 @@ _TAGS = frozenset((*_KINDS, *DISTRIBUTIONS))
 
 
 class SplitChoice(Part):
-    """How scenes are split; see `manifests.split_plan.SplitPlan`.
+    """How scenes are split; see `manifests.splits.SplitPlan`.
 
     Attributes:
         train: share of the scenes.

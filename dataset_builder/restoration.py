@@ -15,9 +15,9 @@ from dataset_builder.records.loading import load_burst, load_truth
 from manifests.errors import SelectionError
 from restorers import Burst, Domain, RestorerInfo, create
 from restorers.base import check_accepts, check_image
-from restorers.classical.planes import to_colours
-from restorers.color import linearise, to_display
 from restorers.fidelity import psnr
+from restorers.imaging.color import linearise, to_display
+from restorers.imaging.planes import to_colours
 
 _GAP = 8
 

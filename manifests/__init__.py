@@ -6,7 +6,7 @@ from manifests.errors import ManifestError
 from manifests.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from manifests.loader import BurstQualityDataset, collate_bursts
+    from manifests.loading.dataset import BurstQualityDataset, collate_bursts
 
 __all__ = ["FORMAT_VERSION", "BurstQualityDataset", "ManifestError", "collate_bursts"]
 
@@ -14,7 +14,7 @@ __all__ = ["FORMAT_VERSION", "BurstQualityDataset", "ManifestError", "collate_bu
 def __getattr__(name: str) -> Any:
     # torch takes over a second to import; who only reads tables should not wait for it.
     if name in {"BurstQualityDataset", "collate_bursts"}:
-        from manifests import loader
+        from manifests.loading import dataset as loader
 
         return getattr(loader, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,7 +13,7 @@ FORMAT_VERSION = 2
 """Version of the on-disk form; written to `dataset.json` and to the metadata of every Parquet file.
 
 1: the first. 2: `bursts.perceptual_hash`, `bursts.ground_truth_white`, `splits.fold`, and whatever the synthesis varies.
-`manifests.migrate` brings older data sets up to date.
+`manifests.operations.migrate` brings older data sets up to date.
 """
 
 

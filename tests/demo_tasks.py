@@ -9,7 +9,7 @@ from dataset_builder.recipe import Recipe, parse_source, read_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import ONE_WORKER
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "demo.toml"
 

@@ -19,9 +19,9 @@ from restorers.adapters.files import parse_model_name
 from restorers.adapters.network import Signature, arrange_frames
 from restorers.base import check_image
 from restorers.burst import CFA
-from restorers.classical.mosaic import demosaic
-from restorers.color import encode_srgb
 from restorers.errors import InvalidRestorerError, RestorationError, UnsafeWeightsError, UnsupportedBurstError
+from restorers.imaging.color import encode_srgb
+from restorers.imaging.mosaic import demosaic
 from restorers.registry import fingerprint_scenario
 from tests.synthetic import make_burst, make_colour_burst
 

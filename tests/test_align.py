@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from restorers.align import align_burst, enlarge_homography, estimate_homography, find_translation, grey_image
 from restorers.burst import CFA, Burst, Domain
 from restorers.errors import AlignmentError
-from restorers.tile_motion import TileMotion, align_tiles
+from restorers.motion.align import align_burst, align_grey, enlarge_homography, find_translation, grey_image
+from restorers.motion.tiles import TileMotion, align_tiles
 from tests.synthetic import make_burst, photograph, rigid, texture
 
 
@@ -57,6 +57,12 @@ def test_small_frames(side, limit):
 @pytest.mark.parametrize("cfa", list(CFA))
 def test_colour_filter_order_does_not_matter(cfa):
     assert burst_error(make_burst(height=128, width=160, num_frames=3, cfa=cfa)) < 0.1
+
+
+def estimate_homography(reference, frame, domain, model="euclidean"):
+    """Of two frames without facts: from the reference to the frame."""
+    (first, factor), (second, _) = (grey_image(image, domain) for image in (reference, frame))
+    return enlarge_homography(align_grey(first, second, model)[0], factor)
 
 
 def test_large_shift_and_rotation():

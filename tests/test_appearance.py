@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from manifests.appearance import (
+from manifests.images.appearance import (
     MAX_DISTANCE,
     MIN_CORRELATION,
     correlate_thumbnails,
@@ -22,10 +22,10 @@ from manifests.appearance import (
     hash_thumbnail,
     make_thumbnail,
 )
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from manifests.schema import BURSTS, FRAMES, SPLITS
 from manifests.store import hash_file, read_dataset_table, table_path, write_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.tiny_dataset import BLACK, WHITE, finish_description
 
 hashes = st.lists(st.one_of(st.none(), st.binary(min_size=8, max_size=8).map(bytes.hex)), max_size=12)

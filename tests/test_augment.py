@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from manifests import BurstQualityDataset
-from manifests.augment import RandomCrop, RandomFlip, compose
-from manifests.loader import BurstItem
-from manifests.ranking import DrawFrames, DrawPairs, list_pairs
+from manifests.loading.augment import RandomCrop, RandomFlip, compose
+from manifests.loading.dataset import BurstItem
+from manifests.loading.ranking import DrawFrames, DrawPairs, list_pairs
 from manifests.schema import CFA_PATTERNS
 
 HEIGHT, WIDTH = 12, 16

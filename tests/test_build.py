@@ -20,9 +20,9 @@ from dataset_builder.recipe import parse_recipe, parse_scenario, read_recipe
 from dataset_builder.records.loading import load_burst, load_truth
 from dataset_builder.work.local import LocalWorkers
 from manifests import BurstQualityDataset
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from manifests.store import hash_file, read_dataset_table, read_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from restorers import create
 from tests.golden import GOLDEN, build_golden
 from tests.photographs import make_photograph, write_photographs

@@ -10,11 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from manifests.card import render_card, write_card
-from manifests.errors import MissingManifestError
-from manifests.markdown import render_table
-from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TABLES
-from manifests.statistics import (
+from manifests.documents.card import render_card, write_card
+from manifests.documents.markdown import render_table
+from manifests.documents.statistics import (
     count_contents,
     count_failures,
     count_licenses,
@@ -24,6 +22,8 @@ from manifests.statistics import (
     summarise_labels,
     summarise_splits,
 )
+from manifests.errors import MissingManifestError
+from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TABLES
 from manifests.store import (
     hash_file,
     labels_path,

@@ -18,9 +18,9 @@ from dataset_builder.cli import main as entry
 from dataset_builder.cli.console import show_progress
 from dataset_builder.cli.main import main
 from manifests.errors import ManifestError
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from manifests.store import read_dataset_table, read_description
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import make_photograph, write_photographs
 
 COMMANDS = (

@@ -20,7 +20,7 @@ from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst
 from dataset_builder.work import cluster as cluster_module
 from manifests.store import hash_file, read_dataset_table, read_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
 distributed = pytest.importorskip("distributed", reason="needs the extra dask")

@@ -15,15 +15,15 @@ from click.testing import CliRunner, Result
 
 from dataset_builder.cli.main import main
 from dataset_builder.export.web_dataset import export_web_dataset
-from manifests.combine import merge_datasets, subset_dataset
-from manifests.compare import compare_datasets
 from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
-from manifests.pack import pack_dataset
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
+from manifests.operations.combine import merge_datasets, subset_dataset
+from manifests.operations.compare import compare_datasets
+from manifests.operations.pack import pack_dataset
 from manifests.schema import TABLES
 from manifests.storage import fetch_dataset, upload_dataset
 from manifests.store import hash_file, read_dataset_table, read_description, read_labels, read_table, write_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.tiny_dataset import INGESTED, finish_description
 
 TABLE_NAMES = ("bursts", "frames", "splits")

@@ -11,7 +11,7 @@ from dataset_builder.camera.sensor import mosaic
 from dataset_builder.contact_sheet import draw_contact_sheet
 from dataset_builder.records.thumbnails import read_thumbnail
 from manifests.errors import ImageFileError, SelectionError, UnsafePathError
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table, write_table
 from restorers import CFA

@@ -10,8 +10,8 @@ import pytest
 
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from restorers import create
-from restorers.classical.mosaic import demosaic
 from restorers.fidelity import PSNR, psnr
+from restorers.imaging.mosaic import demosaic
 from tests.demo_tasks import make_demo_tasks
 
 

@@ -18,10 +18,10 @@ from dataset_builder.cli.main import main
 from dataset_builder.export.hugging_face import export_hugging_face
 from dataset_builder.export.score_lists import export_score_lists
 from dataset_builder.export.web_dataset import export_web_dataset
-from manifests.croissant import describe_croissant, write_croissant
+from manifests.documents.croissant import describe_croissant, write_croissant
 from manifests.errors import ImageFileError, OutputExistsError, SchemaError
-from manifests.pack import pack_dataset
-from manifests.pixels import read_pixels
+from manifests.images.pixels import read_pixels
+from manifests.operations.pack import pack_dataset
 from manifests.store import hash_file, read_dataset_table, read_labels
 from tests.tiny_dataset import INGESTED, LENGTHS
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from manifests import store
-from manifests.format_document import render_format_document
+from manifests.documents.format_document import render_format_document
 from manifests.schema import LABELS, TABLES
 from manifests.store import labels_path, read_dataset_table, read_labels, table_path, write_table
 from tests.tiny_dataset import make_frame_row
@@ -21,7 +21,7 @@ NAMES = ("bursts", "frames", "splits", "failures")
 
 def test_the_page_is_up_to_date() -> None:
     page = Path(__file__).parents[1] / "docs" / "format.md"
-    expected = "run `python -m manifests.format_document > docs/format.md`"
+    expected = "run `python -m manifests.documents.format_document > docs/format.md`"
     assert page.read_text(encoding="utf-8") == render_format_document(), expected
 
 

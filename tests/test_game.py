@@ -18,7 +18,7 @@ from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.render import render_burst
-from manifests.pixels import UINT16_MAX
+from manifests.images.pixels import UINT16_MAX
 from restorers import CFA, Burst, Domain, LinearMerge, RestorerInfo, SubsetRestorer, create
 from restorers.errors import RestorationError, UnsupportedBurstError
 from restorers.fidelity import METRICS, PSNR, crop_border, psnr

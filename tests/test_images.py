@@ -17,7 +17,7 @@ from dataset_builder.errors import (
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
 from dataset_builder.ingest.storing import relate_captures, store_frame
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
-from manifests.pixels import apply_orientation, read_pixels, write_png
+from manifests.images.pixels import apply_orientation, read_pixels, write_png
 from tests.photographs import make_photograph
 
 IMAGE = make_photograph(20, 30)

@@ -19,9 +19,9 @@ from dataset_builder.ingest.kinds.video import VideoFrames
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.loading import load_burst
-from manifests.pixels import read_pixels, write_png
+from manifests.images.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import make_photograph
 from tests.test_images import save
 

@@ -20,7 +20,7 @@ from dataset_builder.ingest.kinds.meta_info import read_exif_values, read_noise_
 from dataset_builder.ingest.kinds.spaq import read_scores
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.data.burstsr import write_crop
 from tests.data.dng import write_dng
 from tests.data.exifread_pickles import Ratio2, Ratio3, Tag, dump

@@ -13,9 +13,9 @@ from dataset_builder.errors import SourceError, UnreadableImageError, Unsupporte
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.thumbnails import read_thumbnail
 from dataset_builder.synthesis.photographs import read_photograph
-from manifests.pixels import apply_orientation
+from manifests.images.pixels import apply_orientation
 from manifests.store import read_dataset_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.data.dng import NEUTRAL, XYZ_TO_CAMERA, write_dng
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

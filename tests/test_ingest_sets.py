@@ -11,9 +11,9 @@ from dataset_builder.cli.ingest import command as ingest
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.loading import load_burst, load_truth
-from manifests.pixels import read_pixels, write_png
+from manifests.images.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.data.burstsr import CANON_TO_SAMSUNG, COLOR_MATRIX, write_burstsr, write_crop
 from tests.data.hdrplus import RGB2RGB, SHADING, write_hdrplus
 from tests.data.kpn import write_kpn

@@ -10,9 +10,9 @@ import pytest
 from restorers import create
 from restorers.base import check_image
 from restorers.burst import CFA
-from restorers.classical.mosaic import demosaic
 from restorers.errors import UnsafeWeightsError
 from restorers.fidelity import psnr
+from restorers.imaging.mosaic import demosaic
 from restorers.learned.ncnn import read_ncnn_weights
 from tests.synthetic import make_burst
 

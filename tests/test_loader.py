@@ -28,8 +28,8 @@ from manifests.errors import (
     SelectionError,
     UnsafePathError,
 )
-from manifests.loader import BurstItem
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
+from manifests.loading.dataset import BurstItem
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS
 from manifests.store import labels_path, read_dataset_table, read_labels, table_path, write_table
 from tests.tiny_dataset import (
@@ -366,7 +366,8 @@ def test_what_cannot_be_batched() -> None:
 
 
 def test_reading_tables_does_not_import_torch() -> None:
-    code = "import sys, manifests, manifests.store, manifests.verify, manifests.card; assert 'torch' not in sys.modules"
+    modules = "manifests, manifests.store, manifests.verification.verify, manifests.documents.card"
+    code = f"import sys, {modules}; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = manifests.nothing

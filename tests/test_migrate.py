@@ -11,10 +11,10 @@ from click.testing import CliRunner
 
 from dataset_builder.cli.main import main
 from manifests.errors import FormatVersionError, MissingManifestError, SchemaError
-from manifests.migrate import migrate_dataset
+from manifests.operations.migrate import migrate_dataset
 from manifests.schema import FORMAT_VERSION
 from manifests.store import read_dataset_table, read_description, table_path
-from manifests.verify import verify
+from manifests.verification.verify import verify
 
 ADDED_SINCE_1 = {"bursts": ["perceptual_hash", "ground_truth_white"], "splits": ["fold"]}
 

@@ -18,13 +18,13 @@ from torch.utils.data import DataLoader
 
 from dataset_builder.cli.main import main
 from manifests import BurstQualityDataset
-from manifests.burst_reader import scale_codes
 from manifests.errors import ImageFileError, ManifestError, OutputExistsError, SchemaError
-from manifests.pack import pack_dataset
-from manifests.pixels import read_pixels
+from manifests.images.pixels import read_pixels
+from manifests.loading.reader import scale_codes
+from manifests.operations.pack import pack_dataset
 from manifests.schema import PACKS
 from manifests.store import read_dataset_table, read_table, table_path, write_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.tiny_dataset import INGESTED, LENGTHS
 
 

@@ -12,9 +12,9 @@ from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb
 from dataset_builder.recipe import parse_source
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from dataset_builder.synthesis.screening import describe_photograph, find_look_alikes
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from manifests.store import read_dataset_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import make_photograph
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"

@@ -19,7 +19,7 @@ from dataset_builder.ingest.kinds.photo_triage import (
 from dataset_builder.judgements.preferences import Judgements, PreferenceError, count_agreements, fit_preferences
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table, read_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.data.photo_triage import write_photo_triage
 
 LISTS = Path(__file__).parents[2] / "shared" / "data" / "labels_photo_triage"
@@ -240,7 +240,7 @@ def test_lists_must_not_share_series_or_leave_the_root(tmp_path):
 
 @pytest.fixture
 def folder_set(tmp_path):
-    from manifests.pixels import write_png
+    from manifests.images.pixels import write_png
     from tests.photographs import make_photograph
 
     for burst in ("one", "two"):

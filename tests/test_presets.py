@@ -15,9 +15,9 @@ from dataset_builder.synthesis.builtin import HANDHELD, PRESETS
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS, Distribution, draw
 from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.render import render_burst
-from manifests.pixels import read_pixels
+from manifests.images.pixels import read_pixels
 from manifests.store import read_dataset_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
 adapter = TypeAdapter(Distribution)

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 from dataset_builder.cli.main import main
 from dataset_builder.reliability import compare_labels
 from manifests.store import read_dataset_table
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
 

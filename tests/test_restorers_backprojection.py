@@ -14,9 +14,9 @@ from restorers.burst import CFA
 from restorers.classical import backprojection
 from restorers.classical.backprojection import BackProjection, box
 from restorers.classical.mean import MeanMerge
-from restorers.classical.mosaic import demosaic
-from restorers.classical.sampling import sample_band
+from restorers.classical.observation import sample_band
 from restorers.fidelity import psnr
+from restorers.imaging.mosaic import demosaic
 from restorers.registry import create
 from tests.synthetic import make_burst, texture
 

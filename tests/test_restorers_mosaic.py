@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restorers.burst import CFA, Burst
-from restorers.classical.mosaic import demosaic, join_planes, resample_planes, split_planes
 from restorers.classical.stabilisation import stabilise, unstabilise
 from restorers.classical.tile_grid import TileGrid, raised_cosine
-from restorers.classical.warping import unsaturated
 from restorers.fidelity import psnr
-from restorers.noise import estimate_noise, noise_levels
+from restorers.imaging.mosaic import demosaic, join_planes, resample_planes, split_planes
+from restorers.imaging.noise import estimate_noise, noise_levels
+from restorers.imaging.warping import unsaturated
 from tests.synthetic import make_burst
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from restorers import create
 from restorers.classical.hdrplus_spatial import SpatialHdrPlus
-from restorers.classical.mosaic import demosaic
 from restorers.fidelity import psnr
+from restorers.imaging.mosaic import demosaic
 from tests.synthetic import make_burst, make_focus_series, make_shaken_burst, texture
 
 BORDER = 8

@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from manifests import BurstQualityDataset, collate_bursts
-from manifests.augment import RandomCrop, RandomFlip, compose
 from manifests.errors import MissingManifestError, SelectionError
-from manifests.pack import pack_dataset
-from manifests.ranking import DrawPairs
-from manifests.sampling import BucketBatchSampler, BurstStream, plan_batches
+from manifests.loading.augment import RandomCrop, RandomFlip, compose
+from manifests.loading.batches import BucketBatchSampler, BurstStream, plan_batches
+from manifests.loading.ranking import DrawPairs
+from manifests.operations.pack import pack_dataset
 from manifests.schema import SPLITS
 from manifests.store import read_dataset_table, table_path, write_table
 from tests.tiny_dataset import LENGTHS

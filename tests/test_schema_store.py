@@ -23,7 +23,7 @@ from manifests.errors import (
     SelectionError,
     UnsafePathError,
 )
-from manifests.pixels import (
+from manifests.images.pixels import (
     apply_orientation,
     decode_pixels,
     encode_png,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from manifests.errors import InvalidFractionsError
 from manifests.schema import SPLIT_NAMES, SPLITS
-from manifests.splits import SplitFractions, assign_split, build_split_rows
+from manifests.splits import SplitFractions, SplitPlan, assign_split, plan_splits
 from manifests.store import read_table, write_table
 
 scene_ids = st.text(max_size=40)
@@ -29,13 +29,19 @@ def split_fractions(draw: st.DrawFn) -> SplitFractions:
 
 
 def make_bursts(scenes: list[str]) -> pa.Table:
-    rows = [{"burst_id": f"b{index:04d}", "scene_id": scene} for index, scene in enumerate(scenes)]
-    return pa.Table.from_pylist(rows, schema=pa.schema([("burst_id", pa.string()), ("scene_id", pa.string())]))
+    others = {"source": "s", "preset": None, "origin_path": "p.png", "official_split": None}
+    rows = [{"burst_id": f"b{index:04d}", "scene_id": scene, **others} for index, scene in enumerate(scenes)]
+    names = ("burst_id", "scene_id", *others)
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, pa.string()) for name in names]))
+
+
+def split_scenes(scenes: list[str], fractions: SplitFractions, salt: str) -> pa.Table:
+    return plan_splits(make_bursts(scenes), SplitPlan(fractions=fractions, salt=salt))
 
 
 @given(st.lists(scene_ids, max_size=30), split_fractions(), salts)
 def test_no_scene_is_cut_and_no_burst_forgotten(scenes: list[str], fractions: SplitFractions, salt: str) -> None:
-    table = build_split_rows(make_bursts(scenes), fractions, salt=salt)
+    table = split_scenes(scenes, fractions, salt)
     assert table.schema.equals(SPLITS.schema)
     assert table.column("scene_id").to_pylist() == scenes
     assert set(table.column("split").to_pylist()) <= set(SPLIT_NAMES)
@@ -44,8 +50,8 @@ def test_no_scene_is_cut_and_no_burst_forgotten(scenes: list[str], fractions: Sp
 
 @given(st.lists(scene_ids, max_size=20), st.lists(scene_ids, max_size=20), split_fractions(), salts)
 def test_new_data_move_nothing(old: list[str], new: list[str], fractions: SplitFractions, salt: str) -> None:
-    before = build_split_rows(make_bursts(old), fractions, salt=salt)
-    after = build_split_rows(make_bursts([*new, *old]), fractions, salt=salt)
+    before = split_scenes(old, fractions, salt)
+    after = split_scenes([*new, *old], fractions, salt)
     assert after.column("split").to_pylist()[len(new) :] == before.column("split").to_pylist()
 
 
@@ -111,6 +117,6 @@ def test_impossible_fractions_are_refused(shares: tuple[float, float, float]) ->
 
 
 def test_the_rows_can_be_written(tmp_path: Path) -> None:
-    rows = build_split_rows(make_bursts(["x", "y", "x"]), SplitFractions(), salt="s")
+    rows = split_scenes(["x", "y", "x"], SplitFractions(), "s")
     write_table(tmp_path / "splits.parquet", SPLITS, rows)
     assert read_table(tmp_path / "splits.parquet", SPLITS).equals(rows)

@@ -15,10 +15,10 @@ from pyarrow import fs
 from dataset_builder.cli.main import main
 from manifests import BurstQualityDataset
 from manifests.errors import ManifestError, MissingManifestError, SchemaError, StorageError
-from manifests.pack import pack_dataset
+from manifests.operations.pack import pack_dataset
 from manifests.storage import default_cache, fetch_dataset, upload_dataset
 from manifests.store import write_description
-from manifests.verify import verify
+from manifests.verification.verify import verify
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.pack import pack_dataset
+from manifests.operations.pack import pack_dataset
 
 GUIDE = Path(__file__).parents[1] / "docs" / "training.md"
 

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from manifests.headers import ImageHeader, read_header
-from manifests.pixels import encode_png, write_png
+from manifests.images.headers import ImageHeader, read_header
+from manifests.images.pixels import encode_png, write_png
 from manifests.schema import FORMAT_VERSION, TABLES
 from manifests.store import hash_file, read_description, read_table, write_description
-from manifests.verify import Problem, verify
+from manifests.verification.verify import Problem, verify
 from tests.tiny_dataset import seal, write_tiny_dataset
 
 Row = dict[str, Any]

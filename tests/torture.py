@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from manifests.store import hash_file
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
 SCENARIOS = ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restorers.color import encode_srgb
+from restorers.imaging.color import encode_srgb
 
 UINT16_MAX = 65535
 _ROWS = 64

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from manifests.compare import DatasetDifference
+    from manifests.operations.compare import DatasetDifference
 
 _MOST = 10
 
@@ -25,7 +25,7 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
 
     Exit status: 0 if nothing, 1 if something.
     """
-    from manifests.compare import compare_datasets
+    from manifests.operations.compare import compare_datasets
 
     difference = compare_datasets(first, second)
     if as_json:

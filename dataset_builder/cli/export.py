@@ -27,7 +27,7 @@ def command(dataset: Path, form: str, out: Path) -> None:
     from dataset_builder.export.samples import require_new_folder
     from dataset_builder.export.score_lists import export_score_lists
     from dataset_builder.export.web_dataset import export_web_dataset
-    from manifests.croissant import CROISSANT_NAME, write_croissant
+    from manifests.documents.croissant import CROISSANT_NAME, write_croissant
 
     if form == "croissant":
         require_new_folder(out)

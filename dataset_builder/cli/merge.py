@@ -20,8 +20,8 @@ def command(first: Path, second: Path, out: Path) -> None:
     """
     from dataset_builder.build import redo_reports
     from dataset_builder.cli.console import print_problems
-    from manifests.combine import merge_datasets
-    from manifests.verify import verify
+    from manifests.operations.combine import merge_datasets
+    from manifests.verification.verify import verify
 
     merge_datasets(first, second, out)
     redo_reports(out)

@@ -14,7 +14,7 @@ from dataset_builder.cli.options import dataset_argument
 def command(dataset: Path) -> None:
     """Bring DIR, written by an older version, up to the format of this one."""
     from dataset_builder.work.lock import lock_dataset
-    from manifests.migrate import migrate_dataset
+    from manifests.operations.migrate import migrate_dataset
     from manifests.schema import FORMAT_VERSION
 
     if not dataset.is_dir():

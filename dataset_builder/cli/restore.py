@@ -18,7 +18,7 @@ from dataset_builder.cli.options import dataset_argument, device_option
 def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path | None) -> None:
     """Restore BURST_ID and write the result, the reference frame and the truth side by side as a PNG."""
     from dataset_builder.restoration import restore_side_by_side
-    from manifests.pixels import write_png
+    from manifests.images.pixels import write_png
 
     path = out or Path(f"{burst_id}.png")
     image, captions = restore_side_by_side(dataset, burst_id, scenario, device=device)

@@ -48,7 +48,7 @@ def command(as_json: bool, no_cost: bool) -> None:
 
 
 def _describe(restorer: Restorer, *, no_cost: bool) -> dict[str, Any]:
-    from restorers.sample import measure_cost
+    from restorers.trial import measure_cost
 
     info = asdict(restorer.info)
     return {

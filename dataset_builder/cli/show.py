@@ -17,7 +17,7 @@ from dataset_builder.cli.options import dataset_argument
 def command(dataset: Path, burst_id: str, out: Path | None, columns: int) -> None:
     """Draw the frames of BURST_ID with their scores as a PNG."""
     from dataset_builder.contact_sheet import draw_contact_sheet
-    from manifests.pixels import write_png
+    from manifests.images.pixels import write_png
 
     path = out or Path(f"{burst_id}.png")
     write_png(path, draw_contact_sheet(dataset, burst_id, columns=columns))

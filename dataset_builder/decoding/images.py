@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
 from dataset_builder.errors import MissingExtraError, MissingSourceError, UnreadableImageError
-from manifests.pixels import apply_orientation
+from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})

@@ -22,7 +22,7 @@ from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, require_file, require_size
 from dataset_builder.decoding.packed import level_mosaic
 from dataset_builder.errors import MissingExtraError, UnreadableImageError, UnsupportedSensorError
-from manifests.pixels import apply_orientation
+from manifests.images.pixels import apply_orientation
 from restorers import CFA, Domain
 
 RAW_SUFFIXES = frozenset(

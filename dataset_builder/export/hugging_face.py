@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dataset_builder.export.samples import Sample, iterate_samples, read_sample_files, require_new_folder
-from manifests.card import render_card
+from manifests.documents.card import render_card
+from manifests.documents.statistics import count_licenses
 from manifests.problem import Progress
-from manifests.statistics import count_licenses
 from manifests.store import read_dataset_table, read_description, write_atomically, write_text
 
 SHARD_BYTES = 256 << 20

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.confined import read_files_inside
 from manifests.errors import ImageFileError, OutputExistsError, SchemaError
+from manifests.images.confined import read_files_inside
 from manifests.store import PACKED_FORM, list_label_files, read_dataset_table, read_description, read_labels
 
 Row = Mapping[str, Any]

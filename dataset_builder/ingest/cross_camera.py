@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from dataset_builder.decoding.frame import Frame
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.reader import Truth
-from manifests.pixels import quantise
+from manifests.images.pixels import quantise
 from restorers import CFA
-from restorers.align import align_grey, enlarge_homography
 from restorers.errors import AlignmentError
-from restorers.refinement import Model
+from restorers.motion.align import align_grey, enlarge_homography
+from restorers.motion.refinement import Model
 
 METHOD = "cross_camera_1"
 _ROUNDS: tuple[Model, ...] = ("euclidean", "euclidean", "homography", "homography")

@@ -15,10 +15,10 @@ from dataset_builder.camera.geometry import mean_displacement
 from dataset_builder.decoding.frame import Frame
 from dataset_builder.ingest.noise import estimate_noise
 from dataset_builder.ingest.source import Estimate, ReferenceRule
-from manifests.appearance import hash_thumbnail, make_thumbnail
+from manifests.images.appearance import hash_thumbnail, make_thumbnail
 from restorers import Domain
-from restorers.align import align_grey, band_pass, enlarge_homography
 from restorers.errors import AlignmentError
+from restorers.motion.align import align_grey, band_pass, enlarge_homography
 
 MEASURES_VERSION = "1"
 """Changes whenever equal frames would be measured differently."""
@@ -63,7 +63,7 @@ def measure_noise(frame: Frame) -> tuple[float, float] | None:
 
 
 def hash_frame(frame: Frame) -> str | None:
-    """What a frame looks like, as `manifests.appearance.hash_reference` says of the stored one, up to the rounding of averages."""
+    """What a frame looks like, as `manifests.images.appearance.hash_reference` says of the stored one, up to the rounding of averages."""
     sensor, pixels = frame.sensor, frame.preview
     if pixels.ndim == 3:
         side = _THUMBNAIL_FACTOR * 32

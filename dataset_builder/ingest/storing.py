@@ -16,7 +16,7 @@ from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.errors import FrameSizeError
 from dataset_builder.ingest.crops import Window
-from manifests.pixels import encode_png
+from manifests.images.pixels import encode_png
 from manifests.store import write_atomically, write_bytes
 
 STORE_VERSION = "2"

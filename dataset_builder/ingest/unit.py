@@ -29,8 +29,8 @@ from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
 from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.work.unit import hash_facts
-from manifests.appearance import hash_reference
-from manifests.pixels import write_png
+from manifests.images.appearance import hash_reference
+from manifests.images.pixels import write_png
 
 _ESTIMATED_COLUMNS: Mapping[str, Estimate] = {
     "shot_noise": "noise",

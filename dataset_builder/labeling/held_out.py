@@ -28,14 +28,14 @@ from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contri
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
-from restorers.align import align_burst
 from restorers.base import check_accepts, check_image
 from restorers.burst import FloatImage
 from restorers.classical.handheld import Handheld
-from restorers.classical.mosaic import join_planes, resample_planes
-from restorers.classical.planes import resample_colours
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
+from restorers.imaging.mosaic import join_planes, resample_planes
+from restorers.imaging.planes import resample_colours
+from restorers.motion.align import align_burst
 
 MAX_HELD_OUT = 4
 MIN_OVERLAP = 0.5

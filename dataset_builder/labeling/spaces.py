@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from dataset_builder.camera.develop import demosaic, develop
 from dataset_builder.camera.sensor import mosaic
 from restorers import Burst, Domain, RestorerInfo
-from restorers.color import decode_srgb, encode_srgb
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import Space
+from restorers.imaging.color import decode_srgb, encode_srgb
 
 
 def to_space(

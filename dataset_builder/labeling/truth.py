@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from dataset_builder.camera.sensor import mosaic
 from dataset_builder.synthesis.fields import locate_pixels, locate_sites, prefilter, sample_mosaics
 from restorers import CFA, Domain, RestorerInfo
-from restorers.color import encode_srgb
 from restorers.errors import UnsupportedBurstError
+from restorers.imaging.color import encode_srgb
 
 _INTERPOLATION_REACH = 4
 

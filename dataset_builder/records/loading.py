@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.pixels import UINT16_MAX, read_linear, read_pixels
+from manifests.images.pixels import UINT16_MAX, read_linear, read_pixels
 from manifests.store import resolve_inside
 from restorers import CFA, Burst, Domain
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from dataset_builder.camera.develop import demosaic, develop
 from manifests.errors import ImageFileError, ManifestError
-from manifests.pixels import apply_orientation, read_linear
+from manifests.images.pixels import apply_orientation, read_linear
 from manifests.store import resolve_inside
 from restorers import CFA
 

@@ -11,8 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ, UINT16_MAX
-from manifests.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
-from restorers.color import encode_srgb
+from manifests.images.appearance import (
+    MIN_CORRELATION,
+    correlate_thumbnails,
+    find_near_pairs,
+    hash_thumbnail,
+    make_thumbnail,
+)
+from restorers.imaging.color import encode_srgb
 
 SCREENING_VERSION = "1"
 """Changes whenever equal photographs would be described differently."""
@@ -29,7 +35,7 @@ class PhotographFacts:
         width: px.
         clipped: share of the pixels of which a channel is saturated.
         blur: perceptual blur effect (Crete et al., SPIE 2007) of the middle, 0 sharp to 1 blurred.
-        perceptual_hash: of its thumbnail (`manifests.appearance`); None where that shows too little.
+        perceptual_hash: of its thumbnail (`manifests.images.appearance`); None where that shows too little.
         thumbnail: 32 x 32 grey values 0..255 by rows, hex.
     """
 

@@ -23,8 +23,8 @@ from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.work.unit import hash_facts
-from manifests.appearance import hash_reference
-from manifests.pixels import encode_png
+from manifests.images.appearance import hash_reference
+from manifests.images.pixels import encode_png
 from manifests.store import write_bytes
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
-from restorers.color import linearise
-from restorers.noise import noise_levels
+from restorers.imaging.color import linearise
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
+from restorers.motion.align import align_burst
 
 _INFO = RestorerInfo(
     task="denoise",

@@ -16,9 +16,9 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatImage
-from restorers.color import decode_srgb, encode_srgb
 from restorers.device import Device, run_in_batches, run_on
 from restorers.errors import MissingExtraError
+from restorers.imaging.color import decode_srgb, encode_srgb
 
 if TYPE_CHECKING:
     import torch

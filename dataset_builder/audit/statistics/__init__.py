@@ -2,7 +2,7 @@
 
 Read the manifests once with `audit.tables.read_tables`, put scores beside frames with `audit.tables.build_score_matrix`; counts
 of contents, splits and
-failures live in `manifests.statistics`. "Within" always means among the frames of one burst, the only comparison that selecting
+failures live in `manifests.documents.statistics`. "Within" always means among the frames of one burst, the only comparison that selecting
 frames makes.
 """
 

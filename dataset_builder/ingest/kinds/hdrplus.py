@@ -31,7 +31,7 @@ from dataset_builder.ingest.reader import Finding, FoundBurst, LensShading, Read
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
-from manifests.pixels import quantise
+from manifests.images.pixels import quantise
 from manifests.store import resolve_inside
 
 _MAX_TEXT = 10_000

@@ -24,7 +24,7 @@ from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
-from manifests.pixels import quantise
+from manifests.images.pixels import quantise
 from manifests.store import resolve_inside
 from restorers import Domain
 

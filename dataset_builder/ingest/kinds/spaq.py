@@ -1,8 +1,9 @@
 """SPAQ (Fang et al., CVPR 2020): phone photographs with opinion scores, as pseudo-bursts of photographs that look alike.
 
 The set names no groups. Photographs are neighbours where their perceptual hashes differ in few bits, their thumbnails correlate (see
-`manifests.appearance`), and they are of one size once their longer side is brought to `frame_side`. What hangs together by neighbours is
-one scene, so that no split can part look-alikes; a scene is cut, in natural order, into pseudo-bursts of at most `max_frames`.
+`manifests.images.appearance`), and they are of one size once their longer side is brought to `frame_side`. What hangs together by
+neighbours is one scene, so that no split can part look-alikes; a scene is cut, in natural order, into pseudo-bursts of at most
+`max_frames`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
 from dataset_builder.work.unit import hash_facts
-from manifests.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
 from manifests.errors import UnsafePathError
+from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
 from manifests.store import hash_file, resolve_inside
 from restorers import Domain
 
