@@ -228,17 +228,21 @@ def test_every_difference_is_said(tiny_original: Path, tiny: Path) -> None:
     assert difference.changed == {"tiny-0": ("sha256", "shot_noise"), "tiny-1": ("white_balance",)}
     assert difference.moved == {INGESTED: ("train", "val")}
     mean, nlm = difference.labels
-    assert (mean.scenario, mean.estimator, mean.changed, mean.equal, mean.added, mean.removed) == (
-        "denoise/mean", "add_one", 1, 8, 0, 0,
+    assert (mean.scenario, mean.estimator, mean.changed, mean.common, mean.added, mean.removed) == (
+        "denoise/mean", "add_one", 1, 9, 0, 0,
     )  # fmt: skip
-    assert mean.mean_change == pytest.approx(0.25)
+    assert mean.median_change == pytest.approx(0.25)
     assert mean.max_change == pytest.approx(0.25)
     assert (nlm.scenario, nlm.removed, nlm.changed) == ("denoise/nlm", 13, 0)
     back = compare_datasets(tiny, tiny_original)
     assert back.labels[1].added == 13
     result = run("diff", tiny_original, tiny)
     assert result.exit_code == 1
-    for text in ("bursts changed: 2: tiny-0 (sha256, shot_noise)", "1 of 9 changed, by 0.25 on average", "13 removed"):
+    for text in (
+        "bursts changed: 2: tiny-0 (sha256, shot_noise)",
+        "1 of 9 changed, by 0.25 dB at the median",
+        "13 removed",
+    ):
         assert text in result.output
     assert json.loads(run("diff", "--json", tiny_original, tiny).output)["moved"] == {INGESTED: ["train", "val"]}
 

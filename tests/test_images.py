@@ -75,13 +75,13 @@ def test_other_modes_become_rgb(tmp_path, mode):
     Image.fromarray(IMAGE).convert(mode).save(path)
     found = read_image(path)
     assert found.pixels.shape == IMAGE.shape
-    assert not found.stored_plainly
+    assert found.file is None
 
 
 def test_a_transparent_colour_is_dropped(tmp_path):
     Image.fromarray(IMAGE).save(tmp_path / "a.png", transparency=tuple(int(value) for value in IMAGE[0, 0]))
     found = read_image(tmp_path / "a.png")
-    assert not found.stored_plainly
+    assert found.file is None
     np.testing.assert_array_equal(found.pixels, IMAGE)
 
 

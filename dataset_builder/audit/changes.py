@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from dataset_builder.audit.statistics.ranks import correlate_within, mean_or_nan
 from dataset_builder.labeling.units import read_bursts
-from manifests.schema import LABEL_SET, LABELS
-from manifests.store import list_label_files, read_description, read_table
+from manifests.operations.compare import LabelChange, compare_bursts, compare_values, count_changes, join_labels
+from manifests.schema import LABEL_SET
+from manifests.store import read_description
 
 CAUSES = ("data", "restorer", "convention", "definition", "software", "unexplained")
 """Why a label changed, the first that applies: the burst's pixels or metadata; the restorer's fingerprint; the convention of
 the metric; the definition of the estimator or anything else in the label's key; the version of a library; nothing that is declared."""
 
-_KEY = ["burst_id", "frame_index", *LABEL_SET]
-_COLUMNS = [*_KEY, "unit", "score", "label_key", "restorer_fingerprint"]
-_TOLERANCE = 1e-9
 _NUM_BINS = 41
 
 
@@ -31,13 +27,10 @@ class Changes:
 
     Attributes:
         other: name of the other data set.
-        labels: per label set: scenario, estimator, metric, unit, `before`, `after` (scores), `added`, `removed`, `common`,
-        `changed`, `median_change`,
-            `max_change` (of the size of changes, in the unit), `spearman` (of the order within bursts, over common scores), and
-            one column per cause with
-            the number of changed scores.
+        labels: per label set what `LabelChange` says, `spearman` (of the order within bursts, over common scores), and one column per cause
+            with the number of changed scores.
         histograms: per label set and bin of the change: scenario, estimator, metric, `left`, `right`, `count`; changed scores only.
-        totals: bursts and frames: `name`, `before`, `after`, `added`, `removed`, `changed`.
+        totals: bursts: `name`, `before`, `after`, `added`, `removed`, `changed`.
         software: versions that differ: `name`, `before`, `after`.
         unexplained: names of labels without a cause, at most 100.
     """
@@ -58,42 +51,31 @@ def compare_builds(root: Path, other: Path) -> Changes:
     """
     after, before = read_description(root), read_description(other)
     contents = [{name: rows.content for name, rows in read_bursts(each).items()} for each in (other, root)]
-    software = _list_differences(before.get("software"), after.get("software"))
-    metrics = set(_list_differences(before.get("metrics"), after.get("metrics"))["name"])
-    joined = _join_labels(other, root)
-    joined["cause"] = _find_causes(joined, contents, metrics=metrics, new_software=len(software) > 0)
+    software = compare_values(before.get("software") or {}, after.get("software") or {})
+    metrics = compare_values(before.get("metrics") or {}, after.get("metrics") or {})
+    joined = join_labels(other, root)
+    joined["cause"] = _find_causes(joined, contents, metrics=set(metrics), new_software=bool(software))
     lost = joined[joined["cause"] == "unexplained"]
     names = [f"{row.burst_id}/{row.frame_index} {row.scenario} {row.estimator}" for row in lost.head(100).itertuples()]
+    bursts = compare_bursts(other, root)
+    total = ("bursts", bursts.before, bursts.after, *map(len, (bursts.added, bursts.removed, bursts.changed)))
+    versions = [(name, str(old or ""), str(new or "")) for name, (old, new) in software.items()]
     return Changes(
         other=str(before.get("name") or other.name),
         labels=_summarise(joined),
         histograms=_bin_changes(joined),
-        totals=_count_totals(contents),
-        software=software,
+        totals=pd.DataFrame([total], columns=["name", "before", "after", "added", "removed", "changed"]),
+        software=pd.DataFrame(versions, columns=["name", "before", "after"]),
         unexplained=tuple(names),
     )
-
-
-def _join_labels(before: Path, after: Path) -> pd.DataFrame:
-    sides = []
-    for root in (before, after):
-        parts = [read_table(path, LABELS, columns=_COLUMNS) for path in list_label_files(root)]
-        frames = [part.to_pandas() for part in parts] or [LABELS.schema.empty_table().select(_COLUMNS).to_pandas()]
-        sides.append(pd.concat(frames, ignore_index=True))
-    joined = sides[0].merge(sides[1], on=_KEY, how="outer", suffixes=("_before", "_after"))
-    joined["unit"] = joined["unit_after"].fillna(joined["unit_before"])
-    joined["change"] = joined["score_after"] - joined["score_before"]
-    table: pd.DataFrame = joined.sort_values(_KEY, ignore_index=True)
-    return table
 
 
 def _find_causes(
     joined: pd.DataFrame, contents: list[dict[str, str]], *, metrics: set[str], new_software: bool
 ) -> pd.Series:
-    moved = joined["change"].abs() > _TOLERANCE * joined["score_before"].abs().clip(lower=1)
     old, new = (joined["burst_id"].map(content) for content in contents)
     conditions = [
-        ~moved,
+        ~joined["moved"],
         old != new,
         joined["restorer_fingerprint_before"] != joined["restorer_fingerprint_after"],
         joined["metric"].isin(metrics),
@@ -106,38 +88,14 @@ def _find_causes(
 
 
 def _summarise(joined: pd.DataFrame) -> pd.DataFrame:
+    counts = pd.DataFrame(map(asdict, count_changes(joined)), columns=[field.name for field in fields(LabelChange)])
     rows = []
-    for key, mine in joined.groupby(LABEL_SET, sort=True):
-        before, after = mine["score_before"].notna(), mine["score_after"].notna()
-        moved = mine["cause"] != ""
-        sizes = mine.loc[moved, "change"].abs()
+    for _, mine in joined.groupby(LABEL_SET, sort=True):
         codes = pd.factorize(mine["burst_id"])[0].astype(np.int64)
         number = int(codes.max()) + 1
         spearman, _ = correlate_within(codes, mine["score_before"].to_numpy(), mine["score_after"].to_numpy(), number)
-        counts = (
-            int(before.sum()),
-            int(after.sum()),
-            int((after & ~before).sum()),
-            int((before & ~after).sum()),
-            int((before & after).sum()),
-        )
-        largest = float(sizes.max()) if len(sizes) else 0.0
-        median = float(sizes.median()) if len(sizes) else 0.0
-        causes = [int((mine["cause"] == cause).sum()) for cause in CAUSES]
-        rows.append(
-            (
-                *key,
-                str(mine["unit"].iloc[0]),
-                *counts,
-                int(moved.sum()),
-                median,
-                largest,
-                mean_or_nan(spearman),
-                *causes,
-            )
-        )
-    numbers = ["before", "after", "added", "removed", "common", "changed", "median_change", "max_change", "spearman"]
-    return pd.DataFrame(rows, columns=[*LABEL_SET, "unit", *numbers, *CAUSES])
+        rows.append((mean_or_nan(spearman), *(int((mine["cause"] == cause).sum()) for cause in CAUSES)))
+    return counts.join(pd.DataFrame(rows, columns=["spearman", *CAUSES]))
 
 
 def _bin_changes(joined: pd.DataFrame) -> pd.DataFrame:
@@ -150,21 +108,3 @@ def _bin_changes(joined: pd.DataFrame) -> pd.DataFrame:
         parts.append(pd.DataFrame({**scope, "left": edges[:-1], "right": edges[1:], "count": counts}))
     columns = [*LABEL_SET, "left", "right", "count"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def _count_totals(contents: list[dict[str, str]]) -> pd.DataFrame:
-    before, after = contents
-    common = before.keys() & after.keys()
-    changed = sum(before[name] != after[name] for name in common)
-    row = ("bursts", len(before), len(after), len(after) - len(common), len(before) - len(common), changed)
-    return pd.DataFrame([row], columns=["name", "before", "after", "added", "removed", "changed"])
-
-
-def _list_differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> pd.DataFrame:
-    old, new = before or {}, after or {}
-    rows = [
-        (name, str(old.get(name, "")), str(new.get(name, "")))
-        for name in sorted(old.keys() | new.keys())
-        if old.get(name) != new.get(name)
-    ]
-    return pd.DataFrame(rows, columns=["name", "before", "after"])

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from dataset_builder.audit.changes import Changes
 from dataset_builder.audit.collect import Statistics
 from dataset_builder.audit.rules import SEVERITIES, Rule, Severity
@@ -273,9 +271,3 @@ def _fold(ratio: float) -> float:
     if math.isnan(ratio) or ratio <= 0:
         return math.nan
     return max(ratio, 1 / ratio)
-
-
-def to_frame(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Findings as a pandas frame, one row each."""
-    names = [field.name for field in dataclasses.fields(Finding)]
-    return pd.DataFrame([dataclasses.asdict(each) for each in findings], columns=names)

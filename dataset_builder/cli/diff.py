@@ -41,10 +41,10 @@ def _print(difference: DatasetDifference) -> None:
     _print_some("bursts changed", [f"{name} ({', '.join(what)})" for name, what in difference.changed.items()])
     _print_some("splits changed", [f"{name} ({a} to {b})" for name, (a, b) in difference.moved.items()])
     for change in difference.labels:
-        size = f", by {change.mean_change:.4g} on average and {change.max_change:.4g} at most" if change.changed else ""
+        size = f", by {change.median_change:.4g} {change.unit} at the median and {change.max_change:.4g} at most"
         click.echo(
             f"labels {change.scenario} {change.estimator} {change.metric}: {change.added} added, {change.removed} removed, "
-            f"{change.changed} of {change.changed + change.equal} changed{size}"
+            f"{change.changed} of {change.common} changed{size if change.changed else ''}"
         )
     for title, values in (("recipe", difference.parameters), ("software", difference.versions)):
         for key, (before, after) in values.items():

@@ -68,11 +68,6 @@ class SourceImage:
         """uint8 or uint16 [H, W, 3], RGB, upright. Grey becomes three equal channels, CMYK is converted, alpha is dropped."""
         return self.picture.load() if isinstance(self.picture, DecodedPicture) else self.picture
 
-    @property
-    def stored_plainly(self) -> bool:
-        """Whether the file may be stored as it is."""
-        return self.file is not None
-
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
     """Sort key under which `BURST2` comes before `BURST10`, and different names never tie."""

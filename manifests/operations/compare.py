@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 
-from manifests.schema import LABELS
+from manifests.schema import LABEL_SET, LABELS
 from manifests.store import list_label_files, read_dataset_table, read_description, read_table
 
-_LABEL_KEYS = ["scenario", "estimator", "metric", "burst_id", "frame_index"]
+TOLERANCE = 1e-9
+"""Scores that differ by less, relative to the first or to 1, are the same."""
+_KEYS = ["burst_id", "frame_index", *LABEL_SET]
+_COLUMNS = [*_KEYS, "unit", "score", "label_key", "restorer_fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -24,23 +26,48 @@ class LabelChange:
         scenario: its name.
         estimator: its name.
         metric: its name.
+        unit: of the scores.
+        before: scores in the first.
+        after: scores in the second.
         added: scores that only the second has.
         removed: scores that only the first has.
-        equal: scores that are the same.
-        changed: scores that differ.
-        mean_change: mean of |second − first| over the changed, in the unit of the score.
+        common: scores that both have.
+        changed: of these, those that differ by more than `TOLERANCE`.
+        median_change: median size of the changes, in the unit.
         max_change: largest of them.
     """
 
     scenario: str
     estimator: str
     metric: str
+    unit: str
+    before: int
+    after: int
     added: int
     removed: int
-    equal: int
+    common: int
     changed: int
-    mean_change: float
+    median_change: float
     max_change: float
+
+
+@dataclass(frozen=True)
+class BurstChanges:
+    """How the bursts differ.
+
+    Attributes:
+        before: bursts of the first.
+        after: bursts of the second.
+        added: those that only the second has.
+        removed: those that only the first has.
+        changed: burst -> columns of `bursts` or `frames` that differ.
+    """
+
+    before: int
+    after: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -76,30 +103,95 @@ def compare_datasets(first: Path, second: Path) -> DatasetDifference:
     Raises:
         ManifestError: if a table is missing or damaged.
     """
-    bursts = [read_dataset_table(root, "bursts").to_pandas().set_index("burst_id") for root in (first, second)]
-    common = bursts[0].index.intersection(bursts[1].index)
+    bursts = compare_bursts(first, second)
     descriptions = [read_description(root) for root in (first, second)]
+    labels = count_changes(join_labels(first, second))
     return DatasetDifference(
-        added=tuple(bursts[1].index.difference(common)),
-        removed=tuple(bursts[0].index.difference(common)),
-        changed=_compare_rows(first, second, bursts, common),
-        moved=_compare_splits(first, second, common),
-        labels=tuple(_compare_labels(first, second)),
-        parameters=_compare_values(*(_flatten(description.get("recipe", {})) for description in descriptions)),
-        versions=_compare_values(*(description.get("software", {}) for description in descriptions)),
+        added=bursts.added,
+        removed=bursts.removed,
+        changed=bursts.changed,
+        moved=_compare_splits(first, second),
+        labels=tuple(one for one in labels if one.added or one.removed or one.changed),
+        parameters=compare_values(*(_flatten(description.get("recipe", {})) for description in descriptions)),
+        versions=compare_values(*(description.get("software", {}) for description in descriptions)),
     )
 
 
-def _compare_rows(
-    first: Path, second: Path, bursts: list[pd.DataFrame], common: pd.Index[str]
-) -> dict[str, tuple[str, ...]]:
+def compare_bursts(first: Path, second: Path) -> BurstChanges:
+    """Compare the rows of `bursts` and `frames`.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    bursts = [read_dataset_table(root, "bursts").to_pandas().set_index("burst_id") for root in (first, second)]
+    common = bursts[0].index.intersection(bursts[1].index)
     found: dict[str, set[str]] = {}
     _note_differences(found, *(table.loc[common] for table in bursts))
     frames = [read_dataset_table(root, "frames").to_pandas() for root in (first, second)]
     frames = [table[table["burst_id"].isin(common)].set_index(["burst_id", "frame_index"]) for table in frames]
     both = frames[0].index.intersection(frames[1].index)
     _note_differences(found, *(table.loc[both] for table in frames))
-    return {name: tuple(sorted(columns)) for name, columns in sorted(found.items())}
+    return BurstChanges(
+        before=len(bursts[0]),
+        after=len(bursts[1]),
+        added=tuple(bursts[1].index.difference(common)),
+        removed=tuple(bursts[0].index.difference(common)),
+        changed={name: tuple(sorted(columns)) for name, columns in sorted(found.items())},
+    )
+
+
+def join_labels(first: Path, second: Path) -> pd.DataFrame:
+    """Labels of both side by side, sorted.
+
+    Returns:
+        burst_id, frame_index, scenario, estimator, metric, unit; `score`, `label_key` and `restorer_fingerprint`, each with `_before` and
+        `_after`; `change`, and whether it `moved`: by more than `TOLERANCE`.
+
+    Raises:
+        ManifestError: if a table is damaged.
+    """
+    sides = []
+    for root in (first, second):
+        parts = [read_table(path, LABELS, columns=_COLUMNS) for path in list_label_files(root)]
+        frames = [part.to_pandas() for part in parts] or [LABELS.schema.empty_table().select(_COLUMNS).to_pandas()]
+        sides.append(pd.concat(frames, ignore_index=True))
+    joined = sides[0].merge(sides[1], on=_KEYS, how="outer", suffixes=("_before", "_after"))
+    joined["unit"] = joined["unit_after"].fillna(joined["unit_before"])
+    joined["change"] = joined["score_after"] - joined["score_before"]
+    joined["moved"] = joined["change"].abs() > TOLERANCE * joined["score_before"].abs().clip(lower=1)
+    table: pd.DataFrame = joined.sort_values(_KEYS, ignore_index=True)
+    return table
+
+
+def count_changes(joined: pd.DataFrame) -> list[LabelChange]:
+    """What `join_labels` found, by scenario, estimator and metric, in their order."""
+    return [_count_one(tuple(map(str, keys)), rows) for keys, rows in joined.groupby(LABEL_SET, sort=True)]
+
+
+def _count_one(keys: tuple[str, ...], rows: pd.DataFrame) -> LabelChange:
+    scenario, estimator, metric = keys
+    before, after = rows["score_before"].notna(), rows["score_after"].notna()
+    sizes = rows.loc[rows["moved"], "change"].abs()
+    return LabelChange(
+        scenario,
+        estimator,
+        metric,
+        unit=str(rows["unit"].iloc[0]),
+        before=int(before.sum()),
+        after=int(after.sum()),
+        added=int((after & ~before).sum()),
+        removed=int((before & ~after).sum()),
+        common=int((before & after).sum()),
+        changed=len(sizes),
+        median_change=float(sizes.median()) if len(sizes) else 0.0,
+        max_change=float(sizes.max()) if len(sizes) else 0.0,
+    )
+
+
+def compare_values(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Values that differ by their key, None where there is none."""
+    keys = sorted({*one, *other})
+    return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
 
 
 def _note_differences(found: dict[str, set[str]], one: pd.DataFrame, other: pd.DataFrame) -> None:
@@ -111,48 +203,11 @@ def _note_differences(found: dict[str, set[str]], one: pd.DataFrame, other: pd.D
                 found.setdefault(index[0] if isinstance(index, tuple) else index, set()).add(column)
 
 
-def _compare_splits(first: Path, second: Path, common: pd.Index[str]) -> dict[str, tuple[str, str]]:
+def _compare_splits(first: Path, second: Path) -> dict[str, tuple[str, str]]:
     one, other = (
         dict(read_dataset_table(root, "splits").to_pandas().set_index("burst_id")["split"]) for root in (first, second)
     )
-    pairs = {name: (one.get(name, ""), other.get(name, "")) for name in common}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _compare_labels(first: Path, second: Path) -> Iterator[LabelChange]:
-    one, other = (_read_scores(root) for root in (first, second))
-    joined = one.merge(other, on=_LABEL_KEYS, how="outer", suffixes=("", "_other"))
-    for keys, group in joined.groupby(_LABEL_KEYS[:3], sort=True):
-        scenario, estimator, metric = map(str, keys)
-        before, after = group["score"], group["score_other"]
-        change = (after - before).abs()
-        differs = change > 0
-        sizes = change[differs]
-        found = LabelChange(
-            scenario,
-            estimator,
-            metric,
-            added=int((before.isna() & after.notna()).sum()),
-            removed=int((before.notna() & after.isna()).sum()),
-            equal=int((change == 0).sum()),
-            changed=int(differs.sum()),
-            mean_change=float(sizes.mean()) if len(sizes) else 0.0,
-            max_change=float(sizes.max()) if len(sizes) else 0.0,
-        )
-        if found.added or found.removed or found.changed:
-            yield found
-
-
-def _read_scores(root: Path) -> pd.DataFrame:
-    tables = [read_table(path, LABELS, columns=[*_LABEL_KEYS, "score"]) for path in list_label_files(root)]
-    empty = pa.schema([LABELS.schema.field(name) for name in (*_LABEL_KEYS, "score")]).empty_table()
-    frame: pd.DataFrame = (pa.concat_tables(tables) if tables else empty).to_pandas()
-    return frame
-
-
-def _compare_values(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    keys = sorted({*one, *other})
-    return {key: (one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)}
+    return {name: (one[name], other[name]) for name in one if name in other and one[name] != other[name]}
 
 
 def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
