@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.errors import UnsupportedBurstError
+from restorers.networks.inputs import check_frames, check_shape
 from restorers.networks.layout import count_layers, fits, lay_out, read_shape
 
 _LEAST_SIDE = 8
@@ -80,25 +80,23 @@ class IterativeResidualNetwork(nn.Module):
     @staticmethod
     def encode(frames: Tensor, *, affine: Tensor) -> AlignedBurst:
         """Warp each frame to the reference; see `forward`."""
-        shape = list(frames.shape)
-        if len(shape) != 4 or shape[0] < 1 or shape[1] not in (1, 3) or min(shape[2:]) < _LEAST_SIDE:
-            raise UnsupportedBurstError(
-                f"expected frames [T, 3, H, W] or [T, 1, H, W] of sides from {_LEAST_SIDE}, got {shape}; pad them"
-            )
-        if shape[1] == 1 and (shape[2] % 2 or shape[3] % 2):
-            raise UnsupportedBurstError(f"expected mosaics of even sides, got {shape[2]} x {shape[3]}; crop them")
-        if affine.shape != (shape[0], 2, 3):
-            raise UnsupportedBurstError(
-                f"expected a matrix [2, 3] for each of {shape[0]} frames, got {list(affine.shape)}"
-            )
+        is_mosaic = frames.dim() > 1 and frames.shape[1] == 1
+        check_frames(
+            frames,
+            count=None,
+            channels=1 if is_mosaic else 3,
+            multiple=2 if is_mosaic else 1,
+            least_side=_LEAST_SIDE,
+        )
+        check_shape("affine", affine, (len(frames), 2, 3))
         affine = affine.to(frames)
         rotation = torch.linalg.inv(affine[:, :, :2])
-        positions = _map_pixels(affine, shape[2], shape[3])
+        positions = _map_pixels(affine, *frames.shape[2:])
         return AlignedBurst(
             frames,
             affine,
             inverse=torch.cat([rotation, -rotation @ affine[:, :, 2:]], 2),
-            warped=_warp(frames, affine) if shape[1] == 3 else _warp_mosaics(frames, affine),
+            warped=_warp_mosaics(frames, affine) if is_mosaic else _warp(frames, affine),
             coverage=(positions.abs() <= 1).all(-1).to(frames)[:, None],
         )
 

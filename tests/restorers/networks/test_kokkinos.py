@@ -162,10 +162,10 @@ def test_foreign_checkpoints_are_refused():
 @pytest.mark.parametrize(
     ("shape", "matrices", "reason"),
     [
-        ((2, 3, 7, 20), 2, r"sides from 8, got \[2, 3, 7, 20\]"),
-        ((2, 4, 20, 20), 2, "expected frames"),
-        ((2, 1, 20, 21), 2, "even sides, got 20 x 21"),
-        ((2, 3, 20, 20), 3, r"each of 2 frames, got \[3, 2, 3\]"),
+        ((2, 3, 7, 20), 2, r"sides from 8 in multiples of 1, got \[2, 3, 7, 20\]"),
+        ((2, 4, 20, 20), 2, r"expected frames \[T, 3, H, W\]"),
+        ((2, 1, 20, 21), 2, r"in multiples of 2, got \[2, 1, 20, 21\]"),
+        ((2, 3, 20, 20), 3, r"affine: expected shape \[2, 2, 3\], got \[3, 2, 3\]"),
     ],
 )
 def test_sizes_that_it_does_not_take_are_refused(network, shape, matrices, reason):
