@@ -17,8 +17,8 @@ from restorers.networks.unpickling import Foreign, Storage, StoredTensor, unpick
 
 _PLACES = ("net", "state_dict", "model_state_dict", "params")
 """Under which key of a checkpoint its weights may be: of DBSR, Lightning and many others, Burstormer, BasicSR."""
-_MOST_PICKLED = 16 * 2**20
-"""Bytes of an archive without its tensors; those of published checkpoints are below 2 MB."""
+_MOST_PICKLED = 8 * 2**20
+"""Bytes of an archive without its tensors: about a hundred for each of them. Python may make eighty times as much of them."""
 _OLD_PICKLE = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 _NORMALISED = re.compile(r"(|.*\.)(weight_[gv]|parametrizations\.weight\.original[01])")
 """A part of a normalised weight, as PyTorch before 2.0 and after calls it."""
@@ -72,14 +72,15 @@ def _check_format(beginning: bytes) -> None:
     if beginning.startswith(b"PK\3\4"):
         return
     if beginning.startswith(_OLD_PICKLE):
-        kind = "the row of pickles that PyTorch wrote before 1.6"
-    elif beginning[257:262] == b"ustar":
-        kind = "the tar archive that PyTorch wrote before 0.1.10"
-    else:
-        raise UnsafeWeightsError("expected a checkpoint in the zip format of torch.save, got another kind of file")
-    raise UnsafeWeightsError(
-        f"expected the zip format of torch.save, got {kind}; write it anew: torch.save(torch.load(FILE, weights_only=True), NEW)"
-    )
+        raise UnsafeWeightsError(
+            "expected the zip format of torch.save, got the row of pickles that PyTorch wrote before 1.6; write it anew: "
+            "torch.save(torch.load(FILE, weights_only=True), NEW)"
+        )
+    if beginning[257:262] == b"ustar":
+        raise UnsafeWeightsError(
+            "expected the zip format of torch.save, got the tar archive of the first PyTorch versions; ask its makers for another"
+        )
+    raise UnsafeWeightsError("expected a checkpoint in the zip format of torch.save, got another kind of file")
 
 
 def _read_archive(archive: ZipFile) -> dict[str, Tensor]:

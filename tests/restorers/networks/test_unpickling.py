@@ -182,8 +182,8 @@ def test_archives_without_a_pickle_or_of_another_byte_order_are_refused(tmp_path
         archive.writestr("network/constants.pkl", b"")
     with pytest.raises(UnsafeWeightsError, match=r"expected one data\.pkl"):
         read_checkpoint(path)
-    write_archive(path, bytes(2**24 + 1))
-    with pytest.raises(UnsafeWeightsError, match=r"of at most 16,777,216 bytes"):
+    write_archive(path, bytes(2**23 + 1))
+    with pytest.raises(UnsafeWeightsError, match=r"of at most 8,388,608 bytes"):
         read_checkpoint(path)
     write_archive(path, {"a": Claim(Numbers(), (2,))}, data0=DATA0)
     with zipfile.ZipFile(path, "a") as archive:
