@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorers.adapters.deformable_convolution import deform_conv2d
+from restorers.networks.deformable_convolution import deform_conv2d
 from restorers.errors import MissingExtraError, UnknownArchitectureError, UnsafeWeightsError
 
 _RENAMED = "torchvision.transforms.functional_tensor"
