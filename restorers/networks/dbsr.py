@@ -213,7 +213,7 @@ def build(state: Mapping[str, Tensor]) -> DBSR:
             decoder_blocks=count_keys(state, "decoder.pre_res_layers.{}.conv1.0.weight"),
             enlarged_width=enlarged_width,
             enlarged_blocks=count_keys(state, "decoder.post_res_layers.{}.conv1.0.weight"),
-            scale=isqrt(phases),
+            scale=max(1, isqrt(phases)),
         ),
     )
 

@@ -206,7 +206,7 @@ def build(state: Mapping[str, Tensor]) -> EBSR:
         state,
         lambda: EBSR(
             width=read_shape(state, "conv_first.weight", 4)[0],
-            frames=count_keys(state, "fusion.non_local_T.{}.W.weight"),
+            frames=max(1, count_keys(state, "fusion.non_local_T.{}.W.weight")),
             feature_blocks=count_keys(state, "feature_extraction.{}.body.0.weight"),
             groups=count_keys(state, "recon_trunk.0.{}.tail.0.weight"),
             group_blocks=count_keys(state, "recon_trunk.0.0.body.{}.body.0.weight"),

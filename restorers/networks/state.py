@@ -45,10 +45,15 @@ def make_for(state: Mapping[str, Tensor], make: Callable[[], Network]) -> Networ
         make: constructs the network; all its buffers must be part of its state dict.
 
     Raises:
-        InvalidRestorerError: if the network that is made has other keys or shapes.
+        InvalidRestorerError: if the network has other keys or shapes, or is too large for any machine.
     """
-    with torch.device("meta"):
-        network = make()
+    try:
+        with torch.device("meta"):
+            network = make()
+    except RuntimeError as error:  # sizes whose product no tensor can hold
+        raise InvalidRestorerError(
+            f"the sizes in the state dict are of no network that can be made: {error}"
+        ) from error
     expected = {key: tuple(value.shape) for key, value in network.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     wrong = [key for key in (*expected, *found) if expected.get(key) != found.get(key)]

@@ -10,20 +10,23 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def record(network: nn.Module, layers: Mapping[str, str]) -> Iterator[dict[str, Tensor]]:
+def record(network: nn.Module, layers: Mapping[str, str | tuple[str, int]]) -> Iterator[dict[str, Tensor]]:
     """Collect the outputs of layers; a layer that runs several times gives them one after the other along the first axis.
 
     Args:
         network: runs inside the context.
-        layers: the path of a layer for each name in the result.
+        layers: for each name in the result the path of a layer, and which of its outputs if it has several.
     """
     outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
     seams: dict[str, Tensor] = {}
 
-    def listen(name: str):
-        return lambda _layer, _inputs, output: outputs[name].append(output[0] if isinstance(output, tuple) else output)
+    def listen(name: str, index: int | None):
+        return lambda _layer, _inputs, output: outputs[name].append(output if index is None else output[index])
 
-    hooks = [network.get_submodule(path).register_forward_hook(listen(name)) for name, path in layers.items()]
+    hooks = []
+    for name, layer in layers.items():
+        path, index = (layer, None) if isinstance(layer, str) else layer
+        hooks.append(network.get_submodule(path).register_forward_hook(listen(name, index)))
     try:
         yield seams
     finally:

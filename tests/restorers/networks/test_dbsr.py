@@ -36,9 +36,9 @@ def test_every_seam_equals_the_published_network():
     network, fixture = make_network(torch.float64), Fixture("dbsr")
     frames = fixture.read("burst")[0]
     layers = {
-        "pwc_flow6": f"{PWC}.netSix",
-        "pwc_flow4": f"{PWC}.netFou",
-        "pwc_flow2": f"{PWC}.netTwo",
+        "pwc_flow6": (f"{PWC}.netSix", 0),
+        "pwc_flow4": (f"{PWC}.netFou", 0),
+        "pwc_flow2": (f"{PWC}.netTwo", 0),
         "encoder_features": "encoder.out_layer",
         "projection": "merging.feat_project_layer",
         "offset_features": "merging.offset_feat_extractor",
@@ -135,6 +135,14 @@ def test_build_refuses_a_layer_of_another_shape():
     state["encoder.res_layers.0.conv1.0.weight"] = torch.zeros(4, 4, 5, 5)
 
     with pytest.raises(InvalidRestorerError, match=r"\(4, 4, 3, 3\) at 'encoder.res_layers.0.*got \(4, 4, 5, 5\)"):
+        build(state)
+
+
+def test_build_refuses_an_enlargement_to_less_than_a_pixel():
+    state = make_small().state_dict()
+    state["decoder.upsample_layer.conv_layer.0.weight"] = torch.zeros(1, 7, 1, 1)
+
+    with pytest.raises(InvalidRestorerError, match=r"at 'decoder.upsample_layer.*got \(1, 7, 1, 1\)"):
         build(state)
 
 

@@ -151,6 +151,13 @@ def test_build_refuses_a_state_with_a_key_less(key):
         build(state)
 
 
+def test_build_refuses_a_state_without_frames():
+    state = {key: value for key, value in make_small().state_dict().items() if "non_local" not in key}
+
+    with pytest.raises(InvalidRestorerError, match=r"at 'fusion.non_local_T.0.*got None"):
+        build(state)
+
+
 def test_build_refuses_a_width_that_groups_of_offsets_cannot_share():
     state = make_small().state_dict()
     state["conv_first.weight"] = torch.zeros(12, 1, 3, 3)
