@@ -153,7 +153,7 @@ def estimate_noise(reference: Tensor) -> Tensor:
 
     A mosaic's own texture counts as noise, as it did when the published network was trained.
     """
-    import pywt  # type: ignore[import-untyped]  # noqa: PLC0415  # it publishes no types; not all need it
+    import pywt  # type: ignore[import-untyped]  # it publishes no types; not all need it
 
     taps = reference.new_tensor(pywt.Wavelet("db7").dec_hi)
     padded = functional.pad(reference[:, None], (7, 7, 7, 7), mode="reflect")

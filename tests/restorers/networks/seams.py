@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -33,3 +33,19 @@ def record(network: nn.Module, layers: Mapping[str, str | tuple[str, int]]) -> I
         for hook in hooks:
             hook.remove()
     seams.update({name: torch.cat(values) for name, values in outputs.items()})
+
+
+def record_outputs(network: nn.Module, parts: Mapping[str, str], run: Callable[[], object]) -> dict[str, Tensor]:
+    """Outputs of the parts, by the name of the seam that each stands at; `parts` maps those names to submodules."""
+    recorded: dict[str, Tensor] = {}
+
+    def record(seam: str) -> Callable[[nn.Module, object, Tensor], None]:
+        return lambda _module, _inputs, output: recorded.update({seam: output})
+
+    handles = [network.get_submodule(part).register_forward_hook(record(seam)) for seam, part in parts.items()]
+    try:
+        run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    return recorded
