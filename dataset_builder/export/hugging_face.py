@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.export.samples import Sample, iterate_samples, read_sample_files, require_new_folder
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, require_new_folder
 from manifests.documents.card import render_card
 from manifests.documents.statistics import count_licenses
 from manifests.problem import Progress

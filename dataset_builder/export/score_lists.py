@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from dataset_builder.export.samples import require_new_folder
+from dataset_builder.export.bursts import require_new_folder
 from manifests.problem import Progress
 from manifests.schema import LABELS
 from manifests.store import list_label_files, read_dataset_table, read_table, write_text

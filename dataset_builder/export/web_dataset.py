@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.samples import (
+from dataset_builder.export.bursts import (
     Sample,
     iterate_samples,
     read_sample_files,

@@ -5,12 +5,12 @@ from hypothesis import strategies as st
 
 from dataset_builder.build import add_source
 from dataset_builder.camera.color import SRGB_TO_XYZ
-from dataset_builder.contact_sheet import draw_contact_sheet
 from dataset_builder.decoding.raw import read_raw
 from dataset_builder.errors import SourceError, UnreadableImageError, UnsupportedSensorError
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.thumbnails import read_thumbnail
 from dataset_builder.synthesis.photographs import read_photograph
+from dataset_builder.viewing.contact_sheet import draw_contact_sheet
 from manifests.images.pixels import apply_orientation
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify

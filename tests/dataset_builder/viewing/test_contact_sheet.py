@@ -8,8 +8,8 @@ from PIL import Image
 
 from dataset_builder.camera.color import ColorProfile, to_camera
 from dataset_builder.camera.sensor import mosaic
-from dataset_builder.contact_sheet import draw_contact_sheet
 from dataset_builder.records.thumbnails import read_thumbnail
+from dataset_builder.viewing.contact_sheet import draw_contact_sheet
 from manifests.errors import ImageFileError, SelectionError, UnsafePathError
 from manifests.images.pixels import write_png
 from manifests.schema import LABELS
