@@ -11,17 +11,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from restorers.errors import InvalidRestorerError
-from restorers.networks.burst_input import Task, check_length, join_input
-from restorers.networks.deformable_layer import TAPS, DeformableLayer
-from restorers.networks.state_dict import fit_network, read_kernel_shape
+from restorers.networks.deformable_layer import OFFSET_GROUPS, RAW_OFFSETS, DeformableLayer
+from restorers.networks.inputs import Task, check_count, check_frames, join_noise
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
 
 _NAME = "BIPNet"
 _FEATURES = 64
 _MEMBERS = 4
 """Pseudo-bursts that one stage merges; three stages leave 1 of 64."""
-_GROUPS = 8
-"""Of channels and of offsets in deformable convolutions."""
 _MULTIPLE = 4
 """Pixels of which the sides must be a multiple: its U-Net halves them twice."""
 
@@ -56,10 +53,10 @@ class BIPNet(nn.Module):
         self.encoder = _stack_groups(_FEATURES, groups=3, blocks=3)
         self.bottleneck = _convolve(2 * _FEATURES, _FEATURES)
         self.offset_conv1, self.offset_conv2, self.offset_conv3, self.offset_conv4 = (
-            _convolve(_FEATURES, 3 * _GROUPS * TAPS) for _ in range(4)
+            _convolve(_FEATURES, RAW_OFFSETS) for _ in range(4)
         )
         self.deform1, self.deform2, self.deform3, self.deform4 = (
-            DeformableLayer(channels=_FEATURES, groups=_GROUPS) for _ in range(4)
+            DeformableLayer(_FEATURES, groups=OFFSET_GROUPS) for _ in range(4)
         )
         self.feat_ext1 = _stack_groups(_FEATURES, groups=3, blocks=3)
         self.cor_conv1 = nn.Sequential(_convolve(_FEATURES, _FEATURES))
@@ -68,12 +65,12 @@ class BIPNet(nn.Module):
         self.SKFF1, self.SKFF2, self.SKFF3 = (_GroupUpsampling(task) for _ in range(3))
         self.conv3 = nn.Sequential(_convolve(_FEATURES, channels if denoises else 3))
 
-    def forward(self, frames: Tensor, *, noise_map: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Restore frame 0.
 
         Args:
             frames: [T, C, h, w].
-            noise_map: [T, C, h, w], standard deviation of the noise at each value; for denoising only.
+            noise: [T, C, h, w], standard deviation of the noise at each value; for denoising only.
 
         Returns:
             [3, 8·h, 8·w] for super-resolution, [C, h, w] for denoising.
@@ -81,11 +78,12 @@ class BIPNet(nn.Module):
         Raises:
             UnsupportedBurstError: if frames or map are not of these sizes.
         """
-        return self.merge(self.encode(frames, noise_map=noise_map))
+        return self.merge(self.encode(frames, noise=noise))
 
-    def encode(self, frames: Tensor, *, noise_map: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Features of each frame, aligned to frame 0: arguments as in `forward`, for any T ≥ 1; returns [T, 64, h, w]."""
-        joined = join_input(_NAME, self.task, frames, noise_map, channels=self.channels, multiple=_MULTIPLE)
+        check_frames(_NAME, frames, channels=self.channels, multiple=_MULTIPLE)
+        joined = join_noise(_NAME, self.task, frames, noise)
         shallow = self.conv1(joined)
         aligned = self.feat_ext1(self._align(self.encoder(shallow)))
         boosted: Tensor = aligned + self.cor_conv1(aligned - shallow[:1])
@@ -93,7 +91,7 @@ class BIPNet(nn.Module):
 
     def merge(self, encoded: Tensor) -> Tensor:
         """Restore frame 0 from encoded frames [T, 64, h, w], frame 0 first; returns as `forward` does."""
-        check_length(_NAME, encoded, self.length)
+        check_count(_NAME, encoded, self.length)
         pseudo_bursts = self.conv2(encoded.transpose(0, 1))
         if self.task == "denoise":
             pseudo_bursts = pseudo_bursts.transpose(0, 1)
@@ -112,31 +110,30 @@ class BIPNet(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> BIPNet:
-    """The network of a state dict, on the CPU, its values still to be loaded.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if keys or shapes are not those of BIPNet.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _fit(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a state dict has the keys and shapes of BIPNet."""
-    try:
-        _fit(state)
-    except InvalidRestorerError:
-        return False
-    return True
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
+    return fits(_lay_out, state)
 
 
-def _fit(state: Mapping[str, Tensor]) -> BIPNet:
-    upsampled, _ = read_kernel_shape(_NAME, state, "SKFF1.up.weight")
-    _, inputs = read_kernel_shape(_NAME, state, "conv1.0.weight")
-    _, length = read_kernel_shape(_NAME, state, "conv2.0.weight")
+def _lay_out(state: Mapping[str, Tensor]) -> BIPNet:
+    upsampled = read_shape(state, "SKFF1.up.weight", 4)[0]
+    inputs = read_shape(state, "conv1.0.weight", 4)[1]
+    length = read_shape(state, "conv2.0.weight", 4)[1]
     if upsampled == _FEATURES:
         channels = (inputs + 1) // 2
-        return fit_network(_NAME, state, lambda: BIPNet(task="denoise", channels=channels, length=length))
-    return fit_network(_NAME, state, lambda: BIPNet(task="sr", channels=inputs, length=length))
+        return lay_out(lambda: BIPNet(task="denoise", channels=channels, length=length), state)
+    return lay_out(lambda: BIPNet(task="sr", channels=inputs, length=length), state)
 
 
 class _GlobalContext(nn.Module):

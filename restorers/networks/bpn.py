@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.networks.inputs import check_frames, check_shape
-from restorers.networks.layout import fits, lay_out, read_shape
-from restorers.networks.tensorflow_resizing import double_sides
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
+from restorers.networks.resizing import enlarge_as_tensorflow
 
 _MULTIPLE = 32
 """The encoder halves its input five times."""
@@ -91,8 +91,8 @@ class BasisPredictionNetwork(nn.Module):
 
     def encode(self, frames: Tensor, *, noise: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Features of the whole burst, [1, width, H / 32, W / 32], and those of the five scales, from the smallest on; see `forward`."""
-        check_frames(frames, count=self.frames, channels=self.colours, multiple=_MULTIPLE)
-        check_shape("noise", noise, tuple(frames.shape))
+        check_frames("BPN", frames, count=self.frames, channels=self.colours, multiple=_MULTIPLE)
+        check_shape("BPN: noise", noise, tuple(frames.shape))
         features = self._convolve(torch.cat([frames, noise]).reshape(1, -1, *frames.shape[-2:]), "inp")
         skips: list[Tensor] = []
         for scale in range(1, 6):
@@ -103,7 +103,7 @@ class BasisPredictionNetwork(nn.Module):
     def predict_coefficients(self, features: Tensor, skips: Sequence[Tensor]) -> Tensor:
         """How much of each basis kernel every pixel takes, [basis, H, W], of sum 1."""
         for scale, skip in enumerate(skips, 1):
-            features = self._convolve(double_sides(features), f"coeff_up{scale}_1")
+            features = self._convolve(enlarge_as_tensorflow(features), f"coeff_up{scale}_1")
             features = self._convolve(torch.cat([features, skip], 1), f"coeff_up{scale}_2", f"coeff_up{scale}_3")
         last: Tensor = self.get_submodule("coeff_end3")(self._convolve(features, "coeff_end1", "coeff_end2"))
         return last[0].softmax(0)
@@ -112,7 +112,7 @@ class BasisPredictionNetwork(nn.Module):
         """The basis kernels, [T, C, basis, K, K], each of sum 1 over frames and taps."""
         features = features.mean((2, 3), keepdim=True)
         for scale, skip in enumerate(skips[:-1], 1):
-            features = self._convolve(double_sides(features), f"basis_up{scale}_1")
+            features = self._convolve(enlarge_as_tensorflow(features), f"basis_up{scale}_1")
             mean = skip.mean((2, 3), keepdim=True).expand(-1, -1, *features.shape[-2:])
             features = self._convolve(torch.cat([features, mean], 1), f"basis_up{scale}_2", f"basis_up{scale}_3")
         last: Tensor = self.get_submodule("basis_end3")(self._convolve(features, "basis_end1", "basis_end2"))
@@ -143,18 +143,20 @@ class BasisPredictionNetwork(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> BasisPredictionNetwork:
-    """Build the network that fits a checkpoint, unfilled, on the CPU.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
 
-    Frames times colours are known together only: a network of which they are a multiple of 3 is taken to be for RGB.
+    Args:
+        state: tensors by name, weight normalisation folded.
+            Frames times colours are known together only: if they are a multiple of 3, the network is taken to be for RGB.
 
     Raises:
-        InvalidRestorerError: if its tensors are not those of this network.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _lay_out(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a checkpoint is of this network, grey or colour."""
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
     return fits(_lay_out, state)
 
 

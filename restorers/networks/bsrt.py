@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.errors import UnsupportedBurstError
+from restorers.networks.inputs import check_count, check_frames
+from restorers.networks.layout import allocate, count_layers, fits, lay_out, read_shape
 from restorers.networks.pyramid_alignment import PyramidAlignment
 from restorers.networks.pyramid_super_resolution import PyramidSuperResolution
 from restorers.networks.spynet import SpyNet
-from restorers.networks.state import count_keys, is_taken_by, make_for, read_shape
-from restorers.networks.swin import SwinBlock
+from restorers.networks.swin import SwinBlock, check_positions
 
 
 class BSRT(PyramidSuperResolution):
@@ -93,12 +93,7 @@ class BSRT(PyramidSuperResolution):
         Raises:
             UnsupportedBurstError: if the frames have another shape.
         """
-        is_packed = frames.ndim == 4 and frames.shape[1] == 4 and 0 not in frames.shape
-        if not is_packed or any(length % self._multiple for length in frames.shape[2:]):
-            raise UnsupportedBurstError(
-                f"BSRT: expected packed mosaics [T, 4, h, w] with h and w multiples of {self._multiple}, got {list(frames.shape)}:"
-                " crop or pad the frames"
-            )
+        check_frames("BSRT", frames, channels=4, multiple=self._multiple)
         colours = self.conv_flow(functional.pixel_shuffle(frames, 2))
         flows = self.spynet(colours[:1], colours)
         # One at a time: within attention and deformable layers a frame needs many times the memory of its features.
@@ -122,10 +117,7 @@ class BSRT(PyramidSuperResolution):
         Raises:
             UnsupportedBurstError: if there are more or fewer frames.
         """
-        if len(features) != self._frames:
-            raise UnsupportedBurstError(
-                f"BSRT: its weights merge {self._frames} frames, got {len(features)}: drop frames or repeat some"
-            )
+        check_count("BSRT", features, self._frames)
         fused = self.activation(self.fusion(features.flatten(0, 1)[None]))
         tokens = self.norm(self.layers(self.patch_embed["norm"](fused.permute(0, 2, 3, 1))))
         trunk = self.activation(self.conv_after_body(tokens.permute(0, 3, 1, 2))) + fused
@@ -153,33 +145,45 @@ class _ResidualGroup(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> BSRT:
-    """Make the network that a state dict belongs to, small, large or of other sizes, unfilled.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if the keys or shapes are not those of BSRT.
+        InvalidRestorerError: if they are not those of this network, or its windows are numbered in another way.
     """
+    network = _lay_out(state)
+    for key, value in state.items():
+        if key.endswith("relative_position_index") and not value.is_meta:
+            check_positions(key, value)
+    return allocate(network)
+
+
+def matches(state: Mapping[str, Tensor]) -> bool:
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
+    return fits(_lay_out, state)
+
+
+def _lay_out(state: Mapping[str, Tensor]) -> BSRT:
     positions, heads = read_shape(state, "pre_layers.0.attn.relative_position_bias_table", 2)
     width, fused_width = read_shape(state, "fusion.weight", 4)[:2]
     feature_width = read_shape(state, "skipup2.weight", 4)[1]
-    groups = count_keys(state, "layers.{}.conv.weight")
-    return make_for(
-        state,
+    groups = count_layers(state, "layers.{}.conv.weight")
+    return lay_out(
         lambda: BSRT(
             width=width,
             heads=heads,
             window=(isqrt(positions) + 1) // 2,
             hidden_width=read_shape(state, "pre_layers.0.mlp.fc1.weight", 2)[0],
-            pre_layers=count_keys(state, "pre_layers.{}.norm1.weight"),
+            pre_layers=count_layers(state, "pre_layers.{}.norm1.weight"),
             depths=tuple(
-                count_keys(state, f"layers.{group}.residual_group.blocks.{{}}.norm1.weight") for group in range(groups)
+                count_layers(state, f"layers.{group}.residual_group.blocks.{{}}.norm1.weight")
+                for group in range(groups)
             ),
             frames=max(1, fused_width // feature_width),
             feature_width=feature_width,
             last_width=read_shape(state, "HRconv.weight", 4)[0],
         ),
+        state,
     )
-
-
-def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether keys and shapes are those of BSRT."""
-    return is_taken_by(build, state)

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.errors import InvalidRestorerError
-from restorers.networks.burst_input import Task, check_length, join_input
 from restorers.networks.channel_attention import ChannelAttentionBlock
-from restorers.networks.deformable_layer import TAPS, DeformableLayer
-from restorers.networks.state_dict import fit_network, read_kernel_shape
+from restorers.networks.deformable_layer import OFFSET_GROUPS, RAW_OFFSETS, DeformableLayer
+from restorers.networks.inputs import Task, check_count, check_frames, join_noise
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
 
 Variant = Literal["synthetic", "real", "denoise"]
 
@@ -24,8 +23,6 @@ _NAME = "Burstormer"
 _FEATURES = 48
 _ITEMS = 8
 """Frames that are merged; longer and shorter bursts are pooled to as many, or refused for denoising."""
-_GROUPS = 8
-"""Of channels and of offsets in deformable convolutions."""
 _MULTIPLE = 4
 """Pixels of which the sides must be a multiple: the alignment halves them twice."""
 
@@ -73,12 +70,12 @@ class Burstormer(nn.Module):
             self.up3 = _shuffle_up(_FEATURES, _FEATURES)
             self.out_conv = nn.Sequential(_convolve(_FEATURES, 3))
 
-    def forward(self, frames: Tensor, *, noise_map: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Restore frame 0.
 
         Args:
             frames: [T, C, h, w].
-            noise_map: [T, C, h, w], standard deviation of the noise at each value; for denoising only.
+            noise: [T, C, h, w], standard deviation of the noise at each value; for denoising only.
 
         Returns:
             [3, 8·h, 8·w] for super-resolution, [C, h, w] for denoising.
@@ -86,11 +83,12 @@ class Burstormer(nn.Module):
         Raises:
             UnsupportedBurstError: if frames or map are not of these sizes.
         """
-        return self.merge(self.encode(frames, noise_map=noise_map))
+        return self.merge(self.encode(frames, noise=noise))
 
-    def encode(self, frames: Tensor, *, noise_map: Tensor | None = None) -> Tensor:
+    def encode(self, frames: Tensor, *, noise: Tensor | None = None) -> Tensor:
         """Features of each frame, aligned to frame 0: arguments as in `forward`, for any T ≥ 1; returns [T, 48, h, w]."""
-        joined = join_input(_NAME, self.task, frames, noise_map, channels=self.channels, multiple=_MULTIPLE)
+        check_frames(_NAME, frames, channels=self.channels, multiple=_MULTIPLE)
+        joined = join_noise(_NAME, self.task, frames, noise)
         aligned: Tensor = self.align(self.conv1(joined))
         return aligned
 
@@ -98,7 +96,7 @@ class Burstormer(nn.Module):
         """Restore frame 0 from encoded frames [T, 48, h, w], frame 0 first; returns as `forward` does."""
         denoises = self.task == "denoise"
         if denoises:
-            check_length(_NAME, encoded, _ITEMS)
+            check_count(_NAME, encoded, _ITEMS)
         first, second = (self.rec_conv1, self.rec_conv2) if denoises else (self.up1, self.up2)
         merged = first(_regroup(self.back_projection1(self.pool(encoded)), 1))
         merged = second(_regroup(self.back_projection2(_regroup(merged, 2)), 1))
@@ -109,33 +107,31 @@ class Burstormer(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> Burstormer:
-    """The network of a state dict, on the CPU, its values still to be loaded.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if keys or shapes are not those of a variant of Burstormer.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _fit(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a state dict has the keys and shapes of a variant of Burstormer."""
-    try:
-        _fit(state)
-    except InvalidRestorerError:
-        return False
-    return True
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
+    return fits(_lay_out, state)
 
 
-def _fit(state: Mapping[str, Tensor]) -> Burstormer:
+def _lay_out(state: Mapping[str, Tensor]) -> Burstormer:
     variant: Variant = "synthetic"
     if "rec_conv1.0.weight" in state:
         variant = "denoise"
     elif "back_projection1.diff_fusion.weight" in state:
         variant = "real"
-    name = f"{_NAME} ({variant})"
-    _, inputs = read_kernel_shape(name, state, "conv1.0.weight")
+    inputs = read_shape(state, "conv1.0.weight", 4)[1]
     channels = (inputs + 1) // 2 if variant == "denoise" else inputs
-    return fit_network(name, state, lambda: Burstormer(variant=variant, channels=channels))
+    return lay_out(lambda: Burstormer(variant=variant, channels=channels), state)
 
 
 class _Alignment(nn.Module):
@@ -177,8 +173,8 @@ class _AlignmentStep(nn.Module):
         self.bottleneck = _fuse(2 * _FEATURES, _FEATURES, bias=False)
         if guided:
             self.bottleneck_o = _fuse(2 * _FEATURES, _FEATURES, bias=False)
-        self.offset_conv = _convolve(_FEATURES, 3 * _GROUPS * TAPS)
-        self.deform = DeformableLayer(channels=_FEATURES, groups=_GROUPS, dilation=2)
+        self.offset_conv = _convolve(_FEATURES, RAW_OFFSETS)
+        self.deform = DeformableLayer(_FEATURES, groups=OFFSET_GROUPS, dilation=2)
         self.back_projection = _ReferenceBackProjection(variant)
 
     def forward(self, features: Tensor, seen_motion: Tensor | None = None) -> tuple[Tensor, Tensor]:

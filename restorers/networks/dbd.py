@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from restorers.networks.inputs import check_frames
-from restorers.networks.layout import fits, lay_out, read_shape
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
 
 _LAYERS = 8
 
@@ -49,7 +49,7 @@ class DeepBurstDenoiser(nn.Module):
 
     def encode(self, frames: Tensor) -> list[Tensor]:
         """What the single-frame layers make of each frame by itself: seven times [T, width, H, W], then its image, [T, 3, H, W]."""
-        check_frames(frames, count=None, channels=3)
+        check_frames("DBD", frames, channels=3)
         features, result = frames, []
         for layer in range(1, _LAYERS + 1):
             features = self.get_submodule(f"S{layer}")(features)
@@ -82,16 +82,19 @@ class _Unit(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> DeepBurstDenoiser:
-    """Build the network that fits a checkpoint, unfilled, on the CPU.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if its tensors are not those of this network.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _lay_out(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a checkpoint is of this network."""
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
     return fits(_lay_out, state)
 
 

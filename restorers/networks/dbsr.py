@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.errors import UnsupportedBurstError
+from restorers.networks.inputs import check_frames
+from restorers.networks.layout import allocate, count_layers, fits, lay_out, read_shape
 from restorers.networks.pwc_net import PWCNet
-from restorers.networks.state import count_keys, is_taken_by, make_for, read_shape
 from restorers.networks.warping import warp
 
 _BLUR_SIGMA = 1.0
@@ -90,10 +90,7 @@ class DBSR(nn.Module):
         Raises:
             UnsupportedBurstError: if the frames have another shape.
         """
-        if frames.ndim != 4 or frames.shape[1] != 4 or 0 in frames.shape:
-            raise UnsupportedBurstError(
-                f"DBSR: expected frames [T, 4, h, w] of packed mosaics, got {list(frames.shape)}: pack each frame's mosaic"
-            )
+        check_frames("DBSR", frames, channels=4)
         features: Tensor = self.encoder(frames)
         flow = frames.new_zeros(len(frames), 2, *frames.shape[-2:])
         if len(frames) > 1:
@@ -191,36 +188,43 @@ def _rectified(inputs: int, outputs: int, size: int = 3) -> nn.Sequential:
 
 
 def build(state: Mapping[str, Tensor]) -> DBSR:
-    """Make the network that a state dict belongs to, unfilled.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if the keys or shapes are not those of DBSR.
+        InvalidRestorerError: if they are not those of this network.
     """
-    enlarged_width = _read_size(state, "decoder.predictor", 1)
-    phases = _read_size(state, "decoder.upsample_layer.conv_layer") // enlarged_width
-    return make_for(
-        state,
-        lambda: DBSR(
-            encoder_width=_read_size(state, "encoder.init_layer"),
-            encoder_blocks=count_keys(state, "encoder.res_layers.{}.conv1.0.weight"),
-            feature_width=_read_size(state, "encoder.out_layer"),
-            projection_width=_read_size(state, "merging.feat_project_layer"),
-            offset_width=_read_size(state, "merging.offset_feat_extractor.0"),
-            offset_blocks=count_keys(state, "merging.offset_feat_extractor.{}.conv1.0.weight", start=1),
-            weight_width=_read_size(state, "merging.weight_predictor.0"),
-            weight_blocks=count_keys(state, "merging.weight_predictor.{}.conv1.0.weight", start=1),
-            decoder_width=_read_size(state, "decoder.init_layer"),
-            decoder_blocks=count_keys(state, "decoder.pre_res_layers.{}.conv1.0.weight"),
-            enlarged_width=enlarged_width,
-            enlarged_blocks=count_keys(state, "decoder.post_res_layers.{}.conv1.0.weight"),
-            scale=max(1, isqrt(phases)),
-        ),
-    )
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether keys and shapes are those of DBSR."""
-    return is_taken_by(build, state)
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
+    return fits(_lay_out, state)
+
+
+def _lay_out(state: Mapping[str, Tensor]) -> DBSR:
+    enlarged_width = _read_size(state, "decoder.predictor", 1)
+    phases = _read_size(state, "decoder.upsample_layer.conv_layer") // enlarged_width
+    return lay_out(
+        lambda: DBSR(
+            encoder_width=_read_size(state, "encoder.init_layer"),
+            encoder_blocks=count_layers(state, "encoder.res_layers.{}.conv1.0.weight"),
+            feature_width=_read_size(state, "encoder.out_layer"),
+            projection_width=_read_size(state, "merging.feat_project_layer"),
+            offset_width=_read_size(state, "merging.offset_feat_extractor.0"),
+            offset_blocks=count_layers(state, "merging.offset_feat_extractor.{}.conv1.0.weight", start=1),
+            weight_width=_read_size(state, "merging.weight_predictor.0"),
+            weight_blocks=count_layers(state, "merging.weight_predictor.{}.conv1.0.weight", start=1),
+            decoder_width=_read_size(state, "decoder.init_layer"),
+            decoder_blocks=count_layers(state, "decoder.pre_res_layers.{}.conv1.0.weight"),
+            enlarged_width=enlarged_width,
+            enlarged_blocks=count_layers(state, "decoder.post_res_layers.{}.conv1.0.weight"),
+            scale=max(1, isqrt(phases)),
+        ),
+        state,
+    )
 
 
 def _read_size(state: Mapping[str, Tensor], layer: str, axis: int = 0) -> int:

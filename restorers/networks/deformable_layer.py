@@ -1,52 +1,65 @@
-"""The modulated deformable layer of BIPNet and Burstormer: offsets and masks come from one convolution of its caller."""
+"""The modulated deformable layer of burst networks, 3 × 3, in groups of channels and of offsets."""
 
 from __future__ import annotations
 
-import math
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
 
 from restorers.networks.deformable_convolution import deform_conv2d
 
-TAPS = 9
-"""Of its 3 × 3 kernel."""
+OFFSET_GROUPS = 8
+_TAPS = 9
+RAW_OFFSETS = 3 * OFFSET_GROUPS * _TAPS
+"""Channels that a network predicts for a layer: displacements (dy, dx) of each tap of each group, then logits of their factors."""
 
 
-class DeformableLayer(nn.Module):
-    """Convolution 3 × 3 with displaced and weighted taps, keeping the size; channels and offsets come in as many groups.
+class DeformableKernel(nn.Module):
+    """Weights of a convolution with displaced and weighted taps that keeps the size of images.
 
     Args:
-        channels: C of input and output, a multiple of `groups`.
-        groups: G of channels and of offsets.
+        channels: C of input and output, a multiple of 8.
+        groups: of channels that are convolved by themselves.
         dilation: px between undisplaced taps.
     """
 
-    def __init__(self, *, channels: int, groups: int, dilation: int = 1) -> None:
+    def __init__(self, channels: int, *, groups: int = 1, dilation: int = 1) -> None:
         super().__init__()
         self.dilation = dilation
-        self.weight = nn.Parameter(torch.empty(channels, channels // groups, 3, 3))
+        bound = 1 / sqrt(channels // groups * _TAPS)
+        self.weight = nn.Parameter(torch.empty(channels, channels // groups, 3, 3).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.zeros(channels))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
 
-    def forward(self, features: Tensor, raw_offsets: Tensor) -> Tensor:
+    def convolve(self, features: Tensor, offsets: Tensor, factors: Tensor) -> Tensor:
         """Convolve.
 
         Args:
             features: [B, C, H, W].
-            raw_offsets: [B, 3·G·9, H, W]: two thirds are displacements, (dy, dx) of each tap of each group in px, the last third are
-                logits of the taps' factors.
+            offsets: [B, 144, H, W], (dy, dx) of each tap of each group in px.
+            factors: [B, 72, H, W], by which the taps are multiplied.
 
         Returns:
             [B, C, H, W].
         """
-        offset, logits = raw_offsets.tensor_split([raw_offsets.shape[1] // 3 * 2], 1)
-        return deform_conv2d(
-            features,
-            offset,
-            self.weight,
-            self.bias,
-            padding=self.dilation,
-            dilation=self.dilation,
-            mask=logits.sigmoid(),
-        )
+        spacing = self.dilation
+        return deform_conv2d(features, offsets, self.weight, self.bias, padding=spacing, dilation=spacing, mask=factors)
+
+
+class DeformableLayer(DeformableKernel):
+    """A layer whose offsets and factors its network predicts elsewhere."""
+
+    def forward(self, features: Tensor, raw_offsets: Tensor) -> Tensor:
+        """Convolve features [B, C, H, W] by raw offsets [B, 216, H, W]."""
+        return self.convolve(features, *split_offsets(raw_offsets))
+
+
+def split_offsets(raw: Tensor) -> tuple[Tensor, Tensor]:
+    """Offsets [B, 144, H, W] in px and factors [B, 72, H, W] from 0 to 1 of what a network predicts, [B, 216, H, W]."""
+    offsets, logits = raw.tensor_split([2 * OFFSET_GROUPS * _TAPS], 1)
+    return offsets, logits.sigmoid()
+
+
+def spread_flow(flow: Tensor) -> Tensor:
+    """Offsets [B, 144, H, W] by which all taps follow a flow [B, 2, H, W] of (dx, dy) in px."""
+    return flow.flip(1).repeat(1, OFFSET_GROUPS * _TAPS, 1, 1)

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.errors import UnsupportedBurstError
+from restorers.networks.inputs import check_count, check_frames
+from restorers.networks.layout import allocate, count_layers, fits, lay_out, read_shape
 from restorers.networks.pyramid_alignment import PyramidAlignment
 from restorers.networks.pyramid_super_resolution import PyramidSuperResolution
-from restorers.networks.state import count_keys, is_taken_by, make_for, read_shape
 
 _POOLED = 4
+_MULTIPLE = 4
+"""The pyramid halves its input twice."""
 
 
 class EBSR(PyramidSuperResolution):
@@ -73,10 +75,7 @@ class EBSR(PyramidSuperResolution):
         Raises:
             UnsupportedBurstError: if the frames have another shape.
         """
-        if frames.ndim != 4 or frames.shape[1] != 1 or 0 in frames.shape or any(size % 4 for size in frames.shape[2:]):
-            raise UnsupportedBurstError(
-                f"EBSR: expected mosaics [T, 1, H, W] with H and W multiples of 4, got {list(frames.shape)}: crop or pad the frames"
-            )
+        check_frames("EBSR", frames, channels=1, multiple=_MULTIPLE)
         # One at a time: within its wide blocks and deformable layers a frame needs many times the memory of its features.
         pyramids = [self.make_pyramid(self._extract(frame[None])) for frame in frames]
         return torch.cat([functional.leaky_relu(self.pcd_align(own, pyramids[0]), 0.1) for own in pyramids])
@@ -112,10 +111,7 @@ class _Fusion(nn.Module):
         self.fea_fusion = nn.Conv2d(2 * frames * width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        if len(features) != len(self.non_local_F):
-            raise UnsupportedBurstError(
-                f"EBSR: its weights merge {len(self.non_local_F)} frames, got {len(features)}: drop frames or repeat some"
-            )
+        check_count("EBSR", features, len(self.non_local_F))
         frames = [frame[None] for frame in features]
         across = [attend(frame, frames[0]) for attend, frame in zip(self.non_local_T, frames, strict=True)]
         within = [attend(frame, frame) for attend, frame in zip(self.non_local_F, frames, strict=True)]
@@ -194,27 +190,31 @@ def _make_wide_body(width: int) -> nn.Sequential:
 
 
 def build(state: Mapping[str, Tensor]) -> EBSR:
-    """Make the network that a state dict belongs to, unfilled.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
 
     Args:
-        state: with weight normalisation folded.
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if the keys or shapes are not those of EBSR.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return make_for(
-        state,
-        lambda: EBSR(
-            width=read_shape(state, "conv_first.weight", 4)[0],
-            frames=max(1, count_keys(state, "fusion.non_local_T.{}.W.weight")),
-            feature_blocks=count_keys(state, "feature_extraction.{}.body.0.weight"),
-            groups=count_keys(state, "recon_trunk.0.{}.tail.0.weight"),
-            group_blocks=count_keys(state, "recon_trunk.0.0.body.{}.body.0.weight"),
-            last_width=read_shape(state, "HRconv.weight", 4)[0],
-        ),
-    )
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether keys and shapes are those of EBSR, its weight normalisation folded."""
-    return is_taken_by(build, state)
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
+    return fits(_lay_out, state)
+
+
+def _lay_out(state: Mapping[str, Tensor]) -> EBSR:
+    return lay_out(
+        lambda: EBSR(
+            width=read_shape(state, "conv_first.weight", 4)[0],
+            frames=max(1, count_layers(state, "fusion.non_local_T.{}.W.weight")),
+            feature_blocks=count_layers(state, "feature_extraction.{}.body.0.weight"),
+            groups=count_layers(state, "recon_trunk.0.{}.tail.0.weight"),
+            group_blocks=count_layers(state, "recon_trunk.0.0.body.{}.body.0.weight"),
+            last_width=read_shape(state, "HRconv.weight", 4)[0],
+        ),
+        state,
+    )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.networks.inputs import check_frames, check_shape
-from restorers.networks.layout import count_layers, fits, lay_out, read_shape
+from restorers.networks.layout import allocate, count_layers, fits, lay_out, read_shape
 
 _LEAST_SIDE = 8
 """The wavelet filter of the noise estimate reflects 7 pixels at each edge."""
@@ -82,13 +82,13 @@ class IterativeResidualNetwork(nn.Module):
         """Warp each frame to the reference; see `forward`."""
         is_mosaic = frames.dim() > 1 and frames.shape[1] == 1
         check_frames(
+            "Kokkinos",
             frames,
-            count=None,
             channels=1 if is_mosaic else 3,
             multiple=2 if is_mosaic else 1,
             least_side=_LEAST_SIDE,
         )
-        check_shape("affine", affine, (len(frames), 2, 3))
+        check_shape("Kokkinos: affine", affine, (len(frames), 2, 3))
         affine = affine.to(frames)
         rotation = torch.linalg.inv(affine[:, :, :2])
         positions = _map_pixels(affine, *frames.shape[2:])
@@ -217,7 +217,7 @@ def _map_pixels(affine: Tensor, height: int, width: int) -> Tensor:
 
 
 def build(state: Mapping[str, Tensor]) -> IterativeResidualNetwork:
-    """Build the network that fits a checkpoint, unfilled, on the CPU.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
 
     Args:
         state: tensors by name, weight normalisation folded.
@@ -225,7 +225,7 @@ def build(state: Mapping[str, Tensor]) -> IterativeResidualNetwork:
     Raises:
         InvalidRestorerError: if they are not those of this network.
     """
-    return _lay_out(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.networks.inputs import check_frames, check_shape
-from restorers.networks.layout import fits, lay_out, read_shape
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
 from restorers.networks.pixel_kernels import filter_by_pixel, find_kernel_size
+from restorers.networks.resizing import enlarge
 
 _MULTIPLE = 16
 """The U-Net halves its input four times."""
@@ -68,18 +69,18 @@ class KernelPredictionNetwork(nn.Module):
 
     def predict_kernels(self, frames: Tensor, *, noise: Tensor) -> Tensor:
         """Kernels for each frame and pixel, [T, K, K, H, W]; see `forward`."""
-        check_frames(frames, count=self.frames, channels=1, multiple=_MULTIPLE)
+        check_frames("KPN", frames, count=self.frames, channels=1, multiple=_MULTIPLE)
         height, width = frames.shape[-2:]
-        check_shape("noise", noise, (1, height, width))
+        check_shape("KPN: noise", noise, (1, height, width))
         full = self.conv1(torch.cat([frames[:, 0], noise])[None])
         half = self.conv2(functional.avg_pool2d(full, 2))
         quarter = self.conv3(functional.avg_pool2d(half, 2))
         eighth = self.conv4(functional.avg_pool2d(quarter, 2))
         sixteenth = self.conv5(functional.avg_pool2d(eighth, 2))
-        eighth = self.conv6(torch.cat([eighth, _double(sixteenth)], 1))
-        quarter = self.conv7(torch.cat([quarter, _double(eighth)], 1))
-        half = self.conv8(torch.cat([half, _double(quarter)], 1))
-        kernels: Tensor = self.outc(_double(half))
+        eighth = self.conv6(torch.cat([eighth, enlarge(sixteenth)], 1))
+        quarter = self.conv7(torch.cat([quarter, enlarge(eighth)], 1))
+        half = self.conv8(torch.cat([half, enlarge(quarter)], 1))
+        kernels: Tensor = self.outc(enlarge(half))
         return kernels.reshape(self.frames, self.kernel_size, self.kernel_size, height, width)
 
     @staticmethod
@@ -103,21 +104,20 @@ class _Block(nn.Module):
         return result
 
 
-def _double(features: Tensor) -> Tensor:
-    return functional.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
-
-
 def build(state: Mapping[str, Tensor]) -> KernelPredictionNetwork:
-    """Build the network that fits a checkpoint, unfilled, on the CPU.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if its tensors are not those of this network.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _lay_out(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a checkpoint is of this network."""
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
     return fits(_lay_out, state)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.networks.inputs import check_frames, check_shape
-from restorers.networks.layout import fits, lay_out, read_shape
+from restorers.networks.layout import allocate, fits, lay_out, read_shape
 from restorers.networks.pixel_kernels import filter_by_pixel, find_kernel_size
-from restorers.networks.tensorflow_resizing import double_sides
+from restorers.networks.resizing import enlarge_as_tensorflow
 
 _MULTIPLE = 4
 """The network halves its input twice."""
@@ -59,16 +59,16 @@ class GoogleKernelPredictionNetwork(nn.Module):
 
     def predict_kernels(self, frames: Tensor, *, noise: Tensor) -> Tensor:
         """Kernels for each frame and pixel, [T, K, K, H, W]; see `forward`."""
-        check_frames(frames, count=self.frames, channels=1, multiple=_MULTIPLE)
+        check_frames("KPN", frames, count=self.frames, channels=1, multiple=_MULTIPLE)
         height, width = frames.shape[-2:]
-        check_shape("noise", noise, (1, height, width))
+        check_shape("KPN: noise", noise, (1, height, width))
         full = self._convolve(torch.cat([frames[:, 0], noise])[None], 0, 3)
         half = self._convolve(functional.avg_pool2d(full, 2), 3, 6)
         quarter = self._convolve(functional.avg_pool2d(half, 2), 6, 9)
-        features = self._convolve(torch.cat([double_sides(quarter), half], 1), 9, 11)
+        features = self._convolve(torch.cat([enlarge_as_tensorflow(quarter), half], 1), 9, 11)
         last: Tensor = self.get_submodule(_NAMES[-1])(features)
         # A tap of all frames comes before the next tap.
-        kernels = double_sides(last).reshape(self.kernel_size, self.kernel_size, self.frames, height, width)
+        kernels = enlarge_as_tensorflow(last).reshape(self.kernel_size, self.kernel_size, self.frames, height, width)
         return kernels.permute(2, 0, 1, 3, 4)
 
     @staticmethod
@@ -83,16 +83,19 @@ class GoogleKernelPredictionNetwork(nn.Module):
 
 
 def build(state: Mapping[str, Tensor]) -> GoogleKernelPredictionNetwork:
-    """Build the network that fits a checkpoint, unfilled, on the CPU.
+    """Build the network of a checkpoint on the CPU, its numbers not set.
+
+    Args:
+        state: tensors by name, weight normalisation folded.
 
     Raises:
-        InvalidRestorerError: if its tensors are not those of this network.
+        InvalidRestorerError: if they are not those of this network.
     """
-    return _lay_out(state).to_empty(device="cpu")
+    return allocate(_lay_out(state))
 
 
 def matches(state: Mapping[str, Tensor]) -> bool:
-    """Whether a checkpoint is of this network."""
+    """Whether a checkpoint, its weight normalisation folded, is of this network."""
     return fits(_lay_out, state)
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.errors import InvalidRestorerError
-from restorers.networks.deformable_convolution import deform_conv2d
+from restorers.networks.deformable_layer import OFFSET_GROUPS, RAW_OFFSETS, DeformableKernel, split_offsets, spread_flow
+from restorers.networks.resizing import enlarge
 from restorers.networks.warping import warp
 
 Levels = tuple[Tensor, Tensor, Tensor]
 """[B, C, H, W], [B, C, H/2, W/2] and [B, C, H/4, W/4]."""
 
-_TAPS = 9
-_OFFSET_GROUPS = 8
 _LARGEST_OFFSET = 200.0
 _LARGEST_CORRECTION = 10.0
-
-
-def enlarge(image: Tensor) -> Tensor:
-    """Twice the size, bilinearly, between the centres of pixels."""
-    return functional.interpolate(image, scale_factor=2.0, mode="bilinear")
 
 
 class PyramidAlignment(nn.Module):
@@ -39,22 +31,22 @@ class PyramidAlignment(nn.Module):
 
     def __init__(self, width: int, *, flow_width: int) -> None:
         super().__init__()
-        if width % _OFFSET_GROUPS:
+        if width % OFFSET_GROUPS:
             raise InvalidRestorerError(
-                f"expected a number of features that {_OFFSET_GROUPS} groups of offsets share evenly, got {width}"
+                f"expected a number of features that {OFFSET_GROUPS} groups of offsets share evenly, got {width}"
             )
         self.L3_offset_conv1 = _convolution(2 * width + flow_width, width)
         self.L3_offset_conv2 = _convolution(width, width)
-        self.L3_dcnpack = _DeformableLayer(width)
+        self.L3_dcnpack = _GuidedLayer(width)
         for level in ("L2", "L1"):
             self.add_module(f"{level}_offset_conv1", _convolution(2 * width + flow_width, width))
             self.add_module(f"{level}_offset_conv2", _convolution(2 * width, width))
             self.add_module(f"{level}_offset_conv3", _convolution(width, width))
-            self.add_module(f"{level}_dcnpack", _DeformableLayer(width))
+            self.add_module(f"{level}_dcnpack", _GuidedLayer(width))
             self.add_module(f"{level}_fea_conv", _convolution(2 * width, width))
         self.cas_offset_conv1 = _convolution(2 * width, width)
         self.cas_offset_conv2 = _convolution(width, width)
-        self.cas_dcnpack = _DeformableLayer(width)
+        self.cas_dcnpack = _GuidedLayer(width)
 
     def forward(self, frame: Levels, reference: Levels, flow: Levels | None = None) -> Tensor:
         """Align a frame.
@@ -85,30 +77,25 @@ class PyramidAlignment(nn.Module):
         return result
 
 
-class _DeformableLayer(nn.Module):
-    """Deformable convolution, 3×3, whose offsets and factors are a convolution of other features.
+class _GuidedLayer(DeformableKernel):
+    """A deformable layer whose offsets and factors are a convolution of other features.
 
     EBSR's own code also sets offsets to about 0 where they exceed 150 px on average, which no trained network was seen to reach; left out.
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        bound = 1 / sqrt(width * _TAPS)
-        self.weight = nn.Parameter(torch.empty(width, width, 3, 3).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.conv_offset_mask = _convolution(width, 3 * _OFFSET_GROUPS * _TAPS)
+        super().__init__(width)
+        self.conv_offset_mask = _convolution(width, RAW_OFFSETS)
         for parameter in self.conv_offset_mask.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, guide: Tensor, flow: Tensor | None = None) -> Tensor:
-        raw = self.conv_offset_mask(guide)
-        offsets, factors = raw[:, : 2 * _OFFSET_GROUPS * _TAPS], raw[:, 2 * _OFFSET_GROUPS * _TAPS :]
+        offsets, factors = split_offsets(self.conv_offset_mask(guide))
         if flow is None:
             offsets = offsets.clamp(-_LARGEST_OFFSET, _LARGEST_OFFSET)
         else:
-            # Offsets are (dy, dx) of each tap, flow is (dx, dy).
-            offsets = _LARGEST_CORRECTION * torch.tanh(offsets) + flow.flip(1).repeat(1, _OFFSET_GROUPS * _TAPS, 1, 1)
-        return deform_conv2d(features, offsets, self.weight, self.bias, padding=1, mask=torch.sigmoid(factors))
+            offsets = _LARGEST_CORRECTION * torch.tanh(offsets) + spread_flow(flow)
+        return self.convolve(features, offsets, factors)
 
 
 def _join(frame: Tensor, reference: Tensor, flow: Tensor | None) -> Tensor:

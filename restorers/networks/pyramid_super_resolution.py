@@ -5,7 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.networks.pyramid_alignment import Levels, enlarge
+from restorers.networks.pyramid_alignment import Levels
+from restorers.networks.resizing import enlarge
 
 
 class PyramidSuperResolution(nn.Module):

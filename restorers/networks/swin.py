@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from math import isqrt
 
 import torch
 from torch import Tensor, nn
@@ -93,6 +94,20 @@ def _index_positions(window: int) -> Tensor:
     row, column = (axis.flatten() for axis in torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij"))
     down, right = (axis[:, None] - axis + window - 1 for axis in (row, column))
     return down * (2 * window - 1) + right
+
+
+def check_positions(name: str, index: Tensor) -> None:
+    """Check that a stored buffer numbers pairs of a window's pixels as attention does: others would point outside of its table.
+
+    Args:
+        name: of the buffer, for messages.
+        index: [n, n], n the pixels of a window.
+
+    Raises:
+        InvalidRestorerError: if it does not.
+    """
+    if not torch.equal(index, _index_positions(isqrt(len(index)))):
+        raise InvalidRestorerError(f"{name}: expected the relative positions within a window, got other numbers")
 
 
 def _cut(image: Tensor, window: int) -> Tensor:

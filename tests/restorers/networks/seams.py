@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -16,6 +16,9 @@ def record(network: nn.Module, layers: Mapping[str, str | tuple[str, int]]) -> I
     Args:
         network: runs inside the context.
         layers: for each name in the result the path of a layer, and which of its outputs if it has several.
+
+    Yields:
+        A mapping that is filled when the context ends.
     """
     outputs: dict[str, list[Tensor]] = {name: [] for name in layers}
     seams: dict[str, Tensor] = {}
@@ -33,19 +36,3 @@ def record(network: nn.Module, layers: Mapping[str, str | tuple[str, int]]) -> I
         for hook in hooks:
             hook.remove()
     seams.update({name: torch.cat(values) for name, values in outputs.items()})
-
-
-def record_outputs(network: nn.Module, parts: Mapping[str, str], run: Callable[[], object]) -> dict[str, Tensor]:
-    """Outputs of the parts, by the name of the seam that each stands at; `parts` maps those names to submodules."""
-    recorded: dict[str, Tensor] = {}
-
-    def record(seam: str) -> Callable[[nn.Module, object, Tensor], None]:
-        return lambda _module, _inputs, output: recorded.update({seam: output})
-
-    handles = [network.get_submodule(part).register_forward_hook(record(seam)) for seam, part in parts.items()]
-    try:
-        run()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return recorded

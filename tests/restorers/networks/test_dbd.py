@@ -6,42 +6,28 @@ import pytest
 import torch
 
 from restorers.errors import InvalidRestorerError, UnsupportedBurstError
-from restorers.networks.dbd import DeepBurstDenoiser, build, matches
-from tests.restorers.networks.key_lists import list_matches, make_shapes, measure_shapes
-from tests.restorers.networks.parameters import make_state
+from restorers.networks.dbd import DeepBurstDenoiser, build
 from tests.restorers.networks.parity import FLOAT32, Fixture
+from tests.restorers.networks.published import load_network, make_shapes
+from tests.restorers.networks.seams import record
 
 
 @pytest.fixture(scope="module")
 def network():
-    state = make_state("dbd")
-    network = build(state)
-    network.load_state_dict(state)
-    return network.double().eval().requires_grad_(False)
-
-
-def test_tensors_are_those_of_the_official_file_and_of_no_other(network):
-    assert measure_shapes(network.state_dict()) == measure_shapes(make_shapes("dbd"))
-    assert list_matches(matches) == ["dbd"]
+    return load_network(build, "dbd", torch.float64)
 
 
 def test_published_numbers_at_every_seam(network):
     fixture = Fixture("dbd")
     frames = fixture.read("burst")[0]
-    seen = {"M1": [], "M7": []}
-    hooks = [
-        getattr(network, name).register_forward_hook(lambda _, __, output, name=name: seen[name].append(output))
-        for name in seen
-    ]
-    encoded = network.encode(frames)
-    images = network.merge(encoded)
-    for hook in hooks:
-        hook.remove()
+    with record(network, {"M1": "M1", "M7": "M7"}) as states:
+        encoded = network.encode(frames)
+        images = network.merge(encoded)
     fixture.check("S1_step0", encoded[0][:1])
     fixture.check("S7_step0", encoded[6][:1])
-    for name, states in seen.items():
+    for name, values in states.items():
         for step in (0, 1):
-            fixture.check(f"{name}_step{step}", states[step])
+            fixture.check(f"{name}_step{step}", values[step, None])
     fixture.check("single_sequence", encoded[7][None])
     fixture.check("multi_sequence", images[None])
     assert torch.equal(network(frames), images[-1])
@@ -58,12 +44,8 @@ def test_the_loop_of_the_repository_gives_its_numbers_too(network):
 
 
 def test_float32_is_close_to_the_published_output():
-    state = make_state("dbd")
-    network = build(state)
-    network.load_state_dict(state)
-    fixture = Fixture("dbd")
-    with torch.no_grad():
-        images = network.eval().merge(network.encode(fixture.read("burst", torch.float32)[0]))
+    network, fixture = load_network(build, "dbd", torch.float32), Fixture("dbd")
+    images = network.merge(network.encode(fixture.read("burst", torch.float32)[0]))
     fixture.check("multi_sequence", images[None], tolerance=FLOAT32)
 
 
@@ -79,14 +61,14 @@ def test_other_widths_are_read_from_the_checkpoint():
     state = DeepBurstDenoiser(width=5).state_dict()
     network = build(state)
     network.load_state_dict(state)
-    assert network.eval()(torch.rand(2, 3, 4, 5)).shape == (3, 4, 5)
+    assert network(torch.rand(2, 3, 4, 5)).shape == (3, 4, 5)
 
 
 def test_foreign_checkpoints_are_refused():
     state = make_shapes("dbd")
     with pytest.raises(InvalidRestorerError, match=r"expected a tensor S1\.conv\.weight"):
         build(make_shapes("kokkinos"))
-    with pytest.raises(InvalidRestorerError, match=r"M8\.weight: expected shape \[3, 70, 3, 3\]"):
+    with pytest.raises(InvalidRestorerError, match=r"M8\.weight \[3, 70, 3, 3\] \(found \[3, 67, 3, 3\]\)"):
         build(state | {"M8.weight": torch.empty(3, 67, 3, 3)})
 
 
