@@ -1,4 +1,4 @@
-"""Pickles of PyTorch's archives, read without trust: nothing that they name is imported or called.
+"""Pickles that PyTorch saves, read without trust: nothing that they name is imported or called.
 
 Tensors come as descriptions of what they are in the archive; objects of all other types as `Foreign`, which only knows their names.
 """
@@ -61,10 +61,10 @@ class Foreign:
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers of one type in an archive.
+    """Numbers of one type in a file.
 
     Attributes:
-        key: name of their entry below `data/`.
+        key: their name in the file.
         dtype: their type.
         count: how many there are said to be.
     """
@@ -98,7 +98,7 @@ class StoredTensor:
 
 
 def unpickle(data: bytes) -> Any:
-    """Read the pickle of an archive that `torch.save` wrote.
+    """Read a pickle that `torch.save` wrote.
 
     Returns:
         Plain containers, numbers and text; `StoredTensor` for tensors and parameters; `Foreign` for all else. What an object's own state
@@ -109,6 +109,29 @@ def unpickle(data: bytes) -> Any:
         Exception: of any kind, if it is damaged.
     """
     return _Unpickler(io.BytesIO(data), encoding="latin1").load()
+
+
+def unpickle_row(data: bytes, count: int) -> tuple[list[Any], Mapping[str, Storage], int]:
+    """Read several pickles that follow each other.
+
+    Args:
+        data: begins with them; what is behind is not read.
+        count: how many.
+
+    Returns:
+        What `unpickle` returns for each; all storages that they name, by key; the byte behind the last pickle.
+
+    Raises:
+        UnsafeWeightsError: as `unpickle`.
+        Exception: of any kind, if they are damaged or reach beyond the data.
+    """
+    stream, contents = io.BytesIO(data), []
+    storages: dict[str, Storage] = {}
+    for _ in range(count):
+        unpickler = _Unpickler(stream, encoding="latin1")
+        contents.append(unpickler.load())
+        storages |= unpickler.storages
+    return contents, storages, stream.tell()
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> StoredTensor | Foreign:
@@ -161,16 +184,27 @@ class _Unpickler(pickle._Unpickler):  # noqa: SLF001
     stack: list[Any]
     dispatch: ClassVar[dict[int, Any]] = {code[0]: pickle._Unpickler.dispatch[code[0]] for code in _OPCODES}  # noqa: SLF001
 
+    def __init__(self, file: io.BytesIO, *, encoding: str) -> None:
+        super().__init__(file, encoding=encoding)
+        self.storages: dict[str, Storage] = {}
+
     def find_class(self, module: str, name: str) -> Any:
         return _ALLOWED.get(f"{module}.{name}") or Foreign(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Storage | Foreign:
-        kind, dtype, key, _, count = pid
+        if len(pid) == 4 and pid[0] == "module" and isinstance(pid[1], Foreign):  # with its source, in a row of pickles
+            return pid[1]
+        # Rows of pickles add whether a storage is a part of another, which it has not been since PyTorch 0.4.
+        kind, dtype, key, _, count, *part = pid
         if isinstance(dtype, Foreign):
             return dtype
-        if kind != "storage" or not (isinstance(dtype, torch.dtype) and isinstance(key, str) and type(count) is int):
+        is_storage = kind == "storage" and part in ([], [None])
+        if not (is_storage and isinstance(dtype, torch.dtype) and isinstance(key, str) and type(count) is int):
             raise UnsafeWeightsError("it refers to an object outside itself")
-        return Storage(key, dtype, count)
+        storage = self.storages.setdefault(key, Storage(key, dtype, count))
+        if storage != Storage(key, dtype, count):
+            raise UnsafeWeightsError(f"it describes the storage {key} in two ways")
+        return storage
 
     def load_reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from restorers.networks.checkpoint import fold_weight_norm
+from restorers.networks.weight_norm import fold_weight_norm
 from tests.restorers.networks.parameters import list_keys, make_state
 from tests.restorers.networks.parity import FIXTURES
 
