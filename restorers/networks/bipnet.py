@@ -42,12 +42,12 @@ class BIPNet(nn.Module):
     Args:
         task: `sr` or `denoise`.
         channels: C of a frame, without its noise map: 4 packed planes, 3 colours or 1 grey.
-        length: number of frames.
+        frames: how many it takes.
     """
 
-    def __init__(self, *, task: Task, channels: int, length: int) -> None:
+    def __init__(self, *, task: Task, channels: int, frames: int) -> None:
         super().__init__()
-        self.task, self.channels, self.length = task, channels, length
+        self.task, self.channels, self.frames = task, channels, frames
         denoises = task == "denoise"
         self.conv1 = nn.Sequential(_convolve(2 * channels if denoises else channels, _FEATURES))
         self.encoder = _stack_groups(_FEATURES, groups=3, blocks=3)
@@ -60,7 +60,7 @@ class BIPNet(nn.Module):
         )
         self.feat_ext1 = _stack_groups(_FEATURES, groups=3, blocks=3)
         self.cor_conv1 = nn.Sequential(_convolve(_FEATURES, _FEATURES))
-        self.conv2 = nn.Sequential(_convolve(length, _FEATURES), _activate() if denoises else nn.Identity())
+        self.conv2 = nn.Sequential(_convolve(frames, _FEATURES), _activate() if denoises else nn.Identity())
         self.UNet = nn.Sequential(_UNet())
         self.SKFF1, self.SKFF2, self.SKFF3 = (_GroupUpsampling(task) for _ in range(3))
         self.conv3 = nn.Sequential(_convolve(_FEATURES, channels if denoises else 3))
@@ -91,7 +91,7 @@ class BIPNet(nn.Module):
 
     def merge(self, encoded: Tensor) -> Tensor:
         """Restore frame 0 from encoded frames [T, 64, h, w], frame 0 first; returns as `forward` does."""
-        check_count(_NAME, encoded, self.length)
+        check_count(_NAME, encoded, self.frames)
         pseudo_bursts = self.conv2(encoded.transpose(0, 1))
         if self.task == "denoise":
             pseudo_bursts = pseudo_bursts.transpose(0, 1)
@@ -129,11 +129,11 @@ def matches(state: Mapping[str, Tensor]) -> bool:
 def _lay_out(state: Mapping[str, Tensor]) -> BIPNet:
     upsampled = read_shape(state, "SKFF1.up.weight", 4)[0]
     inputs = read_shape(state, "conv1.0.weight", 4)[1]
-    length = read_shape(state, "conv2.0.weight", 4)[1]
+    frames = read_shape(state, "conv2.0.weight", 4)[1]
     if upsampled == _FEATURES:
         channels = (inputs + 1) // 2
-        return lay_out(lambda: BIPNet(task="denoise", channels=channels, length=length), state)
-    return lay_out(lambda: BIPNet(task="sr", channels=inputs, length=length), state)
+        return lay_out(lambda: BIPNet(task="denoise", channels=channels, frames=frames), state)
+    return lay_out(lambda: BIPNet(task="sr", channels=inputs, frames=frames), state)
 
 
 class _GlobalContext(nn.Module):

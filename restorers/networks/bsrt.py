@@ -60,7 +60,7 @@ class BSRT(PyramidSuperResolution):
             return nn.Sequential(*(make(shift=window // 2 * (index % 2)) for index in range(count)))
 
         # The pyramid halves the mosaic's size twice.
-        self._multiple, self._frames = lcm(2, window), frames
+        self.multiple, self.frames = lcm(2, window), frames
         self.spynet = SpyNet()
         self.conv_flow = nn.Conv2d(1, 3, 3, padding=1)
         self.conv_first = nn.Conv2d(4, width, 3, padding=1)
@@ -93,7 +93,7 @@ class BSRT(PyramidSuperResolution):
         Raises:
             UnsupportedBurstError: if the frames have another shape.
         """
-        check_frames("BSRT", frames, channels=4, multiple=self._multiple)
+        check_frames("BSRT", frames, channels=4, multiple=self.multiple)
         colours = self.conv_flow(functional.pixel_shuffle(frames, 2))
         flows = self.spynet(colours[:1], colours)
         # One at a time: within attention and deformable layers a frame needs many times the memory of its features.
@@ -117,7 +117,7 @@ class BSRT(PyramidSuperResolution):
         Raises:
             UnsupportedBurstError: if there are more or fewer frames.
         """
-        check_count("BSRT", features, self._frames)
+        check_count("BSRT", features, self.frames)
         fused = self.activation(self.fusion(features.flatten(0, 1)[None]))
         tokens = self.norm(self.layers(self.patch_embed["norm"](fused.permute(0, 2, 3, 1))))
         trunk = self.activation(self.conv_after_body(tokens.permute(0, 3, 1, 2))) + fused

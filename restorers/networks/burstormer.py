@@ -53,6 +53,7 @@ class Burstormer(nn.Module):
         super().__init__()
         self.variant, self.channels = variant, channels
         self.task: Task = "denoise" if variant == "denoise" else "sr"
+        self.frames = _ITEMS if variant == "denoise" else None
         burst, pair = _ITEMS * _FEATURES, 2 * _FEATURES
         self.align = _Alignment(variant)
         self.back_projection1, self.back_projection2 = (_NeighbourBackProjection(variant) for _ in range(2))

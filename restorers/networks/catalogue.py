@@ -41,8 +41,8 @@ NETWORKS = (
         bipnet.build,
         bipnet.matches,
         (
-            lambda: bipnet.BIPNet(task="sr", channels=4, length=14),
-            lambda: bipnet.BIPNet(task="denoise", channels=3, length=8),
+            lambda: bipnet.BIPNet(task="sr", channels=4, frames=14),
+            lambda: bipnet.BIPNet(task="denoise", channels=3, frames=8),
         ),
     ),
     KnownNetwork(

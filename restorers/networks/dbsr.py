@@ -44,6 +44,7 @@ class DBSR(nn.Module):
         scale: int = 8,
     ) -> None:
         super().__init__()
+        self.scale = scale
         self.encoder = _Encoder(encoder_width, encoder_blocks, feature_width)
         compared_width = 2 * projection_width + offset_width
         self.merging = nn.ModuleDict(

@@ -46,6 +46,7 @@ class EBSR(PyramidSuperResolution):
         last_width: int = 64,
     ) -> None:
         super().__init__(width=width, trunk_width=width, last_width=last_width, activation=nn.ReLU())
+        self.frames = frames
         self.conv_first = nn.Conv2d(1, width, 3, padding=1)
         self.feature_extraction = nn.Sequential(*(_WideBlock(width) for _ in range(feature_blocks)))
         self.pcd_align = PyramidAlignment(width, flow_width=0)

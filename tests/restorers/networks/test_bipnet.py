@@ -32,9 +32,9 @@ PARTS = {
 }
 
 
-def make_small(task: str = "sr", length: int = 3) -> BIPNet:
+def make_small(task: str = "sr", frames: int = 3) -> BIPNet:
     torch.manual_seed(1)
-    return BIPNet(task=task, channels=4 if task == "sr" else 3, length=length)
+    return BIPNet(task=task, channels=4 if task == "sr" else 3, frames=frames)
 
 
 def encode(network: BIPNet, fixture: Fixture, dtype: torch.dtype) -> Tensor:
