@@ -28,7 +28,7 @@ def fold_weight_norm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         The same in the same order, each weight in the place of its first part and of the type of v; without normalised weights a copy.
 
     Raises:
-        InvalidRestorerError: if one part is there without the other, or their shapes do not belong together.
+        InvalidRestorerError: if one part is there without the other, their shapes do not belong together, or a direction is 0.
     """
     folded: dict[str, Tensor] = {}
     for key, value in state.items():
@@ -54,4 +54,6 @@ def _fold(state: Mapping[str, Tensor], magnitude: str, direction: str) -> Tensor
             f"got {list(g.shape)}; normalise weights along their first dimension"
         )
     norm: Tensor = torch.linalg.vector_norm(v.double(), dim=tuple(range(1, v.dim())), keepdim=True)
+    if not norm.all():
+        raise InvalidRestorerError(f"expected a direction other than 0 in {direction}; take another file")
     return (g.double() * v.double() / norm).to(v.dtype)

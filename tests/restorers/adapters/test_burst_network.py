@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -26,11 +27,26 @@ SUPER_RESOLUTION = {"bipnet_sr", "bsrt_small", "burstormer_real", "burstormer_sy
 PACKED = sorted(SUPER_RESOLUTION - {"ebsr"})
 ANY_LENGTH = {"burstormer_real", "burstormer_syn", "dbd", "dbsr", "kokkinos"}
 GREY = {"bpn_gray", "kpn", "kpn_google"}
+LONG_CHECKED = {
+    "bipnet_denoise",
+    "bipnet_sr",
+    "bsrt_small",
+    "burstormer_denoise",
+    "burstormer_real",
+    "burstormer_syn",
+    "dbsr",
+}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("networks")
+
+
+@cache
+def load(tag, folder, options=""):
+    """A small network's restorer, made once."""
+    return create(name_small(tag, folder) + options)
 
 
 def make_frames(tag, *, num_frames=3, side=None, **settings):
@@ -47,7 +63,7 @@ def listen(restorer, path):
 
 @pytest.mark.parametrize("tag", SMALL)
 def test_facts_follow_from_the_network(tag, folder):
-    info = create(name_small(tag, folder)).info
+    info = load(tag, folder).info
 
     assert info.task == ("sr" if tag in SUPER_RESOLUTION else "denoise")
     assert info.scale == (4 if tag in SUPER_RESOLUTION else 1)
@@ -63,7 +79,7 @@ def test_facts_follow_from_the_network(tag, folder):
 
 @pytest.mark.parametrize("tag", SMALL)
 def test_subsets_share_what_is_computed_once(tag, folder):
-    restorer, burst = create(name_small(tag, folder)), make_frames(tag, reference_index=1)
+    restorer, burst = load(tag, folder), make_frames(tag, reference_index=1)
     prepared = restorer.prepare(burst)
     images, error = {}, 1e-7
     for members in ((), (0,), (2,), (0, 2)):
@@ -101,7 +117,7 @@ def test_frames_are_encoded_once(tag, path, folder):
     assert counts == []
 
 
-@pytest.mark.parametrize("tag", SMALL)
+@pytest.mark.parametrize("tag", [pytest.param(tag, marks=[pytest.mark.slow] * (tag in LONG_CHECKED)) for tag in SMALL])
 def test_it_keeps_its_word(tag, folder):
     """All checks pass but those of what weights that nobody trained make of a picture."""
     findings = check_restorer(name_small(tag, folder), side=SIDES.get(tag, 24))
@@ -134,7 +150,7 @@ def test_every_filter_is_brought_to_rggb_and_back(tag, cfa, folder):
 
 @pytest.mark.parametrize("tag", PACKED)
 def test_mosaics_are_packed_in_one_order(tag, folder):
-    restorer, burst = create(name_small(tag, folder)), make_frames(tag, num_frames=1)
+    restorer, burst = load(tag, folder), make_frames(tag, num_frames=1)
     network, mosaic = make_small(tag), torch.from_numpy(burst.frames.copy())
     packed = torch.stack([mosaic[0, row::2, column::2] for row in (0, 1) for column in (0, 1)])
     # A burst of the reference alone is made up to the network's length by repetitions of it.
@@ -146,7 +162,7 @@ def test_mosaics_are_packed_in_one_order(tag, folder):
 
 @pytest.mark.parametrize("tag", ["kpn", "kpn_google", "bpn_gray"])
 def test_planes_of_mosaics_are_denoised_each_by_itself(tag, folder):
-    restorer, burst = create(name_small(tag, folder)), make_frames(tag, side=64, num_frames=FRAMES)
+    restorer, burst = load(tag, folder), make_frames(tag, side=64, num_frames=FRAMES)
     image, network = restorer.restore(burst), make_small(tag)
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
         frames = torch.from_numpy(burst.frames[:, None, row::2, column::2].copy())
@@ -158,7 +174,7 @@ def test_planes_of_mosaics_are_denoised_each_by_itself(tag, folder):
 
 
 def test_grey_networks_denoise_colours_one_by_one(folder):
-    restorer = create(name_small("kpn_google", folder))
+    restorer = load("kpn_google", folder)
     burst = make_colour_burst(height=24, width=24, num_frames=3).burst
     image = restorer.restore(burst)
     for colour in range(3):
@@ -168,7 +184,7 @@ def test_grey_networks_denoise_colours_one_by_one(folder):
 
 @pytest.mark.parametrize("tag", ["bipnet_denoise", "bpn_color", "burstormer_denoise"])
 def test_colours_come_with_the_noise_of_each_frame(tag, folder):
-    restorer, network = create(name_small(tag, folder)), make_small(tag)
+    restorer, network = load(tag, folder), make_small(tag)
     side = 32 if tag == "bpn_color" else 8
     burst = make_colour_burst(height=side, width=side, num_frames=restorer.info.max_frames).burst
     shot, read = np.linspace(1e-3, 4e-3, burst.num_frames), np.linspace(1e-5, 9e-5, burst.num_frames)
@@ -185,7 +201,7 @@ def test_colours_come_with_the_noise_of_each_frame(tag, folder):
 
 @pytest.mark.parametrize("tag", SMALL)
 def test_frames_of_other_exposure_are_brought_to_that_of_the_reference(tag, folder):
-    restorer, burst = create(name_small(tag, folder)), make_frames(tag)
+    restorer, burst = load(tag, folder), make_frames(tag)
     darker = burst.frames.copy()
     darker[1] *= 0.5
     expected = restorer.restore(burst)
@@ -202,7 +218,7 @@ def test_frames_of_other_exposure_are_brought_to_that_of_the_reference(tag, fold
 
 @pytest.mark.parametrize("tag", ["bpn_color", "dbd", "kokkinos", "kpn"])
 def test_display_bursts_are_restored_in_linear_light(tag, folder):
-    restorer = create(name_small(tag, folder))
+    restorer = load(tag, folder)
     linear = make_colour_burst(height=24, width=24, num_frames=3).burst
     linear = replace(linear, frames=np.clip(linear.frames, 0, 1), shot_noise=None, read_noise=None)
     shown = replace(linear, frames=encode_srgb(linear.frames), domain=Domain.SRGB)
@@ -216,13 +232,13 @@ def test_denoisers_of_display_images_can_be_fed_linear_ones(folder):
     frames = torch.from_numpy(burst.frames[[1, 0]]).movedim(-1, 1)
     expected = make_small("dbd")(frames).movedim(0, -1).numpy()
 
-    linear = create(name_small("dbd", folder) + "?convention=linear").restore(burst)
+    linear = load("dbd", folder, "?convention=linear").restore(burst)
     np.testing.assert_allclose(linear, expected, atol=1e-6)
-    assert np.abs(create(name_small("dbd", folder)).restore(burst) - linear).max() > 1e-3
+    assert np.abs(load("dbd", folder).restore(burst) - linear).max() > 1e-3
 
 
 def test_the_iterative_network_gets_motion_and_the_reference_last(folder):
-    restorer = create(name_small("kokkinos", folder) + "?convention=linear")
+    restorer = load("kokkinos", folder, "?convention=linear")
     sample = make_colour_burst(
         height=64, width=64, num_frames=3, motions=np.array([[0, 0, 0], [3, 1, 0.3], [-2, 2, 0]]), read=1e-6
     )
@@ -238,7 +254,7 @@ def test_the_iterative_network_gets_motion_and_the_reference_last(folder):
 
 
 def test_frames_whose_motion_nobody_finds_count_as_the_reference(folder):
-    restorer = create(name_small("kokkinos", folder))
+    restorer = load("kokkinos", folder)
     burst = make_colour_burst(height=64, width=64, num_frames=2).burst
     foreign = np.random.Generator(np.random.Philox(1)).random(burst.frames[1].shape, np.float32)
     strange, doubled = burst.frames.copy(), burst.frames.copy()
@@ -276,7 +292,7 @@ def test_burstsr_divides_by_the_code_of_white(folder):
     [("dbsr", 26, 2), ("ebsr", 26, 4), ("bsrt_small", 52, 16), ("kpn", 26, 32), ("burstormer_syn", 26, 8)],
 )
 def test_sides_are_made_up_by_reflection_and_cut_off(tag, side, multiple, folder):
-    restorer, burst = create(name_small(tag, folder)), make_frames(tag, side=side)
+    restorer, burst = load(tag, folder), make_frames(tag, side=side)
     burst = replace(burst, frames=burst.frames[:, :-4])
     if tag == "ebsr":
         padded = np.pad(
@@ -295,7 +311,7 @@ def test_sides_are_made_up_by_reflection_and_cut_off(tag, side, multiple, folder
 
 @pytest.mark.parametrize("tag", sorted(SMALL.keys() - ANY_LENGTH))
 def test_bursts_that_are_too_long_are_refused(tag, folder):
-    restorer = create(name_small(tag, folder))
+    restorer = load(tag, folder)
     longest = restorer.info.max_frames
     with pytest.raises(UnsupportedBurstError, match=f"frames: expected 1 to {longest}, got {longest + 1}"):
         restorer.restore(make_frames(tag, num_frames=longest + 1))
@@ -303,15 +319,15 @@ def test_bursts_that_are_too_long_are_refused(tag, folder):
 
 def test_bursts_that_are_too_small_are_refused(folder):
     with pytest.raises(UnsupportedBurstError, match="expected sides of at least 48 px, got 32 x 64; take larger crops"):
-        create(name_small("bsrt_small", folder)).restore(make_burst(height=32, width=64, num_frames=2).burst)
+        load("bsrt_small", folder).restore(make_burst(height=32, width=64, num_frames=2).burst)
     with pytest.raises(UnsupportedBurstError, match="expected sides of at least 8 px, got 6 x 24"):
-        create(name_small("kokkinos", folder)).restore(Burst(np.full((1, 6, 24, 3), 0.5, np.float32), domain=LINEAR))
+        load("kokkinos", folder).restore(Burst(np.full((1, 6, 24, 3), 0.5, np.float32), domain=LINEAR))
 
 
 @pytest.mark.parametrize("tag", sorted(SUPER_RESOLUTION))
 def test_bursts_of_another_domain_are_refused(tag, folder):
     with pytest.raises(UnsupportedBurstError, match="domain: expected raw_bayer, got linear_rgb"):
-        create(name_small(tag, folder)).restore(make_colour_burst(height=24, width=24, num_frames=2).burst)
+        load(tag, folder).restore(make_colour_burst(height=24, width=24, num_frames=2).burst)
 
 
 @pytest.mark.parametrize("tag", SMALL)

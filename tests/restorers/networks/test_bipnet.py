@@ -42,7 +42,8 @@ def encode(network: BIPNet, fixture: Fixture, dtype: torch.dtype) -> Tensor:
     return network.encode(fixture.read("burst", dtype)[0], noise=noise)
 
 
-@pytest.mark.parametrize("tag", [pytest.param("bipnet_sr", marks=pytest.mark.slow), "bipnet_denoise"])
+@pytest.mark.slow
+@pytest.mark.parametrize("tag", TAGS)
 @torch.no_grad()
 def test_every_seam_has_the_published_values(tag):
     network, fixture = load_network(build, tag, torch.float64), Fixture(tag)

@@ -32,11 +32,13 @@ def read_burst(tag, dtype):
     return channels.unflatten(0, (2, 8, -1)).unbind()
 
 
+@pytest.mark.slow
 def test_float32_is_close_to_the_published_output(tag, network):
     frames, noise = read_burst(tag, torch.float32)
     Fixture(tag).check("output", network.float()(frames, noise=noise)[None], tolerance=FLOAT32)
 
 
+@pytest.mark.slow
 def test_published_numbers_at_every_seam(tag, network):
     fixture, (frames, noise) = Fixture(tag), read_burst(tag, torch.float64)
     network.double()

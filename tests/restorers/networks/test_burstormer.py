@@ -50,7 +50,9 @@ def restore(network: Burstormer, fixture: Fixture, dtype: torch.dtype) -> Tensor
     return network(frames, noise=noise)[None]
 
 
-@pytest.mark.parametrize("tag", VARIANTS)
+@pytest.mark.parametrize(
+    "tag", [pytest.param(tag, marks=[pytest.mark.slow] * (tag == "burstormer_real")) for tag in VARIANTS]
+)
 @torch.no_grad()
 def test_every_seam_has_the_published_values(tag):
     network, fixture = load_network(build, tag, torch.float64), Fixture(tag)

@@ -53,6 +53,7 @@ def test_every_seam_equals_the_published_network():
         fixture.check(name, value)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_float32_output_equals_the_published_network():
     network, fixture = load_network(build, "ebsr", torch.float32), Fixture("ebsr")
