@@ -54,6 +54,6 @@ def _fold(state: Mapping[str, Tensor], magnitude: str, direction: str) -> Tensor
             f"got {list(g.shape)}; normalise weights along their first dimension"
         )
     norm: Tensor = torch.linalg.vector_norm(v.double(), dim=tuple(range(1, v.dim())), keepdim=True)
-    if not norm.all():
+    if not norm.is_meta and not norm.all():
         raise InvalidRestorerError(f"expected a direction other than 0 in {direction}; take another file")
     return (g.double() * v.double() / norm).to(v.dtype)
