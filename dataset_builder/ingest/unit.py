@@ -28,7 +28,7 @@ from dataset_builder.ingest.reader import BurstReader, Truth
 from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
 from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
-from dataset_builder.work.unit import hash_facts
+from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import write_png
 
@@ -103,7 +103,7 @@ class CaptureUnit:
         """Where its files go, relative to the data set."""
         return f"frames/{self.origin.source}/{self.burst_id}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Check and store the frames one after the other, return their rows."""
         by_rule = (
             self.reference_index is None and self.reader.reference_index is None and self.reference_rule != "first"

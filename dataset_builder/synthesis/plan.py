@@ -30,7 +30,7 @@ from dataset_builder.synthesis.screening import (
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
-from dataset_builder.work.unit import Failure, hash_facts, read_part
+from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
 
@@ -54,7 +54,7 @@ class ScreeningUnit:
         """Where its result is kept."""
         return f"photographs/{self.key[:2]}/{self.key[2:32]}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Decode and measure the photograph."""
         return asdict(describe_photograph(read_photograph(self.root / self.path, shorter_side=self.shorter_side)))
 

@@ -13,10 +13,10 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from manifests.store import write_text
 
@@ -24,6 +24,27 @@ WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 TIME_OVER = signal.SIGALRM
+State = TypeVar("State")
+
+
+class Desk:
+    """What a worker keeps from one unit to the next about the subject of both, such as a burst; a new subject takes its place.
+
+    Units on one subject share what it holds when they follow each other; in any other order they load it again, with the same result.
+    """
+
+    def __init__(self) -> None:
+        self._subject: object = None
+        self._state: Any = None
+
+    def take(self, subject: Hashable, make: Callable[[], State]) -> State:
+        """The state of a subject: that on the desk, or a new one in its place."""
+        if subject != self._subject:
+            self._subject = self._state = None  # room for the next before it is made
+            self._state = make()
+            self._subject = subject
+        state: State = self._state
+        return state
 
 
 class Unit(Protocol):
@@ -39,8 +60,13 @@ class Unit(Protocol):
         """Name of its part file below `.work/`, without suffix."""
         ...
 
-    def run(self, root: Path) -> Mapping[str, Any]:
-        """Do the work below the data set `root`; return plain data that JSON can hold."""
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
+        """Do the work below the data set `root`; return plain data that JSON can hold.
+
+        Args:
+            root: the data set.
+            desk: what the worker has before it; takes what a next unit on the same subject may need.
+        """
         ...
 
 
@@ -95,6 +121,10 @@ def remove_part(root: Path, unit: Unit) -> None:
     _part_path(root, unit).unlink(missing_ok=True)
 
 
+_DESK = Desk()
+"""Of this process, which runs one unit at a time."""
+
+
 def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     """Run a unit in this process, which is a worker's, and write its result to its part file.
 
@@ -109,7 +139,7 @@ def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
         signal.signal(TIME_OVER, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        result = unit.run(root)
+        result = unit.run(root, _DESK)
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
         write_text(_part_path(root, unit), json.dumps(part, allow_nan=False))
     except Exception as error:  # whatever third-party code raises costs this unit only

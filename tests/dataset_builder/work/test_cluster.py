@@ -149,7 +149,7 @@ class Trifle:
     key: str = "0"
     part: str = "trifle"
 
-    def run(self, root):
+    def run(self, root, desk):
         return {}
 
 
