@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 from typing import Any
 
 import click
@@ -32,6 +33,10 @@ _COMMANDS = {
     "restorer": "Check a restorer of your own.",
     "show": "Draw the contact sheet of a burst.",
 }
+
+
+_FLAGS = {"root": "--out", "seed": "--seed", "base": "--base", "address": "--dask"}
+"""What gives the parameter that begins a message of the library."""
 
 
 class _Commands(LazyGroup):
@@ -81,7 +86,8 @@ def _is_expected(error: Exception) -> bool:
 
 def _explain(error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno is None:
-        return str(error)
+        parameter, rest = re.match(r"(\w*)(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+        return _FLAGS.get(parameter, parameter) + rest
     place = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{place}: make room and run the same command again; finished work is kept"

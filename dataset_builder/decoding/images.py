@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
-from dataset_builder.errors import MissingExtraError, MissingSourceError, UnreadableImageError
+from dataset_builder.errors import MissingReaderError, MissingSourceError, UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -87,7 +87,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
     Raises:
         MissingSourceError: if there is no such file.
         UnreadableImageError: if it is empty, damaged, truncated, animated, too large, or of another kind.
-        MissingExtraError: if it is HEIC and pillow-heif is not installed.
+        MissingReaderError: if it is HEIC and pillow-heif is not installed.
     """
     suffix = path.suffix.lower()
     require_file(path)
@@ -97,7 +97,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
             if suffix in TIFF_SUFFIXES:
                 return _read_tiff(path, page)
             return _read_heif(path) if suffix in HEIF_SUFFIXES else _read_with_pillow(path, look=look)
-    except (UnreadableImageError, MissingExtraError):
+    except (UnreadableImageError, MissingReaderError):
         raise
     except Exception as error:  # decoders raise anything on hostile files
         raise UnreadableImageError(
@@ -193,7 +193,7 @@ def _read_heif(path: Path) -> SourceImage:
     try:
         import pillow_heif
     except ImportError as error:
-        raise MissingExtraError(f"{path}: HEIC needs pillow-heif; pip install 'buiqa-toolkit[heif]'") from error
+        raise MissingReaderError(str(path), "pillow-heif", "heif") from error
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=True)
     require_size(path, *heif.size)
     image = heif.to_pillow()

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.errors import ImageFileError, OutputExistsError, SchemaError
+from manifests.errors import ImageFileError, SchemaError
 from manifests.images.confined import read_files_inside
 from manifests.store import PACKED_FORM, list_label_files, read_dataset_table, read_description, read_labels
 
@@ -83,17 +83,6 @@ def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tupl
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")
         yield path, data
-
-
-def require_new_folder(out: Path) -> None:
-    """Create the folder of an export.
-
-    Raises:
-        OutputExistsError: if it holds something.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 class _Groups:

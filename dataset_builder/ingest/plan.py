@@ -31,8 +31,7 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
         except (SourceError, UnsafePathError, OSError) as error:
-            # What is no UTF-8 in a name would not go into a table.
-            yield finding.path, Failure(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode())
+            yield finding.path, Failure.from_exception(error)
     if empty:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
 

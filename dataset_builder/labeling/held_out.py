@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.sensor import mosaic
 from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
@@ -34,7 +33,7 @@ from restorers.burst import FloatImage
 from restorers.classical.handheld import Handheld
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
-from restorers.imaging.mosaic import join_planes, resample_planes
+from restorers.imaging.mosaic import join_planes, mosaic, resample_planes
 from restorers.imaging.planes import resample_colours
 from restorers.motion.align import align_burst
 

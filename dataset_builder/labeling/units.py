@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator, rank_scores
+from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
+from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
@@ -189,27 +190,18 @@ class LabelUnit:
             find_estimator(definition.estimator), comparison, lambda: seed(definition)
         )
 
-    def _tabulate(self, definition: Definition, estimate: Estimate) -> Iterator[dict[str, Any]]:
-        rank, scaled = rank_scores(estimate.score)
-        key = self.label_key(definition)
-        for index, score in enumerate(estimate.score):
-            known = rank[index] > 0
-            error = float(estimate.std_error[index])
-            yield {
-                "burst_id": self.rows.burst["burst_id"],
-                "frame_index": index,
-                "scenario": self.scenario.name,
-                "estimator": definition.estimator,
-                "metric": definition.metric,
-                "score": float(score) if known else None,
-                "std_error": error if known and np.isfinite(error) else None,
-                "unit": METRICS[definition.metric].unit,
-                "rank": int(rank[index]) if known else None,
-                "score_norm": float(scaled[index]) if known else None,
-                "num_evaluations": int(estimate.num_evaluations[index]),
-                "label_key": key,
-                "restorer_fingerprint": self.scenario.fingerprint,
-            }
+    def _tabulate(self, definition: Definition, estimate: Estimate) -> list[dict[str, Any]]:
+        return make_label_rows(
+            self.rows.burst["burst_id"],
+            self.scenario.name,
+            definition,
+            unit=METRICS[definition.metric].unit,
+            score=estimate.score,
+            std_error=estimate.std_error,
+            num_evaluations=estimate.num_evaluations,
+            label_key=self.label_key(definition),
+            fingerprint=self.scenario.fingerprint,
+        )
 
 
 @lru_cache(maxsize=8)

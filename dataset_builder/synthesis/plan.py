@@ -90,7 +90,7 @@ def plan_photographs(
         try:
             found[path] = _find(source, root, path, by_content)
         except (SourceError, UnsafePathError, OSError) as error:
-            found[path] = _fail(error)
+            found[path] = Failure.from_exception(error)
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
     waiting = [unit for unit in units if read_part(dataset, unit) is None]
     lost = {unit.path: failure for unit, failure in workers.run(waiting, dataset) if failure is not None}
@@ -108,7 +108,7 @@ def plan_photographs(
             try:
                 _screen(source, path, measured[path], source.scale or preset.scale, others)
             except SourceError as error:
-                yield path, _fail(error)
+                yield path, Failure.from_exception(error)
                 continue
             kept[places[path]] = path
             yield path, _name_bursts(source, root, unit, preset, recipe_seed)
@@ -160,7 +160,3 @@ def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: 
         )
     if source.near_duplicates == "leave_out" and others:
         raise NearDuplicateError(f'{path}: shows what {others[0]} shows; remove one, or say near_duplicates = "keep"')
-
-
-def _fail(error: Exception) -> Failure:
-    return Failure(type(error).__name__, str(error))

@@ -12,6 +12,7 @@ from typing import Any
 from dataset_builder.errors import ClusterError
 from dataset_builder.work.local import UnitType
 from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
+from restorers.errors import MissingExtraError
 
 _CONNECT_SECONDS = 10
 _WORKER_SECONDS = 30
@@ -114,14 +115,14 @@ def _connect(address: str) -> Any:
     try:
         import distributed
     except ImportError:
-        raise ClusterError("--dask needs the package distributed: pip install 'buiqa-toolkit[dask]'") from None
+        raise MissingExtraError("dask", "distributed", "dask") from None
     try:
         connect: Any = distributed.Client  # publishes no types
         return connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ClusterError(
-            f"--dask {address}: no scheduler answers ({reason}); start one with `dask scheduler` and give its address"
+            f"address {address}: no scheduler answers ({reason}); start one with `dask scheduler` and give its address"
         ) from error
 
 
@@ -130,7 +131,7 @@ def _check_workers(client: Any, root: Path) -> int:
     try:
         client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
-        raise ClusterError("--dask: the cluster has no workers; start some with `dask worker ADDRESS`") from None
+        raise ClusterError("address: the cluster has no workers; start some with `dask worker ADDRESS`") from None
     cores: dict[str, int] = client.ncores()
     _compare(
         client.run(_find_version),
@@ -144,7 +145,7 @@ def _check_workers(client: Any, root: Path) -> int:
 def _compare(answers: dict[str, Any], expected: Any, complaint: str) -> None:
     for worker, found in sorted(answers.items()):
         if found != expected:
-            raise ClusterError(f"--dask: worker {worker} " + complaint.format(found=found, expected=expected))
+            raise ClusterError(f"address: worker {worker} " + complaint.format(found=found, expected=expected))
 
 
 def _find_version() -> str:

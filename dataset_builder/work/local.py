@@ -97,7 +97,7 @@ def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
         failure: Failure | None = executor.submit(run_unit, unit, root, limits.seconds).result()
     except BrokenProcessPool as error:
         if TIME_OVER.name in str(error):
-            taken = f"took more than {limits.seconds:g} s; raise --time-limit if it needs them"
+            taken = f"took more than {limits.seconds:g} s; raise the time limit if it needs them"
             return Failure("TimeLimitError", taken, attempts=2)
         codes = (
             ", ".join(re.findall(r"SIG\w+\(-\d+\)|EXIT\(\d+\)", str(error))) or str(error).split("\n", maxsplit=1)[0]

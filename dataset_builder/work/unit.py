@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from manifests.store import write_text
 
@@ -100,6 +100,13 @@ class Failure:
     message: str
     attempts: int = 1
 
+    @classmethod
+    def from_exception(cls, error: BaseException) -> Self:
+        """What is worth keeping of an exception: its kind, and its message in one line that a table can hold."""
+        # What is no UTF-8 in a file's name would not go into a table.
+        text = str(error).encode("utf-8", "backslashreplace").decode()
+        return cls(type(error).__name__, " ".join(text.split()) or repr(error))
+
 
 def hash_facts(facts: object) -> str:
     """SHA-256 (hex) of plain data, independent of the order of keys."""
@@ -145,7 +152,7 @@ def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     except Exception as error:  # whatever third-party code raises costs this unit only
         if isinstance(error, OSError) and error.errno in _FATAL:
             raise
-        return Failure(type(error).__name__, " ".join(str(error).split()) or repr(error))
+        return Failure.from_exception(error)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
     return None

@@ -36,7 +36,7 @@ def migrate_dataset(root: Path) -> list[Path]:
     """
     path = root / "dataset.json"
     if not path.is_file():
-        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder that was given to --out")
+        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder of one")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         version = int(description["format_version"])

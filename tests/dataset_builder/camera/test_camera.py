@@ -14,10 +14,11 @@ from dataset_builder.camera.color import (
     to_camera,
     unprocess,
 )
-from dataset_builder.camera.develop import demosaic, develop
+from dataset_builder.camera.develop import demosaic_bilinear, develop
 from dataset_builder.camera.isp import compress_jpeg
-from dataset_builder.camera.sensor import Sensor, add_noise, digitise, mosaic, read_codes
+from dataset_builder.camera.sensor import Sensor, add_noise, digitise, read_codes
 from restorers import CFA
+from restorers.imaging.mosaic import mosaic
 from tests.photographs import make_photograph
 
 weights = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(np.array)
@@ -62,7 +63,7 @@ def test_round_trip_through_the_sensor(cfa, bits):
     photograph = np.rint(255 * np.stack([0.3 + 0.3 * x, 0.2 + 0.4 * y, 0.5 - 0.2 * x], axis=-1)).astype(np.uint8)
     profile = mix_profile(np.ones(4), (2.0, 1.0, 1.6))
     codes = digitise(mosaic(unprocess(photograph, profile) / UINT16_MAX, cfa), sensor)
-    restored = process(demosaic(read_codes(codes, sensor), cfa), profile)
+    restored = process(demosaic_bilinear(read_codes(codes, sensor), cfa), profile)
     error = np.abs(restored - photograph / 255)[2:-2, 2:-2]
     assert error.max() < 2.5 / 255 + 3 / 2**bits
 
@@ -125,7 +126,7 @@ def test_mosaic_keeps_the_channel_each_pixel_sees(cfa):
 def test_demosaic_reproduces_smooth_colour(cfa, kind):
     y, x = np.mgrid[:32, :32] / 32
     image = np.stack([0.2 + 0.3 * x, 0.1 + 0.4 * y, 0.5 - 0.2 * x], axis=-1).astype(kind)
-    result = demosaic(mosaic(image, cfa), cfa)
+    result = demosaic_bilinear(mosaic(image, cfa), cfa)
     assert result.dtype == kind
     np.testing.assert_allclose(result[2:-2, 2:-2], image[2:-2, 2:-2], atol=1e-6)
 
