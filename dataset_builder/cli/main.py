@@ -45,9 +45,9 @@ class _Commands(LazyGroup):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
-            ctx.exit(130)
+            ctx.exit(getattr(stop, "status", 130))
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
                 raise

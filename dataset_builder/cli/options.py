@@ -78,11 +78,13 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         from dataset_builder.work.cluster import DaskWorkers
         from dataset_builder.work.local import LocalWorkers, Workers
+        from dataset_builder.work.stopping import heed_signals
         from dataset_builder.work.unit import Limits
 
         limits = Limits(time_limit, memory_limit)
         workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
-        function(*args, workers=workers, **kwargs)
+        with heed_signals():
+            function(*args, workers=workers, **kwargs)
 
     for option in reversed(_WORK_OPTIONS):
         command = option(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -100,7 +101,12 @@ def _run_on(
 
 def _run_bounded(unit: Unit, root: Path, seconds: float) -> Failure | None:
     _bound_threads()
-    return run_unit(unit, root, seconds)
+    # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal.
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return run_unit(unit, root)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @lru_cache(maxsize=1)

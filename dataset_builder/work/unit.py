@@ -11,10 +11,8 @@ import errno
 import hashlib
 import json
 import os
-import signal
-import threading
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
@@ -23,7 +21,7 @@ from manifests.store import write_text
 WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-TIME_OVER = signal.SIGALRM
+_LONGEST_MESSAGE = 2000
 State = TypeVar("State")
 
 
@@ -99,13 +97,19 @@ class Failure:
     error_type: str
     message: str
     attempts: int = 1
+    wants_out: bool = field(default=False, compare=False)
+    """Whether the unit tried to end its process, as `sys.exit` does; who knows what it ended before."""
 
     @classmethod
     def from_exception(cls, error: BaseException) -> Self:
         """What is worth keeping of an exception: its kind, and its message in one line that a table can hold."""
+        try:
+            text = str(error)[:_LONGEST_MESSAGE] or repr(error)[:_LONGEST_MESSAGE]
+        except Exception:  # noqa: BLE001  # its text is third-party code, too
+            text = "it cannot say what is wrong"
         # What is no UTF-8 in a file's name would not go into a table.
-        text = str(error).encode("utf-8", "backslashreplace").decode()
-        return cls(type(error).__name__, " ".join(text.split()) or repr(error))
+        message = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+        return cls(type(error).__name__, message, wants_out=not isinstance(error, Exception))
 
 
 def hash_facts(facts: object) -> str:
@@ -132,7 +136,7 @@ _DESK = Desk()
 """Of this process, which runs one unit at a time."""
 
 
-def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
+def run_unit(unit: Unit, root: Path) -> Failure | None:
     """Run a unit in this process, which is a worker's, and write its result to its part file.
 
     Errors return as text, since not every exception survives pickling.
@@ -140,21 +144,14 @@ def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     Raises:
         OSError: if the disk is full or read-only, which no other unit would survive either.
     """
-    # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal;
-    # only a main thread may set it, and those of a cluster's workers do not run units.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(TIME_OVER, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         result = unit.run(root, _DESK)
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
         write_text(_part_path(root, unit), json.dumps(part, allow_nan=False))
-    except Exception as error:  # whatever third-party code raises costs this unit only
+    except BaseException as error:  # whatever third-party code raises costs this unit only
         if isinstance(error, OSError) and error.errno in _FATAL:
             raise
         return Failure.from_exception(error)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
     return None
 
 

@@ -7,7 +7,7 @@ from dataset_builder.camera.cameras import CAMERAS, mix_profile
 from dataset_builder.camera.color import (
     SRGB_TO_XYZ,
     UINT16_MAX,
-    decode_srgb,
+    decode_srgb_codes,
     encode_srgb,
     expand_highlights,
     process,
@@ -27,13 +27,13 @@ weights = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(np.array)
 def test_srgb_curve_at_known_values():
     codes = np.array([[0, 10, 128, 255]], np.uint8)
     expected = np.array([0, 10 / 255 / 12.92, ((128 / 255 + 0.055) / 1.055) ** 2.4, 1])
-    np.testing.assert_array_equal(decode_srgb(codes)[0], np.rint(expected * UINT16_MAX))
-    np.testing.assert_allclose(encode_srgb(decode_srgb(codes) / UINT16_MAX)[0] * 255, codes[0], atol=0.03)
+    np.testing.assert_array_equal(decode_srgb_codes(codes)[0], np.rint(expected * UINT16_MAX))
+    np.testing.assert_allclose(encode_srgb(decode_srgb_codes(codes) / UINT16_MAX)[0] * 255, codes[0], atol=0.03)
 
 
 def test_every_16_bit_code_is_decoded():
     codes = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    decoded = decode_srgb(codes)
+    decoded = decode_srgb_codes(codes)
     assert (np.diff(decoded.ravel().astype(int)) >= 0).all()
     # Half a linear code, seen through the steepest part of the curve.
     np.testing.assert_allclose(encode_srgb(decoded / UINT16_MAX) * 65535, codes, atol=0.5 * 12.92 + 0.1)
@@ -44,7 +44,7 @@ def test_every_16_bit_code_is_decoded():
 def test_round_trip_stays_below_a_thousandth(weights, red, blue, bits):
     profile = mix_profile(weights, (red, 1.0, blue))
     photograph = make_photograph(40, 50, seed=1, bits=bits)
-    camera = decode_srgb(photograph) / UINT16_MAX @ np.linalg.inv(profile.to_srgb).T
+    camera = decode_srgb_codes(photograph) / UINT16_MAX @ np.linalg.inv(profile.to_srgb).T
     inside = ((camera >= 0) & (camera <= 1)).all(axis=-1)
     assert inside.mean() > 0.5
     restored = process(unprocess(photograph, profile) / UINT16_MAX, profile)
