@@ -9,6 +9,7 @@ from dataset_builder.recipe import parse_source, read_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import ONE_WORKER
+from dataset_builder.work.staging import locate_stage
 from dataset_builder.work.unit import Desk
 from manifests.images.pixels import write_png
 
@@ -41,7 +42,7 @@ def _render(units: Iterable[SynthesisUnit], root: Path) -> list[LabelingTask]:
     desk = Desk()
     for unit in units:
         rows = unit.run(root, desk)
-        burst, frames = rows["burst"], rows["frames"]
-        truth, homographies = load_truth(root, burst), load_homographies(frames)
-        tasks.append(LabelingTask(load_burst(root, burst, frames), truth, burst["scale"], homographies))
+        burst, frames, stage = rows["burst"], rows["frames"], locate_stage(root, rows["stage"])
+        truth, homographies = load_truth(stage, burst), load_homographies(frames)
+        tasks.append(LabelingTask(load_burst(stage, burst, frames), truth, burst["scale"], homographies))
     return tasks

@@ -21,6 +21,7 @@ from dataset_builder.bursts import plan_source
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.work.local import ONE_WORKER
+from dataset_builder.work.staging import locate_stage
 from dataset_builder.work.unit import Desk
 from manifests.images.pixels import read_pixels
 from restorers import Burst, create
@@ -133,7 +134,8 @@ def bursts(
     desk = Desk()
     for unit in plan.units:
         rows = unit.run(root, desk)
-        yield rows, load_burst(root, rows["burst"], rows["frames"]), load_truth(root, rows["burst"])
+        stage = locate_stage(root, rows["stage"])
+        yield rows, load_burst(stage, rows["burst"], rows["frames"]), load_truth(stage, rows["burst"])
 
 
 def measure_static(burst: Burst, truth: FloatImage, gains: Gains) -> None:

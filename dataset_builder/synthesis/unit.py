@@ -22,6 +22,7 @@ from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png
@@ -77,7 +78,8 @@ class SynthesisUnit:
         return f"frames/{self.origin.source}/{self.burst_id}"
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
-        """Render the burst, write its files, return its rows."""
+        """Render the burst, write its files on a stage, return its rows."""
+        stage, root = open_stage(root)
         path, side = self.root / self.origin.path, self.source.shorter_side
         # Neighbouring units share their photograph; the worker that gets them decodes it once.
         photograph = desk.take((path, side), lambda: read_photograph(path, shorter_side=side))
@@ -106,7 +108,8 @@ class SynthesisUnit:
             ground_truth_white=parameters.truth_white,
             ground_truth_kind="exact",
         )
-        return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
+        burst |= {"perceptual_hash": hash_reference(root, burst, frames)}
+        return {"burst": burst, "frames": frames, "stage": stage}
 
     def _describe(
         self, parameters: BurstParameters, index: int, masks: Mapping[str, NDArray[np.uint8]], digests: dict[str, str]

@@ -51,8 +51,9 @@ def _remove_torn(root: Path) -> None:
     for folder in (root, root / "manifests", root / "manifests" / "labels", root / "audit"):
         for path in folder.glob(".*.tmp"):
             path.unlink()
-    for path in (root / WORK_FOLDER).rglob(".*.tmp"):
-        path.unlink()
+    for pattern in (f"{WORK_FOLDER}/**/.*.tmp", "frames/*/*/.*.tmp"):
+        for path in root.glob(pattern):
+            path.unlink()
 
 
 def _describe_holder(work: Path) -> str:
