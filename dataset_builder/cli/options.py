@@ -37,6 +37,14 @@ _WORK_OPTIONS = (
         "--dask", metavar="ADDRESS", help="Work on the dask cluster of this scheduler, such as tcp://host:8786."
     ),
     click.option(
+        "--patience",
+        default=10.0,
+        show_default=True,
+        metavar="MINUTES",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How long a cluster may show no sign of life until it is given up.",
+    ),
+    click.option(
         "--time-limit",
         default=3600.0,
         show_default=True,
@@ -71,6 +79,7 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any,
         jobs: int,
         dask: str | None,
+        patience: float,
         time_limit: float,
         memory_limit: float | None,
         device: str,
@@ -82,7 +91,7 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         from dataset_builder.work.unit import Limits
 
         limits = Limits(time_limit, memory_limit)
-        workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
+        workers: Workers = DaskWorkers(dask, limits, device, patience) if dask else LocalWorkers(jobs, limits, device)
         with heed_signals():
             function(*args, workers=workers, **kwargs)
 
