@@ -42,6 +42,7 @@ def lock_dataset(root: Path) -> Iterator[None]:
         )
         _remove_torn(root)
         yield
+        _remove_torn(root)  # of workers that died
     finally:
         (work / "holder.json").unlink(missing_ok=True)
         lock.release()
