@@ -28,10 +28,11 @@ device_option = click.option(
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
-        default=1,
+        default="1",
         show_default=True,
-        type=click.IntRange(min=1),
-        help="Worker processes; the result does not depend on it.",
+        metavar="N|auto",
+        callback=lambda _ctx, _option, value: _count_jobs(value),
+        help="Worker processes, auto for as many as there are cores to use; the result does not depend on it.",
     ),
     click.option(
         "--dask", metavar="ADDRESS", help="Work on the dask cluster of this scheduler, such as tcp://host:8786."
@@ -60,6 +61,16 @@ _WORK_OPTIONS = (
     ),
     device_option,
 )
+
+
+def _count_jobs(value: str) -> int:
+    if value == "auto":
+        from joblib import cpu_count
+
+        return int(cpu_count())  # what this process may use, not what the machine has
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"expected a whole number from 1 or auto, got {value!r}")
+    return int(value)
 
 
 def _check_device(value: str) -> str:
