@@ -11,6 +11,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit, CropPlan
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_id
+from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
 
@@ -28,6 +29,7 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
     empty = True
     for finding in source.find_bursts(root):
         empty = False
+        check_stop()
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
         except (SourceError, UnsafePathError, OSError) as error:

@@ -30,6 +30,7 @@ from dataset_builder.synthesis.screening import (
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
+from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
 from manifests.errors import UnsafePathError
 from manifests.store import hash_file, resolve_inside
@@ -87,6 +88,7 @@ def plan_photographs(
     found: dict[str, ScreeningUnit | Failure] = {}
     by_content: dict[str, str] = {}
     for path in paths:
+        check_stop()
         try:
             found[path] = _find(source, root, path, by_content)
         except (SourceError, UnsafePathError, OSError) as error:
