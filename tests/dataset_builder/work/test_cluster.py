@@ -216,7 +216,7 @@ def test_a_cluster_that_shows_no_life_is_given_up(folder, cluster):
         deadline = time.monotonic() + 120
         while not (folder / "reached").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        time.sleep(3)  # the second driver's units wait for workers that are still with those of the first
+        time.sleep(8)  # the second driver's units wait for workers that are still with those of the first
         os.kill(scheduler.pid, number)
         output = finish(driver, status=1)
         assert said in output
