@@ -61,8 +61,8 @@ class DaskWorkers:
         first = next(pending, None)
         if first is None:
             return
+        client = _connect(self.address)
         with _quiet():
-            client = _connect(self.address)
             try:
                 folder = root.resolve()
                 cores = _check_workers(client, folder)
@@ -74,7 +74,12 @@ class DaskWorkers:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """What dask would log of a lost scheduler is said in one line by an error of ours."""
-    loggers = [logging.getLogger(name) for name in ("distributed", "tornado", "asyncio")]
+    known = [
+        name
+        for name in logging.root.manager.loggerDict
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio")
+    ]
+    loggers = [logging.getLogger(name) for name in known]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)
