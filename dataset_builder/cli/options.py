@@ -76,10 +76,12 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         device: str,
         **kwargs: Any,
     ) -> None:
+        from dataset_builder.cli.console import print_warnings  # noqa: PLC0415
         from dataset_builder.cluster import DaskWorkers  # noqa: PLC0415
         from dataset_builder.work import Limits  # noqa: PLC0415
         from dataset_builder.workers import LocalWorkers, Workers  # noqa: PLC0415
 
+        print_warnings()
         limits = Limits(time_limit, memory_limit)
         workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
         function(*args, workers=workers, **kwargs)

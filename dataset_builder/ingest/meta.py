@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.errors import UnreadableImageError
 from dataset_builder.ingest.exif import CaptureFacts, build_facts
-from dataset_builder.ingest.pickled_values import ExifRatio, ExifTag
-from dataset_builder.ingest.unpickle import read_pickle
+from dataset_builder.ingest.unpickle import ExifRatio, ExifTag, read_pickle
 
 _EXIF_NAMES = {
     "EXIF ExposureTime": 0x829A,

@@ -15,8 +15,17 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.errors import HostileFileError, MissingSourceError, UnreadableImageError
-from dataset_builder.ingest.pickled_values import ExifTag, find_name, make, make_dict, require_key, set_state
+from dataset_builder.ingest.pickled_values import (
+    ExifRatio,
+    ExifTag,
+    find_name,
+    make,
+    make_dict,
+    require_key,
+    set_state,
+)
 
+__all__ = ["MAX_DEPTH", "MAX_OPERATIONS", "MAX_PICKLE_BYTES", "ExifRatio", "ExifTag", "read_pickle"]
 MAX_PICKLE_BYTES = 64_000_000
 MAX_OPERATIONS = 1_000_000
 """An operation of one byte may make an object of two hundred."""
