@@ -3,7 +3,7 @@
 from restorers.base import BatchRestorer, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
 from restorers.burst import CFA, Burst, Domain
 from restorers.errors import RestorerError
-from restorers.registry import create, list_scenarios
+from restorers.registry import create, create_known, list_scenarios
 
 __all__ = [
     "CFA",
@@ -16,5 +16,6 @@ __all__ = [
     "RestorerInfo",
     "SubsetRestorer",
     "create",
+    "create_known",
     "list_scenarios",
 ]

@@ -2,6 +2,9 @@
 
 Built-in restorers stand in one list; installed packages add theirs through the entry-point group `buiqa.restorers` (entry name =
 scenario, value = `module:attr`); anything else importable is named directly as `module:attr`.
+
+A name that the user gave, on the command line or in a recipe, goes to `create`. One that was read from a data set goes to `create_known`,
+which runs what is built in or installed and nothing else.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import inspect
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -27,6 +30,7 @@ from restorers.errors import (
     InvalidRestorerError,
     RestorerError,
     UnknownScenarioError,
+    UntrustedScenarioError,
 )
 from restorers.plugins import find_entry_points
 
@@ -35,6 +39,7 @@ MODEL_KINDS = ("basicsr", "onnx", "pt2", "spandrel", "torchscript")
 """Words before the colon that name a model file (`restorers.adapters.files`) and not a module."""
 _WORD = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 _SCENARIO = re.compile(rf"{_WORD}/{_WORD}(@[a-z0-9_.-]+)?")
+_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,33 @@ def create(scenario: str, *, device: str = "cpu") -> Restorer:
         with import_from([Path.cwd()]):
             return _build(ScenarioSpec(scenario, scenario), device)
     return _build(_find(scenario), device)
+
+
+def create_known(scenario: str, *, named: Collection[str] = (), device: str = "cpu") -> Restorer:
+    """Build the restorer of a scenario whose name was read from data: one that is built in or installed.
+
+    Args:
+        scenario: as it stands in a data set; nothing that it names is imported or opened.
+        named: what the user named himself, in the same command, and may therefore be anything.
+        device: as for `create`.
+
+    Raises:
+        UntrustedScenarioError: if it is none of them.
+        InvalidRestorerError: as `create`.
+        UnavailableDeviceError: as `create`.
+    """
+    if scenario in named:
+        return create(scenario, device=device)
+    if not _SCENARIO.fullmatch(scenario) or len(scenario) > _LONGEST_NAME:
+        raise UntrustedScenarioError(
+            f"scenario {scenario[:_LONGEST_NAME]!r} is neither built in nor installed; code and model files that a data set names run only "
+            "if you name them, too: buiqa audit and buiqa reliability take --scenario"
+        )
+    try:
+        spec = _find(scenario)
+    except (UnknownScenarioError, DuplicateScenarioError) as error:
+        raise UntrustedScenarioError(str(error)) from None
+    return _build(spec, device)
 
 
 def _find(scenario: str) -> ScenarioSpec:

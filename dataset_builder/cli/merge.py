@@ -19,11 +19,11 @@ def command(first: Path, second: Path, out: Path) -> None:
     What both hold must be equal, and no scene may lie in different splits.
     """
     from dataset_builder.build import redo_reports  # noqa: PLC0415
-    from dataset_builder.cli.console import print_problems  # noqa: PLC0415
+    from dataset_builder.cli.console import print_notes, print_problems  # noqa: PLC0415
     from manifests.combine import merge_datasets  # noqa: PLC0415
     from manifests.verify import verify  # noqa: PLC0415
 
     merge_datasets(first, second, out)
-    redo_reports(out)
+    print_notes(redo_reports(out))
     # Scenes that are apart in each may look alike together.
     click.get_current_context().exit(print_problems(verify(out, hashes=False)))

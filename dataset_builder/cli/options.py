@@ -25,6 +25,14 @@ device_option = click.option(
     callback=lambda _ctx, _option, value: _check_device(value),
     help="Where networks compute; auto is CUDA where there is a device.",
 )
+trusted_option = click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
+    "built in or installed run.",
+)
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
