@@ -11,7 +11,7 @@ BIN := .venv/bin
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision numpy "setuptools>=77" wheel cython
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[basicsr,realesrgan,spandrel,onnx,demosaicnet,raw,heif,video,preferences,dask,export,dev]"
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[basicsr,realesrgan,spandrel,onnx,demosaicnet,raw,heif,video,preferences,dask,dev]"
 	touch $@
 
 demo: .venv/installed

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.made_dataset import fill_table, name_bursts, name_frame
-from dataset_builder.audit.audit import audit_dataset, write_audit
-from dataset_builder.audit.report import render_report
+from dataset_builder.audit.audit import audit_dataset
+from dataset_builder.audit.report.report import render_report
+from dataset_builder.audit.stage import write_audit
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
-from manifests.splits import SplitFractions, build_split_rows
+from manifests.splits import SplitPlan, plan_splits
 from manifests.store import labels_path, table_path, write_description, write_table
 
 BURSTS_IN_ALL, FRAMES_IN_ALL, LABELS_IN_ALL = 7346, 45827, 1_000_000
@@ -56,7 +57,7 @@ def measure_page(path: Path) -> None:
     if chromium is None:
         print("page in a browser: not measured, no chromium on the PATH")
         return
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415
+    from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -121,7 +122,7 @@ def write_dataset(root: Path, number: int) -> int:
     table = fill_table(BURSTS, bursts, BURSTS_IN_ALL)
     write_table(table_path(root, "bursts"), BURSTS, table)
     write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, FRAMES_IN_ALL))
-    write_table(table_path(root, "splits"), SPLITS, build_split_rows(table, SplitFractions(), salt=""))
+    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan()))
     write_table(table_path(root, "failures"), FAILURES, [])
     write_description(root, {"name": "benchmark"})
     kept = np.flatnonzero(inside > 0)

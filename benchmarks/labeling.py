@@ -23,7 +23,7 @@ from benchmarks.restorers import ONE_THREAD, make_burst
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.randomness import make_generator
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 from restorers import Burst, Domain, LinearMerge, RestorerInfo, create
 from restorers.burst import FloatImage
 from restorers.fidelity import PSNR, measure

@@ -28,10 +28,10 @@ from benchmarks.made_dataset import (
     write_tables,
 )
 from dataset_builder.export.hugging_face import export_hugging_face
-from manifests.loader import BurstQualityDataset
-from manifests.pack import pack_dataset
+from manifests.loading.dataset import BurstQualityDataset
+from manifests.operations.pack import pack_dataset
 from manifests.queries import select_labels
-from manifests.verify import verify
+from manifests.verification.verify import verify
 
 BURSTS_PER_ROUND = 40
 ROUNDS = 9

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from manifests.loader import BurstQualityDataset
-from manifests.shared_arrays import SharedArrays
+from manifests.loading.dataset import BurstQualityDataset
+from manifests.loading.shared_arrays import SharedArrays
 
 WORKERS = 8
 _PAGE = 4096

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from manifests.pixels import encode_png
+from manifests.images.pixels import encode_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
-from manifests.splits import SplitFractions, build_split_rows
+from manifests.splits import SplitPlan, plan_splits
 from manifests.store import labels_path, table_path, write_description, write_table
 
 FRAMES_PER_BURST = 14
@@ -82,7 +82,7 @@ def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str
     table = fill_table(BURSTS, bursts, len(lengths))
     write_table(table_path(root, "bursts"), BURSTS, table)
     write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, len(owners)))
-    write_table(table_path(root, "splits"), SPLITS, build_split_rows(table, SplitFractions(), salt=""))
+    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan()))
     write_table(table_path(root, "failures"), FAILURES, [])
     write_description(root, {})
 

@@ -22,14 +22,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from restorers.align import align_burst
 from restorers.base import LinearMerge, SubsetRestorer
 from restorers.burst import CFA, Burst, FloatImage
 from restorers.classical.hdrplus import HdrPlusMerge
-from restorers.classical.mosaic import join_planes, resample_planes, split_planes
 from restorers.classical.tile_grid import TileGrid, raised_cosine
 from restorers.fidelity import psnr
-from restorers.noise import noise_levels
+from restorers.imaging.mosaic import join_planes, resample_planes, split_planes
+from restorers.imaging.noise import noise_levels
+from restorers.motion.align import align_burst
 from restorers.registry import BUILT_IN, create
 
 SIDE, NUM_FRAMES = 1024, 14

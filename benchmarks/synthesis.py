@@ -27,20 +27,21 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb
-from dataset_builder.camera.sensor import digitise, mosaic
-from dataset_builder.ingest.photographs import read_photograph
-from dataset_builder.origin import Origin
-from dataset_builder.photograph_units import SynthesisUnit
-from dataset_builder.recipe import PhotographSource
+from dataset_builder.camera.color import decode_srgb_codes
+from dataset_builder.camera.sensor import digitise
+from dataset_builder.records.rows import Origin
 from dataset_builder.synthesis.builtin import PRESETS
+from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
+from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.sample import sample_burst
-from dataset_builder.workers import WORKER_ENVIRONMENT
-from manifests.pixels import encode_png, read_pixels
+from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.work.local import WORKER_ENVIRONMENT
+from manifests.images.pixels import encode_png, read_pixels
 from manifests.store import hash_file
+from restorers.imaging.mosaic import mosaic
 
 BURSTS, REPEATS = 6, 12
 WRITTEN_FRAMES = 10_000
@@ -102,7 +103,7 @@ def time_routes(name: str, side: int, scale: int, photograph_side: int) -> tuple
     def render_here(number: int) -> None:
         # All that a burst costs but decoding the file: its parameters and its linear light, too.
         seed = f"{number:064x}"
-        render_burst(decode_srgb(photograph), sample_burst(preset, seed, **geometry), seed)
+        render_burst(decode_srgb_codes(photograph), sample_burst(preset, seed, **geometry), seed)
 
     def render_there(number: int, kernel: int = cv2.INTER_LINEAR) -> None:
         render_plainly(photograph, bursts[number], np.random.default_rng(0), kernel)

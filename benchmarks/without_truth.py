@@ -13,13 +13,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.demo_tasks import make_handheld_tasks
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames
 from dataset_builder.labeling.without_truth import average_parts
 from restorers import Restorer, create
 from restorers.fidelity import METRICS, PSNR
-from tests.demo_tasks import make_handheld_tasks
 
 ESTIMATORS = ("add_one", "shapley", "leave_one_out")
 BAR = 0.8

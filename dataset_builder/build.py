@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from dataset_builder.annotations import ANNOTATED_KINDS, annotate_sources, write_annotations
-from dataset_builder.bursts import build_bursts
+from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
-from dataset_builder.ingest.annotated import Annotations
-from dataset_builder.labeling.engine import build_labels
-from dataset_builder.labeling.scenarios import resolve_scenarios
+from dataset_builder.ingest.kinds.catalogue import KINDS
+from dataset_builder.judgements.annotations import Annotations
+from dataset_builder.labeling.annotations import annotate_sources, write_annotations
+from dataset_builder.labeling.engine import build_labels, preview_stage
+from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.lock import lock_dataset
-from dataset_builder.recipe import Recipe, ScenarioChoice, Source, SplitChoice
-from dataset_builder.report import Progress, StageReport, no_progress
-from dataset_builder.sources import plan_source
-from dataset_builder.work import WORK_FOLDER
-from dataset_builder.workers import ONE_WORKER, Workers
-from manifests.schema import FAILURES
+from dataset_builder.recipe import Recipe, Source, SplitChoice
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
+from dataset_builder.work.unit import WORK_FOLDER
 from manifests.store import (
     hash_file,
     read_dataset_table,
     read_description,
-    read_or_empty,
     table_path,
     write_bytes,
     write_description,
-    write_table,
 )
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
+
+JUDGED_SCENARIOS = tuple(kind.judged_as for kind in KINDS if kind.judged_as)
+"""Scenarios that come with a source and not from the recipe's list."""
 
 
 def build_dataset(
@@ -44,7 +46,7 @@ def build_dataset(
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
 ) -> list[StageReport]:
-    """Make `root` the data set that a recipe describes; what is already there and still true is kept.
+    """Make `root` the data set that a recipe describes; what is already there and still current is kept.
 
     Args:
         recipe_path: file that the recipe was read from; relative roots are relative to its folder.
@@ -62,17 +64,13 @@ def build_dataset(
     _require_usable(root)
     with lock_dataset(root):
         _require_named(root, recipe)
-        plans = {
-            source.name: plan_source(source, base, root, recipe=recipe, workers=workers) for source in recipe.sources
-        }
+        plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
-        _record_failures(root, bursts, "source", plans)
-        _record_failures(
-            root, labels, "scenario", [*ANNOTATED_KINDS.values(), *(scenario.name for scenario in scenarios)]
-        )
+        record_failures(root, bursts, "source", plans)
+        record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
         named = [scenario.name for scenario in scenarios]
         labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
@@ -104,18 +102,18 @@ def add_source(
         recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
-                f"--seed {seed}: {root} was built with seed {recipe.seed}; leave --seed out or choose another --out"
+                f"seed {seed}: {root} was built with seed {recipe.seed}; leave the seed out or choose another folder"
             )
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
         recipe = recipe.model_copy(update=changes)
-        plans = {source.name: plan_source(source, Path.cwd(), root, recipe=recipe, workers=workers)}
+        plans = _plan_sources(recipe, [source], Path.cwd(), root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         labels = annotate_sources(root, [source], Path.cwd())
         build_labels(root, [], workers=workers, progress=progress)
-        _record_failures(root, bursts, "source", plans)
+        record_failures(root, bursts, "source", plans)
         if labels.counts:
-            _record_failures(root, labels, "scenario", list(ANNOTATED_KINDS.values()))
+            record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
         bursts.remarks += finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
@@ -140,8 +138,8 @@ def add_labels(
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         named = [scenario.name for scenario in scenarios]
-        _record_failures(root, labels, "scenario", named)
-        recipe = recipe.model_copy(update={"scenarios": _merge_choices(recipe.scenarios, choices)})
+        record_failures(root, labels, "scenario", named)
+        recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
         labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
 
@@ -162,7 +160,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         if unknown:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
-        _record_failures(root, report, "scenario", [annotations.scenario])
+        record_failures(root, report, "scenario", [annotations.scenario])
         report.remarks += finish_dataset(root, read_built_recipe(root))
     return [report]
 
@@ -212,7 +210,7 @@ def redo_audit(
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
+    from dataset_builder.audit.stage import restore_bursts, write_audit
 
     description = read_description(root)
     with lock_dataset(root):
@@ -223,43 +221,67 @@ def redo_audit(
     return audit, remarks
 
 
-def _record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
-    """Replace the rows of what was tried; what was not tried keeps its rows."""
-    path = table_path(root, "failures")
-    kept = [
-        row
-        for row in read_or_empty(path, FAILURES).to_pylist()
-        if not (row["stage"] == report.stage and row[column] in scope)
-    ]
-    write_table(path, FAILURES, kept + report.failures)
+def preview_dataset(
+    recipe_path: Path, recipe: Recipe, root: Path, *, workers: Workers = ONE_WORKER
+) -> list[StageReport]:
+    """What `build_dataset` would do; nothing below the data set is written.
+
+    Labels of bursts that are yet to be made are not counted; people's judgements neither.
+
+    Args:
+        recipe_path: file that the recipe was read from.
+        recipe: as read.
+        root: folder of the data set; need not exist.
+        workers: who screens photographs that were not measured yet.
+
+    Raises:
+        BuildError: if the recipe cannot be carried out at all.
+    """
+    scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
+    with TemporaryDirectory() as scratch:
+        # Photographs that a build measured before are not measured again.
+        measured = Path(WORK_FOLDER) / "photographs"
+        if (root / measured).is_dir():
+            shutil.copytree(root / measured, scratch / measured)
+        plans = _plan_sources(recipe, recipe.sources, recipe_path.resolve().parent, Path(scratch), workers)
+    bursts, kept = preview_bursts(root, plans)
+    there = read_bursts(root) if kept else {}
+    labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
+    waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
+    if waiting > 0 and scenarios:
+        labels.remarks.append(f"labels of {waiting} bursts that are yet to be made are not counted")
+    return [bursts, labels]
 
 
-def _merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
-    merged = {choice.name: choice for choice in old}
-    for choice in new:
-        merged[choice.name] = _unite(merged[choice.name], choice) if choice.name in merged else choice
-    return tuple(merged.values())
+def preview_labels(root: Path, choices: Sequence[ScenarioChoice], *, device: str = "cpu") -> StageReport:
+    """What `add_labels` would do.
+
+    Raises:
+        ManifestError: if `root` is no data set.
+        RestorerError: if a scenario is unknown.
+    """
+    return preview_stage(root, resolve_scenarios(choices, device=device), read_bursts(root))
 
 
-def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
-    # No estimators means the default ones, which are more than those of the other.
-    estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
-    metrics = (*one.metrics, *other.metrics)
-    return one.model_copy(
-        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
-    )
+def _plan_sources(
+    recipe: Recipe, sources: Iterable[Source], base: Path, dataset: Path, workers: Workers
+) -> dict[str, Plan]:
+    return {
+        source.name: plan_source(source, base, dataset, seed=recipe.seed, presets=recipe.presets, workers=workers)
+        for source in sources
+    }
 
 
 def _require_usable(root: Path) -> None:
     if root.exists() and not root.is_dir():
-        raise OutputError(f"--out {root}: is a file; name a folder")
+        raise OutputError(f"root {root}: is a file; name a folder")
     if (
         root.is_dir()
         and not (root / "dataset.json").is_file()
         and not (root / WORK_FOLDER).is_dir()
         and any(root.iterdir())
     ):
-        raise OutputError(f"--out {root}: is not empty and holds no data set; name a new folder or that of a data set")
+        raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
 
 
 def require_buildable(root: Path, recipe: Recipe) -> None:
@@ -282,6 +304,6 @@ def _require_named(root: Path, recipe: Recipe) -> None:
     }
     if foreign:
         raise OutputError(
-            f"--out {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
+            f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
             "add the source to the recipe or choose another folder"
         )

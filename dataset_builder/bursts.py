@@ -1,4 +1,4 @@
-"""Stage `bursts`: run what the sources plan, keep what has not changed, write `bursts.parquet` and `frames.parquet`."""
+"""Stage `bursts`: plan what the sources hold, make what has changed, write `bursts.parquet` and `frames.parquet`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,14 +14,71 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.errors import OutputError
-from dataset_builder.report import Progress, StageReport
-from dataset_builder.sources import BurstUnit, Plan
-from dataset_builder.work import read_part, remove_part
-from dataset_builder.workers import Workers
+from dataset_builder.ingest.plan import plan_captures
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.ingest.unit import CaptureUnit
+from dataset_builder.randomness import derive_seed
+from dataset_builder.records.rows import make_id
+from dataset_builder.synthesis.builtin import find_preset
+from dataset_builder.synthesis.plan import plan_photographs
+from dataset_builder.synthesis.presets import Preset
+from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.work.local import Workers
+from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.staging import clear_stages, find_staged
+from dataset_builder.work.unit import Failure, read_part, remove_part
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, resolve_inside, table_path, write_table
 
 _ROWS_AT_ONCE = 2048
+BurstUnit = SynthesisUnit | CaptureUnit
+
+
+@dataclass
+class Plan:
+    """Units to run, and what was found unusable before anything ran: (source, id, failure)."""
+
+    units: list[BurstUnit] = field(default_factory=list)
+    rejected: list[tuple[str, str, Failure]] = field(default_factory=list)
+
+
+def plan_source(
+    source: PhotographSource | CaptureSource,
+    base: Path,
+    dataset: Path,
+    *,
+    seed: int,
+    presets: Mapping[str, Preset],
+    workers: Workers,
+) -> Plan:
+    """Find the photographs or bursts of a source and name the bursts to make of them.
+
+    Args:
+        source: from the recipe.
+        base: folder that relative roots are relative to.
+        dataset: the data set, where measurements of photographs are kept.
+        seed: of the whole recipe.
+        presets: the recipe's own, by name.
+        workers: who screens the photographs.
+
+    Raises:
+        MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
+    """
+    root, plan = source.resolve_root(base), Plan()
+    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure]]
+    if isinstance(source, CaptureSource):
+        outcomes = plan_captures(source, root)
+    else:
+        preset = find_preset(source.preset, presets)
+        outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=seed, workers=workers)
+    for path, outcome in outcomes:
+        if isinstance(outcome, Failure):
+            name = make_id(PurePosixPath(path).stem, derive_seed(source.name, path), "")
+            plan.rejected.append((source.name, name, outcome))
+        else:
+            plan.units += outcome
+    return plan
 
 
 @dataclass
@@ -66,6 +123,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
         _write_rows(root, held, kept, made)
     for unit in waiting:
         remove_part(root, unit)
+    clear_stages(root)
     _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
     return report
 
@@ -76,8 +134,9 @@ def preview_bursts(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, 
     report.counts["removed"] += len(held.bursts.keys() - kept - units.keys())
     for burst_id, unit in units.items():
         if burst_id not in kept:
-            finished = _find_part(root, unit) is not None
-            report.counts["reused" if finished else "rebuilt" if burst_id in held.bursts else "created"] += 1
+            report.counts[
+                "reused" if _is_finished(root, unit) else "rebuilt" if burst_id in held.bursts else "created"
+            ] += 1
     return report, kept & units.keys()
 
 
@@ -89,12 +148,12 @@ def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[s
             report.fail(failure, source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
     held = _read_held(root)
-    kept = {burst_id for burst_id in held.bursts if _is_true(root, held, burst_id, units.get(burst_id), plans)}
+    kept = {burst_id for burst_id in held.bursts if _is_current(root, held, burst_id, units.get(burst_id), plans)}
     report.counts["reused"] += sum(burst_id in units for burst_id in kept)
     return report, units, held, kept
 
 
-def _is_true(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
+def _is_current(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
     """Whether a burst in the manifest is still what the sources plan, or belongs to a source that is not asked about."""
     row = held.bursts[burst_id]
     if row["num_frames"] != held.lengths[burst_id]:
@@ -120,29 +179,45 @@ def _make(
     """Run the units that have no result yet; return those that have one now."""
     known, made, missing = set(stale), [], []
     for unit in waiting:
-        if _find_part(root, unit) is not None:
+        if _settle(root, unit):
             made.append(unit)
             report.counts["reused"] += 1
         else:
-            # A killed build leaves torn files, and a burst of fewer frames would leave those of its longer self.
-            _remove_folder(root, unit.folder)
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None:
+            if failure is None and _settle(root, unit):
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
-                report.fail(failure, source=unit.origin.source, burst_id=unit.burst_id)
+                lost = Failure("OutputError", "its files were removed while the build ran; run the same command again")
+                report.fail(failure or lost, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
             advance()
     return made
 
 
-def _find_part(root: Path, unit: BurstUnit) -> Any:
-    """The result of a unit that an interrupted build left, if all its files are there."""
+def _is_finished(root: Path, unit: BurstUnit) -> bool:
+    """Whether a unit has a result, of an interrupted build, and all its files are in place or on their stage."""
     part = read_part(root, unit)
-    return part if part is not None and _exist(root, _list_files(part)) else None
+    if part is None:
+        return False
+    return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
+
+
+def _settle(root: Path, unit: BurstUnit) -> bool:
+    """Move the files of a unit that has a result into place; whether they are there."""
+    part = read_part(root, unit)
+    if part is None:
+        return False
+    staged = find_staged(root, part.get("stage"), unit.folder)
+    if staged is not None:
+        # A burst of fewer frames would leave those of its longer self.
+        _remove_folder(root, unit.folder)
+        target = resolve_inside(root, unit.folder)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged.rename(target)
+    return _exist(root, _list_files(part))
 
 
 def _read_held(root: Path) -> _Held:

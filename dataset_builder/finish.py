@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
-from dataset_builder.report import StageReport
-from dataset_builder.workers import ONE_WORKER, Workers
-from manifests.card import write_card
-from manifests.croissant import write_croissant
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.report import StageReport
+from manifests.documents.card import write_card
+from manifests.documents.croissant import write_croissant
 from manifests.schema import RELIABILITY, SPLITS
 from manifests.seal import is_sealed, seal_dataset
-from manifests.split_plan import plan_splits
+from manifests.splits import plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,
@@ -64,7 +64,7 @@ def finish_dataset(
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
         return []
-    from dataset_builder.audit.audit import restore_bursts, write_audit  # noqa: PLC0415  # takes a second to import
+    from dataset_builder.audit.stage import restore_bursts, write_audit
 
     write_description(root, description)
     write_croissant(root)

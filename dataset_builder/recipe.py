@@ -2,97 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from dataset_builder.audit.rules import RULES
-from dataset_builder.capture_sources import CAPTURE_KINDS, AnyCaptureSource
+from dataset_builder.audit.rules import AuditChoice
 from dataset_builder.errors import RecipeError
-from dataset_builder.labeling.estimators import find_estimator
-from dataset_builder.recipe_parts import Name, Part, SourcePart, require_inside, require_one_of
-from dataset_builder.synthesis.builtin import PRESETS
-from dataset_builder.synthesis.distributions import DISTRIBUTIONS, freeze_lists
-from dataset_builder.synthesis.presets import Preset
-from manifests.split_plan import SplitMethod, SplitPlan
-from manifests.splits import SplitFractions
-from restorers.fidelity import METRICS
+from dataset_builder.ingest.kinds.catalogue import KINDS
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.labeling.scenarios import ScenarioChoice
+from dataset_builder.settings import Name, Part
+from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
+from dataset_builder.synthesis.distributions import DISTRIBUTIONS
+from dataset_builder.synthesis.source import PhotographSource
+from manifests.splits import SplitFractions, SplitMethod, SplitPlan
 
-
-class PhotographSource(SourcePart):
-    """Photographs to synthesise bursts from.
-
-    Attributes:
-        files: below root; all images there when empty.
-        preset: how the frames of a burst differ; one of the toolkit's, or of the recipe's `presets`.
-        bursts_per_photograph: all of one scene.
-        frame_height: px, even.
-        frame_width: px, even.
-        scale: ground-truth pixels per frame pixel; null takes the preset's.
-        shorter_side: px that photographs are reduced towards before use; null keeps them as they are.
-        max_clipped: photographs of which a larger share of the pixels is saturated are left out.
-        max_blur: photographs with a larger blur effect (Crete et al. 2007; 0 sharp, 1 blurred) are left out.
-        near_duplicates: whether to keep photographs that show what an earlier one shows.
-    """
-
-    kind: Literal["photographs"]
-    files: tuple[str, ...] = ()
-    preset: str = "handheld"
-    bursts_per_photograph: int = Field(default=4, ge=1, le=100)
-    frame_height: int = Field(default=96, ge=32, le=4096, multiple_of=2)
-    frame_width: int = Field(default=96, ge=32, le=4096, multiple_of=2)
-    scale: int | None = Field(default=None, ge=1, le=8)
-    shorter_side: int | None = Field(default=None, ge=32)
-    max_clipped: float = Field(default=0.25, ge=0, le=1)
-    max_blur: float = Field(default=0.6, ge=0, le=1)
-    near_duplicates: Literal["leave_out", "keep"] = "leave_out"
-
-    @field_validator("files")
-    @classmethod
-    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return require_inside(value)
-
-
-Source = Annotated[PhotographSource | AnyCaptureSource, Field(discriminator="kind")]
-
-
-class ScenarioChoice(Part):
-    """A scenario to label.
-
-    Attributes:
-        name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
-        estimators: default: leave_one_out and add_one; solo for single-frame restorers.
-        metrics: fidelity metrics.
-    """
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
-    estimators: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
-
-    @field_validator("estimators")
-    @classmethod
-    def _check_estimators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            find_estimator(name)
-        return value
-
-    @field_validator("metrics")
-    @classmethod
-    def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            require_one_of(name, METRICS)
-        return tuple(dict.fromkeys(value))
+if TYPE_CHECKING:
+    Source = PhotographSource | CaptureSource
+else:
+    Source = Annotated[Union[(PhotographSource, *KINDS)], Field(discriminator="kind")]  # only at run time are all known
+_KINDS = (PhotographSource.name_kind(), *(kind.name_kind() for kind in KINDS))
+_TAGS = frozenset((*_KINDS, *DISTRIBUTIONS))
 
 
 class SplitChoice(Part):
-    """How scenes are split; see `manifests.split_plan.SplitPlan`.
+    """How scenes are split; see `manifests.splits.SplitPlan`.
 
     Attributes:
         train: share of the scenes.
@@ -138,48 +77,6 @@ class SplitChoice(Part):
         )
 
 
-class RuleChoice(Part):
-    """Other thresholds for a rule of the audit; False switches a severity off.
-
-    Attributes:
-        note: value from which it is worth a note.
-        warning: value from which it is a warning.
-        severe: value from which it is severe.
-    """
-
-    note: float | Literal[False] | None = None
-    warning: float | Literal[False] | None = None
-    severe: float | Literal[False] | None = None
-
-
-class AuditChoice(Part):
-    """How the audit judges.
-
-    Attributes:
-        rules: changed thresholds by the name of the rule.
-    """
-
-    rules: dict[str, RuleChoice] = Field(default_factory=dict)
-
-    @field_validator("rules")
-    @classmethod
-    def _check_rules(cls, value: dict[str, RuleChoice]) -> dict[str, RuleChoice]:
-        for name in value:
-            require_one_of(name, RULES)
-        return value
-
-
-def _build_on_base(value: Any) -> Any:
-    """A preset that names a `base` takes from it what it does not say itself."""
-    if not isinstance(value, dict) or "base" not in value:
-        return freeze_lists(value)
-    base = PRESETS[require_one_of(value["base"], PRESETS)]
-    return freeze_lists({**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}})
-
-
-UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]
-
-
 class Recipe(Part):
     """A whole data set; `presets` are the user's own, by name."""
 
@@ -213,16 +110,6 @@ class Recipe(Part):
                 except ValueError as error:
                     raise ValueError(f"sources[{number}].preset: {error}") from None
         return self
-
-
-def find_preset(name: str, own: Mapping[str, Preset]) -> Preset:
-    """The toolkit's or the recipe's preset of a name.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    known = {**PRESETS, **own}
-    return known[require_one_of(name, known)]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -281,63 +168,42 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
         RecipeError: one line per problem, naming the key and what is allowed.
     """
     try:
-        # As JSON, since strict checking of Python objects would refuse TOML's lists for tuples.
-        return Recipe.model_validate_json(json.dumps(data, default=str))
+        return Recipe.model_validate(data)
     except ValidationError as error:
-        raise RecipeError("\n".join(f"{where}: {_describe(problem)}" for problem in error.errors())) from None
+        lines = [line for problem in error.errors() for line in _describe(problem)]
+        raise RecipeError("\n".join(f"{where}: {line}" for line in lines)) from None
 
 
-def _describe(problem: Any) -> str:
+def _describe(problem: Any) -> list[str]:
+    """What is wrong, a line for each key that is."""
     keys = [part for part in problem["loc"] if part not in _TAGS or part == problem["loc"][-1]]
-    key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
-    if problem["type"] == "extra_forbidden":
-        allowed = sorted(_find_model(problem["loc"][:-1]).model_fields)
-        close = get_close_matches(str(keys[-1]), allowed, n=1)
-        return (
-            f"{key}: unknown key; "
-            + (f"did you mean {close[0]}? " if close else "")
-            + f"allowed are {', '.join(allowed)}"
-        )
+    key = _join_keys(keys)
+    context = problem.get("ctx", {})
+    if problem["type"] == "unknown_keys":
+        # The last part of the place may be the tag by which a table of the list was chosen.
+        table = [part for part in problem["loc"] if part not in _TAGS]
+        return [
+            f"{_join_keys([*table, name])}: unknown key; {_hint(name, context['allowed'])}allowed are {', '.join(context['allowed'])}"
+            for name in context["unknown"]
+        ]
     if problem["type"] == "missing":
-        return f"{key}: is required"
-    if problem["type"] == "union_tag_not_found":
-        return f"{key}.{_discriminator(problem)}: is required; expected {_expected_tags(key)}"
-    if problem["type"] == "union_tag_invalid":
-        return f"{key}.{_discriminator(problem)}: expected {_expected_tags(key)}, got {problem['ctx']['tag']!r}"
+        return [f"{key}: is required"]
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        place = f"{key}.{context['discriminator'].strip(chr(39))}"
+        *first, last = DISTRIBUTIONS if key.startswith("presets") else _KINDS
+        expected = f"expected {', '.join(first)} or {last}"
+        return [
+            f"{place}: {expected}, got {context['tag']!r}" if "tag" in context else f"{place}: is required; {expected}"
+        ]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    shown = "" if problem["type"] == "value_error" else f", got {problem['input']!r}"
-    text = f"{message if problem['type'] == 'value_error' else 'expected ' + message}{shown}"
-    return f"{key}: {text}" if key else text
+    text = message if problem["type"] == "value_error" else f"expected {message}, got {problem['input']!r}"
+    return [f"{key}: {text}" if key else text]
 
 
-_KINDS: dict[str, type[BaseModel]] = {"photographs": PhotographSource, **CAPTURE_KINDS}
-_TAGS: dict[str, type[BaseModel]] = {**_KINDS, **DISTRIBUTIONS}
+def _join_keys(keys: Sequence[str | int]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in keys).lstrip(".")
 
 
-def _discriminator(problem: Any) -> str:
-    return str(problem["ctx"]["discriminator"]).strip("'")
-
-
-def _expected_tags(key: str) -> str:
-    *first, last = DISTRIBUTIONS if key.startswith("presets") else _KINDS
-    return f"{', '.join(first)} or {last}"
-
-
-def _find_model(loc: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that a location in the recipe belongs to; union members are told apart by their kind, which pydantic puts into it."""
-    model: type[BaseModel] = Recipe
-    for part in loc:
-        if part in _TAGS:
-            model = _TAGS[str(part)]
-            continue
-        if part not in model.model_fields:  # a place in a list or the name of a preset
-            continue
-        inner = _models_in(model.model_fields[str(part)].annotation)
-        model = inner[0] if inner else model
-    return model
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if get_origin(annotation) in (Union, UnionType, Annotated, tuple, dict):
-        return [model for argument in get_args(annotation) for model in _models_in(argument)]
-    return [annotation] if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+def _hint(name: str, allowed: Sequence[str]) -> str:
+    close = get_close_matches(name, allowed, n=1)
+    return f"did you mean {close[0]}? " if close else ""

@@ -12,19 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataset_builder.bursts import build_bursts
+from dataset_builder.bursts import Plan, build_bursts, plan_source
 from dataset_builder.errors import BuildError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
-from dataset_builder.lock import lock_dataset
-from dataset_builder.photograph_units import SynthesisUnit
 from dataset_builder.recipe import Recipe
-from dataset_builder.report import Progress, StageReport, no_progress
-from dataset_builder.sources import Plan, plan_source
-from dataset_builder.work import WORK_FOLDER, read_part, remove_part
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.report import Progress, StageReport, no_progress
+from dataset_builder.work.unit import WORK_FOLDER, read_part, remove_part
 from manifests.schema import RELIABILITY
 from manifests.store import read_description, read_labels, table_path, write_table
 
@@ -123,13 +122,13 @@ def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Work
         unit
         for source in recipe.sources
         if source.kind == "photographs"
-        for unit in plan_source(source, base, root, recipe=recipe, workers=workers).units
+        for unit in plan_source(source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers).units
         if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
     ]
     if not units:
         raise BuildError(
-            f"{root}: none of its bursts can be rendered again; only synthetic bursts whose photographs are still below {base} can "
-            "(--base names the folder that the recipe's roots are relative to)"
+            f"base {base}: none of the bursts of {root} can be rendered again; only synthetic ones can, and only while their photographs "
+            "are where the recipe says, relative to this folder"
         )
     places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
     plans: dict[str, Plan] = defaultdict(Plan)
@@ -181,7 +180,7 @@ def _halve(rows: BurstRows) -> BurstRows | None:
 
 def _mean_spearman(group: pd.DataFrame, other: str) -> float | None:
     """Mean over bursts of the rank correlation of two labels, where both order the frames at all."""
-    from scipy.stats import spearmanr  # noqa: PLC0415
+    from scipy.stats import spearmanr
 
     found = [
         float(spearmanr(burst["score"], burst[other]).statistic)

@@ -12,12 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from manifests.pixels import read_pixels, write_png
+from manifests.images.pixels import read_pixels, write_png
 from restorers import CFA, Burst, Domain, create
-from restorers.align import align_burst
 from restorers.burst import FloatImage
-from restorers.classical.mosaic import demosaic
-from restorers.color import encode_srgb, linearise, to_display
+from restorers.imaging.color import encode_srgb, linearise, to_display
+from restorers.imaging.mosaic import demosaic
+from restorers.motion.align import align_burst
 
 HERE = Path(__file__).parent
 GAP = 6

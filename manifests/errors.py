@@ -45,10 +45,6 @@ class OutputExistsError(ManifestError, FileExistsError):
     """A folder that is to be written holds something already."""
 
 
-class MissingExtraError(ManifestError, ImportError):
-    """A package that only some exports need is not installed."""
-
-
 class MergeConflictError(ManifestError, ValueError):
     """Two data sets contradict each other."""
 

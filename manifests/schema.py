@@ -13,7 +13,7 @@ FORMAT_VERSION = 2
 """Version of the on-disk form; written to `dataset.json` and to the metadata of every Parquet file.
 
 1: the first. 2: `bursts.perceptual_hash`, `bursts.ground_truth_white`, `splits.fold`, and whatever the synthesis varies.
-`manifests.migrate` brings older data sets up to date.
+`manifests.operations.migrate` brings older data sets up to date.
 """
 
 
@@ -422,3 +422,12 @@ REFERENCE_RULES = ("given", "first", "sharpest", "medoid")
 SPLIT_NAMES = ("train", "val", "test")
 MARGINAL_ESTIMATORS = frozenset({"leave_one_out", "add_one", "shapley", "banzhaf"})
 """Estimators that never remove the reference, so that it has no score."""
+
+
+LABEL_SET = ["scenario", "estimator", "metric"]
+"""Columns that identify a set of comparable labels."""
+
+
+def is_marginal(estimator: str) -> bool:
+    """Whether scores of an estimator are gains and losses."""
+    return estimator.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
 
 import pyarrow as pa
 
-from manifests.errors import InvalidFractionsError
-from manifests.schema import SPLITS
+from manifests.errors import InvalidFractionsError, SelectionError, SplitListError
+from manifests.schema import SPLIT_NAMES, SPLITS
 
 _HASH_RANGE = 2**64
 
@@ -56,27 +59,161 @@ def assign_split(scene_id: str, fractions: SplitFractions, *, salt: str) -> str:
     return "train"
 
 
-def build_split_rows(bursts: pa.Table, fractions: SplitFractions, *, salt: str) -> pa.Table:
-    """Split of every burst.
+SplitMethod = Literal["hash", "stratified", "official", "leave_one_source_out"]
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """How to split.
+
+    Attributes:
+        method: `hash` draws each scene by its own name; `stratified` gives every source and preset its share of each split;
+            `official` follows lists; `leave_one_source_out` tests on one source and trains on the others.
+        fractions: expected share of the scenes in each split. `official` ignores it; `leave_one_source_out` uses the share of val.
+        salt: another salt draws another, independent split.
+        folds: number of folds of cross-validation, or 0; where the method is `stratified`, folds are balanced in the same way.
+        source: what `leave_one_source_out` leaves out.
+        lists: for `official`, the names in each split: scene ids, burst ids, or origin paths with or without their suffix.
+    """
+
+    method: SplitMethod = "hash"
+    fractions: SplitFractions = field(default_factory=SplitFractions)
+    salt: str = ""
+    folds: int = 0
+    source: str = ""
+    lists: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Scenes:
+    """Scenes of a table of bursts, sorted by name: sources and presets, all names, and the origin's own split, of each."""
+
+    strata: dict[str, str]
+    sources: dict[str, set[str]]
+    names: dict[str, set[str]]
+    official: dict[str, str]
+
+
+def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None = None) -> pa.Table:
+    """Split and fold of every burst.
+
+    `hash` is stable under growth by itself: a scene's place depends on its name alone. `stratified` needs `previous` for that:
+    scenes that it names stay, and new ones are dealt out among themselves. Under both, scenes to which their origin gives a split of
+    its own keep that; where origins disagree, test comes before val, and val before train, so that nothing leaks.
 
     Args:
-        bursts: a table with `burst_id` and `scene_id`.
-        fractions: expected share of the scenes in each split.
-        salt: as for `assign_split`.
+        bursts: a table with `burst_id`, `scene_id`, `source`, `preset`, `origin_path` and, where known, `official_split`.
+        plan: how.
+        previous: the table `splits` of the same data set before it grew, made by the same plan.
 
     Returns:
         The table `splits`, in the order of `bursts`.
+
+    Raises:
+        SplitListError: if the lists name what is not there, name a scene twice, or leave one out.
+        SelectionError: if there is no such source.
     """
-    scenes = bursts.column("scene_id").combine_chunks().dictionary_encode()
-    splits = pa.array(
-        [assign_split(scene, fractions, salt=salt) for scene in scenes.dictionary.to_pylist()], pa.string()
-    )
-    return pa.Table.from_arrays(
-        [
-            bursts.column("burst_id"),
-            bursts.column("scene_id"),
-            splits.take(scenes.indices),
-            pa.nulls(bursts.num_rows, pa.int32()),
-        ],
-        schema=SPLITS.schema,
-    )
+    scenes = _collect_scenes(bursts)
+    held = {} if previous is None else {row["scene_id"]: row for row in previous.to_pylist()}
+    if plan.method == "stratified":
+        shares = {name: getattr(plan.fractions, name) for name in SPLIT_NAMES}
+        given = {scene: row["split"] for scene, row in held.items()} | scenes.official
+        splits = _deal(scenes, shares, plan.salt, given)
+    elif plan.method == "official":
+        splits = _follow_lists(scenes, plan.lists)
+    elif plan.method == "leave_one_source_out":
+        splits = _leave_out(scenes, plan)
+    else:
+        drawn = {scene: assign_split(scene, plan.fractions, salt=plan.salt) for scene in scenes.strata}
+        splits = drawn | scenes.official
+    folds = _fold(scenes, plan, held) if plan.folds else {}
+    names = bursts.column("scene_id").to_pylist()
+    columns = {
+        "burst_id": bursts.column("burst_id"),
+        "scene_id": bursts.column("scene_id"),
+        "split": pa.array([splits[scene] for scene in names], pa.string()),
+        "fold": pa.array([folds.get(scene) for scene in names], pa.int32()),
+    }
+    return pa.Table.from_arrays([columns[name] for name in SPLITS.schema.names], schema=SPLITS.schema)
+
+
+def _collect_scenes(bursts: pa.Table) -> _Scenes:
+    sources: dict[str, set[str]] = {}
+    strata: dict[str, set[str]] = {}
+    names: dict[str, set[str]] = {}
+    official: dict[str, str] = {}
+    columns = ["burst_id", "scene_id", "source", "preset", "origin_path", "official_split"]
+    for row in bursts.select([name for name in columns if name in bursts.column_names]).to_pylist():
+        scene, path = row["scene_id"], row["origin_path"]
+        sources.setdefault(scene, set()).add(row["source"])
+        strata.setdefault(scene, set()).add(f"{row['source']}/{row['preset']}")
+        stem = str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).name else path
+        names.setdefault(scene, {scene}).update({row["burst_id"], path, stem})
+        if (split := row.get("official_split")) is not None:
+            official[scene] = max(split, official.get(scene, split), key=SPLIT_NAMES.index)
+    return _Scenes({scene: " ".join(sorted(strata[scene])) for scene in sorted(strata)}, sources, names, official)
+
+
+def _deal(scenes: _Scenes, shares: Mapping[str, float], salt: str, held: Mapping[str, str]) -> dict[str, str]:
+    """Deal scenes out stratum by stratum, each to the group that is furthest behind its share.
+
+    Any run of scenes in dealing order then has its shares within about one scene, and so have every stratum and the whole.
+    """
+    dealt = {scene: held[scene] for scene in scenes.strata if held.get(scene) in shares}
+    waiting = [scene for scene in scenes.strata if scene not in dealt]
+    waiting.sort(key=lambda scene: (scenes.strata[scene], hashlib.sha256(f"{salt}:{scene}".encode()).digest()))
+    counts = dict.fromkeys(shares, 0)
+    for number, scene in enumerate(waiting, start=1):
+        group = max(shares, key=lambda name: shares[name] * number - counts[name])
+        counts[group] += 1
+        dealt[scene] = group
+    return dealt
+
+
+def _fold(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
+    salt = f"{plan.salt}:fold"
+    if plan.method == "stratified":
+        shares = {str(fold): 1 / plan.folds for fold in range(plan.folds)}
+        kept = {scene: str(row["fold"]) for scene, row in held.items()}
+        return {scene: int(fold) for scene, fold in _deal(scenes, shares, salt, kept).items()}
+    places = {scene: hashlib.sha256(f"{salt}:{scene}".encode()).digest()[:8] for scene in scenes.strata}
+    return {scene: int.from_bytes(place, "big") * plan.folds >> 64 for scene, place in places.items()}
+
+
+def _follow_lists(scenes: _Scenes, lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    owners: dict[str, set[str]] = {}
+    for scene, names in scenes.names.items():
+        for name in names:
+            owners.setdefault(name, set()).add(scene)
+    splits: dict[str, str] = {}
+    for split, members in lists.items():
+        if split not in SPLIT_NAMES:
+            raise SplitListError(f"list {split!r}: expected one of {', '.join(SPLIT_NAMES)}")
+        for name in members:
+            found = owners.get(name, set())
+            if not found:
+                raise SplitListError(
+                    f"list {split!r}: {name!r} is no scene_id, burst_id or origin_path of this data set; remove it"
+                )
+            for scene in found:
+                if splits.setdefault(scene, split) != split:
+                    raise SplitListError(
+                        f"list {split!r}: {name!r} belongs to {scene}, which the list {splits[scene]!r} has; keep one"
+                    )
+    missing = sorted(scenes.strata.keys() - splits.keys())
+    if missing:
+        raise SplitListError(f"lists: {len(missing)} scenes stand in none, the first is {missing[0]}; add them")
+    return splits
+
+
+def _leave_out(scenes: _Scenes, plan: SplitPlan) -> dict[str, str]:
+    there = sorted(set().union(*scenes.sources.values()))
+    if plan.source not in there:
+        raise SelectionError(f"source {plan.source!r}: expected one of {', '.join(there) or 'none'}")
+    share = plan.fractions.val / (plan.fractions.val + plan.fractions.train or 1)
+    rest = SplitFractions(train=1 - share, val=share, test=0.0)
+    # A scene that the source shares with another is tested on: it must not be trained on.
+    return {
+        scene: "test" if plan.source in sources else assign_split(scene, rest, salt=plan.salt)
+        for scene, sources in scenes.sources.items()
+    }

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from manifests.errors import MissingManifestError, SchemaError, StorageError
-from manifests.image_files import StoredFile, list_image_files
+from manifests.images.listing import StoredFile, list_image_files
 from manifests.problem import Progress
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import (

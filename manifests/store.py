@@ -163,7 +163,7 @@ def read_description(root: Path) -> dict[str, Any]:
     """
     path = root / "dataset.json"
     if not path.is_file():
-        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder that was given to --out")
+        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder of one")
     try:
         description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]

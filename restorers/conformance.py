@@ -15,7 +15,7 @@ from restorers.base import BatchRestorer, LinearMerge, Restorer, SubsetRestorer,
 from restorers.burst import Burst, Domain, FloatImage
 from restorers.errors import RestorerError
 from restorers.registry import create, fingerprint_scenario
-from restorers.sample import make_sample_burst
+from restorers.trial import make_sample_burst
 
 Outcome = Literal["pass", "note", "fail"]
 _TOLERANCE = 1e-4

@@ -53,7 +53,7 @@ def run_on(network: Callable[[torch.Tensor], Any], device: Device) -> Callable[[
     Raises:
         InvalidRestorerError: when called, if the network returns anything but one tensor.
     """
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
     def run(frames: FloatImage) -> FloatImage:
         with torch.inference_mode(), _exact_arithmetic(device):
@@ -71,7 +71,7 @@ def _exact_arithmetic(device: Device) -> Iterator[None]:
     if device == "cpu":
         yield
         return
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
     settings: Any = torch.backends.cudnn.flags
     with settings(enabled=True, benchmark=False, deterministic=True, allow_tf32=False, fp32_precision="ieee"):
@@ -101,7 +101,7 @@ def run_in_batches(network: Callable[[FloatImage], FloatImage], inputs: Sequence
 
 def _has_cuda() -> bool:
     try:
-        import torch  # noqa: PLC0415  # takes a second to import
+        import torch
     except ImportError:
         return False
     return torch.cuda.is_available()

@@ -116,7 +116,7 @@ def measure(
     restored, expected = _prepare(image, truth, border)
     if not metric.needs_truth:
         return -float(np.mean(np.square(restored - expected)))
-    from restorers.structure import ms_ssim, ssim  # noqa: PLC0415  # SciPy's filters are slow to import
+    from restorers.structure import ms_ssim, ssim
 
     return (ssim if metric.kind == "ssim" else ms_ssim)(restored, expected, data_range=metric.data_range)
 

@@ -154,7 +154,7 @@ def create(scenario: str, *, device: str = "cpu") -> Restorer:
         UnavailableDeviceError: if it could compute on the device, which is not there.
     """
     if scenario.partition(":")[0] in MODEL_KINDS and ":" in scenario:
-        from restorers.adapters.files import load_model  # noqa: PLC0415  # needs more packages than the list of scenarios
+        from restorers.adapters.files import load_model
 
         return load_model(scenario, device=device)
     if ":" in scenario:

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from manifests.appearance import hash_reference
-from manifests.pixels import write_png
+from manifests.images.appearance import hash_reference
+from manifests.images.pixels import write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
 from manifests.store import (
     labels_path,

@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset_builder.build import build_dataset
 from dataset_builder.recipe import parse_recipe
-from manifests.pixels import read_pixels
+from manifests.images.pixels import read_pixels
 from manifests.store import read_dataset_table, read_labels
 from tests.photographs import write_photographs
 

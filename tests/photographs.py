@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from manifests.pixels import write_png
+from manifests.images.pixels import write_png
 
 
 def make_photograph(height: int = 160, width: int = 192, *, seed: int = 0, bits: int = 8) -> np.ndarray:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from manifests.pack import pack_dataset
+from manifests.operations.pack import pack_dataset
+from tests.places import ROOT
 
-GUIDE = Path(__file__).parents[1] / "docs" / "training.md"
+GUIDE = ROOT / "docs" / "training.md"
 
 
 def test_its_code_runs_from_top_to_bottom(tiny_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from manifests.appearance import hash_reference
-from manifests.card import write_card
-from manifests.pixels import encode_png, quantise, write_png
+from manifests.documents.card import write_card
+from manifests.images.appearance import hash_reference
+from manifests.images.pixels import encode_png, quantise, write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, MARGINAL_ESTIMATORS, SPLITS
 from manifests.seal import seal_dataset
-from manifests.splits import SplitFractions, build_split_rows
+from manifests.splits import SplitFractions, SplitPlan, plan_splits
 from manifests.store import (
     labels_path,
     read_dataset_table,
@@ -62,7 +62,7 @@ def write_tiny_dataset(root: Path) -> Path:
         ]
         write_table(labels_path(root, scenario), LABELS, rows)
     table = read_dataset_table(root, "bursts")
-    write_table(table_path(root, "splits"), SPLITS, build_split_rows(table, FRACTIONS, salt=SALT))
+    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan(fractions=FRACTIONS, salt=SALT)))
     write_table(table_path(root, "failures"), FAILURES, [_make_failure()])
     write_text(root / "recipe.toml", '[dataset]\nname = "tiny"\n')
     finish_description(root)

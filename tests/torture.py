@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 from manifests.store import hash_file
-from manifests.verify import verify
+from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
 SCENARIOS = ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")
@@ -44,12 +44,12 @@ def fingerprint(root: Path) -> dict[str, str]:
     return {path.relative_to(root).as_posix(): hash_file(path) for path in sorted(paths)}
 
 
-def list_processes(group: int) -> list[int]:
-    """Processes of a build but its driver: workers, and what helps them."""
+def list_processes(session: int) -> list[int]:
+    """Processes of a build but its driver: workers, and what they started."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and int(entry.name) != group and os.getpgid(int(entry.name)) == group:
+            if entry.name.isdigit() and int(entry.name) != session and os.getsid(int(entry.name)) == session:
                 found.append(int(entry.name))
         except ProcessLookupError:
             continue

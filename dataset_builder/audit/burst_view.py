@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,24 +11,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.statistics.bias import MID_GREY
-from dataset_builder.audit.tables import LABEL_SET, Tables, to_rows
+from dataset_builder.audit.factors import FACTORS, measure_noise
+from dataset_builder.audit.tables import Tables, to_rows
 from dataset_builder.audit.wording import format_number
-from manifests.errors import SelectionError
-from manifests.schema import MARGINAL_ESTIMATORS
+from dataset_builder.records.rows import name_unknown_burst
+from manifests.schema import LABEL_SET, is_marginal
 
 Mark = Literal["best", "worst", ""]
 
-_FACTOR_COLUMNS = (
-    "exposure_ratio",
-    "shot_noise",
-    "read_noise",
-    "blur_length",
-    "displacement",
-    "defocus",
-    "occlusion",
-    "jpeg_quality",
-)
+_LISTED = ("exposure_ratio", "shot_noise", "blur_length", "displacement", "defocus", "occlusion", "jpeg_quality")
+_OCCASIONAL = frozenset({"defocus", "occlusion", "jpeg_quality"})
+"""Listed only where a frame of the burst has some."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +67,7 @@ class ScoreRow:
     @property
     def signed(self) -> bool:
         """Whether scores are gains and losses, whose sign matters."""
-        return self.estimator.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS
+        return is_marginal(self.estimator)
 
     @property
     def decimals(self) -> int:
@@ -139,7 +131,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
     views = []
     for burst_id in burst_ids:
         if burst_id not in bursts:
-            raise SelectionError(_unknown_burst(burst_id, list(tables.bursts["burst_id"])))
+            raise name_unknown_burst(burst_id, list(tables.bursts["burst_id"]))
         mine = tuple(frames.get(burst_id, ()))
         rows = [
             _score_row(scores[key].reindex(range(len(mine))), (*names, unit))
@@ -170,19 +162,12 @@ def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> Sc
 
 
 def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
-    columns = {name: np.array([row[name] for row in frames], np.float64) for name in _FACTOR_COLUMNS}
-    noise = 100 * np.sqrt(columns["shot_noise"] * MID_GREY + columns["read_noise"])
-    occasional = (
-        Factor("defocus", "px", _plain(columns["defocus"])),
-        Factor("cover", "%", _plain(100 * columns["occlusion"])),
-        Factor("JPEG", "", _plain(columns["jpeg_quality"])),
-    )
-    return (
-        Factor("exposure", "×", _plain(columns["exposure_ratio"])),
-        Factor("noise", "%", _plain(noise)),
-        Factor("blur", "px", _plain(columns["blur_length"])),
-        Factor("shift", "px", _plain(columns["displacement"])),
-        *(factor for factor in occasional if any(factor.values)),
+    columns = {name: np.array([row[name] for row in frames], np.float64) for name in (*_LISTED, "read_noise")}
+    columns["shot_noise"] = measure_noise(columns["shot_noise"], columns["read_noise"])
+    columns["occlusion"] *= 100
+    listed = (Factor(FACTORS[name].label, FACTORS[name].unit, _plain(columns[name])) for name in _LISTED)
+    return tuple(
+        factor for name, factor in zip(_LISTED, listed, strict=True) if name not in _OCCASIONAL or any(factor.values)
     )
 
 
@@ -192,9 +177,3 @@ def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:
 
 def _rows_by_burst(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return {str(burst_id): to_rows(group) for burst_id, group in rows.groupby("burst_id", sort=False)}
-
-
-def _unknown_burst(burst_id: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(burst_id, known, n=3, cutoff=0.4) or sorted(known)[:3]
-    offer = f"did you mean {', '.join(close)}?" if close else "the data set has no bursts"
-    return f"burst {burst_id!r}: not among the {len(known)} bursts of the data set; {offer}"

@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, Tables
-from manifests.schema import TableSchema
-from manifests.statistics import count_contents, count_licenses
-from manifests.verify_duplicates import NearDuplicate, find_near_duplicates
+from dataset_builder.audit.tables import ScoreMatrix, Tables
+from manifests.documents.statistics import count_contents, count_licenses
+from manifests.schema import LABEL_SET, TableSchema
+from manifests.verification.duplicates import NearDuplicate, find_near_duplicates
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",

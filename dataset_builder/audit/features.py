@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.audit.tables import to_rows
 from manifests.errors import ManifestError
-from manifests.pixels import read_linear
+from manifests.images.pixels import read_linear
 from manifests.schema import TableSchema
 from manifests.store import read_or_empty, resolve_inside, write_table
 

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
-from dataset_builder.audit.against import Changes
+from dataset_builder.audit.changes import Changes
 from dataset_builder.audit.collect import Statistics
 from dataset_builder.audit.rules import SEVERITIES, Rule, Severity
-from dataset_builder.audit.tables import LABEL_SET, find_extreme, to_rows
+from dataset_builder.audit.tables import find_extreme, to_rows
 from dataset_builder.audit.wording import count, format_number, percent
-from manifests.schema import MARGINAL_ESTIMATORS
+from manifests.schema import LABEL_SET, is_marginal
 
 _MIN_BURSTS = 8
 """Fewest bursts by which a restorer's habit is judged."""
@@ -179,7 +177,7 @@ def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:
         if constant.get(tuple(row[name] for name in LABEL_SET), 0) == 0:
             sentence = f"{percent(row['tied_share'])} of the scores equal another of their burst."
             yield _Candidate("tied_scores", _name(row), float(row["tied_share"]), sentence)
-        if row["estimator"].split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS:
+        if is_marginal(row["estimator"]):
             sentence = f"{percent(row['negative_share'])} of the scored frames make the restored image worse."
             yield _Candidate("mostly_harmful", _name(row), float(row["negative_share"]), sentence)
 
@@ -273,9 +271,3 @@ def _fold(ratio: float) -> float:
     if math.isnan(ratio) or ratio <= 0:
         return math.nan
     return max(ratio, 1 / ratio)
-
-
-def to_frame(findings: Sequence[Finding]) -> pd.DataFrame:
-    """Findings as a pandas frame, one row each."""
-    names = [field.name for field in dataclasses.fields(Finding)]
-    return pd.DataFrame([dataclasses.asdict(each) for each in findings], columns=names)

@@ -21,17 +21,17 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dataset_builder.audit.pictures import encode_picture
 from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS, choose_sizes, order_frames
 from dataset_builder.audit.tables import to_rows
-from dataset_builder.dataset import load_burst, load_homographies, load_truth
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_subset_restoration
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth
 from dataset_builder.labeling.units import BurstRows
 from dataset_builder.randomness import make_generator
-from dataset_builder.work import hash_facts, read_part, remove_part
-from dataset_builder.workers import ONE_WORKER, Workers
+from dataset_builder.records.loading import load_burst, load_homographies, load_truth
+from dataset_builder.records.thumbnails import encode_picture
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
 from manifests.schema import TableSchema
 from manifests.store import labels_path, read_or_empty, write_table
@@ -106,7 +106,7 @@ class RestorationUnit:
         """Where its result waits for the table."""
         return f"audit/{labels_path(Path(), self.scenario).stem}/{self.rows.burst['burst_id']}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
         restorer = create(self.scenario)  # which the driver found to be known or named by the user
         if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:

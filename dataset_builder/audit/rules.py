@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
+from pydantic import Field, field_validator
+
+from dataset_builder.settings import Part, require_one_of
+
 Severity = Literal["severe", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("severe", "warning", "note")
 
@@ -164,3 +168,34 @@ def override_rules(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Rule]:
         if name in rules:
             rules[name] = replace(rules[name], **values)
     return rules
+
+
+class RuleChoice(Part):
+    """Other thresholds for a rule of the audit; False switches a severity off.
+
+    Attributes:
+        note: value from which it is worth a note.
+        warning: value from which it is a warning.
+        severe: value from which it is severe.
+    """
+
+    note: float | Literal[False] | None = None
+    warning: float | Literal[False] | None = None
+    severe: float | Literal[False] | None = None
+
+
+class AuditChoice(Part):
+    """How the audit judges.
+
+    Attributes:
+        rules: changed thresholds by the name of the rule.
+    """
+
+    rules: dict[str, RuleChoice] = Field(default_factory=dict)
+
+    @field_validator("rules")
+    @classmethod
+    def _check_rules(cls, value: dict[str, RuleChoice]) -> dict[str, RuleChoice]:
+        for name in value:
+            require_one_of(name, RULES)
+        return value

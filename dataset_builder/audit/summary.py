@@ -19,9 +19,9 @@ from rich.table import Table
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.findings import count_severities, describe_findings
 from dataset_builder.audit.statistics import histogram_scores
-from dataset_builder.audit.tables import LABEL_SET, to_rows
+from dataset_builder.audit.tables import to_rows
 from dataset_builder.audit.wording import count, format_number, percent
-from manifests.schema import MARGINAL_ESTIMATORS
+from manifests.schema import LABEL_SET, is_marginal
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _BINS = 16
@@ -84,7 +84,7 @@ def _tabulate_scores(root: Path, audit: Audit) -> Table:
     bins = histogram_scores(audit.matrix, num_bins=_BINS)
     bars = {key: draw_bars(rows["count"].to_numpy()) for key, rows in bins.groupby(LABEL_SET, sort=False)}
     for row in to_rows(audit.statistics.scores):
-        signed = row["estimator"].split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS
+        signed = is_marginal(row["estimator"])
         table.add_row(
             escape(row["scenario"]),
             escape(row["estimator"]),

@@ -14,11 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from manifests.errors import ManifestError
-from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TableSchema
+from manifests.schema import FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
 from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
-
-LABEL_SET = ["scenario", "estimator", "metric"]
-"""Columns that identify a set of comparable labels."""
 
 _LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error")
 _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]

@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 SEVERE_STATUS = 4
 
@@ -38,9 +38,9 @@ def command(
 
     index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
     """
-    from dataset_builder.audit.summary import describe_audit, print_audit  # noqa: PLC0415
-    from dataset_builder.build import redo_audit  # noqa: PLC0415
-    from dataset_builder.cli.console import print_notes  # noqa: PLC0415
+    from dataset_builder.audit.summary import describe_audit, print_audit
+    from dataset_builder.build import redo_audit
+    from dataset_builder.cli.console import print_notes
 
     audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers)
     print_notes(remarks)

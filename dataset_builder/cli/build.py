@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()
@@ -24,10 +24,13 @@ def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers:
 
     Run it again to go on after an interruption, or after a change of the recipe: only what changed is computed.
     """
-    from dataset_builder.build import build_dataset, require_buildable  # noqa: PLC0415
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.preview import preview_dataset  # noqa: PLC0415
-    from dataset_builder.recipe import read_recipe  # noqa: PLC0415
+    from dataset_builder.build import (
+        build_dataset,
+        preview_dataset,
+        require_buildable,
+    )
+    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.recipe import read_recipe
 
     content = read_recipe(recipe)
     if dry_run:

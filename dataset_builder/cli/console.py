@@ -23,7 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from dataset_builder.report import Advance, StageReport
+from dataset_builder.work.report import Advance, StageReport
 from manifests.problem import Problem
 from manifests.store import read_description
 
@@ -78,7 +78,7 @@ def print_notes(remarks: Sequence[str]) -> None:
 
 def print_warnings() -> None:
     """Print what is wrong with installed packages of restorers, one line each; the scenarios of others can be used all the same."""
-    from restorers.registry import read_scenarios  # noqa: PLC0415  # takes a second to import
+    from restorers.registry import read_scenarios  # takes a second to import
 
     for problem in read_scenarios().problems:
         click.echo(f"warning: {problem}", err=True)
@@ -129,8 +129,8 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
 
 def print_reliability(root: Path) -> None:
     """Print how far the labels depend on noise and length."""
-    from manifests.schema import RELIABILITY  # noqa: PLC0415
-    from manifests.store import read_table, table_path  # noqa: PLC0415
+    from manifests.schema import RELIABILITY
+    from manifests.store import read_table, table_path
 
     table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):

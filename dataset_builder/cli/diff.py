@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from manifests.compare import DatasetDifference
+    from manifests.operations.compare import DatasetDifference
 
 _MOST = 10
 
@@ -25,7 +25,7 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
 
     Exit status: 0 if nothing, 1 if something.
     """
-    from manifests.compare import compare_datasets  # noqa: PLC0415
+    from manifests.operations.compare import compare_datasets
 
     difference = compare_datasets(first, second)
     if as_json:
@@ -41,10 +41,10 @@ def _print(difference: DatasetDifference) -> None:
     _print_some("bursts changed", [f"{name} ({', '.join(what)})" for name, what in difference.changed.items()])
     _print_some("splits changed", [f"{name} ({a} to {b})" for name, (a, b) in difference.moved.items()])
     for change in difference.labels:
-        size = f", by {change.mean_change:.4g} on average and {change.max_change:.4g} at most" if change.changed else ""
+        size = f", by {change.median_change:.4g} {change.unit} at the median and {change.max_change:.4g} at most"
         click.echo(
             f"labels {change.scenario} {change.estimator} {change.metric}: {change.added} added, {change.removed} removed, "
-            f"{change.changed} of {change.changed + change.equal} changed{size}"
+            f"{change.changed} of {change.common} changed{size if change.changed else ''}"
         )
     for title, values in (("recipe", difference.parameters), ("software", difference.versions)):
         for key, (before, after) in values.items():

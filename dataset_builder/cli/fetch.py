@@ -14,8 +14,8 @@ import click
 )
 def command(uri: str, cache: Path | None) -> None:
     """Bring a data set or a pack from object storage into the local cache, checked, and print its folder there."""
-    from dataset_builder.cli.console import show_count  # noqa: PLC0415
-    from manifests.storage import fetch_dataset  # noqa: PLC0415
+    from dataset_builder.cli.console import show_count
+    from manifests.storage import fetch_dataset
 
     with show_count("fetch") as on_progress:
         root = fetch_dataset(uri, cache=cache, on_progress=on_progress)

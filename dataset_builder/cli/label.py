@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import dataset_argument, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()
@@ -42,10 +42,12 @@ def command(
     workers: Workers,
 ) -> None:
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
-    from dataset_builder.build import add_labels  # noqa: PLC0415
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.preview import preview_labels  # noqa: PLC0415
-    from dataset_builder.recipe import parse_scenario  # noqa: PLC0415
+    from dataset_builder.build import (
+        add_labels,
+        preview_labels,
+    )
+    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.recipe import parse_scenario
 
     choices = [
         parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios

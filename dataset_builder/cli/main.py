@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 from typing import Any
 
 import click
+
+from dataset_builder.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -32,35 +35,36 @@ _COMMANDS = {
 }
 
 
-class _Commands(click.Group):
-    """Imports a command when it is used; help needs their names and one line each only."""
+_FLAGS = {"root": "--out", "seed": "--seed", "base": "--base", "address": "--dask"}
+"""What gives the parameter that begins a message of the library."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        command: click.Command = importlib.import_module(f"dataset_builder.cli.{cmd_name}").command
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+class _Commands(LazyGroup):
+    """Turns expected errors into one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
-            ctx.exit(130)
+            ctx.exit(getattr(stop, "status", 130))
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
                 raise
             raise click.ClickException(_explain(error)) from error
 
 
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+def _load(name: str) -> click.Command:
+    command: click.Command = importlib.import_module(f"dataset_builder.cli.{name}").command
+    return command
+
+
+@click.command(
+    cls=_Commands,
+    lines=_COMMANDS,
+    load=_load,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="buiqa-toolkit", prog_name="buiqa")
 def main(debug: bool) -> None:
@@ -71,9 +75,9 @@ def main(debug: bool) -> None:
 
 
 def _is_expected(error: Exception) -> bool:
-    from dataset_builder.errors import BuildError  # noqa: PLC0415
-    from manifests.errors import ManifestError  # noqa: PLC0415
-    from restorers.errors import RestorerError  # noqa: PLC0415
+    from dataset_builder.errors import BuildError
+    from manifests.errors import ManifestError
+    from restorers.errors import RestorerError
 
     return isinstance(error, (BuildError, ManifestError, RestorerError)) or (
         isinstance(error, OSError) and error.errno is not None
@@ -82,7 +86,8 @@ def _is_expected(error: Exception) -> bool:
 
 def _explain(error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno is None:
-        return str(error)
+        parameter, rest = re.match(r"(\w*)(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+        return _FLAGS.get(parameter, parameter) + rest
     place = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{place}: make room and run the same command again; finished work is kept"

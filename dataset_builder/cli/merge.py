@@ -18,10 +18,10 @@ def command(first: Path, second: Path, out: Path) -> None:
 
     What both hold must be equal, and no scene may lie in different splits.
     """
-    from dataset_builder.build import redo_reports  # noqa: PLC0415
-    from dataset_builder.cli.console import print_notes, print_problems  # noqa: PLC0415
-    from manifests.combine import merge_datasets  # noqa: PLC0415
-    from manifests.verify import verify  # noqa: PLC0415
+    from dataset_builder.build import redo_reports
+    from dataset_builder.cli.console import print_notes, print_problems
+    from manifests.operations.combine import merge_datasets
+    from manifests.verification.verify import verify
 
     merge_datasets(first, second, out)
     print_notes(redo_reports(out))

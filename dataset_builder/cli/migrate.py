@@ -13,9 +13,9 @@ from dataset_builder.cli.options import dataset_argument
 @dataset_argument
 def command(dataset: Path) -> None:
     """Bring DIR, written by an older version, up to the format of this one."""
-    from dataset_builder.lock import lock_dataset  # noqa: PLC0415
-    from manifests.migrate import migrate_dataset  # noqa: PLC0415
-    from manifests.schema import FORMAT_VERSION  # noqa: PLC0415
+    from dataset_builder.work.lock import lock_dataset
+    from manifests.operations.migrate import migrate_dataset
+    from manifests.schema import FORMAT_VERSION
 
     if not dataset.is_dir():
         raise click.UsageError(f"{dataset}: no such folder")

@@ -45,6 +45,14 @@ _WORK_OPTIONS = (
         "--dask", metavar="ADDRESS", help="Work on the dask cluster of this scheduler, such as tcp://host:8786."
     ),
     click.option(
+        "--patience",
+        default=10.0,
+        show_default=True,
+        metavar="MINUTES",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How long a cluster may show no sign of life until it is given up.",
+    ),
+    click.option(
         "--time-limit",
         default=3600.0,
         show_default=True,
@@ -65,7 +73,7 @@ _WORK_OPTIONS = (
 def _check_device(value: str) -> str:
     """Refuse at once what is not there; what `auto` means is found out when a network is loaded, which takes a second."""
     if value not in ("auto", "cpu"):
-        from restorers.device import choose_device  # noqa: PLC0415
+        from restorers.device import choose_device
 
         choose_device(value)
     return value
@@ -79,20 +87,23 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any,
         jobs: int,
         dask: str | None,
+        patience: float,
         time_limit: float,
         memory_limit: float | None,
         device: str,
         **kwargs: Any,
     ) -> None:
-        from dataset_builder.cli.console import print_warnings  # noqa: PLC0415
-        from dataset_builder.cluster import DaskWorkers  # noqa: PLC0415
-        from dataset_builder.work import Limits  # noqa: PLC0415
-        from dataset_builder.workers import LocalWorkers, Workers  # noqa: PLC0415
+        from dataset_builder.cli.console import print_warnings
+        from dataset_builder.work.cluster import DaskWorkers
+        from dataset_builder.work.local import LocalWorkers, Workers
+        from dataset_builder.work.stopping import heed_signals
+        from dataset_builder.work.unit import Limits
 
         print_warnings()
         limits = Limits(time_limit, memory_limit)
-        workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
-        function(*args, workers=workers, **kwargs)
+        workers: Workers = DaskWorkers(dask, limits, device, patience) if dask else LocalWorkers(jobs, limits, device)
+        with heed_signals():
+            function(*args, workers=workers, **kwargs)
 
     for option in reversed(_WORK_OPTIONS):
         command = option(command)

@@ -20,8 +20,8 @@ def command(dataset: Path, out: Path, shard_megabytes: int) -> None:
 
     BurstQualityDataset reads a pack like the data set that it was made from. Ground truth is not packed.
     """
-    from dataset_builder.cli.console import show_count  # noqa: PLC0415
-    from manifests.pack import pack_dataset  # noqa: PLC0415
+    from dataset_builder.cli.console import show_count
+    from manifests.operations.pack import pack_dataset
 
     with show_count("pack") as on_progress:
         count = pack_dataset(dataset, out, shard_bytes=shard_megabytes << 20, on_progress=on_progress)

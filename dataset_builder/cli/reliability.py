@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()
@@ -34,8 +34,8 @@ def command(
 
     The result is manifests/reliability.parquet; card and audit show it.
     """
-    from dataset_builder.cli.console import print_reliability, print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.reliability import measure_reliability  # noqa: PLC0415
+    from dataset_builder.cli.console import print_reliability, print_summary, show_progress
+    from dataset_builder.reliability import measure_reliability
 
     reports = measure_reliability(
         dataset, base, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress

@@ -20,10 +20,10 @@ def command(as_json: bool, no_cost: bool) -> None:
 
     The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
     """
-    from dataset_builder.cli.console import print_warnings  # noqa: PLC0415
-    from restorers import create, list_scenarios  # noqa: PLC0415
-    from restorers.containment import contain_exits, describe_error  # noqa: PLC0415
-    from restorers.errors import MissingExtraError, RestorerError  # noqa: PLC0415
+    from dataset_builder.cli.console import print_warnings
+    from restorers import create, list_scenarios
+    from restorers.containment import contain_exits, describe_error
+    from restorers.errors import MissingExtraError, RestorerError
 
     print_warnings()
     facts: dict[str, dict[str, Any]] = {}
@@ -52,7 +52,7 @@ def command(as_json: bool, no_cost: bool) -> None:
 
 
 def _describe(restorer: Restorer, *, no_cost: bool) -> dict[str, Any]:
-    from restorers.sample import measure_cost  # noqa: PLC0415
+    from restorers.trial import measure_cost
 
     info = asdict(restorer.info)
     return {

@@ -16,8 +16,8 @@ from dataset_builder.cli.options import dataset_argument
 @click.option("--columns", default=7, show_default=True, type=click.IntRange(min=1), help="Frames per row.")
 def command(dataset: Path, burst_id: str, out: Path | None, columns: int) -> None:
     """Draw the frames of BURST_ID with their scores as a PNG."""
-    from dataset_builder.contact_sheet import draw_contact_sheet  # noqa: PLC0415
-    from manifests.pixels import write_png  # noqa: PLC0415
+    from dataset_builder.viewing.contact_sheet import draw_contact_sheet
+    from manifests.images.pixels import write_png
 
     path = out or Path(f"{burst_id}.png")
     write_png(path, draw_contact_sheet(dataset, burst_id, columns=columns))

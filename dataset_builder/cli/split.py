@@ -32,13 +32,13 @@ def command(
 
     Without options that say otherwise, a scene's split depends on its name alone, so that adding data never moves one.
     """
-    from collections import Counter  # noqa: PLC0415
+    from collections import Counter
 
-    from dataset_builder.build import redo_splits  # noqa: PLC0415
-    from dataset_builder.cli.console import print_notes  # noqa: PLC0415
-    from dataset_builder.recipe import parse_splits  # noqa: PLC0415
-    from manifests.schema import SPLIT_NAMES  # noqa: PLC0415
-    from manifests.store import read_dataset_table  # noqa: PLC0415
+    from dataset_builder.build import redo_splits
+    from dataset_builder.cli.console import print_notes
+    from dataset_builder.recipe import parse_splits
+    from manifests.schema import SPLIT_NAMES
+    from manifests.store import read_dataset_table
 
     if stratified + bool(source) + bool(lists) > 1:
         raise click.UsageError("--stratified, --leave-out and --list exclude each other")

@@ -11,7 +11,7 @@ import click
 from dataset_builder.cli.options import license_option, name_option, out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 
 @click.command()
@@ -46,9 +46,9 @@ def command(
     workers: Workers,
 ) -> None:
     """Add bursts synthesised from the photographs SOURCES: one folder, or files."""
-    from dataset_builder.build import add_source  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.recipe import parse_source  # noqa: PLC0415
+    from dataset_builder.build import add_source
+    from dataset_builder.cli.console import print_summary, show_progress
+    from dataset_builder.recipe import parse_source
 
     if len(sources) == 1 and sources[0].is_dir():
         root, files = sources[0].resolve(), []

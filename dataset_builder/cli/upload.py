@@ -18,8 +18,8 @@ def command(dataset: Path, uri: str) -> None:
     Credentials come from where the AWS tools look for them. Other services than AWS:
     s3://bucket/path?endpoint_override=host:port&scheme=http
     """
-    from dataset_builder.cli.console import show_count  # noqa: PLC0415
-    from manifests.storage import upload_dataset  # noqa: PLC0415
+    from dataset_builder.cli.console import show_count
+    from manifests.storage import upload_dataset
 
     with show_count("upload") as on_progress:
         count = upload_dataset(dataset, uri, on_progress=on_progress)

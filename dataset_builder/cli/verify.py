@@ -18,8 +18,8 @@ def command(ctx: click.Context, dataset: Path, fast: bool) -> None:
 
     Prints one line for each problem, with its file and row. Exit status: 0 if there is none, else 1.
     """
-    from dataset_builder.cli.console import print_problems, show_count  # noqa: PLC0415
-    from manifests.verify import verify  # noqa: PLC0415
+    from dataset_builder.cli.console import print_problems, show_count
+    from manifests.verification.verify import verify
 
     with show_count("verify") as on_progress:
         problems = verify(dataset, hashes=not fast, on_progress=on_progress)

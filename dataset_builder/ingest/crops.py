@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from dataset_builder.errors import FrameSizeError
 
-MAX_GRID = 1024
 CROPS_VERSION = "1"
 """Changes whenever equal frames would be cut differently."""
 

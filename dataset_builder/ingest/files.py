@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dataset_builder.decoding.exif import read_exif, read_tiff_tags
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
+from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
-from dataset_builder.ingest.exif import read_exif, read_tiff_tags
-from dataset_builder.ingest.frame import Frame, ReaderDefaults, SensorFacts
-from dataset_builder.ingest.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
-from dataset_builder.ingest.raw import RAW_SUFFIXES, read_raw
+from dataset_builder.ingest.reader import ReaderDefaults
 from manifests.store import hash_file
 from restorers import Domain
 
@@ -114,11 +115,11 @@ def read_capture_time(path: Path) -> str | None:
     """Time of capture in a file's EXIF, ISO 8601 without zone; None if it has none. Nothing is decoded."""
     try:
         if path.suffix.lower() in RAW_SUFFIXES | TIFF_SUFFIXES:
-            import tifffile  # noqa: PLC0415
+            import tifffile
 
             with tifffile.TiffFile(path) as tiff:
                 return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
-        from PIL import Image  # noqa: PLC0415
+        from PIL import Image
 
         with Image.open(path, formats=_EXIF_FORMATS) as image:
             # Without an early EXIF chunk, Pillow would decode a whole PNG in search of a late one.

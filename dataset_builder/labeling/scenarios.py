@@ -9,14 +9,60 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from pydantic import Field, field_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
-from dataset_builder.recipe import ScenarioChoice
+from dataset_builder.settings import Part, require_one_of
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
 from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
+
+
+class ScenarioChoice(Part):
+    """A scenario to label.
+
+    Attributes:
+        name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
+        estimators: default: leave_one_out and add_one; solo for single-frame restorers.
+        metrics: fidelity metrics.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
+    estimators: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
+
+    @field_validator("estimators")
+    @classmethod
+    def _check_estimators(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            find_estimator(name)
+        return value
+
+    @field_validator("metrics")
+    @classmethod
+    def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            require_one_of(name, METRICS)
+        return tuple(dict.fromkeys(value))
+
+
+def merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
+    """Old choices and new ones; a scenario in both is asked for all that either asks for."""
+    merged = {choice.name: choice for choice in old}
+    for choice in new:
+        merged[choice.name] = _unite(merged[choice.name], choice) if choice.name in merged else choice
+    return tuple(merged.values())
+
+
+def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
+    # No estimators means the default ones, which are more than those of the other.
+    estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
+    metrics = (*one.metrics, *other.metrics)
+    return one.model_copy(
+        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
+    )
 
 
 @dataclass(frozen=True, order=True)

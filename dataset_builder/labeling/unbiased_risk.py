@@ -21,10 +21,10 @@ from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
 from restorers.base import check_accepts, check_image
-from restorers.classical.mosaic import join_planes, split_planes
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
-from restorers.noise import noise_levels
+from restorers.imaging.mosaic import join_planes, split_planes
+from restorers.imaging.noise import noise_levels
 
 BLOCKS_PER_SIDE = 4
 """The image is divided into this many blocks along each side; the spread of their scores gives the standard error."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator
+
+from dataset_builder.settings import require_one_of
 from dataset_builder.synthesis.distributions import Choice, Constant, Integers, LogUniform, Normal, Poisson, Uniform
 from dataset_builder.synthesis.presets import Preset
 
@@ -164,3 +168,24 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "jpeg": JPEG,
     }
 )
+
+
+def _build_on_base(value: Any) -> Any:
+    """A preset that names a `base` takes from it what it does not say itself."""
+    if not isinstance(value, dict) or "base" not in value:
+        return value
+    base = PRESETS[require_one_of(value["base"], PRESETS)]
+    return {**base.model_dump(), **{key: item for key, item in value.items() if key != "base"}}
+
+
+UserPreset = Annotated[Preset, BeforeValidator(_build_on_base)]
+
+
+def find_preset(name: str, own: Mapping[str, Preset]) -> Preset:
+    """The toolkit's or the recipe's preset of a name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    known = {**PRESETS, **own}
+    return known[require_one_of(name, known)]

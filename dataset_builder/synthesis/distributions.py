@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from dataset_builder.settings import Part
 
 Values = NDArray[np.float64]
 
 
-class _Distribution(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+class _Distribution(Part):
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class _Bounded(_Distribution):
@@ -127,20 +129,13 @@ class Choice(_Distribution):
 
 
 KINDS = (Constant, Uniform, LogUniform, Normal, Integers, Poisson, Choice)
-DISTRIBUTIONS: dict[str, type[BaseModel]] = {kind.model_fields["distribution"].default: kind for kind in KINDS}
-
-
-def freeze_lists(value: Any) -> Any:
-    """Plain data with tuples for lists, which strict checking refuses behind a validator even where they come from JSON."""
-    if isinstance(value, dict):
-        return {key: freeze_lists(item) for key, item in value.items()}
-    return tuple(freeze_lists(item) for item in value) if isinstance(value, list) else value
+DISTRIBUTIONS: dict[str, type[Part]] = {kind.model_fields["distribution"].default: kind for kind in KINDS}
 
 
 def _expand_number(value: Any) -> Any:
     """A plain number stands for a constant."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return {"distribution": "constant", "value": value} if is_number else freeze_lists(value)
+    return {"distribution": "constant", "value": value} if is_number else value
 
 
 Distribution = Annotated[

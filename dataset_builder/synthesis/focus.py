@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.synthesis.sampling import Planes
+from dataset_builder.synthesis.fields import Planes
 
 _SUBSAMPLES = 32
 _LEVELS_PER_PX = 2

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, expand_highlights, to_camera
+from dataset_builder.synthesis.fields import INTERPOLATION_MARGIN, Planes, locate_pixels, locate_sites, prefilter
 from dataset_builder.synthesis.focus import FocusStack, blur_disc, make_focus_stack
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
-from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN, Planes, locate_pixels, locate_sites, prefilter
 
 Area = tuple[slice, slice]
 

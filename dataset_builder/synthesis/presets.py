@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from dataset_builder.camera.cameras import CAMERAS, MIXED
+from dataset_builder.settings import Part
 from dataset_builder.synthesis.distributions import Constant, Distribution, Integers, within
 
 Outlier = Literal["misaligned", "blocked"]
@@ -16,7 +17,7 @@ def _constant(value: float) -> Constant:
     return Constant(value=value)
 
 
-class Preset(BaseModel):
+class Preset(Part):
     """Distributions of a synthetic burst's factors; the defaults are those of a perfect camera on a tripod.
 
     Each is drawn once per burst unless it says "each frame".
@@ -61,7 +62,7 @@ class Preset(BaseModel):
         jpeg_quality: each frame; JPEGs only.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     domain: Literal["raw_bayer", "srgb"] = "raw_bayer"
     scale: int = Field(default=2, ge=1, le=8)

@@ -20,9 +20,9 @@ from dataset_builder.camera.color import UINT16_MAX
 from dataset_builder.camera.isp import develop_jpeg
 from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
+from dataset_builder.synthesis.fields import Planes, make_field, sample_field, sample_mosaics
 from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
-from dataset_builder.synthesis.sampling import Planes, make_field, sample_field, sample_mosaics
 from restorers import CFA
 
 RENDER_VERSION = "5"

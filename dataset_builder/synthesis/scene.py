@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 
+from dataset_builder.camera.geometry import map_points
 from dataset_builder.errors import PhotographTooSmallError
 from dataset_builder.synthesis.distributions import draw, snap
+from dataset_builder.synthesis.fields import INTERPOLATION_MARGIN
 from dataset_builder.synthesis.focus import Depth
-from dataset_builder.synthesis.motion import map_points
 from dataset_builder.synthesis.obstacles import MovingObject
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.synthesis.sampling import INTERPOLATION_MARGIN
 
 _DEFOCUS_STEP = 1 / 8
 

@@ -84,9 +84,9 @@ def load_model(scenario: str, *, device: str = "cpu") -> NetworkRestorer:
 def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
-        import onnxruntime  # noqa: PLC0415  # an extra
+        import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnx: needs the package 'onnxruntime': pip install 'buiqa-toolkit[onnx]'") from error
+        raise MissingExtraError("onnx", "onnxruntime", "onnx") from error
     external = list_external_files(path)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # equal bits on any number of cores
@@ -123,9 +123,9 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
 
 
 def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
-    from restorers.adapters.torchscript import check_torchscript  # noqa: PLC0415  # imports torch
+    from restorers.adapters.torchscript import check_torchscript  # imports torch
 
     path = _require_file(name.target)
     check_torchscript(path)
@@ -138,7 +138,7 @@ def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
 
 
 def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
-    from restorers.adapters.exported import load_program  # noqa: PLC0415  # imports torch
+    from restorers.adapters.exported import load_program  # imports torch
 
     path = _require_file(name.target)
     try:
@@ -163,14 +163,12 @@ def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
 def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
     path = _require_file(name.target)
     try:
-        from restorers.adapters.basicsr_compat import import_torchvision  # noqa: PLC0415
+        from restorers.adapters.basicsr_compat import import_torchvision
 
         import_torchvision()
-        import spandrel  # noqa: PLC0415  # an extra
+        import spandrel
     except ImportError as error:
-        raise MissingExtraError(
-            "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
-        ) from error
+        raise MissingExtraError("spandrel", "spandrel", "spandrel") from error
     if path.suffix.lower() == ".pt":
         _check_weights_in_archive(path)
     try:
@@ -191,14 +189,14 @@ def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
 
 def _check_weights_in_archive(path: Path) -> None:
     """What ends in .pt, spandrel first loads as TorchScript, then as weights, which old versions of PyTorch did not put into an archive."""
-    from restorers.adapters.torchscript import check_torchscript, is_pickle  # noqa: PLC0415  # imports torch
+    from restorers.adapters.torchscript import check_torchscript, is_pickle  # imports torch
 
     if not is_pickle(path):
         check_torchscript(path)
 
 
 def _load_basicsr(name: ModelName, device: Device) -> NetworkRestorer:
-    from restorers.adapters.basicsr_compat import load_architecture, read_weights  # noqa: PLC0415  # imports torch
+    from restorers.adapters.basicsr_compat import load_architecture, read_weights
 
     architecture = load_architecture(name.target)
     if "weights" not in name.options:

@@ -16,11 +16,11 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatImage
-from restorers.classical.mosaic import join_planes, split_planes
-from restorers.classical.planes import MERGED_DOMAINS, to_colours
-from restorers.color import from_display, linearise, to_display
 from restorers.device import run_in_batches
 from restorers.errors import InvalidRestorerError, RestorationError
+from restorers.imaging.color import from_display, linearise, to_display
+from restorers.imaging.mosaic import join_planes, split_planes
+from restorers.imaging.planes import MERGED_DOMAINS, to_colours
 
 Network = Callable[[FloatImage], FloatImage]
 Position = Literal["first", "centre"]

@@ -9,14 +9,14 @@ from functools import partial
 import cv2
 import numpy as np
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatArray, FloatImage
 from restorers.classical.mean import merge_onto
-from restorers.classical.mosaic import interpolate_colours
-from restorers.classical.sampling import BandSampling, Observation, sample_band
-from restorers.classical.warping import unsaturated, warp_covers
-from restorers.noise import noise_levels
+from restorers.classical.observation import BandSampling, Observation, sample_band
+from restorers.imaging.mosaic import interpolate_colours
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.warping import unsaturated, warp_covers
+from restorers.motion.align import align_burst
 
 _LEAST_VARIANCE = 1e-8
 """Below the rounding of any sensor; frames without noise would weigh infinitely."""

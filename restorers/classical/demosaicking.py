@@ -8,7 +8,7 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatImage
-from restorers.classical.mosaic import demosaic
+from restorers.imaging.mosaic import demosaic
 
 _INFO = RestorerInfo(
     task="demosaic",

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, align_colours
-from restorers.color import linearise
-from restorers.noise import noise_levels
+from restorers.imaging.color import linearise
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import MERGED_DOMAINS, align_colours
+from restorers.motion.align import align_burst
 
 _INFO = RestorerInfo(
     task="deblur",

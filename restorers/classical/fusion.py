@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, align_completely
-from restorers.color import linearise, to_display
+from restorers.imaging.color import linearise, to_display
+from restorers.imaging.planes import MERGED_DOMAINS, align_completely
+from restorers.motion.align import align_burst
 
 _INFO = RestorerInfo(
     task="hdr",

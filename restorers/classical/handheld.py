@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatArray, FloatImage
 from restorers.classical.aperture import correct_aperture
-from restorers.classical.planes import measure_local_motion
 from restorers.classical.raw_samples import MosaicFrame, sum_samples
 from restorers.classical.steering import Kernels, measure_robustness, resize_to, steer_kernels
-from restorers.noise import noise_levels
-from restorers.tile_motion import TileMotion
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import measure_local_motion
+from restorers.motion.align import align_burst
+from restorers.motion.tiles import TileMotion
 
 _CHUNK = 1 << 16
 """Output pixels worked on at a time, so that they stay in the processor's cache."""

@@ -9,19 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from restorers.align import BurstAlignment, align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, FloatArray, FloatImage
-from restorers.classical.planes import (
-    MERGED_DOMAINS,
-    join_frame,
-    measure_local_motion,
-    resample_frame,
-    split_frame,
-)
 from restorers.classical.tile_grid import TileGrid, raised_cosine
-from restorers.color import linearise
-from restorers.noise import noise_levels
+from restorers.imaging.color import linearise
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import MERGED_DOMAINS, join_frame, measure_local_motion, resample_frame, split_frame
+from restorers.motion.align import BurstAlignment, align_burst
 
 _INFO = RestorerInfo(
     task="denoise",

@@ -11,8 +11,8 @@ from scipy import fft
 from restorers.base import RestorerInfo
 from restorers.burst import Burst, FloatImage
 from restorers.classical.hdrplus import MergeSettings, PairwiseMerge
-from restorers.classical.planes import MERGED_DOMAINS, join_frame, split_frame
 from restorers.classical.tile_grid import raised_cosine
+from restorers.imaging.planes import MERGED_DOMAINS, join_frame, split_frame
 
 _INFO = RestorerInfo(
     task="denoise",

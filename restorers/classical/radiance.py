@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from restorers.align import align_burst
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import split_planes
-from restorers.classical.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
-from restorers.classical.warping import CLIPPED, unsaturated
-from restorers.color import linearise
-from restorers.noise import noise_levels
+from restorers.imaging.color import linearise
+from restorers.imaging.mosaic import split_planes
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
+from restorers.imaging.warping import CLIPPED, unsaturated
+from restorers.motion.align import align_burst
 
 _INFO = RestorerInfo(
     task="hdr",

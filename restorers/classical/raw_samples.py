@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restorers.burst import CFA, FloatImage
-from restorers.classical.warping import CLIPPED
+from restorers.imaging.warping import CLIPPED
 
 _BACKGROUND = np.float32(1e-4)
 """Weight of the reference under a wide round kernel: it decides where the narrow kernels see no sample of a colour."""

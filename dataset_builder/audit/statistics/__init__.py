@@ -2,7 +2,7 @@
 
 Read the manifests once with `audit.tables.read_tables`, put scores beside frames with `audit.tables.build_score_matrix`; counts
 of contents, splits and
-failures live in `manifests.statistics`. "Within" always means among the frames of one burst, the only comparison that selecting
+failures live in `manifests.documents.statistics`. "Within" always means among the frames of one burst, the only comparison that selecting
 frames makes.
 """
 
@@ -14,7 +14,6 @@ from dataset_builder.audit.statistics.agreement import (
     order_scenarios,
 )
 from dataset_builder.audit.statistics.bias import (
-    FACTORS,
     compare_groups,
     compare_noise,
     correlate_content,
@@ -34,7 +33,6 @@ from dataset_builder.audit.statistics.distributions import (
     estimator_place,
     find_outliers,
     histogram_scores,
-    is_marginal,
     quantile_name,
     summarise_scores,
 )
@@ -44,7 +42,6 @@ from dataset_builder.audit.statistics.selection import measure_selection, summar
 from dataset_builder.audit.statistics.splits import balance_best, compare_distributions, count_overlap, count_splits
 
 __all__ = [
-    "FACTORS",
     "MIN_FRAMES",
     "QUANTILES",
     "SceneBootstrap",
@@ -71,7 +68,6 @@ __all__ = [
     "find_outliers",
     "gather_factors",
     "histogram_scores",
-    "is_marginal",
     "locate_best",
     "measure_precision",
     "measure_selection",

@@ -6,26 +6,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from dataset_builder.audit.factors import EXPLAINING, MID_GREY
 from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
-
-FACTORS = (
-    "shot_noise",
-    "blur_length",
-    "displacement",
-    "exposure_ratio",
-    "defocus",
-    "occlusion",
-    "sharpness",
-    "frame_index",
-    "reference_distance",
-)
-"""Trivial properties of a frame that might explain its score; `sharpness` is measured, as `audit.features` says, and
-`reference_distance` is |frame_index − reference_index|."""
-
-MID_GREY = 0.18
-"""Signal at which the noise of a frame is stated: the reflectance of a grey card."""
+from dataset_builder.audit.tables import ScoreMatrix
+from manifests.schema import LABEL_SET
 
 GROUPINGS = ("source", "preset", "size")
 """Properties of a burst by which mean scores are compared."""
@@ -35,14 +20,16 @@ def gather_factors(matrix: ScoreMatrix) -> dict[str, NDArray[np.float64]]:
     """Factors of all frames, float64 [F] each; NaN where unknown."""
     frames = matrix.frames
     unknown = np.full(len(frames), np.nan)
-    return {name: frames[name].to_numpy(np.float64, na_value=np.nan) if name in frames else unknown for name in FACTORS}
+    return {
+        name: frames[name].to_numpy(np.float64, na_value=np.nan) if name in frames else unknown for name in EXPLAINING
+    }
 
 
 def correlate_factors(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
     """How well trivial factors order the frames of a burst: mean over bursts of Spearman's correlation with the score.
 
     Returns:
-        One row per label set and factor of `FACTORS`: scenario, estimator, metric, `factor`, `spearman`, `low`, `high` (95 % interval
+        One row per label set and factor of `EXPLAINING`: scenario, estimator, metric, `factor`, `spearman`, `low`, `high` (95 % interval
         over scenes), `bursts` (in which score and factor vary).
     """
     factors = gather_factors(matrix)
@@ -58,7 +45,7 @@ def correlate_factors(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Data
 
 
 def explain_ranks(matrix: ScoreMatrix) -> pd.DataFrame:
-    """Share of the variance of within-burst ranks that a linear model of the ranks of all `FACTORS` explains.
+    """Share of the variance of within-burst ranks that a linear model of the ranks of all `EXPLAINING` factors explains.
 
     Ranks are centred within bursts; the coefficient of determination is adjusted for the number of linearly independent factors
     (degrees of freedom n − bursts − factors). A factor that is unknown counts as the same for all frames.

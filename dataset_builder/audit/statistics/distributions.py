@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix, as_plain
-from manifests.schema import MARGINAL_ESTIMATORS
+from dataset_builder.audit.tables import ScoreMatrix, as_plain
+from manifests.schema import LABEL_SET, is_marginal
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -135,11 +135,6 @@ def choose_label_sets(sets: pd.DataFrame) -> pd.DataFrame:
         "scenario"
     )
     return chosen.drop(columns=["order", "other_metric"]).reset_index(drop=True)
-
-
-def is_marginal(estimator: str) -> bool:
-    """Whether scores of an estimator are gains and losses."""
-    return estimator.split("(", maxsplit=1)[0] in MARGINAL_ESTIMATORS
 
 
 def estimator_place(estimator: str) -> int:

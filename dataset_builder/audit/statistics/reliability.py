@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from dataset_builder.audit.statistics.ranks import find_best
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
+from dataset_builder.audit.tables import ScoreMatrix
+from manifests.schema import LABEL_SET
 
 
 def measure_precision(matrix: ScoreMatrix) -> pd.DataFrame:

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_builder.audit.statistics.ranks import find_best
-from dataset_builder.audit.tables import LABEL_SET, ScoreMatrix
+from dataset_builder.audit.tables import ScoreMatrix
 from dataset_builder.randomness import derive_seed, make_generator
-from manifests.schema import SPLIT_NAMES
+from manifests.schema import LABEL_SET, SPLIT_NAMES
 
 PERMUTATIONS = 500
 _KS_BINS = 200

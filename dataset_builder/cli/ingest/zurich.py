@@ -10,7 +10,7 @@ import click
 from dataset_builder.cli.options import name_option, out_option, work_options
 
 if TYPE_CHECKING:
-    from dataset_builder.workers import Workers
+    from dataset_builder.work.local import Workers
 
 _LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
 
@@ -40,9 +40,9 @@ def command(
 
     Its own division into train and test is kept.
     """
-    from dataset_builder.build import add_source  # noqa: PLC0415
-    from dataset_builder.cli.console import print_summary, show_progress  # noqa: PLC0415
-    from dataset_builder.recipe import parse_source  # noqa: PLC0415
+    from dataset_builder.build import add_source
+    from dataset_builder.cli.console import print_summary, show_progress
+    from dataset_builder.recipe import parse_source
 
     source = parse_source(
         name=name,

@@ -1,0 +1,1 @@
+"""The page of the audit: one HTML file that opens from disk and asks nothing of the network."""

@@ -1,0 +1,249 @@
+"""The audit report: one HTML file that opens from disk and asks nothing of the network."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from dataset_builder.audit.audit import Audit
+from dataset_builder.audit.burst_view import BurstView, Factor, ScoreRow
+from dataset_builder.audit.changes import CAUSES
+from dataset_builder.audit.factors import EXPLAINING, FACTORS
+from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.report import charts
+from dataset_builder.audit.report.answers import answer_all
+from dataset_builder.audit.report.gallery import Gallery, ShownBurst, build_gallery
+from dataset_builder.audit.report.payload import build_payload
+from dataset_builder.audit.shown import MAX_FRAMES
+from dataset_builder.audit.statistics import estimator_place, order_scenarios
+from dataset_builder.audit.tables import to_rows
+from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from manifests.schema import LABEL_SET, is_marginal
+
+MAX_ROWS = 100
+"""Rows of the tables of failures and findings."""
+_SCRIPTS = ("vendor/d3-7.9.0.min.js", "vendor/plot-0.6.17.umd.min.js", "data.js", "charts.js", "explore.js", "burst.js")
+
+
+def render_report(root: Path, audit: Audit) -> str:
+    """The page as text.
+
+    Args:
+        root: the data set, for its pictures.
+        audit: of it.
+    """
+    statistics = audit.statistics
+    scored = statistics.scores[statistics.scores["scores"] > 0]
+    ordered = _order_label_sets(scored, statistics.label_sets)
+    gallery = build_gallery(root, audit, ordered)
+    order = order_scenarios(statistics.scenarios, list(statistics.label_sets["scenario"]))
+    description = audit.description
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=str(description.get("name") or "Burst quality data set"),
+            format_version=description["format_version"],
+            software=description.get("software") or {},
+            definitions=description.get("estimators") or {},
+            answers=answer_all(audit),
+            statistics=statistics,
+            findings=audit.findings[:MAX_ROWS],
+            severities=count_severities(audit.findings),
+            rules=audit.rules,
+            changes=audit.changes,
+            causes=CAUSES,
+            licenses={
+                str(source): ", ".join(rows["license"]) for source, rows in statistics.licenses.groupby("source")
+            },
+            panels=_group_panels(audit),
+            chosen=set(statistics.label_sets[LABEL_SET].itertuples(index=False, name=None)),
+            estimator_of=dict(zip(statistics.label_sets["scenario"], statistics.label_sets["estimator"], strict=True)),
+            order=order,
+            correlations=_square(statistics.scenarios),
+            factors=_factors_by_scenario(statistics.factors),
+            factor_order=[
+                name
+                for name in EXPLAINING
+                if (statistics.factors.loc[statistics.factors["factor"] == name, "bursts"] > 0).any()
+            ],
+            factor_names={name: factor.word for name, factor in FACTORS.items()},
+            look_alikes=statistics.near_duplicates.groupby(["split", "other_split"]).size().to_dict(),
+            failures=statistics.failures.head(MAX_ROWS),
+            gallery=gallery,
+            num_bursts=len(audit.tables.bursts),
+            max_frames=MAX_FRAMES,
+            data=_page_data(audit, gallery),
+        )
+    )
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    folder = Path(__file__).parent / "page"
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        # These files are part of the toolkit and hold no data.
+        style=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704
+        scripts=[Markup((folder / name).read_text(encoding="utf-8")) for name in _SCRIPTS],  # noqa: S704
+        stack=charts.draw_stack,
+        interval=charts.draw_interval,
+        tint=charts.tint,
+        score_tint=_score_tint,
+        is_marginal=is_marginal,
+        count=count,
+        span=format_interval,
+    )
+    environment.filters.update(percent=percent, number=_number, breakable=_breakable, rows=_rows)
+    return environment
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    return table.itertuples(index=False)
+
+
+def _number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
+    return format_number(float(value), decimals, signed=signed)
+
+
+def _breakable(name: str) -> Markup:
+    """A scenario may wrap after its task."""
+    return Markup("/<wbr>").join(name.split("/"))
+
+
+def _order_label_sets(scored: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Chosen label sets first within their scenario."""
+    marked = scored.merge(chosen[LABEL_SET].assign(place=0), on=LABEL_SET, how="left").fillna({"place": 1})
+    return marked.sort_values(["scenario", "place", "estimator", "metric"], kind="stable")
+
+
+def _group_panels(audit: Audit) -> list[dict[str, Any]]:
+    """Histograms, one group per estimator and unit, whose panels share an axis; a panel names its label set by place."""
+    summaries = {tuple(row[name] for name in LABEL_SET): row for row in to_rows(audit.statistics.scores)}
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    for place, row in enumerate(to_rows(audit.matrix.sets)):
+        group = groups.setdefault(
+            (row["estimator"], row["unit"]),
+            {"estimator": row["estimator"], "unit": row["unit"], "signed": is_marginal(row["estimator"]), "panels": []},
+        )
+        summary = summaries[tuple(row[name] for name in LABEL_SET)]
+        q05, q50, q95 = (format_number(summary[name], 2) for name in ("q05", "q50", "q95"))
+        label = (
+            f"{row['scenario']}, {row['estimator']}: median {q50} {row['unit']}, 90 % of "
+            f"{int(summary['scores'])} scores from {q05} to {q95} {row['unit']}"
+        )
+        group["panels"].append({"set": place, **row, "label": label, "summary": summary})
+    return sorted(
+        groups.values(), key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"])
+    )
+
+
+def _square(pairs: pd.DataFrame) -> dict[tuple[str, str], dict[str, Any]]:
+    """Both halves of a symmetric matrix, by row and column."""
+    half = {(row["scenario"], row["other_scenario"]): row for row in to_rows(pairs)}
+    return {**half, **{(second, first): cell for (first, second), cell in half.items()}}
+
+
+def _factors_by_scenario(factors: pd.DataFrame) -> dict[str, dict[str, dict[str, Any]]]:
+    return {
+        str(scenario): {row["factor"]: row for row in to_rows(rows)}
+        for scenario, rows in factors.groupby("scenario", sort=True)
+    }
+
+
+def _score_tint(score: ScoreRow, index: int) -> Markup:
+    """Gains and losses against 0; other scores against the middle of the burst's range."""
+    value, known = score.values[index], [each for each in score.values if each is not None]
+    if value is None or min(known) == max(known):
+        return Markup("")
+    if score.signed:
+        return charts.tint(0.8 * value / max(abs(each) for each in known))
+    return charts.tint(0.8 * (2 * (value - min(known)) / (max(known) - min(known)) - 1))
+
+
+def _page_data(audit: Audit, gallery: Gallery) -> dict[str, Any]:
+    """What the page's scripts read."""
+    statistics = audit.statistics
+    changes = [] if audit.changes is None else _to_plain(audit.changes.histograms)
+    return {
+        "frames": build_payload(audit),
+        "curves": _to_plain(statistics.curves),
+        "positions": _to_plain(statistics.positions),
+        "changes": changes,
+        "bursts": {name: _burst_data(burst) for name, burst in gallery.bursts.items()},
+        "sample": [name for name in gallery.sample if name in gallery.bursts],
+    }
+
+
+def _to_plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {name: None if value != value else value for name, value in row.items()}  # noqa: PLR0124  # NaN
+        for row in to_rows(table)
+    ]
+
+
+def _burst_data(burst: ShownBurst) -> dict[str, Any]:
+    view, shown = burst.view, burst.shown
+    return {
+        "facts": _facts(view),
+        "group": {"source": view.burst["source"], "preset": view.burst["preset"], "split": view.split or "none"},
+        "frames": shown,
+        "pictures": burst.pictures,
+        "reference": shown.index(view.reference_index),
+        "scores": [_score_data(row, shown) for row in view.scores],
+        "factors": [_factor_data(factor, shown) for factor in view.factors if factor.known],
+        "restored": [_restoration_data(row) for row in burst.restorations],
+    }
+
+
+def _facts(view: BurstView) -> str:
+    burst = view.burst
+    size = f"{burst['width']} × {burst['height']} {burst['domain']}"
+    return " · ".join(filter(None, [burst["source"], burst["preset"], burst["scene_id"], size, view.split]))
+
+
+def _score_data(row: ScoreRow, shown: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "name": row.scenario,
+        "detail": f"{row.estimator}, {row.unit}",
+        "from_zero": row.signed,
+        "values": [row.values[index] for index in shown],
+        "texts": [row.format(index) for index in shown],
+        "marks": [row.marks[index] for index in shown],
+    }
+
+
+def _factor_data(factor: Factor, shown: tuple[int, ...]) -> dict[str, Any]:
+    decimals = 2 if factor.unit == "×" else 1
+    return {
+        "name": factor.name,
+        "detail": {"×": "× reference", "%": "% of white at mid-grey"}.get(factor.unit, factor.unit),
+        "from_zero": True,
+        "values": [factor.values[index] for index in shown],
+        "texts": [format_number(factor.values[index], decimals) for index in shown],
+        "marks": ["" for _ in shown],
+    }
+
+
+def _restoration_data(row: dict[str, Any]) -> dict[str, Any]:
+    left_out = row["left_out"]
+    known = row["fidelity"] is not None and row["fidelity"] == row["fidelity"]  # NaN
+    return {
+        "scenario": row["scenario"],
+        "name": row["selector"],
+        "left_out": None if left_out is None or left_out != left_out else int(left_out),  # noqa: PLR0124  # NaN
+        "text": f"{format_number(row['fidelity'], 2)} {row['unit']}" if known else "",
+        "picture": row["picture"],
+    }

@@ -1,0 +1,35 @@
+"""A group of commands of which each is made when it is used: for help their names and one line each are enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """Commands in the order of their table.
+
+    Args:
+        lines: what each command does, by its name.
+        load: makes the command of a name.
+        settings: as click's own group takes them.
+    """
+
+    def __init__(self, *, lines: Mapping[str, str], load: Callable[[str], click.Command], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._lines, self._load = lines, load
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Names in order."""
+        return list(self._lines)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of a name; None if there is none."""
+        return self._load(cmd_name) if cmd_name in self._lines else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Names and lines."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._lines.items()))

@@ -1,0 +1,103 @@
+"""A data set burst by burst, with its files and labels: what every export is made from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from manifests.errors import ImageFileError, SchemaError
+from manifests.images.confined import read_files_inside
+from manifests.store import PACKED_FORM, list_label_files, read_dataset_table, read_description, read_labels
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One burst.
+
+    Attributes:
+        burst: row of `bursts`.
+        frames: rows of `frames`, in order.
+        labels: rows of the label files.
+        split: `train`, `val` or `test`.
+    """
+
+    burst: Row
+    frames: Sequence[Row]
+    labels: Sequence[Row]
+    split: str
+
+
+def iterate_samples(root: Path) -> Iterator[Sample]:
+    """All bursts, split by split, sorted by `burst_id` within.
+
+    Raises:
+        ManifestError: if `root` is no data set of image files, or a table is damaged.
+    """
+    if read_description(root).get("form") == PACKED_FORM:
+        raise SchemaError(f"{root}: is a pack, which lacks the files; name the data set that it was made from")
+    bursts = read_dataset_table(root, "bursts").to_pylist()
+    splits = {row["burst_id"]: row["split"] for row in read_dataset_table(root, "splits").to_pylist()}
+    frames = _Groups(read_dataset_table(root, "frames"))
+    labels = _Groups(read_labels(root) if list_label_files(root) else read_labels(root, []))
+    for split in ("train", "val", "test"):
+        for burst in bursts:
+            name = burst["burst_id"]
+            if splits.get(name) == split:
+                yield Sample(burst, frames.get(name), labels.get(name), split)
+
+
+def read_sample_files(root: Path, sample: Sample) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of the frames, then of the ground truth where there is one, each as its table's SHA-256 says.
+
+    Raises:
+        ManifestError: if a file is missing, damaged or outside the data set.
+    """
+    files = [(frame["path"], frame["sha256"]) for frame in sample.frames]
+    if sample.burst["ground_truth_path"]:
+        files.append((sample.burst["ground_truth_path"], sample.burst["ground_truth_sha256"]))
+    yield from _read_checked(root, files)
+
+
+def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]:
+    """Frame index and bytes of the masks of what covers the scene, for the frames that have one.
+
+    Raises:
+        ManifestError: as `read_sample_files`.
+    """
+    masked = [frame for frame in sample.frames if frame["mask_path"]]
+    files = [(frame["mask_path"], frame["mask_sha256"]) for frame in masked]
+    for frame, (_, data) in zip(masked, _read_checked(root, files), strict=True):
+        yield frame["frame_index"], data
+
+
+def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    for (path, digest), data in zip(files, read_files_inside(root, [path for path, _ in files]), strict=True):
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")
+        yield path, data
+
+
+class _Groups:
+    """Rows of a table by burst, made to Python objects only when asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table.take(pc.sort_indices(table, sort_keys=[("burst_id", "ascending")])).combine_chunks()
+        counts = pc.value_counts(self._table.column("burst_id")).to_pylist()
+        self._spans: dict[str, tuple[int, int]] = {}
+        start = 0
+        for entry in counts:
+            self._spans[entry["values"]] = start, entry["counts"]
+            start += entry["counts"]
+
+    def get(self, burst_id: str) -> list[Row]:
+        start, count = self._spans.get(burst_id, (0, 0))
+        rows: list[Row] = self._table.slice(start, count).to_pylist()
+        return rows

@@ -1,0 +1,264 @@
+"""SPAQ (Fang et al., CVPR 2020): phone photographs with opinion scores, as pseudo-bursts of photographs that look alike.
+
+The set names no groups. Photographs are neighbours where their perceptual hashes differ in few bits, their thumbnails correlate (see
+`manifests.images.appearance`), and they are of one size once their longer side is brought to `frame_side`. What hangs together by
+neighbours is one scene, so that no split can part look-alikes; a scene is cut, in natural order, into pseudo-bursts of at most
+`max_frames`.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
+from dataset_builder.errors import MissingReaderError, MissingSourceError, SourceError, UnreadableImageError
+from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.preferences import FrameScores
+from dataset_builder.work.unit import hash_facts
+from manifests.errors import UnsafePathError
+from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
+from manifests.store import hash_file, resolve_inside
+from restorers import Domain
+
+SCENARIO = "subjective/spaq"
+IMAGES, SCORES = "TestImage", "Annotations/MOS and Image attribute scores.xlsx"
+OPINION_DEVIATION = 15.0
+"""Points; standard deviation of the opinions on one photograph, which the table does not tell: an assumption."""
+_MAX_TABLE_BYTES = 200_000_000
+_MAX_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class SpaqFrames(ReaderDefaults):
+    """Photographs of one pseudo-burst, brought to one size.
+
+    Attributes:
+        folder: of the photographs.
+        names: of their files.
+        side: px of the longer side.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    side: int
+    reference_index: int | None = None
+
+    @property
+    def settings(self) -> list[int]:
+        """What the frames depend on beside the files."""
+        return [self.side]
+
+    def digest(self) -> str:
+        """SHA-256 over the files in order."""
+        return hash_files([self.folder / name for name in self.names])
+
+    def read(self, index: int) -> Frame:
+        """Decode one photograph and average it down."""
+        image = read_image(self.folder / self.names[index])
+        height, width = _fit(image.pixels.shape[0], image.pixels.shape[1], self.side)
+        pixels: Pixels = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
+        return Frame(pixels, image.facts, sensor)
+
+    def iterate(self) -> Iterator[Frame]:
+        """Decode photograph after photograph."""
+        return map(self.read, range(len(self.names)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """How a photograph looks in small."""
+
+    name: str
+    size: tuple[int, int]
+    hash: str | None
+    thumbnail: NDArray[np.float32]
+
+
+class SpaqSource(CaptureSource):
+    """SPAQ: photographs with opinion scores, as pseudo-bursts with labels.
+
+    ROOT holds TestImage and Annotations (Fang et al., CVPR 2020). Photographs that look alike are a pseudo-burst; their scores become the
+    scenario subjective/spaq.
+
+    Attributes:
+        max_distance: Bits in which the hashes of neighbours may differ, of 64.
+        min_correlation: Least correlation of the thumbnails of neighbours.
+        max_frames: Frames of a pseudo-burst at most; larger groups are cut.
+        frame_side: Longer side in px that photographs are brought to, so that a group is of one size.
+        ratings_per_image: Opinions behind each score, which the table does not tell; standard errors shrink with its square root.
+    """
+
+    command = "spaq"
+    judged_as = SCENARIO
+
+    kind: Literal["spaq"]
+    license: str = "SPAQ: research use, see the authors' page"
+    max_distance: int = Field(default=12, ge=0, le=32)
+    min_correlation: float = Field(default=0.8, ge=0, le=1)
+    max_frames: int = Field(default=8, ge=2, le=100)
+    frame_side: int = Field(default=1024, ge=64, le=8192, multiple_of=2)
+    ratings_per_image: float = Field(default=15.0, gt=0)
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
+        folder = resolve_inside(root, IMAGES)
+        if not folder.is_dir():
+            raise MissingSourceError(f"source {self.name!r}: no folder {folder}; get the photographs, or correct root")
+        looks = []
+        for name in sorted(read_scores(root), key=natural_key):
+            try:
+                looks.append(_look_at(resolve_inside(root, f"{IMAGES}/{name}"), self.frame_side))
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(f"{IMAGES}/{name}", error)
+        for members in group_look_alikes(looks, self):
+            first = members[0]
+            for start in range(0, len(members) - 1, self.max_frames):
+                names = members[start : start + self.max_frames]
+                if len(names) > 1:
+                    reader = SpaqFrames(folder, tuple(names), self.frame_side)
+                    yield FoundBurst(f"{IMAGES}/{Path(names[0]).stem}", reader, scene=first)
+
+    def read_annotations(self, root: Path) -> Annotations:
+        """Opinion scores of the photographs, by pseudo-burst.
+
+        Raises:
+            SourceError: if the table cannot be read.
+        """
+        scores = read_scores(root)
+        error = OPINION_DEVIATION / self.ratings_per_image**0.5
+        bursts = []
+        for finding in self.find_bursts(root):
+            if isinstance(finding, FoundBurst):
+                names = finding.reader.names
+                count = np.full(len(names), round(self.ratings_per_image))
+                values = np.array([scores[name] for name in names])
+                bursts.append(
+                    AnnotatedBurst(finding.path, names, FrameScores(values, np.full(len(names), error), count))
+                )
+        settings = {
+            "version": "1",
+            "table": hash_file(root / SCORES),
+            "grouping": "perceptual hash and thumbnail correlation, connected components, cut in natural order",
+            "max_distance": self.max_distance,
+            "min_correlation": self.min_correlation,
+            "max_frames": self.max_frames,
+            "frame_side": self.frame_side,
+            "ratings_per_image": self.ratings_per_image,
+            "opinion_deviation": OPINION_DEVIATION,
+        }
+        return Annotations(
+            scenario=SCENARIO,
+            estimator="mean_opinion",
+            metric="mos",
+            unit="points",
+            summary="Mean opinion score of each photograph, 0 to 100, over pseudo-bursts of look-alikes",
+            paper="Fang et al., CVPR 2020",
+            settings=settings,
+            statistics={
+                "photographs_scored": len(scores),
+                "photographs_grouped": sum(len(one.names) for one in bursts),
+            },
+            fingerprint=hash_facts([SCENARIO, settings]),
+            bursts=tuple(bursts),
+        )
+
+
+def group_look_alikes(looks: Sequence[_Look], source: SpaqSource) -> list[list[str]]:
+    """Names of photographs that hang together by neighbours, two and more each, in natural order."""
+    pairs = find_near_pairs([look.hash for look in looks], range(len(looks)), max_distance=source.max_distance)
+    linked = [
+        (pair.first, pair.second)
+        for pair in pairs
+        if looks[pair.first].size == looks[pair.second].size
+        and correlate_thumbnails(looks[pair.first].thumbnail, looks[pair.second].thumbnail) >= source.min_correlation
+    ]
+    if not linked:
+        return []
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns = np.array(linked).T
+    graph = coo_array((np.ones(len(linked)), (rows, columns)), shape=(len(looks), len(looks)))
+    labels = connected_components(graph, directed=False)[1]
+    groups: dict[int, list[str]] = {}
+    for label, look in zip(labels.tolist(), looks, strict=True):
+        groups.setdefault(label, []).append(look.name)
+    return [sorted(names, key=natural_key) for names in groups.values() if len(names) > 1]
+
+
+def read_scores(root: Path) -> dict[str, float]:
+    """Mean opinion score, 0 to 100, by file name.
+
+    Raises:
+        SourceError: if there is no such table, or it makes no sense.
+    """
+    return dict(_read_table(resolve_inside(root, SCORES)))
+
+
+@lru_cache(maxsize=4)
+def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
+    require_file(path)
+    try:
+        import openpyxl
+    except ImportError as error:
+        raise MissingReaderError(str(path), "openpyxl", "preferences") from error
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _MAX_TABLE_BYTES:
+            raise ValueError(f"unpacks to {size:,} bytes, more than {_MAX_TABLE_BYTES:,}")  # noqa: TRY301  # reported below
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = book.worksheets[0].iter_rows(values_only=True, max_row=_MAX_ROWS)
+        header = [str(cell).strip() for cell in next(rows)]
+        name, score = header.index("Image name"), header.index("MOS")
+        found = [(str(row[name]), float(row[score])) for row in rows if row[name] is not None]
+    except Exception as error:  # a workbook may be damaged in any way
+        raise UnreadableImageError(
+            f"{path}: expected a sheet with columns 'Image name' and 'MOS' ({explain(error)}); copy it again"
+        ) from error
+    for image, value in found:
+        if not 0 <= value <= 100 or Path(image).name != image:
+            raise UnreadableImageError(f"{path}: expected file names and scores of 0..100, got {image!r}: {value}")
+    return tuple(found)
+
+
+def _look_at(path: Path, side: int) -> _Look:
+    """Decode a photograph at the smallest fraction that suffices."""
+    from PIL import Image
+
+    require_file(path)
+    try:
+        with Image.open(path, formats=("JPEG", "PNG")) as image:
+            width, height = image.size
+            orientation = image.getexif().get(0x0112, 1)
+            image.draft("RGB", (256, 256))
+            pixels = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+    except Exception as error:  # decoders raise anything on hostile files
+        raise UnreadableImageError(
+            f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
+        ) from error
+    if orientation in range(5, 9):
+        width, height = height, width
+    thumbnail = make_thumbnail(pixels, "srgb")
+    return _Look(path.name, _fit(height, width, side), hash_thumbnail(thumbnail), thumbnail)
+
+
+def _fit(height: int, width: int, side: int) -> tuple[int, int]:
+    """Rows and columns of a photograph whose longer side is brought to `side`; small ones keep their size."""
+    factor = min(1.0, side / max(height, width))
+    return max(2, round(height * factor)), max(2, round(width * factor))

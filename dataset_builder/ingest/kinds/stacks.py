@@ -1,0 +1,127 @@
+"""Bursts of one file: TIFFs of several pages and videos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
+from dataset_builder.errors import MissingSourceError, SourceError
+from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.kinds.video import VIDEO_SUFFIXES, VideoFrames
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.settings import require_inside
+from manifests.errors import UnsafePathError
+from manifests.store import resolve_inside
+from restorers import Domain
+
+
+@dataclass(frozen=True)
+class PageFrames(ReaderDefaults):
+    """A burst whose frames are the pages of a TIFF.
+
+    Attributes:
+        path: of the file.
+        pages: numbers of those that count, from 0; empty until `resolve` has looked.
+        every: take one page in so many.
+        start: the first.
+        max_frames: pages at most.
+    """
+
+    path: Path
+    every: int
+    start: int
+    max_frames: int
+    pages: tuple[int, ...] = ()
+    reference_index: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Numbers of the pages, as `page 0`."""
+        return tuple(f"page {page}" for page in self.pages)
+
+    @property
+    def settings(self) -> list[int]:
+        """What the frames depend on beside the file."""
+        return [self.start, self.every, self.max_frames]
+
+    def digest(self) -> str:
+        """SHA-256 over that of the file."""
+        return hash_files([self.path])
+
+    def resolve(self, *, look: bool) -> PageFrames:  # noqa: ARG002  # nothing is left to later
+        """Choose the pages."""
+        chosen = tuple(range(self.start, count_pages(self.path), self.every))[: self.max_frames]
+        return PageFrames(self.path, self.every, self.start, self.max_frames, chosen)
+
+    def read(self, index: int) -> Frame:
+        """Decode one page."""
+        image = read_image(self.path, page=self.pages[index])
+        sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
+        return Frame(image.pixels, image.facts, sensor)
+
+    def iterate(self) -> Iterator[Frame]:
+        """Decode page after page."""
+        return map(self.read, range(len(self.pages)))
+
+
+class StackSource(CaptureSource):
+    """TIFFs of several pages and videos, one burst each.
+
+    Pictures of a video that repeat the one before them do not count.
+
+    Attributes:
+        files: Files below ROOT; all of them there when empty.
+        start: First frame, from 0.
+        every: Take one frame in so many.
+        max_frames: Frames of a burst at most.
+    """
+
+    command = "stack"
+
+    kind: Literal["stacks"]
+    files: tuple[str, ...] = ()
+    start: int = Field(default=0, ge=0)
+    every: int = Field(default=1, ge=1)
+    max_frames: int = Field(default=30, ge=2, le=1000)
+
+    @field_validator("files")
+    @classmethod
+    def _check_files(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return require_inside(value)
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """TIFFs of several pages and videos below a folder, in natural order; TIFFs of one page are left out unless they are named."""
+        for path in self.files or _list_stacks(root):
+            try:
+                located = resolve_inside(root, path)
+                if not located.is_file():
+                    raise MissingSourceError(f"{located}: no such file; correct source {self.name!r}")
+                reader = _make_reader(self, located)
+            except (SourceError, UnsafePathError, OSError) as error:
+                yield RejectedBurst(path, error)
+                continue
+            if reader is not None:
+                yield FoundBurst(path, reader)
+
+
+def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | None:
+    settings = source.every, source.start, source.max_frames
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoFrames(path, *settings)
+    return PageFrames(path, *settings) if source.files or count_pages(path) > 1 else None
+
+
+def _list_stacks(root: Path) -> list[str]:
+    suffixes = TIFF_SUFFIXES | VIDEO_SUFFIXES
+    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    return sorted(
+        (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
+    )

@@ -1,0 +1,118 @@
+"""Frames of a video, chosen exactly: by their place in the stream, each repeated picture once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.images import explain, require_file, require_size
+from dataset_builder.errors import MissingReaderError, SourceError, UnreadableImageError
+from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.reader import ReaderDefaults
+from restorers import Domain
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+MAX_VIDEO_FRAMES = 100_000
+"""So many pictures are decoded at most in search of those that count."""
+
+
+@dataclass(frozen=True)
+class VideoFrames(ReaderDefaults):
+    """A burst whose frames are pictures of a video, in the order in which they are shown.
+
+    A picture equal to the one shown before it, as constant frame rates repeat them, does not count.
+
+    Attributes:
+        path: of the file.
+        every: take one counted picture in so many.
+        start: the first, from 0.
+        max_frames: pictures at most.
+        places: of the chosen pictures in the stream, from 0, repeated ones included; empty until `resolve` has looked.
+    """
+
+    path: Path
+    every: int
+    start: int
+    max_frames: int
+    places: tuple[int, ...] = ()
+    reference_index: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Places in the stream, as `frame 0`."""
+        return tuple(f"frame {place}" for place in self.places)
+
+    @property
+    def settings(self) -> list[int]:
+        """What the frames depend on beside the file."""
+        return [self.start, self.every, self.max_frames]
+
+    def digest(self) -> str:
+        """SHA-256 over that of the file."""
+        return hash_files([self.path])
+
+    def resolve(self, *, look: bool) -> VideoFrames:  # noqa: ARG002  # nothing is left to later
+        """Decode the video once to choose the pictures."""
+        places: list[int] = []
+        counted, last = 0, b""
+        for place, frame in enumerate(self._decode()):
+            digest = hashlib.sha256(frame.pixels.data).digest()
+            if digest == last:
+                continue
+            last = digest
+            if counted >= self.start and (counted - self.start) % self.every == 0:
+                places.append(place)
+            counted += 1
+            if len(places) == self.max_frames:
+                break
+        return replace(self, places=tuple(places))
+
+    def read(self, index: int) -> Frame:
+        """Decode up to one of the chosen pictures."""
+        for number, frame in enumerate(self.iterate()):
+            if number == index:
+                return frame
+        raise UnreadableImageError(f"{self.path}: has no frame {self.places[index]}; it changed while it was read")
+
+    def iterate(self) -> Iterator[Frame]:
+        """Decode the chosen pictures."""
+        chosen = set(self.places)
+        for place, frame in enumerate(self._decode()):
+            if place in chosen:
+                yield frame
+            if place == self.places[-1]:
+                return
+
+    def _decode(self) -> Iterator[Frame]:
+        require_file(self.path)
+        try:
+            import av
+        except ImportError as error:
+            raise MissingReaderError(str(self.path), "av", "video") from error
+        try:
+            with av.open(str(self.path), metadata_errors="ignore") as container:
+                stream = container.streams.video[0]
+                require_size(self.path, stream.codec_context.width, stream.codec_context.height)
+                for place, picture in enumerate(container.decode(stream)):
+                    yield self._make_frame(place, picture)
+        except SourceError:
+            raise
+        except Exception as error:  # FFmpeg's own errors, and no stream at all
+            raise UnreadableImageError(
+                f"{self.path}: cannot be decoded as video ({explain(error)}); copy it again or remove it"
+            ) from error
+
+    def _make_frame(self, place: int, picture: Any) -> Frame:
+        if place >= MAX_VIDEO_FRAMES:
+            raise UnreadableImageError(f"{self.path}: more than {MAX_VIDEO_FRAMES:,} frames; cut it, or choose fewer")
+        require_size(self.path, picture.width, picture.height)
+        pixels = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
+        time = None if picture.time is None else float(picture.time)
+        return Frame(pixels, CaptureFacts(), SensorFacts(Domain.SRGB), timestamp=time)

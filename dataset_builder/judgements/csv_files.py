@@ -1,0 +1,148 @@
+"""Your own judgements of frames, from CSV files: preferences of pairs, or scores."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dataset_builder.errors import MissingSourceError, SourceError
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.preferences import (
+    EXTREME,
+    PREFERENCES_VERSION,
+    FrameScores,
+    Judgements,
+    count_agreements,
+    fit_preferences,
+)
+from dataset_builder.work.unit import hash_facts
+from manifests.store import hash_file
+
+MAX_CSV_BYTES = 200_000_000
+_SCENARIO = re.compile(r"subjective/[a-z0-9][a-z0-9_-]{0,60}")
+
+
+class AnnotationFileError(SourceError):
+    """A CSV of judgements makes no sense."""
+
+
+def read_pair_annotations(path: Path, scenario: str) -> Annotations:
+    """Bradley-Terry scores from a CSV with the columns `burst`, `first`, `second`, `preference` and perhaps `votes` (default 1).
+
+    Raises:
+        SourceError: if it cannot be read; bursts from which no scores follow are named in `rejected`.
+    """
+    table = _read_csv(path, scenario, text=("burst", "first", "second"), numbers=("preference",), optional=("votes",))
+    table["votes"] = table["votes"].fillna(1.0) if "votes" in table else 1.0
+    bursts: list[AnnotatedBurst] = []
+    rejected: list[tuple[str, Exception]] = []
+    agreed = decided = 0
+    for burst, rows in table.groupby("burst", sort=True):
+        names = sorted({*rows["first"], *rows["second"]})
+        places = {name: index for index, name in enumerate(names)}
+        judgements = Judgements(
+            rows["first"].map(places).to_numpy(np.int64),
+            rows["second"].map(places).to_numpy(np.int64),
+            rows["preference"].to_numpy(np.float64),
+            rows["votes"].to_numpy(np.float64),
+        )
+        try:
+            scores = fit_preferences(judgements, len(names))
+        except SourceError as error:
+            rejected.append((str(burst), error))
+            continue
+        counts = count_agreements(judgements, scores.score)
+        agreed, decided = agreed + counts[0], decided + counts[1]
+        bursts.append(AnnotatedBurst(str(burst), tuple(names), scores))
+    settings = {
+        "version": PREFERENCES_VERSION,
+        "file": hash_file(path),
+        "shares_clipped_to": [EXTREME, 1 - EXTREME],
+    }
+    return Annotations(
+        scenario=scenario,
+        estimator="bradley_terry",
+        metric="preference",
+        unit="logit",
+        summary="Preferences of pairs: Bradley-Terry scores, sum 0 within a burst",
+        paper="",
+        settings=settings,
+        statistics={
+            "pairs_decided": decided,
+            "pairs_agreeing": agreed,
+            "agreement": agreed / decided if decided else None,
+        },
+        fingerprint=hash_facts([scenario, settings]),
+        bursts=tuple(bursts),
+        rejected=tuple(rejected),
+    )
+
+
+def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotations:
+    """Mean scores from a CSV with the columns `burst`, `frame`, `score`.
+
+    The standard error of a mean of n lines is that of one judgement by √n, where the deviation of one judgement is pooled over all frames
+    of the file with several lines; 0 if there are none.
+
+    Raises:
+        SourceError: if it cannot be read.
+    """
+    table = _read_csv(path, scenario, text=("burst", "frame"), numbers=("score",), optional=())
+    groups = table.groupby(["burst", "frame"], sort=True)["score"].agg(["mean", "count", "var"]).reset_index()
+    several = groups[groups["count"] > 1]
+    freedom = float((several["count"] - 1).sum())
+    pooled = float(((several["count"] - 1) * several["var"]).sum()) / freedom if freedom else 0.0
+    bursts = []
+    for burst, rows in groups.groupby("burst", sort=True):
+        count = rows["count"].to_numpy(np.int64)
+        scores = FrameScores(rows["mean"].to_numpy(np.float64), np.sqrt(pooled / count), count)
+        bursts.append(AnnotatedBurst(str(burst), tuple(rows["frame"]), scores))
+    settings: dict[str, Any] = {"version": "1", "file": hash_file(path), "deviation_of_one_judgement": pooled**0.5}
+    return Annotations(
+        scenario=scenario,
+        estimator="mean_opinion",
+        metric="opinion",
+        unit=unit,
+        summary="Mean of the scores that people gave",
+        paper="",
+        settings=settings,
+        statistics={"scores": len(table)},
+        fingerprint=hash_facts([scenario, settings, unit]),
+        bursts=tuple(bursts),
+    )
+
+
+def _read_csv(
+    path: Path, scenario: str, *, text: tuple[str, ...], numbers: tuple[str, ...], optional: tuple[str, ...]
+) -> pd.DataFrame:
+    if not _SCENARIO.fullmatch(scenario):
+        raise AnnotationFileError(f"scenario {scenario!r}: expected subjective/NAME, NAME of [a-z0-9_-]")
+    if not path.is_file():
+        raise MissingSourceError(f"{path}: no such file")
+    if path.stat().st_size > MAX_CSV_BYTES:
+        raise AnnotationFileError(f"{path}: {path.stat().st_size:,} bytes is more than {MAX_CSV_BYTES:,}")
+    try:
+        table = pd.read_csv(path, dtype=str, encoding="utf-8", keep_default_na=False)
+    except (ValueError, OSError) as error:
+        raise AnnotationFileError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 with a header") from error
+    missing = [name for name in (*text, *numbers) if name not in table.columns]
+    if missing:
+        raise AnnotationFileError(
+            f"{path}: no column {missing[0]!r}; expected {', '.join((*text, *numbers, *optional))}"
+        )
+    for name in (*numbers, *(name for name in optional if name in table.columns)):
+        values = pd.to_numeric(table[name], errors="coerce")
+        wrong = ~np.isfinite(values.to_numpy(np.float64))
+        if name in optional:
+            wrong &= (table[name] != "").to_numpy()
+        if wrong.any():
+            place = int(np.argmax(wrong))
+            raise AnnotationFileError(
+                f"{path}, line {place + 2}: {name}: expected a number, got {table[name].iloc[place]!r}"
+            )
+        table[name] = values
+    return table

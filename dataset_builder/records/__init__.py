@@ -1,0 +1,1 @@
+"""Rows of a data set, and the pixels behind them."""

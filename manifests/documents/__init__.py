@@ -1,0 +1,1 @@
+"""What is written about a data set: card, Croissant metadata, statistics, the page on the format."""

@@ -1,0 +1,218 @@
+"""Counts and summaries of a data set as pandas frames, from its manifests alone; the card and the audit share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from manifests.images.appearance import find_nearest_pair
+from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLIT_NAMES
+from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
+
+_LABEL_GROUP = ["scenario", "estimator", "metric", "unit"]
+
+
+def count_contents(root: Path) -> pd.DataFrame:
+    """What there is, one row for each source, preset and domain, sorted.
+
+    Returns:
+        Columns `source`, `preset`, `domain`, `scenes`, `bursts`, `frames`, `min_frames`, `max_frames`, `min_height`,
+        `max_height`, `min_width`, `max_width`, `with_truth` (bursts that have a ground truth).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    bursts = _read(root, "bursts")
+    bursts["with_truth"] = bursts["ground_truth_kind"] != "none"
+    return (
+        bursts.groupby(["source", "preset", "domain"], sort=True)
+        .agg(
+            scenes=("scene_id", "nunique"),
+            bursts=("burst_id", "size"),
+            frames=("num_frames", "sum"),
+            min_frames=("num_frames", "min"),
+            max_frames=("num_frames", "max"),
+            min_height=("height", "min"),
+            max_height=("height", "max"),
+            min_width=("width", "min"),
+            max_width=("width", "max"),
+            with_truth=("with_truth", "sum"),
+        )
+        .reset_index()
+    )
+
+
+def count_scenes(root: Path) -> int:
+    """Number of scenes; sources and presets may share one, so it is no sum over them.
+
+    Raises:
+        ManifestError: if the table is missing or damaged.
+    """
+    return int(_read(root, "bursts")["scene_id"].nunique())
+
+
+def count_licenses(root: Path) -> pd.DataFrame:
+    """Licences: columns `source`, `license`, `scenes`, `bursts`, `frames`, sorted.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    return (
+        _read(root, "bursts")
+        .groupby(["source", "license"], sort=True)
+        .agg(scenes=("scene_id", "nunique"), bursts=("burst_id", "size"), frames=("num_frames", "sum"))
+        .reset_index()
+    )
+
+
+def summarise_labels(root: Path) -> pd.DataFrame:
+    """Labels, one row for each scenario, estimator and metric, sorted.
+
+    Returns:
+        Columns `scenario`, `estimator`, `metric`, `unit`, `bursts` (with at least one score), `scores` (not null), and of the
+        scores `mean`, `std` (n − 1), `min`, `max`, `negative_share` (fraction below 0), and `std_error` (mean of the standard
+        errors of the scores).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    parts = [part for path in list_label_files(root) if len(part := _summarise_label_file(path))]
+    if not parts:
+        return _summarise_rows(LABELS.schema.empty_table().to_pandas())
+    return pd.concat(parts, ignore_index=True).sort_values(_LABEL_GROUP, ignore_index=True)
+
+
+def summarise_splits(root: Path) -> pd.DataFrame:
+    """Proof table of the splits, one row for each split that has bursts, in the order train, val, test.
+
+    Returns:
+        Columns `split`, `scenes`, `bursts`, `frames`, `labels` (scores that are not null).
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    labels: pd.Series[int] = pd.Series(dtype="int64")
+    for path in list_label_files(root):
+        rows = read_table(path, LABELS, columns=["burst_id", "score"]).to_pandas()
+        labels = labels.add(rows.groupby("burst_id")["score"].count(), fill_value=0)
+    rows = _read(root, "splits").merge(_read(root, "bursts")[["burst_id", "num_frames"]], on="burst_id", how="left")
+    rows["labels"] = rows["burst_id"].map(labels).fillna(0)
+    table = rows.groupby("split").agg(
+        scenes=("scene_id", "nunique"),
+        bursts=("burst_id", "size"),
+        frames=("num_frames", "sum"),
+        labels=("labels", "sum"),
+    )
+    known = [name for name in SPLIT_NAMES if name in table.index]
+    order = [*known, *sorted(set(table.index) - set(known))]
+    return table.astype("int64").reindex(order).rename_axis("split").reset_index()
+
+
+def count_shared_scenes(root: Path) -> int:
+    """Number of scenes that lie in more than one split; 0 is the proof that nothing leaks.
+
+    Raises:
+        ManifestError: if the table is missing or damaged.
+    """
+    return int((_read(root, "splits").groupby("scene_id")["split"].nunique() > 1).sum())
+
+
+def find_nearest_bursts(root: Path) -> tuple[str, str, int] | None:
+    """The two bursts of different splits whose reference frames look most alike, and in how many of 64 bits their hashes differ.
+
+    Returns:
+        None if there are not two splits with pictures that have a hash.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    rows = _read(root, "bursts")[["burst_id", "perceptual_hash"]].merge(_read(root, "splits"), on="burst_id")
+    hashes = [text if isinstance(text, str) else None for text in rows["perceptual_hash"]]
+    pair = find_nearest_pair(hashes, rows["split"].tolist())
+    return None if pair is None else (rows["burst_id"][pair.first], rows["burst_id"][pair.second], pair.distance)
+
+
+def summarise_reliability(root: Path) -> pd.DataFrame:
+    """How far labels tell frames of a burst apart, one row for each scenario, estimator and metric, sorted.
+
+    Returns:
+        Columns `scenario`, `estimator`, `metric`, `spread` (root mean square, over bursts, of the standard deviation of the scores
+        within a burst), `error` (root mean square of the standard errors), and `reliability`: (spread² − error²) / spread², the share
+        of the spread that is not error of estimation; NaN without spread, and where nothing was sampled.
+
+    Raises:
+        ManifestError: if a table is missing or damaged.
+    """
+    parts = []
+    for path in list_label_files(root):
+        columns = ["burst_id", "scenario", "estimator", "metric", "score", "std_error"]
+        rows = read_table(path, LABELS, columns=columns).to_pandas()
+        rows = rows[rows["score"].notna()]
+        keys = ["scenario", "estimator", "metric"]
+        rows["error"] = rows["std_error"] ** 2
+        variance = rows.groupby([*keys, "burst_id"])["score"].var(ddof=1).groupby(keys).mean()
+        parts.append(pd.DataFrame({"spread": variance, "error": rows.groupby(keys)["error"].mean()}))
+    if not parts:
+        return pd.DataFrame(columns=["scenario", "estimator", "metric", "spread", "error", "reliability"])
+    table = pd.concat(parts).sort_index()
+    table["reliability"] = ((table["spread"] - table["error"]) / table["spread"]).where(
+        (table["spread"] > 0) & (table["error"] > 0)
+    )
+    table[["spread", "error"]] = table[["spread", "error"]] ** 0.5
+    return table.reset_index()
+
+
+def read_repetition(root: Path) -> pd.DataFrame:
+    """What `buiqa reliability` found, one row for each scenario, estimator and metric: the table `reliability`; no rows without it.
+
+    Raises:
+        ManifestError: if the table is damaged.
+    """
+    frame: pd.DataFrame = read_or_empty(table_path(root, RELIABILITY.name), RELIABILITY).to_pandas()
+    return frame
+
+
+def count_failures(root: Path) -> pd.DataFrame:
+    """Failures: columns `stage`, `scenario`, `error_type`, `failures`, `example` (the first message), sorted.
+
+    Raises:
+        ManifestError: if the table is damaged.
+    """
+    return (
+        _read(root, "failures")
+        .groupby(["stage", "scenario", "error_type"], sort=True)
+        .agg(failures=("message", "size"), example=("message", "first"))
+        .reset_index()
+    )
+
+
+def _read(root: Path, name: str) -> pd.DataFrame:
+    # A data set without failures may lack the table.
+    table = read_or_empty(table_path(root, name), FAILURES) if name == "failures" else read_dataset_table(root, name)
+    frame: pd.DataFrame = table.to_pandas()
+    return frame
+
+
+def _summarise_label_file(path: Path) -> pd.DataFrame:
+    columns = ["burst_id", "scenario", "estimator", "metric", "unit", "score", "std_error"]
+    return _summarise_rows(read_table(path, LABELS, columns=columns).to_pandas())
+
+
+def _summarise_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    scored = rows[rows["score"].notna()]
+    return (
+        scored.assign(negative=scored["score"] < 0)
+        .groupby(_LABEL_GROUP, sort=True)
+        .agg(
+            bursts=("burst_id", "nunique"),
+            scores=("score", "size"),
+            mean=("score", "mean"),
+            std=("score", "std"),
+            min=("score", "min"),
+            max=("score", "max"),
+            negative_share=("negative", "mean"),
+            std_error=("std_error", "mean"),
+        )
+        .reset_index()
+    )

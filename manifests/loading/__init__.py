@@ -1,0 +1,1 @@
+"""Bursts for training: an index, a reader, a data set of PyTorch, batches."""

@@ -1,0 +1,96 @@
+"""Pairs and lists of frames of one burst, for losses that compare them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from manifests.loading.dataset import BurstItem
+
+
+def list_pairs(
+    scores: NDArray[np.float32], *, min_gap: float = 0.0, higher_is_better: bool = True
+) -> NDArray[np.int64]:
+    """All pairs of frames whose scores differ by more than a gap.
+
+    Args:
+        scores: float32 [T]; NaN takes part in no pair.
+        min_gap: smallest difference that does not count, in the unit of the scores; for labels that are estimates, a few
+            standard errors.
+        higher_is_better: False for ranks.
+
+    Returns:
+        int64 [P, 2]: the better and the worse frame.
+    """
+    worth = scores if higher_is_better else -scores
+    # Comparisons with NaN are false.
+    pairs: NDArray[np.int64] = np.argwhere(worth[:, None] - worth[None] > min_gap)
+    return pairs
+
+
+@dataclass(frozen=True)
+class DrawPairs:
+    """A transform that draws pairs of frames for every scenario: `pairs`, int64 [S, count, 2], the better frame first.
+
+    Pairs are drawn without replacement while they last, then again; where a scenario has none, all are −1.
+
+    Attributes:
+        count: pairs for each scenario.
+        min_gap: as for `list_pairs`.
+        higher_is_better: False for ranks.
+    """
+
+    count: int
+    min_gap: float = 0.0
+    higher_is_better: bool = True
+
+    def __call__(self, item: BurstItem, random: np.random.Generator) -> BurstItem:
+        """Draw pairs among the frames that the item has now."""
+        drawn = np.full((len(item["scores"]), self.count, 2), -1, np.int64)
+        for row, scores in zip(drawn, item["scores"].numpy(), strict=True):
+            pairs = list_pairs(scores, min_gap=self.min_gap, higher_is_better=self.higher_is_better)
+            if len(pairs):
+                rounds = -(-self.count // len(pairs))
+                order = np.concatenate([random.permutation(len(pairs)) for _ in range(rounds)])
+                row[:] = pairs[order[: self.count]]
+        return {**item, "pairs": torch.from_numpy(drawn)}
+
+
+@dataclass(frozen=True)
+class DrawFrames:
+    """A transform that keeps a random list of frames, in capture order, the reference always among them.
+
+    Attributes:
+        count: frames to keep; shorter bursts stay whole.
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        """Refuse a list that could not hold the reference.
+
+        Raises:
+            ValueError: if `count` is below 1.
+        """
+        if self.count < 1:
+            raise ValueError(f"count: expected at least 1, got {self.count}")
+
+    def __call__(self, item: BurstItem, random: np.random.Generator) -> BurstItem:
+        """Draw the list."""
+        length, reference = len(item["frames"]), item["reference_index"]
+        if length <= self.count:
+            return item
+        others = np.delete(np.arange(length), reference)
+        kept = np.sort([reference, *random.choice(others, self.count - 1, replace=False)])
+        kept_frames = torch.from_numpy(kept)
+        return {
+            **item,
+            "frames": item["frames"][kept_frames],
+            "scores": item["scores"][:, kept_frames],
+            "score_mask": item["score_mask"][:, kept_frames],
+            "homographies": item["homographies"][kept_frames],
+            "reference_index": int(np.flatnonzero(kept == reference)[0]),
+        }

@@ -1,0 +1,161 @@
+"""The packed form: the samples themselves in a few memory-mapped files, one burst one read.
+
+A shard is an uncompressed Arrow IPC file with a record batch for each burst: `burst_id`, `dtype`, `shape` [T, C, H, W] and `pixels`,
+the stored values of its upright frames. `manifests/packs.parquet` says where in which shard the pixels of a burst lie, and their SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from manifests.errors import ImageFileError, SchemaError
+from manifests.images.confined import read_files_inside
+from manifests.images.pixels import apply_orientation, decode_pixels
+from manifests.loading.index import BurstIndex, load_burst_index
+from manifests.operations.output import require_new_folder
+from manifests.problem import Progress
+from manifests.schema import FRAMES, PACKS
+from manifests.seal import IMAGE_FOLDER, list_documents, seal_dataset
+from manifests.store import (
+    PACKED_FORM,
+    hash_file,
+    read_description,
+    read_table,
+    table_path,
+    write_atomically,
+    write_table,
+)
+
+SHARD_BYTES = 256 << 20
+"""A shard is closed after the burst that takes it beyond this size."""
+_SHARD = pa.schema(
+    [
+        ("burst_id", pa.string()),
+        ("dtype", pa.string()),
+        ("shape", pa.list_(pa.int64(), 4)),
+        ("pixels", pa.large_binary()),
+    ]
+)
+
+
+def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None) -> int:
+    """Write the packed form of a data set: its tables and documents as they are, its frames in shards, no ground truth.
+
+    Every frame is checked against its SHA-256 first.
+
+    Args:
+        root: the data set.
+        out: folder of the pack, new or empty.
+        shard_bytes: when to begin another shard.
+        on_progress: called with the number of bursts written and of all.
+
+    Returns:
+        Number of shards.
+
+    Raises:
+        OutputExistsError: if `out` holds something.
+        ManifestError: if `root` is no data set of image files, or a frame is missing or damaged.
+    """
+    description = read_description(root)
+    if description.get("form") == PACKED_FORM:
+        raise SchemaError(f"{root}: is a pack already; name the data set that it was made from")
+    require_new_folder(out)
+    source = _Source(root, load_burst_index(root), _read_digests(root))
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    total, count = len(source.index.burst_ids), 0
+    while len(rows) < total:
+        shard = f"shards/{count:05d}.arrow"
+        for row in _write_shard(source, out, shard, first=len(rows), shard_bytes=shard_bytes):
+            rows.append(row)
+            if on_progress is not None:
+                on_progress(len(rows), total)
+        count += 1
+    write_table(table_path(out, "packs"), PACKS, rows)
+    for path in list_documents(root):
+        if path != "manifests/packs.parquet" and not path.startswith(("audit/", f"{IMAGE_FOLDER}/")):
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / path, out / path)
+    content = {name: value for name, value in description.items() if name not in {"manifests", "checksum"}}
+    seal_dataset(out, {**content, "source_sha256": hash_file(root / "dataset.json"), "form": PACKED_FORM})
+    return count
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """The data set to pack: its folder, its bursts, and the SHA-256 of each frame."""
+
+    root: Path
+    index: BurstIndex
+    digests: Sequence[str]
+
+
+def _write_shard(source: _Source, out: Path, shard: str, *, first: int, shard_bytes: int) -> list[dict[str, Any]]:
+    """Write bursts, from the first that has none, until the shard is full, and return their rows."""
+    rows: list[dict[str, Any]] = []
+    written = 0
+    with write_atomically(out / shard) as temporary:
+        with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, _SHARD) as writer:
+            for burst in range(first, len(source.index.burst_ids)):
+                codes = _read_codes(source, burst)
+                name = source.index.burst_ids[burst].as_py()
+                writer.write_batch(_make_batch(name, codes))
+                digest = hashlib.sha256(codes.data.cast("B")).hexdigest()
+                facts = {"burst_id": name, "shard": shard, "dtype": codes.dtype.name}
+                rows.append({**facts, "length": codes.nbytes, "sha256": digest})
+                written += codes.nbytes
+                if written >= shard_bytes:
+                    break
+        for row, offset in zip(rows, _find_offsets(temporary), strict=True):
+            row["offset"] = offset
+    return rows
+
+
+def _make_batch(burst_id: str, codes: NDArray[Any]) -> pa.RecordBatch:
+    pixels = pa.Array.from_buffers(
+        pa.large_binary(), 1, [None, pa.py_buffer(np.array([0, codes.nbytes], np.int64)), pa.py_buffer(codes)]
+    )
+    return pa.record_batch([[burst_id], [codes.dtype.name], [list(codes.shape)], pixels], schema=_SHARD)
+
+
+def _find_offsets(path: Path) -> Iterator[int]:
+    """Where in the file the pixels of each batch begin."""
+    with pa.memory_map(str(path)) as stream:
+        start = stream.read_buffer().address
+        stream.seek(0)
+        reader = pa.ipc.open_file(stream)
+        for number in range(reader.num_record_batches):
+            yield reader.get_batch(number).column("pixels").buffers()[2].address - start
+
+
+def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
+    root, index = source.root, source.index
+    rows = slice(int(index.starts[burst]), int(index.starts[burst + 1]))
+    paths = index.paths[rows].to_pylist()
+    frames = []
+    shape = (int(index.channels[burst]), int(index.height[burst]), int(index.width[burst]))
+    for path, data, orientation, digest in zip(
+        paths, read_files_inside(root, paths), index.orientation[rows].tolist(), source.digests[rows], strict=True
+    ):
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise ImageFileError(f"{root / path}: SHA-256 differs from the table frames; restore it or build again")
+        pixels = apply_orientation(decode_pixels(data, root / path), orientation)
+        planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+        if planes.shape != shape:
+            raise ImageFileError(f"{root / path}: expected {shape}, got {planes.shape}; run `buiqa verify`")
+        frames.append(planes)
+    return np.ascontiguousarray(np.stack(frames))
+
+
+def _read_digests(root: Path) -> list[str]:
+    digests: list[str] = read_table(table_path(root, "frames"), FRAMES, columns=["sha256"]).column(0).to_pylist()
+    return digests

@@ -1,0 +1,89 @@
+"""Checks of the rows of a label file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from manifests.problem import Problem
+from manifests.schema import MARGINAL_ESTIMATORS
+from manifests.store import labels_path
+from manifests.verification.rows import SHA256, Rows
+
+_GROUP = ["burst_id", "estimator", "metric"]
+_TOLERANCE = 1e-6
+"""Of `score_norm`, which lies in 0..1."""
+
+
+def check_labels(rows: Rows, bursts: Rows) -> Iterator[Problem]:
+    """One scenario's labels: one row for each frame, nulls where nothing is defined, ranks and norms that follow the scores."""
+    labels = rows.frame
+    for scenario in sorted(set(labels["scenario"])):
+        name = labels_path(Path(), scenario).name
+        if name != Path(rows.file).name:
+            yield Problem(rows.file, f"scenario={scenario}", f"expected in the file {name}")
+    yield from rows.require_known_burst(bursts.frame)
+    for column in ("label_key", "restorer_fingerprint"):
+        yield from rows.require_text(column, SHA256, "a SHA-256 in lower-case hex")
+    yield from rows.require_range("num_evaluations", 0)
+    yield from rows.require_range("std_error", 0)
+    yield from rows.require_range("score_norm", 0, 1)
+    yield from _check_coverage(rows, bursts)
+    yield from _check_nulls(rows, bursts)
+    yield from _check_order(rows)
+
+
+def _check_coverage(rows: Rows, bursts: Rows) -> Iterator[Problem]:
+    """Every burst that has labels of an estimator and metric has a row for each frame, all in one unit."""
+    labels = rows.frame
+    lengths = bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["num_frames"]
+    length = labels["burst_id"].map(lengths)
+    outside = length.notna() & ~((labels["frame_index"] >= 0) & (labels["frame_index"] < length))
+    yield from rows.report(outside, "frame_index", "a frame of the burst")
+    groups = labels.groupby(_GROUP).agg(frames=("frame_index", "nunique"), units=("unit", "nunique")).reset_index()
+    groups["expected"] = groups["burst_id"].map(lengths)
+    for group in groups[groups["expected"].notna() & (groups["frames"] != groups["expected"])].to_dict("records"):
+        yield Problem(
+            rows.file,
+            ", ".join(f"{key}={group[key]}" for key in _GROUP),
+            f"frame_index: expected a row for each of {group['expected']:g} frames, got {group['frames']}",
+        )
+    for metric, units in labels.groupby("metric")["unit"].unique().items():
+        if len(units) > 1:
+            yield Problem(rows.file, f"metric={metric}", f"unit: expected one, got {', '.join(sorted(units))}")
+
+
+def _check_nulls(rows: Rows, bursts: Rows) -> Iterator[Problem]:
+    """What depends on the score is null with it, and the reference has no marginal score."""
+    labels = rows.frame
+    for column in ("std_error", "rank", "score_norm"):
+        yield from rows.require_null(column, labels["score"].isna(), "score is null")
+    references = bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
+    is_reference = labels["frame_index"] == labels["burst_id"].map(references)
+    # An estimator may carry its settings, as `banzhaf(4)`.
+    marginal = labels["estimator"].str.partition("(")[0].isin(MARGINAL_ESTIMATORS)
+    yield from rows.report(
+        is_reference & marginal & labels["score"].notna(), "score", "null for the reference, which is never removed"
+    )
+
+
+def _check_order(rows: Rows) -> Iterator[Problem]:
+    """Ranks count from the best score of a burst, equal scores sharing the better one; norms run from worst to best."""
+    labels = rows.frame
+    scores = labels.groupby(_GROUP)["score"]
+    rank = scores.rank(method="min", ascending=False)
+    scored = labels["score"].notna()
+    yield from rows.report(
+        scored & labels["rank"].notna() & (labels["rank"] != rank), "rank", "its place among the scores of the burst"
+    )
+    low, high = scores.transform("min"), scores.transform("max")
+    spread = high - low
+    norm = ((labels["score"] - low) / spread.where(spread > 0)).fillna(0.5)
+    differs = (labels["score_norm"] - norm).abs() > _TOLERANCE
+    yield from rows.report(
+        scored & labels["score_norm"].notna() & differs & np.isfinite(norm),
+        "score_norm",
+        "(score − worst) / (best − worst)",
+    )

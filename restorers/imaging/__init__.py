@@ -1,0 +1,1 @@
+"""Colour, noise, mosaics and warps, as restorers share them."""

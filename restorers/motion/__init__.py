@@ -1,0 +1,1 @@
+"""How frames lie on the reference: homographies, refined, and by tile."""

@@ -1,0 +1,293 @@
+"""Planted faults are each found; a sound data set has none; thresholds are those of the recipe."""
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from dataset_builder.audit.audit import audit_dataset
+from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.rules import RULES, SEVERITIES, override_rules
+from dataset_builder.audit.stage import write_audit
+from dataset_builder.cli.main import main
+from dataset_builder.errors import RecipeError
+from dataset_builder.recipe import parse_recipe
+from manifests.schema import BURSTS, FAILURES, FRAMES, SPLITS
+from manifests.store import labels_path, read_dataset_table, read_description, table_path, write_description
+from tests.audit_dataset import change_labels, change_rows, copy_pictures, write_audit_dataset
+from tests.places import ROOT
+
+SCENARIO = "denoise/mean"
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    return write_audit_dataset(tmp_path_factory.mktemp("audit") / "clean")
+
+
+@pytest.fixture
+def root(clean, tmp_path):
+    return shutil.copytree(clean, tmp_path / "spoilt")
+
+
+def find(root, rule):
+    return [finding for finding in audit_dataset(root).findings if finding.rule == rule]
+
+
+def list_severe(root):
+    return {finding.rule for finding in audit_dataset(root).findings if finding.severity == "severe"}
+
+
+def by_frame(rows):
+    return [row for row in rows if row["score"] is not None]
+
+
+def test_a_sound_data_set_has_no_finding(clean):
+    assert audit_dataset(clean).findings == []
+
+
+def test_a_scene_in_two_splits(root):
+    def spoil(rows):
+        rows[0]["split"] = "test" if rows[0]["split"] == "train" else "train"
+
+    change_rows(root, SPLITS, spoil)
+    (finding,) = find(root, "shared_scene")
+    assert (finding.severity, finding.value, finding.section) == ("severe", 1, "splits")
+    assert "1 scene lies in both" in finding.evidence
+
+
+def test_a_scene_renamed_in_the_splits_alone_is_still_shared(root):
+    def spoil(rows):
+        rows[0].update(split="test" if rows[0]["split"] == "train" else "train", scene_id="another")
+
+    change_rows(root, SPLITS, spoil)
+    assert find(root, "shared_scene")[0].value == 1
+
+
+def test_a_duplicated_image_across_splits(root):
+    copy_pictures(root, "alpha-00-0", "beta-07-1")
+    (finding,) = find(root, "near_duplicate")
+    assert finding.severity == "severe"
+    assert {"alpha-00-0", "beta-07-1"} <= set(finding.bursts)
+
+
+def test_the_very_same_file_across_splits(root):
+    frames = read_dataset_table(root, "frames").to_pylist()
+    digest = next(row["sha256"] for row in frames if row["burst_id"] == "alpha-00-0" and row["frame_index"] == 3)
+
+    def spoil(rows):
+        next(row for row in rows if row["burst_id"] == "beta-07-1" and row["frame_index"] == 4)["sha256"] = digest
+
+    change_rows(root, FRAMES, spoil)
+    assert [(finding.severity, finding.value) for finding in find(root, "shared_frame")] == [("severe", 1)]
+
+
+def test_a_photograph_under_two_scenes(root):
+    def spoil(rows):
+        digests = {row["burst_id"]: row["origin_sha256"] for row in rows}
+        for row in rows:
+            if row["burst_id"].startswith("beta-07"):
+                row["origin_sha256"] = digests["alpha-00-0"]
+
+    change_rows(root, BURSTS, spoil)
+    assert list_severe(root) == {"shared_origin"}
+
+
+def test_a_scenario_with_constant_scores(root):
+    change_labels(root, SCENARIO, lambda rows, _: [row.update(score=0.25) for row in by_frame(rows)])
+    found = find(root, "constant_scores")
+    assert {(finding.severity, finding.subject) for finding in found} == {
+        ("severe", f"{SCENARIO} leave_one_out"),
+        ("severe", f"{SCENARIO} add_one"),
+    }
+    assert not find(root, "tied_scores")
+
+
+@pytest.mark.parametrize("within", [True, False])
+def test_labels_shuffled_at_random(root, within):
+    def spoil(rows, random):
+        groups: dict[tuple, list] = {}
+        for row in by_frame(rows):
+            groups.setdefault((row["estimator"], row["burst_id"] if within else ""), []).append(row)
+        for mine in groups.values():
+            for row, score in zip(mine, random.permutation([row["score"] for row in mine]).tolist(), strict=True):
+                row["score"] = score
+
+    change_labels(root, SCENARIO, spoil)
+    found = find(root, "random_order")
+    assert {finding.subject for finding in found} == {f"{SCENARIO} leave_one_out", f"{SCENARIO} add_one"}
+    assert {finding.severity for finding in found} == {"severe"}
+
+
+def test_a_restorer_that_always_prefers_frame_1(root):
+    change_labels(
+        root,
+        SCENARIO,
+        lambda rows, _: [row.update(score=row["score"] + 5) for row in by_frame(rows) if row["frame_index"] == 1],
+    )
+    found = find(root, "favoured_position")
+    assert [(finding.severity, finding.subject) for finding in found] == [("severe", f"{SCENARIO} leave_one_out")]
+    assert "Frame 1 is the best of 100" in found[0].evidence
+
+
+def test_a_source_with_doubled_noise(tmp_path):
+    root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0}, stated_noise_of={"beta": 2.0})
+    found = find(root, "noise_of_source")
+    assert "beta" in {finding.subject for finding in found}
+    assert "2.0 times" in next(finding.evidence for finding in found if finding.subject == "beta")
+    assert not find(root, "noise_not_as_stated")
+
+
+def test_a_source_with_doubled_noise_that_the_manifest_hides(tmp_path):
+    root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0})
+    assert "severe" in {finding.severity for finding in find(root, "noise_not_as_stated")}
+    assert not find(root, "noise_of_source")
+
+
+@pytest.mark.parametrize("worthless", [None, float("nan")])
+def test_five_per_cent_nan(root, worthless):
+    def spoil(rows, random):
+        scored = by_frame(rows)
+        for place in random.choice(len(scored), len(scored) // 20, replace=False):
+            scored[place]["score"] = worthless
+
+    change_labels(root, SCENARIO, spoil)
+    found = find(root, "missing_scores")
+    assert {finding.severity for finding in found} == {"severe"}
+    assert sum(finding.value for finding in found) / len(found) == pytest.approx(0.05, abs=0.005)
+
+
+def test_one_outlier_of_60_db(root):
+    def spoil(rows, _):
+        next(row for row in by_frame(rows) if row["estimator"] == "add_one")["score"] = 60.0
+
+    change_labels(root, SCENARIO, spoil)
+    (finding,) = find(root, "outlier")
+    assert (finding.severity, finding.subject) == ("severe", f"{SCENARIO} add_one")
+    assert "60.00 dB" in finding.evidence
+    assert len(finding.bursts) == 1
+
+
+def test_scores_that_follow_one_factor_alone(root):
+    frames = read_dataset_table(root, "frames").to_pandas().set_index(["burst_id", "frame_index"])["read_noise"]
+    # `read_noise` is not among the factors, so the noise is stated by `shot_noise` too.
+    change_rows(root, FRAMES, lambda rows: [row.update(shot_noise=row["read_noise"]) for row in rows])
+
+    def spoil(rows, _):
+        for row in by_frame(rows):
+            row["score"] = -float(frames.loc[(row["burst_id"], row["frame_index"])])
+
+    change_labels(root, SCENARIO, spoil)
+    assert [finding.severity for finding in find(root, "trivial_predictor")] == ["severe"]
+
+
+def test_a_damaged_label_file_is_named_and_the_rest_is_audited(root):
+    labels_path(root, SCENARIO).write_bytes(b"PAR1 nothing")
+    audit = write_audit(root)
+    assert [finding.rule for finding in audit.findings if finding.severity == "severe"] == ["broken_manifest"]
+    assert "denoise--mean" in audit.findings[0].evidence
+    assert "denoise--mean" in (root / "audit" / "index.html").read_text(encoding="utf-8")
+
+
+def test_missing_frames_are_named(root):
+    (root / "frames" / "alpha" / "alpha-00-0" / "02.png").unlink()
+    assert [finding.bursts for finding in find(root, "unreadable_frames")] == [("alpha-00-0",)]
+
+
+def test_failures_and_unknown_licences(root):
+    failure = {
+        "stage": "labels",
+        "source": "alpha",
+        "burst_id": "x",
+        "scenario": "s",
+        "error_type": "E",
+        "message": "m",
+    }
+    change_rows(root, FAILURES, lambda rows: rows.extend({**failure, "attempts": 1} for _ in range(40)))
+    change_rows(root, BURSTS, lambda rows: [row.update(license="unknown") for row in rows])
+    assert [finding.severity for finding in find(root, "failed_units")] == ["severe"]
+    assert [finding.severity for finding in find(root, "unknown_licence")] == ["note", "note"]
+
+
+class TestRules:
+    def test_every_rule_is_documented_and_ordered(self):
+        for rule in RULES.values():
+            thresholds = [value for value in (rule.note, rule.warning, rule.severe) if value is not None]
+            assert thresholds, rule.name
+            assert thresholds == sorted(thresholds, reverse=not rule.above), rule.name
+            assert rule.remedy.endswith(".")
+
+    def test_the_documentation_lists_every_rule_as_it_is(self):
+        lines = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8").splitlines()
+        found = [line for line in lines if line.startswith("| `") and line.count("|") == 6]
+        expected = []
+        for rule in RULES.values():
+            values = ("" if value is None else f"{value:g}" for value in (rule.note, rule.warning, rule.severe))
+            measures = rule.measures + ("" if rule.above else "; low is bad")
+            expected.append(f"| `{rule.name}` | {measures} | {' | '.join(values)} |")
+        assert found == expected
+
+    def test_the_recipe_overrides_thresholds(self, root):
+        def spoil(rows, _):
+            next(row for row in by_frame(rows) if row["estimator"] == "add_one")["score"] = 60.0
+
+        change_labels(root, SCENARIO, spoil)
+        rules = {"outlier": {"severe": False, "warning": 1.0, "note": None}}
+        parsed = parse_recipe({"audit": {"rules": rules}}, "recipe").model_dump(mode="json")
+        write_description(root, {**read_description(root), "recipe": parsed})
+        assert "severe" not in {finding.severity for finding in find(root, "outlier")}
+        assert json.loads((write_audit(root) and root / "audit" / "findings.json").read_text())["rules"]["outlier"] == {
+            "severe": None,
+            "warning": 1.0,
+            "note": None,
+        }
+
+    def test_unknown_rules_are_refused(self):
+        with pytest.raises(RecipeError, match=r"expected one of .*near_duplicate.*got 'typo'"):
+            parse_recipe({"audit": {"rules": {"typo": {"severe": 1.0}}}}, "recipe")
+
+    def test_without_changes_the_table_stands(self):
+        assert override_rules({}) == dict(RULES)
+
+    def test_thresholds_are_reached_from_the_bad_side(self):
+        assert RULES["outlier"].judge(50) == ("severe", 50)
+        assert RULES["outlier"].judge(49.9) == ("warning", 20)
+        assert RULES["unstable_order"].judge(0.3) == ("severe", 0.3)
+        assert RULES["unstable_order"].judge(0.7) is None
+
+
+class TestCommand:
+    def test_strict_fails_on_severe_findings_only(self, clean, root):
+        run = CliRunner().invoke
+        assert run(main, ["audit", str(shutil.copytree(clean, root.parent / "fine")), "--strict"]).exit_code == 0
+        change_labels(root, SCENARIO, lambda rows, _: [row.update(score=0.25) for row in by_frame(rows)])
+        assert run(main, ["audit", str(root)]).exit_code == 0
+        result = run(main, ["audit", str(root), "--strict"])
+        assert result.exit_code == 4
+        assert "constant_scores" in result.output
+
+    def test_auditing_repairs_nothing(self, root):
+        def spoil(rows):
+            rows[0]["split"] = "test" if rows[0]["split"] == "train" else "train"
+
+        change_rows(root, SPLITS, spoil)
+        before = table_path(root, "splits").read_bytes()
+        assert CliRunner().invoke(main, ["audit", str(root), "--strict"]).exit_code == 4
+        assert table_path(root, "splits").read_bytes() == before
+
+    def test_json_holds_findings_and_statistics(self, clean):
+        result = CliRunner().invoke(main, ["audit", str(clean), "--json"])
+        content = json.loads(result.stdout)
+        assert content["counts"] == dict.fromkeys(SEVERITIES, 0)
+        assert {row["scenario"] for row in content["statistics"]["scores"]} == {"denoise/mean", "sr/other@x2"}
+        assert content["changes"] is None
+
+    def test_the_summary_has_bars(self, clean):
+        output = CliRunner().invoke(main, ["audit", str(clean)]).output
+        assert "█" in output
+        assert "0 severe" in output
+
+
+def test_findings_are_counted_by_severity(clean):
+    assert count_severities(audit_dataset(clean).findings) == {"severe": 0, "warning": 0, "note": 0}

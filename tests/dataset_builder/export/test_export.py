@@ -1,0 +1,203 @@
+"""Exports are opened by the tools that they are for, and hold what the data set holds."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from dataset_builder.cli.main import main
+from dataset_builder.export.hugging_face import export_hugging_face
+from dataset_builder.export.score_lists import export_score_lists
+from dataset_builder.export.web_dataset import export_web_dataset
+from manifests.documents.croissant import describe_croissant, write_croissant
+from manifests.errors import ImageFileError, OutputExistsError, SchemaError
+from manifests.images.pixels import read_pixels
+from manifests.operations.pack import pack_dataset
+from manifests.store import hash_file, read_dataset_table, read_labels
+from tests.tiny_dataset import INGESTED, LENGTHS
+
+# webdataset leaves the closing of shards to the collector.
+leaves_files_open = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+EXPORTERS = [export_hugging_face, export_web_dataset, export_score_lists]
+
+
+def read_rows(root: Path, name: str) -> list[dict[str, Any]]:
+    rows = read_labels(root) if name == "labels" else read_dataset_table(root, name)
+    return rows.to_pylist()
+
+
+@pytest.mark.parametrize("shard_bytes", [1, 2000, 1 << 30])
+def test_hugging_face_opens_images_and_labels(tiny_original: Path, tmp_path: Path, shard_bytes: int) -> None:
+    datasets = pytest.importorskip("datasets")
+    files = export_hugging_face(tiny_original, tmp_path / "out", shard_bytes=shard_bytes)
+    assert len(files) == {1: 5, 2000: 4, 1 << 30: 2}[shard_bytes]
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    assert {name: part["burst_id"] for name, part in loaded.items()} == {
+        "train": [INGESTED, "tiny-0", "tiny-1", "tiny-2"],
+        "test": ["tiny-3"],
+    }
+    bursts = {row["burst_id"]: row for row in read_rows(tiny_original, "bursts")}
+    frames, labels = read_rows(tiny_original, "frames"), read_rows(tiny_original, "labels")
+    for part in loaded.values():
+        assert isinstance(part.features["ground_truth"], datasets.Image)
+        for row in part:
+            burst = bursts[row["burst_id"]]
+            assert all(
+                row[name] == burst[name] for name in ("scene_id", "cfa", "black_level", "reference_index", "license")
+            )
+            own = [frame for frame in frames if frame["burst_id"] == row["burst_id"]]
+            assert row["shot_noise"] == [frame["shot_noise"] for frame in own]
+            assert row["homography"] == [frame["homography"] for frame in own]
+            for image, frame in zip(row["frames"], own, strict=True):
+                if frame["path"].endswith("png"):
+                    np.testing.assert_array_equal(np.asarray(image), read_pixels(tiny_original / frame["path"]))
+            assert (row["ground_truth"] is None) == (burst["ground_truth_path"] is None)
+            found = {
+                (label["scenario"], label["estimator"], index): score
+                for label in row["labels"]
+                for index, score in enumerate(label["score"])
+            }
+            assert found == {
+                (label["scenario"], label["estimator"], label["frame_index"]): label["score"]
+                for label in labels
+                if label["burst_id"] == row["burst_id"]
+            }
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\npretty_name:")
+    assert "## Licences" in card
+    huggingface_hub = pytest.importorskip("huggingface_hub")
+    data = huggingface_hub.DatasetCard(card).data.to_dict()
+    assert data["license"] == "other"
+    assert [entry["split"] for entry in data["configs"][0]["data_files"]] == ["test", "train"]
+
+
+@leaves_files_open
+@pytest.mark.parametrize("shard_bytes", [1, 4000, 1 << 30])
+def test_webdataset_reads_the_shards_back(tiny_original: Path, tmp_path: Path, shard_bytes: int) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    shards = export_web_dataset(tiny_original, tmp_path / "out", shard_bytes=shard_bytes)
+    frames, bursts = read_rows(tiny_original, "frames"), read_rows(tiny_original, "bursts")
+    seen = []
+    for sample in webdataset.WebDataset([str(path) for path in shards], shardshuffle=False):
+        facts = json.loads(sample["json"])
+        name = sample["__key__"]
+        seen.append(name)
+        assert facts["burst"] == next(row for row in bursts if row["burst_id"] == name)
+        assert facts["frames"] == [row for row in frames if row["burst_id"] == name]
+        assert facts["labels"] == [
+            row
+            for row in sorted(read_rows(tiny_original, "labels"), key=lambda row: row["burst_id"])
+            if row["burst_id"] == name
+        ]
+        for index, frame in enumerate(facts["frames"]):
+            member = sample[f"{index:02d}{Path(frame['path']).suffix}"]
+            assert member == (tiny_original / frame["path"]).read_bytes()
+        if facts["burst"]["ground_truth_path"]:
+            assert sample["truth.png"] == (tiny_original / facts["burst"]["ground_truth_path"]).read_bytes()
+        assert Path(sample["__url__"]).name.startswith(facts["split"])
+    assert sorted(seen) == sorted([INGESTED, *LENGTHS])
+    assert len(shards) == {1: 5, 4000: len(shards), 1 << 30: 2}[shard_bytes]
+
+
+def test_csv_is_name_score_split(tiny_original: Path, tmp_path: Path) -> None:
+    files = export_score_lists(tiny_original, tmp_path / "out")
+    assert [path.name for path in files] == [
+        "denoise--mean.add_one.psnr.csv",
+        "denoise--mean.leave_one_out.psnr.csv",
+        "denoise--nlm.solo.psnr.csv",
+    ]
+    splits = {row["burst_id"]: row["split"] for row in read_rows(tiny_original, "splits")}
+    expected = [
+        {"name": f"frames/tiny/{row['burst_id']}/{row['frame_index']:02d}.png", "score": str(row["score"])}
+        | {"split": splits[row["burst_id"]]}
+        for row in read_rows(tiny_original, "labels")
+        if row["estimator"] == "add_one" and row["score"] is not None
+    ]
+    with files[0].open(encoding="utf-8", newline="") as stream:
+        assert list(csv.DictReader(stream)) == expected
+    assert all((tiny_original / line["name"]).is_file() for line in expected)
+
+
+@pytest.mark.filterwarnings("ignore")  # of rdflib and pandas, within mlcroissant
+def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    mlcroissant = pytest.importorskip("mlcroissant")
+    found = mlcroissant.Dataset(jsonld=str(write_croissant(tiny)))
+    issues = found.metadata.ctx.issues
+    assert not issues.errors
+    # No date is stated, for equal data sets are to be equal files.
+    assert [text for text in issues.warnings if "datePublished" not in text] == []
+    for name, records in {
+        "bursts": read_rows(tiny, "bursts"),
+        "frames": read_rows(tiny, "frames"),
+        "splits": read_rows(tiny, "splits"),
+        "labels-denoise--nlm": [row for row in read_rows(tiny, "labels") if row["scenario"] == "denoise/nlm"],
+    }.items():
+        rows = list(found.records(name))
+        assert len(rows) == len(records)
+        for row, record in zip(rows, records, strict=True):
+            for key, value in record.items():
+                got = row[f"{name}/{key}"]
+                if isinstance(value, str):
+                    assert got == value.encode()
+                elif isinstance(value, int | float):
+                    assert got == value
+
+
+def test_croissant_lists_every_file_with_its_digest(tiny_original: Path) -> None:
+    files = describe_croissant(tiny_original)["distribution"]
+    assert len(files) == 5
+    assert all(hash_file(tiny_original / file["contentUrl"]) == file["sha256"] for file in files)
+
+
+@pytest.mark.parametrize("export", EXPORTERS)
+def test_equal_data_sets_give_equal_exports(tiny_original: Path, tmp_path: Path, export: Callable[..., Any]) -> None:
+    seen: list[tuple[int, int]] = []
+    export(tiny_original, tmp_path / "a", on_progress=lambda done, total: seen.append((done, total)))
+    export(tiny_original, tmp_path / "b")
+    assert seen[-1][0] == seen[-1][1] == len(seen)
+    files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
+    assert files
+    assert all((tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes() for file in files)
+
+
+@pytest.mark.parametrize("export", EXPORTERS)
+def test_what_cannot_be_exported(tiny: Path, tmp_path: Path, export: Callable[..., Any]) -> None:
+    with pytest.raises(OutputExistsError, match="not empty"):
+        export(tiny, tiny)
+    if export is export_score_lists:
+        return
+    pack_dataset(tiny, tmp_path / "pack")
+    with pytest.raises(SchemaError, match="is a pack"):
+        export(tmp_path / "pack", tmp_path / "from-pack")
+    (tiny / "frames/tiny/tiny-1/00.png").write_bytes(b"damaged")
+    with pytest.raises(ImageFileError, match="SHA-256 differs"):
+        export(tiny, tmp_path / "damaged")
+
+
+@pytest.mark.parametrize("form", ["hf", "webdataset", "croissant", "csv"])
+def test_the_command(tiny_original: Path, tmp_path: Path, form: str) -> None:
+    command = ["export", str(tiny_original), "--format", form, "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    assert "files" in result.output
+    assert CliRunner().invoke(main, command).exit_code == 1
+
+
+@leaves_files_open
+def test_images_of_the_shards_are_images(tiny_original: Path, tmp_path: Path) -> None:
+    webdataset = pytest.importorskip("webdataset")
+    (shard,) = [path for path in export_web_dataset(tiny_original, tmp_path / "out") if path.name.startswith("test")]
+    (sample,) = webdataset.WebDataset(str(shard), shardshuffle=False)
+    with Image.open(io.BytesIO(sample["00.png"])) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), read_pixels(tiny_original / "frames/tiny/tiny-3/00.png"))
