@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -72,7 +72,8 @@ def build_dataset(
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         write_bytes(root / "recipe.toml", recipe_path.read_bytes())
-        finish_dataset(root, recipe, [bursts, labels], workers=workers)
+        named = [scenario.name for scenario in scenarios]
+        labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
     return [bursts, labels]
 
 
@@ -113,7 +114,7 @@ def add_source(
         record_failures(root, bursts, "source", plans)
         if labels.counts:
             record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
-        finish_dataset(root, recipe, [bursts, labels], workers=workers)
+        bursts.remarks += finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
 
@@ -136,9 +137,10 @@ def add_labels(
     with lock_dataset(root):
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
-        record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        named = [scenario.name for scenario in scenarios]
+        record_failures(root, labels, "scenario", named)
         recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
-        finish_dataset(root, recipe, [labels], workers=workers)
+        labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
 
 
@@ -159,39 +161,51 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
         record_failures(root, report, "scenario", [annotations.scenario])
-        finish_dataset(root, read_built_recipe(root))
+        report.remarks += finish_dataset(root, read_built_recipe(root))
     return [report]
 
 
-def redo_splits(root: Path, splits: SplitChoice) -> None:
+def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     """Assign the splits of a data set anew.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set, or the choice does not fit it.
     """
     read_description(root)
     with lock_dataset(root):
-        finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
+        return finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
 
 
-def redo_reports(root: Path) -> None:
+def redo_reports(root: Path) -> list[str]:
     """Write description, card and audit of a data set anew, after its tables were put together in another way.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set.
     """
     read_description(root)
     with lock_dataset(root):
-        finish_dataset(root, read_built_recipe(root), anew=True)
+        return finish_dataset(root, read_built_recipe(root), anew=True)
 
 
-def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
+def redo_audit(
+    root: Path, *, against: Path | None = None, named: Collection[str] = (), workers: Workers = ONE_WORKER
+) -> tuple[Audit, list[str]]:
     """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
 
     Args:
         root: the data set.
         against: another build to compare with.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who restores the bursts that are shown.
+
+    Returns:
+        The audit, and what could not be restored for it and why, one line each.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
@@ -200,11 +214,11 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
 
     description = read_description(root)
     with lock_dataset(root):
-        restore_bursts(root, workers=workers)
+        remarks = restore_bursts(root, named=named, workers=workers)
         audit = write_audit(root, against=against)
         digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
-    return audit
+    return audit, remarks
 
 
 def preview_dataset(

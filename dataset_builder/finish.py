@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,9 @@ def finish_dataset(
     *,
     keep_splits: bool = True,
     anew: bool = False,
+    named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
-) -> None:
+) -> list[str]:
     """Write splits and all that follows from the tables.
 
     Args:
@@ -51,7 +52,11 @@ def finish_dataset(
         reports: of the stages before; what is outdated by what they changed is dropped.
         keep_splits: whether bursts keep the split that they have.
         anew: whether to write card and audit even if nothing changed since they were written.
+        named: scenarios that the user named, whose restorers the report may run; of the others, those that are built in or installed.
         workers: who restores the bursts that are shown.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
     """
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
@@ -59,20 +64,19 @@ def finish_dataset(
     write_table(table_path(root, "splits"), SPLITS, splits)
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
-        return
+        return []
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
-    steps: tuple[Callable[[], object], ...] = (
-        lambda: write_description(root, description),
-        lambda: write_croissant(root),
-        lambda: write_card(root),
-        lambda: restore_bursts(root, workers=workers),
-        lambda: write_audit(root),
-        lambda: seal_dataset(root, description),
-    )
-    for step in steps:
-        check_stop()
-        step()
+    write_description(root, description)
+    write_croissant(root)
+    check_stop()
+    write_card(root)
+    check_stop()
+    remarks = restore_bursts(root, named=named, workers=workers)
+    write_audit(root)
+    check_stop()
+    seal_dataset(root, description)
+    return remarks
 
 
 def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:

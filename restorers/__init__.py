@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from restorers.base import BatchRestorer, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
 from restorers.burst import CFA, Burst, Domain
 from restorers.errors import RestorerError
-from restorers.registry import create, list_scenarios
+from restorers.registry import create, create_known, list_scenarios
 
 if TYPE_CHECKING:
     from restorers.conformance import check_restorer
@@ -26,6 +26,7 @@ __all__ = [
     "SubsetRestorer",
     "check_restorer",
     "create",
+    "create_known",
     "list_scenarios",
     "measure",
     "psnr",

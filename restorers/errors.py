@@ -13,6 +13,10 @@ class UnknownScenarioError(RestorerError, LookupError):
     """No restorer goes by that name."""
 
 
+class UntrustedScenarioError(UnknownScenarioError):
+    """A name that stands in data is none of the built-in and installed scenarios; only a user may name code and files."""
+
+
 class DuplicateScenarioError(RestorerError, ValueError):
     """Two restorers claim one scenario name."""
 

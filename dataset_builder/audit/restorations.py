@@ -2,12 +2,14 @@
 
 Stage `audit` of a build. Its bursts are few and small, so it costs little beside the labels; results are kept in
 `audit/restorations.parquet`
-by content and made again only when the burst, the restorer, the metric or the scores change.
+by content and made again only when the burst, the restorer, the metric or the scores change. Restorers that a data set names run here if
+they are built in or installed; what others made stays while its burst and scores are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +35,7 @@ from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
 from manifests.schema import TableSchema
 from manifests.store import labels_path, read_or_empty, write_table
-from restorers import LinearMerge, create
+from restorers import LinearMerge, create, create_known
 from restorers.base import check_image
 from restorers.errors import InvalidRestorerError, RestorerError
 from restorers.fidelity import METRICS
@@ -66,6 +68,7 @@ RESTORATIONS = TableSchema(
             pa.field("left_out", pa.int32(), metadata={"doc": "The one frame left out; null if not one."}),
             pa.field("fidelity", pa.float64(), metadata={"doc": "Fidelity; null for the truth."}),
             pa.field("picture", pa.string(), metadata={"doc": "WebP as a data URI; null if none is kept."}),
+            pa.field("restorer_fingerprint", pa.string(), nullable=False, metadata={"doc": "SHA-256 of the restorer."}),
             pa.field("key", pa.string(), nullable=False, metadata={"doc": "SHA-256 of what the row depends on."}),
         ]
     ),
@@ -105,7 +108,7 @@ class RestorationUnit:
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
-        restorer = create(self.scenario)
+        restorer = create(self.scenario)  # which the driver found to be known or named by the user
         if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
             raise InvalidRestorerError(f"{self.scenario}: changed while the audit ran; run the command again")
         burst = load_burst(root, self.rows.burst, self.rows.frames)
@@ -183,6 +186,7 @@ class RestorationUnit:
             "left_out": left_out,
             "fidelity": fidelity,
             "picture": picture,
+            "restorer_fingerprint": self.fingerprint,
             "key": self.key,
         }
 
@@ -193,6 +197,7 @@ def restore_sample(
     label_sets: pd.DataFrame,
     labels: pd.DataFrame,
     *,
+    named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
 ) -> list[str]:
     """Bring `audit/restorations.parquet` up to date for some bursts.
@@ -202,29 +207,35 @@ def restore_sample(
         bursts: the sample, by id.
         label_sets: scenario, estimator, metric; those of marginal estimators are restored.
         labels: scores of the sample.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who does the work; the result does not depend on it.
 
     Returns:
         What could not be restored and why, one line each.
     """
-    remarks: list[str] = []
-    units = list(_plan(bursts, label_sets, labels, remarks))
     path = root / "audit" / "restorations.parquet"
     known: dict[str, list[dict[str, Any]]] = {}
+    makers: dict[tuple[str, str], str] = {}
     for row in _read_rows(path):
         known.setdefault(row["key"], []).append(row)
-    rows = [row for unit in units for row in known.get(unit.key, ())]
-    missing = [unit for unit in units if unit.key not in known]
+        makers[row["burst_id"], row["scenario"]] = row["restorer_fingerprint"]
+    planned = list(_plan(bursts, label_sets, labels, named, makers))
+    rows = [row for unit, _ in planned for row in known.get(unit.key, ())]
+    lacking = [(unit, hindrance) for unit, hindrance in planned if unit.key not in known]
+    missing = [unit for unit, hindrance in lacking if not hindrance]
+    failed: defaultdict[str, list[str]] = defaultdict(list)
     for unit, failure in workers.run(missing, root):
         part = read_part(root, unit) if failure is None else None
         if part is None:
             reason = "the result was removed" if failure is None else f"{failure.error_type}: {failure.message}"
-            remarks.append(f"{unit.rows.burst['burst_id']}, {unit.scenario}: {reason}")
+            failed[unit.scenario].append(f"{unit.rows.burst['burst_id']}: {reason}")
         else:
             rows += part["rows"]
         remove_part(root, unit)
     write_table(path, RESTORATIONS, rows)
-    return sorted(remarks)
+    remarks = sorted({hindrance for _, hindrance in lacking if hindrance})
+    remarks += [f"{len(reasons)} of {name}, as {min(reasons)}" for name, reasons in sorted(failed.items())]
+    return [f"not restored for the report: {remark}" for remark in remarks]
 
 
 def read_restorations(root: Path) -> pd.DataFrame:
@@ -255,8 +266,13 @@ def to_bytes(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
 
 
 def _plan(
-    bursts: Mapping[str, BurstRows], label_sets: pd.DataFrame, labels: pd.DataFrame, remarks: list[str]
-) -> Iterator[RestorationUnit]:
+    bursts: Mapping[str, BurstRows],
+    label_sets: pd.DataFrame,
+    labels: pd.DataFrame,
+    named: Collection[str],
+    makers: Mapping[tuple[str, str], str],
+) -> Iterator[tuple[RestorationUnit, str]]:
+    """Units, and why one cannot be run, which then has the fingerprint of the restorer that made it before."""
     scored = labels[labels["score"].notna()]
     for row in to_rows(label_sets):
         if row["metric"] not in METRICS or not METRICS[row["metric"]].needs_truth:
@@ -270,15 +286,16 @@ def _plan(
         wanted = [name for name in bursts if name in groups and _is_small(bursts[name])]
         if not wanted:
             continue
+        fingerprint, hindrance = "", ""
         try:
-            fingerprint = fingerprint_scenario(row["scenario"], create(row["scenario"]))
+            fingerprint = fingerprint_scenario(row["scenario"], create_known(row["scenario"], named=named))
         except RestorerError as error:
-            remarks.append(f"{row['scenario']}: {error}")
-            continue
+            hindrance = str(error)
         for name in wanted:
             scores = groups[name].set_index("frame_index")["score"].reindex(range(len(bursts[name].frames)))
             values = tuple(None if np.isnan(score) else float(score) for score in scores)
-            yield RestorationUnit(bursts[name], row["scenario"], fingerprint, row["metric"], values)
+            maker = fingerprint or makers.get((name, row["scenario"]), "")
+            yield RestorationUnit(bursts[name], row["scenario"], maker, row["metric"], values), hindrance
 
 
 def _is_small(rows: BurstRows) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from dataset_builder.audit.audit import Audit, audit_dataset
@@ -42,8 +43,13 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
     return audit
 
 
-def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
+def restore_bursts(root: Path, *, named: Collection[str] = (), workers: Workers = ONE_WORKER) -> list[str]:
     """Restore the bursts that the report shows, with and without their frames; reuse what is still current.
+
+    Args:
+        root: the data set.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
+        workers: who restores.
 
     Returns:
         What could not be restored and why, one line each.
@@ -57,6 +63,5 @@ def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
     sets = choose_label_sets(tables.labels.sets)
     marginal = sets[[is_marginal(name) for name in sets["estimator"]]]
     labels = tables.labels.select(sample)
-    return restore_sample(
-        root, {name: rows[name] for name in sample if name in rows}, marginal, labels, workers=workers
-    )
+    bursts = {name: rows[name] for name in sample if name in rows}
+    return restore_sample(root, bursts, marginal, labels, named=named, workers=workers)

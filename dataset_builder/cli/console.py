@@ -70,6 +70,20 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
 
 
+def print_notes(remarks: Sequence[str]) -> None:
+    """Print remarks beside the result, one line each."""
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+
+
+def print_warnings() -> None:
+    """Print what is wrong with installed packages of restorers, one line each; the scenarios of others can be used all the same."""
+    from restorers.registry import read_scenarios  # takes a second to import
+
+    for problem in read_scenarios().problems:
+        click.echo(f"warning: {problem}", err=True)
+
+
 def print_problems(problems: Sequence[Problem]) -> int:
     """Print a line for each problem and their number; return the exit status."""
     for problem in problems:

@@ -25,6 +25,14 @@ device_option = click.option(
     callback=lambda _ctx, _option, value: _check_device(value),
     help="Where networks compute; auto is CUDA where there is a device.",
 )
+trusted_option = click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
+    "built in or installed run.",
+)
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
@@ -96,11 +104,13 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         device: str,
         **kwargs: Any,
     ) -> None:
+        from dataset_builder.cli.console import print_warnings
         from dataset_builder.work.cluster import DaskWorkers
         from dataset_builder.work.local import LocalWorkers, Workers
         from dataset_builder.work.stopping import heed_signals
         from dataset_builder.work.unit import Limits
 
+        print_warnings()
         limits = Limits(time_limit, memory_limit)
         workers: Workers = DaskWorkers(dask, limits, device, patience) if dask else LocalWorkers(jobs, limits, device)
         with heed_signals():
