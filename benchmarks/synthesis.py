@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb
-from dataset_builder.camera.sensor import digitise, mosaic
+from dataset_builder.camera.color import decode_srgb_codes
+from dataset_builder.camera.sensor import digitise
 from dataset_builder.records.rows import Origin
 from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.synthesis.draw import sample_burst
@@ -41,6 +41,7 @@ from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
 from manifests.confined.plain import hash_plain
 from manifests.images.pixels import encode_png, read_pixels
+from restorers.imaging.mosaic import mosaic
 
 BURSTS, REPEATS = 6, 12
 WRITTEN_FRAMES = 10_000
@@ -102,7 +103,7 @@ def time_routes(name: str, side: int, scale: int, photograph_side: int) -> tuple
     def render_here(number: int) -> None:
         # All that a burst costs but decoding the file: its parameters and its linear light, too.
         seed = f"{number:064x}"
-        render_burst(decode_srgb(photograph), sample_burst(preset, seed, **geometry), seed)
+        render_burst(decode_srgb_codes(photograph), sample_burst(preset, seed, **geometry), seed)
 
     def render_there(number: int, kernel: int = cv2.INTER_LINEAR) -> None:
         render_plainly(photograph, bursts[number], np.random.default_rng(0), kernel)

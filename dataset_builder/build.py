@@ -96,7 +96,7 @@ def add_source(
         recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
-                f"--seed {seed}: {root} was built with seed {recipe.seed}; leave --seed out or choose another --out"
+                f"seed {seed}: {root} was built with seed {recipe.seed}; leave the seed out or choose another folder"
             )
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
@@ -255,9 +255,9 @@ def _plan_sources(
 
 def _require_usable(root: Path) -> None:
     if root.exists() and not root.is_dir():
-        raise OutputError(f"--out {root}: is a file; name a folder")
+        raise OutputError(f"root {root}: is a file; name a folder")
     if root.is_dir() and not has_file(root, DESCRIPTION) and not has_folder(root, WORK_FOLDER) and any(root.iterdir()):
-        raise OutputError(f"--out {root}: is not empty and holds no data set; name a new folder or that of a data set")
+        raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
 
 
 def require_buildable(root: Path, recipe: Recipe) -> None:
@@ -279,6 +279,6 @@ def _require_named(root: Path, recipe: Recipe) -> None:
     }
     if foreign:
         raise OutputError(
-            f"--out {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
+            f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
             "add the source to the recipe or choose another folder"
         )

@@ -25,9 +25,10 @@ from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.staging import clear_stages, find_staged
 from dataset_builder.work.unit import Failure, read_part, remove_part
 from manifests.confined.reading import has_file, list_files, list_folder
-from manifests.confined.writing import remove_tree
+from manifests.confined.writing import move_folder, remove_tree
 from manifests.errors import UnsafePathError
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, table_path, write_table
@@ -124,6 +125,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
         _write_rows(root, held, kept, made)
     for unit in waiting:
         remove_part(root, unit)
+    clear_stages(root)
     _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
     return report
 
@@ -134,8 +136,9 @@ def preview_bursts(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, 
     report.counts["removed"] += len(held.bursts.keys() - kept - units.keys())
     for burst_id, unit in units.items():
         if burst_id not in kept:
-            finished = _find_part(root, unit) is not None
-            report.counts["reused" if finished else "rebuilt" if burst_id in held.bursts else "created"] += 1
+            report.counts[
+                "reused" if _is_finished(root, unit) else "rebuilt" if burst_id in held.bursts else "created"
+            ] += 1
     return report, kept & units.keys()
 
 
@@ -178,29 +181,43 @@ def _make(
     """Run the units that have no result yet; return those that have one now."""
     known, made, missing = set(stale), [], []
     for unit in waiting:
-        if _find_part(root, unit) is not None:
+        if _settle(root, unit):
             made.append(unit)
             report.counts["reused"] += 1
         else:
-            # A killed build leaves torn files, and a burst of fewer frames would leave those of its longer self.
-            _remove_folder(root, unit.folder)
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None:
+            if failure is None and _settle(root, unit):
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
-                report.fail(failure, source=unit.origin.source, burst_id=unit.burst_id)
+                lost = Failure("OutputError", "its files were removed while the build ran; run the same command again")
+                report.fail(failure or lost, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
             advance()
     return made
 
 
-def _find_part(root: Path, unit: BurstUnit) -> Any:
-    """The result of a unit that an interrupted build left, if all its files are there."""
+def _is_finished(root: Path, unit: BurstUnit) -> bool:
+    """Whether a unit has a result, of an interrupted build, and all its files are in place or on their stage."""
     part = read_part(root, unit)
-    return part if part is not None and _exist(root, _list_files(part)) else None
+    if part is None:
+        return False
+    return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
+
+
+def _settle(root: Path, unit: BurstUnit) -> bool:
+    """Move the files of a unit that has a result into place; whether they are there."""
+    part = read_part(root, unit)
+    if part is None:
+        return False
+    staged = find_staged(root, part.get("stage"), unit.folder)
+    if staged is not None:
+        # A burst of fewer frames would leave those of its longer self.
+        _remove_folder(root, unit.folder)
+        move_folder(root, staged, unit.folder)
+    return _exist(root, _list_files(part))
 
 
 def _read_held(root: Path) -> _Held:

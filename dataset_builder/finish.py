@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
+from dataset_builder.work.stopping import check_stop
 from manifests.confined.reading import has_file
 from manifests.confined.writing import remove_file
 from manifests.description import DESCRIPTION, read_description, write_description
@@ -62,12 +63,17 @@ def finish_dataset(
         return
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
-    write_description(root, description)
-    write_croissant(root)
-    write_card(root)
-    restore_bursts(root, workers=workers)
-    write_audit(root)
-    seal_dataset(root, description)
+    steps: tuple[Callable[[], object], ...] = (
+        lambda: write_description(root, description),
+        lambda: write_croissant(root),
+        lambda: write_card(root),
+        lambda: restore_bursts(root, workers=workers),
+        lambda: write_audit(root),
+        lambda: seal_dataset(root, description),
+    )
+    for step in steps:
+        check_stop()
+        step()
 
 
 def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:

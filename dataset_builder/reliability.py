@@ -121,8 +121,8 @@ def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Work
     ]
     if not units:
         raise BuildError(
-            f"{root}: none of its bursts can be rendered again; only synthetic bursts whose photographs are still below {base} can "
-            "(--base names the folder that the recipe's roots are relative to)"
+            f"base {base}: none of the bursts of {root} can be rendered again; only synthetic ones can, and only while their photographs "
+            "are where the recipe says, relative to this folder"
         )
     places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
     plans: dict[str, Plan] = defaultdict(Plan)

@@ -43,9 +43,7 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
     try:
         text = read_file(root, DESCRIPTION)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingManifestError(
-            f"{root}: not a data set (no dataset.json); name the folder that was given to --out"
-        ) from None
+        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder of one") from None
     try:
         description: dict[str, Any] = json.loads(text)
         found = description["format_version"]

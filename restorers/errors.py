@@ -34,7 +34,23 @@ class AlignmentError(RestorerError, ArithmeticError):
 
 
 class MissingExtraError(RestorerError, ImportError):
-    """A package that only some restorers need is not installed."""
+    """A package is not installed that not everybody needs.
+
+    Args:
+        user: what needs it.
+        package: its name.
+        extra: of this toolkit, which brings it.
+        reason: why it cannot be imported, where it is not just absent.
+    """
+
+    def __init__(self, user: str, package: str, extra: str, reason: str = "") -> None:
+        super().__init__(user, package, extra, reason)
+
+    def __str__(self) -> str:
+        """What to install."""
+        user, package, extra, reason = self.args
+        trouble = f", which cannot be imported ({reason})" if reason else ""
+        return f"{user}: needs the package {package!r}{trouble}: pip install 'buiqa-toolkit[{extra}]'"
 
 
 class UnknownArchitectureError(RestorerError, LookupError):

@@ -28,7 +28,7 @@ from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.records.thumbnails import encode_picture
 from dataset_builder.work.local import ONE_WORKER, Workers
-from dataset_builder.work.unit import hash_facts, read_part, remove_part
+from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
 from manifests.schema import Column, TableSchema
 from manifests.schema.rules import IDENTIFIER, LINE, METRIC, NUMBER, SCENARIO, SHA256, UNIT, matches, within
@@ -100,7 +100,7 @@ class RestorationUnit:
         """Where its result waits for the table."""
         return f"audit/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
         restorer = create(self.scenario)
         if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:

@@ -44,7 +44,7 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
 
 
 def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
-    """Restore the bursts that the report shows, with and without their frames; reuse what is still true.
+    """Restore the bursts that the report shows, with and without their frames; reuse what is still current.
 
     Returns:
         What could not be restored and why, one line each.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.errors import MissingExtraError, UnreadableImageError
+from dataset_builder.errors import MissingReaderError, UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -86,7 +86,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
     Raises:
         MissingSourceError: if there is no such file.
         UnreadableImageError: if it is empty, damaged, truncated, animated, too large, or of another kind.
-        MissingExtraError: if it is HEIC and pillow-heif is not installed.
+        MissingReaderError: if it is HEIC and pillow-heif is not installed.
     """
     suffix = path.suffix.lower()
     require_file(path)
@@ -96,7 +96,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
             if suffix in TIFF_SUFFIXES:
                 return _read_tiff(path, page)
             return _read_heif(path) if suffix in HEIF_SUFFIXES else _read_with_pillow(path, look=look)
-    except (UnreadableImageError, MissingExtraError):
+    except (UnreadableImageError, MissingReaderError):
         raise
     except Exception as error:  # decoders raise anything on hostile files
         raise UnreadableImageError(
@@ -176,7 +176,7 @@ def _read_heif(path: Path) -> SourceImage:
     try:
         import pillow_heif
     except ImportError as error:
-        raise MissingExtraError(f"{path}: HEIC needs pillow-heif; pip install 'buiqa-toolkit[heif]'") from error
+        raise MissingReaderError(str(path), "pillow-heif", "heif") from error
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=True)
     require_size(path, *heif.size)
     image = heif.to_pillow()

@@ -22,7 +22,7 @@ from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.packed import level_mosaic
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.errors import MissingExtraError, UnreadableImageError, UnsupportedSensorError
+from dataset_builder.errors import MissingReaderError, UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import apply_orientation
 from restorers import CFA, Domain
 
@@ -61,7 +61,7 @@ def read_raw(path: Path) -> Frame:
 
     Raises:
         MissingSourceError: if there is no such file.
-        MissingExtraError: if rawpy is not installed.
+        MissingReaderError: if rawpy is not installed.
         UnsupportedSensorError: if the sensor is not of the Bayer kind.
         UnreadableImageError: if the file is damaged, too large, or contradicts itself.
     """
@@ -69,7 +69,7 @@ def read_raw(path: Path) -> Frame:
     try:
         import rawpy
     except ImportError as error:
-        raise MissingExtraError(f"{path}: RAW files need rawpy; pip install 'buiqa-toolkit[raw]'") from error
+        raise MissingReaderError(str(path), "rawpy", "raw") from error
     try:
         with rawpy.imread(str(path)) as raw:
             require_size(path, raw.sizes.raw_width, raw.sizes.raw_height)

@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, require_new_folder
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files
 from manifests.confined.writing import replace_file, write_text
 from manifests.description import read_description
 from manifests.documents.card import render_card
 from manifests.documents.statistics import count_licenses
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
 from manifests.store import read_dataset_table
 
@@ -90,7 +91,7 @@ def export_hugging_face(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     total = read_dataset_table(root, "bursts").num_rows
     files: dict[str, list[Path]] = {}
     done = 0

@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import require_new_folder
 from manifests.confined.writing import write_text
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
 from manifests.schema import LABELS
 from manifests.store import list_label_files, read_dataset_table, read_table
@@ -26,7 +26,7 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
     Raises:
         ManifestError: if `out` holds something, or a table is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     paths = {
         (row["burst_id"], row["frame_index"]): row["path"]
         for row in read_dataset_table(root, "frames").select(["burst_id", "frame_index", "path"]).to_pylist()

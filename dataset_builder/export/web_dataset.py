@@ -8,14 +8,9 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import (
-    Sample,
-    iterate_samples,
-    read_sample_files,
-    read_sample_masks,
-    require_new_folder,
-)
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, read_sample_masks
 from manifests.confined.writing import replace_file
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
 from manifests.store import read_dataset_table
 
@@ -43,7 +38,7 @@ def export_web_dataset(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     total = read_dataset_table(root, "bursts").num_rows
     samples = iterate_samples(root)
     waiting = next(samples, None)

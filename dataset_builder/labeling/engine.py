@@ -1,4 +1,4 @@
-"""Stage `labels`: compute what is missing, keep what is still true, write one Parquet file per scenario."""
+"""Stage `labels`: compute what is missing, keep what is still current, write one Parquet file per scenario."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
     contents = _list_contents(bursts)
     for scenario in scenarios:
         table = read_or_empty(root, labels_path(scenario.name), LABELS)
-        held = _keep_true(table, contents, scenario.fingerprint)
+        held = _keep_current(table, contents, scenario.fingerprint)
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
         seen, present = _distinct(table, "burst_id"), _distinct(held, "label_key")
@@ -158,7 +158,7 @@ def _merge(
                 report.fail(lost, source=unit.rows.burst["source"], burst_id=burst_id, scenario=scenario.name)
         path, facts = labels_path(scenario.name), scenario.describe()
         if tables or scenario.name in plan.stale or (has_file(root, path) and read_scenario_facts(root, path) != facts):
-            held = _keep_true(read_or_empty(root, path, LABELS), contents, scenario.fingerprint)
+            held = _keep_current(read_or_empty(root, path, LABELS), contents, scenario.fingerprint)
             _write_labels(root, path, pa.concat_tables([held, *tables]), facts)
 
 
@@ -180,7 +180,7 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     return next((reason for reason, hinders in hindrances.items() if hinders), None)
 
 
-def _keep_true(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:
+def _keep_current(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:
     """Rows whose key still follows from the burst, the restorer and the definitions of today.
 
     With `fingerprint` None every row's own restorer is taken for granted.
@@ -211,7 +211,7 @@ def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mappin
         if path in own:
             continue
         table = read_or_empty(root, path, LABELS)
-        kept = _keep_true(table, contents, None)
+        kept = _keep_current(table, contents, None)
         if kept.num_rows < table.num_rows:
             _write_labels(root, path, kept, read_scenario_facts(root, path))
 

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.camera.develop import demosaic, develop
+from dataset_builder.camera.develop import demosaic_bilinear, develop
 from manifests.errors import ImageFileError, ManifestError
 from manifests.images.pixels import apply_orientation, read_image_file, read_linear
 from restorers import CFA
+from restorers.imaging.mosaic import average_cells
 
 _JPEG_REDUCTIONS = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
@@ -57,7 +58,9 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         orientation=orientation,
     )
     if burst["domain"] == "raw_bayer":
-        image = _shrink_mosaic(image, CFA(burst["cfa"]), size)
+        # Large mosaics are halved at once: each cell becomes a pixel.
+        make_colours = demosaic_bilinear if max(image.shape) < 2 * size else average_cells
+        image = make_colours(image, CFA(burst["cfa"]))
     elif image.ndim == 2:
         image = np.repeat(image[..., np.newaxis], 3, axis=2)
     image = _shrink(image, size)
@@ -80,16 +83,6 @@ def _read_jpeg(root: Path, path: str, shape: tuple[int, int], size: int) -> NDAr
     if pixels is None:
         raise ImageFileError(f"{root / path}: cannot be read as a JPEG; restore it or build again")
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)
-
-
-def _shrink_mosaic(image: NDArray[np.float32], cfa: CFA, size: int) -> NDArray[np.float32]:
-    """[H, W] to linear RGB: full size for small frames, else half, where each colour filter cell becomes one pixel."""
-    if max(image.shape) < 2 * size:
-        return demosaic(image, cfa)
-    cells = np.zeros((image.shape[0] // 2, image.shape[1] // 2, 3), np.float32)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        cells[..., channel] += image[row::2, column::2] / cfa.channels.count(channel)
-    return cells
 
 
 def _shrink(image: NDArray[Any], size: int) -> NDArray[Any]:

@@ -31,7 +31,8 @@ from dataset_builder.synthesis.screening import (
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
-from dataset_builder.work.unit import Failure, hash_facts, read_part
+from dataset_builder.work.stopping import check_stop
+from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 
@@ -55,7 +56,7 @@ class ScreeningUnit:
         """Where its result is kept."""
         return f"photographs/{self.key[:2]}/{self.key[2:32]}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Decode and measure the photograph."""
         return asdict(describe_photograph(read_photograph(self.root / self.path, shorter_side=self.shorter_side)))
 
@@ -88,10 +89,11 @@ def plan_photographs(
     found: dict[str, ScreeningUnit | Failure] = {}
     by_content: dict[str, str] = {}
     for path in paths:
+        check_stop()
         try:
             found[path] = _find(source, root, path, by_content)
         except (SourceError, UnsafePathError, OSError) as error:
-            found[path] = _fail(error)
+            found[path] = Failure.from_exception(error)
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
     waiting = [unit for unit in units if read_part(dataset, unit) is None]
     lost = {unit.path: failure for unit, failure in workers.run(waiting, dataset) if failure is not None}
@@ -109,7 +111,7 @@ def plan_photographs(
             try:
                 _screen(source, path, measured[path], source.scale or preset.scale, others)
             except SourceError as error:
-                yield path, _fail(error)
+                yield path, Failure.from_exception(error)
                 continue
             kept[places[path]] = path
             yield path, _name_bursts(source, root, unit, preset, recipe_seed)
@@ -160,7 +162,3 @@ def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: 
         )
     if source.near_duplicates == "leave_out" and others:
         raise NearDuplicateError(f'{path}: shows what {others[0]} shows; remove one, or say near_duplicates = "keep"')
-
-
-def _fail(error: Exception) -> Failure:
-    return Failure(type(error).__name__, str(error))

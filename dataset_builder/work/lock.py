@@ -14,6 +14,7 @@ from dataset_builder.errors import LockedError, OutputError
 from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import list_files, read_file, walk_files
 from manifests.confined.writing import TEMPORARY, open_to_lock, remove_file, write_text
+from manifests.seal import IMAGE_FOLDER
 from manifests.store import LABEL_FOLDER
 
 _LOCK, _HOLDER = f"{WORK_FOLDER}/lock", f"{WORK_FOLDER}/holder.json"
@@ -41,6 +42,7 @@ def lock_dataset(root: Path) -> Iterator[None]:
         try:
             _remove_torn(root)
             yield
+            _remove_torn(root)  # of workers that died
         finally:
             remove_file(root, _HOLDER)
     finally:
@@ -59,9 +61,10 @@ def _remove_torn(root: Path) -> None:
         for name in list_files(root, folder):
             if _is_torn(name):
                 remove_file(root, f"{folder}/{name}" if folder else name)
-    for path, _ in walk_files(root, WORK_FOLDER):
-        if _is_torn(path.rpartition("/")[2]):
-            remove_file(root, path)
+    for folder in (WORK_FOLDER, IMAGE_FOLDER):
+        for path, _ in walk_files(root, folder):
+            if _is_torn(path.rpartition("/")[2]):
+                remove_file(root, path)
 
 
 def _is_torn(name: str) -> bool:

@@ -127,6 +127,25 @@ def make_folder(root: Path, path: str) -> int:
     return folder
 
 
+def move_folder(root: Path, path: str, target: str) -> None:
+    """Move a folder to another place below `root`, where nothing is.
+
+    Raises:
+        UnsafePathError: as `replace_file`.
+        OSError: as `replace_file`, and if there is no such folder, or something at the target.
+    """
+    (parent, name), (new_parent, new_name) = split_path(root, path), split_path(root, target)
+    source = enter_folder(root, parent)
+    try:
+        folder = make_folder(root, new_parent)
+        try:
+            os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
+    finally:
+        os.close(source)
+
+
 def remove_file(root: Path, path: str) -> None:
     """Remove a file, or a link itself, if it is there; raises as `replace_file`."""
     parent, name = split_path(root, path)

@@ -17,8 +17,9 @@ from manifests.confined.writing import write_new_file
 from manifests.description import DESCRIPTION, PACKED_FORM, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
+from manifests.errors import ImageFileError, MergeConflictError, SchemaError, SelectionError
 from manifests.images.listing import list_image_files
+from manifests.operations.output import require_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.store import (
@@ -65,7 +66,7 @@ def merge_datasets(first: Path, second: Path, out: Path) -> None:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     one, other = _read_contents(first), _read_contents(second)
-    _require_new(out)
+    require_new_folder(out)
     bursts = _unite(one.bursts, other.bursts, BURSTS.sort_by, ("burst_key", "scene_id"), "burst")
     frames = _unite(one.frames, other.frames, FRAMES.sort_by, ("sha256", "path"), "frame")
     paths = frames.column("path")
@@ -111,7 +112,7 @@ def subset_dataset(root: Path, out: Path, query: str, *, scenarios: Sequence[str
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     contents = _read_contents(root)
-    _require_new(out)
+    require_new_folder(out)
     rows = contents.bursts.to_pandas().merge(contents.splits.to_pandas()[["burst_id", "split", "fold"]], on="burst_id")
     try:
         wanted = rows.eval(query)
@@ -248,11 +249,6 @@ def _require_whole_scenes(splits: pa.Table) -> None:
         raise MergeConflictError(
             f"scene_id={places.index[places > 1][0]}: is in different splits; split both data sets alike with `buiqa split`"
         )
-
-
-def _require_new(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
 
 
 def _merge_descriptions(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

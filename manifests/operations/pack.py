@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from manifests.confined.reading import hash_file, read_files
 from manifests.confined.writing import copy_file, replace_file
 from manifests.description import DESCRIPTION, PACKED_FORM, read_description
-from manifests.errors import ImageFileError, OutputExistsError, SchemaError
+from manifests.errors import ImageFileError, SchemaError
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex, load_burst_index
+from manifests.operations.output import require_new_folder
 from manifests.problem import Progress
 from manifests.schema import FRAMES, PACKS
 from manifests.seal import IMAGE_FOLDER, list_documents, seal_dataset
@@ -65,8 +66,7 @@ def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_pr
     description = read_description(root)
     if description.get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack already; name the data set that it was made from")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
+    require_new_folder(out)
     source = _Source(root, load_burst_index(root), _read_digests(root))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []

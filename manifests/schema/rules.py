@@ -66,10 +66,9 @@ def avoids(pattern: str, expected: str, *, longest: int = words.LONGEST_TEXT) ->
 
 def one_of(names: Sequence[str]) -> Rule:
     """Text that is one of some words."""
-    known = pa.array(names)
     return Rule(
         f"one of {', '.join(names)}",
-        lambda values: pc.if_else(pc.is_valid(values), pc.is_in(values, value_set=known), None),
+        lambda values: pc.if_else(pc.is_valid(values), pc.is_in(values, value_set=pa.array(names)), None),
     )
 
 

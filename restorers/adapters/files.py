@@ -86,7 +86,7 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnx: needs the package 'onnxruntime': pip install 'buiqa-toolkit[onnx]'") from error
+        raise MissingExtraError("onnx", "onnxruntime", "onnx") from error
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # equal bits on any number of cores
     settings.log_severity_level = 4
@@ -173,9 +173,7 @@ def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
         import_torchvision()
         import spandrel
     except ImportError as error:
-        raise MissingExtraError(
-            "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
-        ) from error
+        raise MissingExtraError("spandrel", "spandrel", "spandrel") from error
     try:
         model = spandrel.ModelLoader(device=device).load_from_file(path)
     except Exception as error:

@@ -60,7 +60,7 @@ class InProcess:
 
     def run(self, units, root):
         for unit in units:
-            yield unit, run_unit(unit, root, 60)
+            yield unit, run_unit(unit, root)
 
 
 def pretend(monkeypatch, *, cuda):

@@ -58,7 +58,7 @@ class Broken(Darken):
 class WithoutExtra(Darken):
     def __init__(self):
         from restorers.errors import MissingExtraError
-        raise MissingExtraError("needs foo: pip install foo")
+        raise MissingExtraError("this", "foo", "foo")
 
 
 class RaisingInfo:
@@ -267,7 +267,7 @@ def test_what_is_no_restorer_is_refused(module, attribute, message):
 
 
 def test_a_restorer_says_itself_what_it_lacks(module):
-    with pytest.raises(RestorerError, match=r"^needs foo: pip install foo$"):
+    with pytest.raises(RestorerError, match=r"^this: needs the package 'foo': pip install 'buiqa-toolkit\[foo\]'$"):
         create(f"{module}:WithoutExtra")
 
 

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
-from dataset_builder.camera.develop import demosaic
+from dataset_builder.camera.develop import demosaic_bilinear
 from dataset_builder.decoding.frame import Frame
 from dataset_builder.decoding.images import explain, natural_key
 from dataset_builder.decoding.packed import list_files
@@ -88,7 +88,7 @@ class HdrPlusFrames(ReaderDefaults):
                 f"{reference.pixels.shape[1]} x {reference.pixels.shape[0]} px of {reference.sensor.cfa}; leave the burst out"
             )
         signal = (merged.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
-        rgb = demosaic(signal, cfa)
+        rgb = demosaic_bilinear(signal, cfa)
         for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
             rgb[row::2, column::2, channel] = signal[row::2, column::2]
         return Truth(quantise(rgb), 1, "reference_capture", f"hdrplus_merge: {self.results.parent.name}")

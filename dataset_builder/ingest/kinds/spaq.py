@@ -23,7 +23,7 @@ from pydantic import Field
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image
 from dataset_builder.decoding.source_files import require_file, resolve_inside
-from dataset_builder.errors import MissingExtraError, MissingSourceError, SourceError, UnreadableImageError
+from dataset_builder.errors import MissingReaderError, MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource
@@ -217,7 +217,7 @@ def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
     try:
         import openpyxl
     except ImportError as error:
-        raise MissingExtraError(f"{path}: tables need openpyxl; pip install 'buiqa-toolkit[preferences]'") from error
+        raise MissingReaderError(str(path), "openpyxl", "preferences") from error
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())

@@ -10,7 +10,7 @@ from PIL import Image
 from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
 from dataset_builder.decoding.images import read_image
-from dataset_builder.errors import MissingExtraError, RecipeError
+from dataset_builder.errors import MissingReaderError, RecipeError
 from dataset_builder.ingest.crops import Window, find_textured, spread_grid
 from dataset_builder.ingest.files import FileFrames
 from dataset_builder.ingest.kinds.groups import group_by_gap, group_by_pattern, group_by_stem
@@ -189,7 +189,7 @@ def test_heic(tmp_path):
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
     (tmp_path / "a.heic").write_bytes(b"ftypheic")
-    with pytest.raises(MissingExtraError, match=r"buiqa-toolkit\[heif\]"):
+    with pytest.raises(MissingReaderError, match=r"buiqa-toolkit\[heif\]"):
         read_image(tmp_path / "a.heic")
 
 

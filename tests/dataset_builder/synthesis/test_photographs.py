@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dataset_builder.build import add_source
-from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb
+from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes, encode_srgb
 from dataset_builder.recipe import parse_source
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from dataset_builder.synthesis.screening import describe_photograph, find_look_alikes
@@ -102,10 +102,10 @@ def test_photographs_are_measured_once(tree, tmp_path):
 
 
 def test_of_look_alikes_the_first_is_kept():
-    photograph = decode_srgb(make_photograph(300, 320, seed=3))
+    photograph = decode_srgb_codes(make_photograph(300, 320, seed=3))
     darker = (photograph * 0.7).astype(np.uint16)
     cropped = photograph[1:, 1:]
-    other = decode_srgb(make_photograph(300, 320, seed=4))
+    other = decode_srgb_codes(make_photograph(300, 320, seed=4))
     facts = [describe_photograph(each) for each in (other, photograph, darker, cropped, photograph[:, ::-1])]
     found = find_look_alikes(facts)
     assert found.get(1, ()) == ()
@@ -117,7 +117,7 @@ def test_of_look_alikes_the_first_is_kept():
 @pytest.mark.parametrize("sigma", [0.0, 4.0])
 def test_blur_is_seen(sigma):
     photograph = make_photograph(300, 320, seed=3)
-    facts = describe_photograph(decode_srgb(cv2.GaussianBlur(photograph, (0, 0), sigma) if sigma else photograph))
+    facts = describe_photograph(decode_srgb_codes(cv2.GaussianBlur(photograph, (0, 0), sigma) if sigma else photograph))
     assert (facts.blur > 0.6) == (sigma > 0)
     assert facts.clipped == 0
 
@@ -134,7 +134,7 @@ def test_of_zurich_only_photographs_are_taken(tmp_path):
 def test_grey_stays_grey_and_alpha_is_dropped(tree):
     grey = read_photograph(tree / "grey.png", shorter_side=None)
     assert (grey == grey[..., :1]).all()
-    expected = decode_srgb(make_photograph(SIDE, SIDE + 20, seed=2))
+    expected = decode_srgb_codes(make_photograph(SIDE, SIDE + 20, seed=2))
     np.testing.assert_array_equal(read_photograph(tree / "alpha.png", shorter_side=None), expected)
 
 

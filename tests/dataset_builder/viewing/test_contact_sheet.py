@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from dataset_builder.camera.color import ColorProfile, to_camera
-from dataset_builder.camera.sensor import mosaic
 from dataset_builder.records.thumbnails import read_thumbnail
 from dataset_builder.viewing.contact_sheet import draw_contact_sheet
 from manifests.errors import ImageFileError, SelectionError, UnsafePathError
@@ -15,6 +14,7 @@ from manifests.images.pixels import write_png
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table, write_table
 from restorers import CFA
+from restorers.imaging.mosaic import mosaic
 from tests.tiny_dataset import INGESTED, make_burst_row, make_frame_row, write_tiny_dataset
 
 REFERENCE, BEST, WORST = (230, 159, 0), (0, 114, 178), (213, 94, 0)
