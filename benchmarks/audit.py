@@ -19,9 +19,10 @@ from benchmarks.made_dataset import fill_table, name_bursts, name_frame
 from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.report.report import render_report
 from dataset_builder.audit.stage import write_audit
+from manifests.description import write_description
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
 from manifests.splits import SplitPlan, plan_splits
-from manifests.store import labels_path, table_path, write_description, write_table
+from manifests.store import labels_path, table_path, write_table
 
 BURSTS_IN_ALL, FRAMES_IN_ALL, LABELS_IN_ALL = 7346, 45827, 1_000_000
 ESTIMATORS = ("leave_one_out", "add_one")
@@ -120,10 +121,10 @@ def write_dataset(root: Path, number: int) -> int:
         "exposure_ratio": random.uniform(0.9, 1.1, FRAMES_IN_ALL),
     }
     table = fill_table(BURSTS, bursts, BURSTS_IN_ALL)
-    write_table(table_path(root, "bursts"), BURSTS, table)
-    write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, FRAMES_IN_ALL))
-    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan()))
-    write_table(table_path(root, "failures"), FAILURES, [])
+    write_table(root, table_path("bursts"), BURSTS, table)
+    write_table(root, table_path("frames"), FRAMES, fill_table(FRAMES, frames, FRAMES_IN_ALL))
+    write_table(root, table_path("splits"), SPLITS, plan_splits(table, SplitPlan()))
+    write_table(root, table_path("failures"), FAILURES, [])
     write_description(root, {"name": "benchmark"})
     kept = np.flatnonzero(inside > 0)
     written = 0
@@ -143,7 +144,7 @@ def write_dataset(root: Path, number: int) -> int:
             "score": scores,
             "std_error": np.zeros(rows),
         }
-        write_table(labels_path(root, f"task/s{scenario:02d}"), LABELS, fill_table(LABELS, values, rows))
+        write_table(root, labels_path(f"task/s{scenario:02d}"), LABELS, fill_table(LABELS, values, rows))
         written += rows
     return written
 

@@ -31,7 +31,7 @@ def make_handheld_tasks(root: Path, *, side: int, bursts: int, seed: int = 0) ->
     from skimage import data
 
     for name in ("astronaut", "chelsea", "coffee"):
-        write_png(root / "photos" / f"{name}.png", getattr(data, name)())
+        write_png(root / "photos", f"{name}.png", getattr(data, name)())
     geometry = {"frame_height": side, "frame_width": side, "scale": 1, "bursts_per_photograph": bursts}
     source = parse_source(name="large", kind="photographs", root="photos", preset="handheld", **geometry)
     return _render(plan_source(source, root, root, seed=seed, presets={}, workers=ONE_WORKER).units, root)

@@ -39,8 +39,8 @@ from dataset_builder.synthesis.render import render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
+from manifests.confined.plain import hash_plain
 from manifests.images.pixels import encode_png, read_pixels
-from manifests.store import hash_file
 from restorers.imaging.mosaic import mosaic
 
 BURSTS, REPEATS = 6, 12
@@ -136,7 +136,7 @@ def _make_unit(path: Path, preset: str, index: int, *, side: int) -> SynthesisUn
     source = PhotographSource(
         name="bench", kind="photographs", root=".", preset=preset, frame_height=side, frame_width=side
     )
-    origin = Origin("bench", path.name, hash_file(path), "CC0")
+    origin = Origin("bench", path.name, hash_plain(path), "CC0")
     return SynthesisUnit(f"burst-{index}", origin, path.parent, source, PRESETS[preset], f"{index:064x}")
 
 
@@ -163,7 +163,7 @@ def measure_writing(folder: Path, side: int) -> tuple[int, NDArray[np.float64], 
         unit = _make_unit(folder / "small.png", "dbsr", index, side=side)
         making += _time_both(partial(unit.run, folder))
         paths = sorted((folder / unit.folder).iterdir())
-        images = [read_pixels(path) for path in paths]
+        images = [read_pixels(path.parent, path.name) for path in paths]
         encoding += _time_both(partial(_encode_all, images))
         for path in paths:
             path.unlink()

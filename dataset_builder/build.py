@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,14 +21,10 @@ from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
 from dataset_builder.work.unit import WORK_FOLDER
-from manifests.store import (
-    hash_file,
-    read_dataset_table,
-    read_description,
-    table_path,
-    write_bytes,
-    write_description,
-)
+from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
+from manifests.confined.writing import write_file, write_new_file
+from manifests.description import DESCRIPTION, read_description, write_description
+from manifests.store import read_dataset_table, table_path
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
@@ -71,7 +66,7 @@ def build_dataset(
         labels.include(judged)
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
-        write_bytes(root / "recipe.toml", recipe_path.read_bytes())
+        write_file(root, "recipe.toml", recipe_path.read_bytes())
         named = [scenario.name for scenario in scenarios]
         labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
     return [bursts, labels]
@@ -216,7 +211,7 @@ def redo_audit(
     with lock_dataset(root):
         remarks = restore_bursts(root, named=named, workers=workers)
         audit = write_audit(root, against=against)
-        digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
+        digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
     return audit, remarks
 
@@ -240,9 +235,9 @@ def preview_dataset(
     scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
     with TemporaryDirectory() as scratch:
         # Photographs that a build measured before are not measured again.
-        measured = Path(WORK_FOLDER) / "photographs"
-        if (root / measured).is_dir():
-            shutil.copytree(root / measured, scratch / measured)
+        for path, plain in walk_files(root, f"{WORK_FOLDER}/photographs"):
+            if plain:
+                write_new_file(Path(scratch), path, read_file(root, path))
         plans = _plan_sources(recipe, recipe.sources, recipe_path.resolve().parent, Path(scratch), workers)
     bursts, kept = preview_bursts(root, plans)
     there = read_bursts(root) if kept else {}
@@ -275,12 +270,7 @@ def _plan_sources(
 def _require_usable(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise OutputError(f"root {root}: is a file; name a folder")
-    if (
-        root.is_dir()
-        and not (root / "dataset.json").is_file()
-        and not (root / WORK_FOLDER).is_dir()
-        and any(root.iterdir())
-    ):
+    if root.is_dir() and not has_file(root, DESCRIPTION) and not has_folder(root, WORK_FOLDER) and any(root.iterdir()):
         raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
 
 
@@ -296,8 +286,7 @@ def require_buildable(root: Path, recipe: Recipe) -> None:
 
 def _require_named(root: Path, recipe: Recipe) -> None:
     """A build makes a data set what the recipe says; it must not delete what somebody added under another name."""
-    path = table_path(root, "bursts")
-    if not path.is_file():
+    if not has_file(root, table_path("bursts")):
         return
     foreign = set(read_dataset_table(root, "bursts").column("source").to_pylist()) - {
         source.name for source in recipe.sources

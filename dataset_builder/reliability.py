@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +23,10 @@ from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress
 from dataset_builder.work.unit import WORK_FOLDER, read_part, remove_part
+from manifests.confined.writing import remove_tree
+from manifests.description import read_description
 from manifests.schema import RELIABILITY
-from manifests.store import read_description, read_labels, table_path, write_table
+from manifests.store import read_labels, table_path, write_table
 
 _KEYS = ["scenario", "estimator", "metric"]
 
@@ -75,8 +76,8 @@ def measure_reliability(
         names = [scenario.name for scenario in scenarios]
         first, again = (read_labels(each, names).to_pandas() for each in (root, replica))
         halves = _label_halves(root, scenarios, chosen, workers=workers, progress=progress, report=reports[-1])
-        write_table(table_path(root, RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
-        shutil.rmtree(replica)
+        write_table(root, table_path(RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
+        remove_tree(root, f"{WORK_FOLDER}/replica")
         reports[-1].remarks += [*remarks, *finish_dataset(root, recipe, anew=True, named=named, workers=workers)]
     return reports
 

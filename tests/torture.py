@@ -19,7 +19,7 @@ from pathlib import Path
 
 import click
 
-from manifests.store import hash_file
+from manifests.confined.plain import hash_plain
 from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 
@@ -54,7 +54,7 @@ def start_build(folder: Path, out: Path) -> subprocess.Popen:
 
 def fingerprint(root: Path) -> dict[str, str]:
     paths = (path for path in root.rglob("*") if path.is_file() and ".work" not in path.parts)
-    return {path.relative_to(root).as_posix(): hash_file(path) for path in sorted(paths)}
+    return {path.relative_to(root).as_posix(): hash_plain(path) for path in sorted(paths)}
 
 
 def list_processes(session: int) -> list[int]:

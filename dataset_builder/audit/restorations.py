@@ -12,13 +12,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS, choose_sizes, order_frames
@@ -33,7 +32,10 @@ from dataset_builder.records.thumbnails import encode_picture
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
-from manifests.schema import TableSchema
+from manifests.schema import Column, TableSchema
+from manifests.schema.rules import IDENTIFIER, LINE, METRIC, NUMBER, SCENARIO, SHA256, UNIT, matches, within
+from manifests.schema.table import INTEGER, REAL, TEXT_TYPE
+from manifests.schema.words import MOST_FRAMES
 from manifests.store import labels_path, read_or_empty, write_table
 from restorers import LinearMerge, create, create_known
 from restorers.base import check_image
@@ -49,28 +51,23 @@ WINDOW = 112
 """Longest side of a picture, pixels of the restored image: the part where leaving frames out changes it most."""
 RANDOM_SUBSETS = 2
 
+_PATH = "audit/restorations.parquet"
+PICTURE = matches(r"data:image/webp;base64,[A-Za-z0-9+/]*={0,2}", "a WebP as a data URI")
 RESTORATIONS = TableSchema(
     "restorations",
-    pa.schema(
-        [
-            pa.field("burst_id", pa.string(), nullable=False, metadata={"doc": "Burst."}),
-            pa.field("scenario", pa.string(), nullable=False, metadata={"doc": "Scenario."}),
-            pa.field("metric", pa.string(), nullable=False, metadata={"doc": "Fidelity metric."}),
-            pa.field("unit", pa.string(), nullable=False, metadata={"doc": "Unit of the fidelity."}),
-            pa.field("selector", pa.string(), nullable=False, metadata={"doc": "How the frames were chosen."}),
-            pa.field(
-                "part",
-                pa.string(),
-                nullable=False,
-                metadata={"doc": "What part of the frames was kept; empty for pictures."},
-            ),
-            pa.field("kept", pa.int32(), nullable=False, metadata={"doc": "Number of frames besides the reference."}),
-            pa.field("left_out", pa.int32(), metadata={"doc": "The one frame left out; null if not one."}),
-            pa.field("fidelity", pa.float64(), metadata={"doc": "Fidelity; null for the truth."}),
-            pa.field("picture", pa.string(), metadata={"doc": "WebP as a data URI; null if none is kept."}),
-            pa.field("restorer_fingerprint", pa.string(), nullable=False, metadata={"doc": "SHA-256 of the restorer."}),
-            pa.field("key", pa.string(), nullable=False, metadata={"doc": "SHA-256 of what the row depends on."}),
-        ]
+    (
+        Column("burst_id", TEXT_TYPE, "Burst.", IDENTIFIER),
+        Column("scenario", TEXT_TYPE, "Scenario.", SCENARIO),
+        Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
+        Column("unit", TEXT_TYPE, "Unit of the fidelity.", UNIT),
+        Column("selector", TEXT_TYPE, "How the frames were chosen.", LINE),
+        Column("part", TEXT_TYPE, "What part of the frames was kept; empty for pictures.", LINE),
+        Column("kept", INTEGER, "Number of frames besides the reference.", within(-1, MOST_FRAMES)),
+        Column("left_out", INTEGER, "The one frame left out; null if not one.", within(0, MOST_FRAMES), nullable=True),
+        Column("fidelity", REAL, "Fidelity; null for the truth.", NUMBER, nullable=True),
+        Column("picture", TEXT_TYPE, "WebP as a data URI; null if none is kept.", PICTURE, nullable=True),
+        Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer.", SHA256),
+        Column("key", TEXT_TYPE, "SHA-256 of what the row depends on.", SHA256),
     ),
     ("burst_id", "scenario", "metric", "selector", "part"),
 )
@@ -104,7 +101,7 @@ class RestorationUnit:
     @property
     def part(self) -> str:
         """Where its result waits for the table."""
-        return f"audit/{labels_path(Path(), self.scenario).stem}/{self.rows.burst['burst_id']}"
+        return f"audit/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
@@ -213,10 +210,9 @@ def restore_sample(
     Returns:
         What could not be restored and why, one line each.
     """
-    path = root / "audit" / "restorations.parquet"
     known: dict[str, list[dict[str, Any]]] = {}
     makers: dict[tuple[str, str], str] = {}
-    for row in _read_rows(path):
+    for row in _read_rows(root):
         known.setdefault(row["key"], []).append(row)
         makers[row["burst_id"], row["scenario"]] = row["restorer_fingerprint"]
     planned = list(_plan(bursts, label_sets, labels, named, makers))
@@ -232,7 +228,7 @@ def restore_sample(
         else:
             rows += part["rows"]
         remove_part(root, unit)
-    write_table(path, RESTORATIONS, rows)
+    write_table(root, _PATH, RESTORATIONS, rows)
     remarks = sorted({hindrance for _, hindrance in lacking if hindrance})
     remarks += [f"{len(reasons)} of {name}, as {min(reasons)}" for name, reasons in sorted(failed.items())]
     return [f"not restored for the report: {remark}" for remark in remarks]
@@ -240,7 +236,7 @@ def restore_sample(
 
 def read_restorations(root: Path) -> pd.DataFrame:
     """The table; empty if there is none or it cannot be read."""
-    return pd.DataFrame(_read_rows(root / "audit" / "restorations.parquet"), columns=RESTORATIONS.schema.names)
+    return pd.DataFrame(_read_rows(root), columns=RESTORATIONS.schema.names)
 
 
 def select_curves(restorations: pd.DataFrame) -> pd.DataFrame:
@@ -305,9 +301,9 @@ def _is_small(rows: BurstRows) -> bool:
     return complete and bool(burst["ground_truth_kind"] != "none" and pixels <= MAX_VALUES)
 
 
-def _read_rows(path: Path) -> Sequence[dict[str, Any]]:
+def _read_rows(root: Path) -> Sequence[dict[str, Any]]:
     try:
-        rows: list[dict[str, Any]] = read_or_empty(path, RESTORATIONS).to_pylist()
+        rows: list[dict[str, Any]] = read_or_empty(root, _PATH, RESTORATIONS).to_pylist()
     except ManifestError:
         return []  # of another version, or damaged: made anew
     return rows

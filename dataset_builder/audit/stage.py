@@ -15,8 +15,9 @@ from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.work.local import ONE_WORKER, Workers
+from manifests.confined.writing import write_text
 from manifests.schema import is_marginal
-from manifests.store import write_table, write_text
+from manifests.store import write_table
 
 
 def write_audit(root: Path, *, against: Path | None = None) -> Audit:
@@ -35,11 +36,11 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
     from dataset_builder.audit.report.report import render_report
 
     audit = audit_dataset(root, against=against)
-    folder = root / "audit"
-    write_table(folder / "statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
+    write_table(root, "audit/statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
     findings = describe_findings(audit.findings, audit.rules)
-    write_text(folder / "findings.json", json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(folder / "index.html", render_report(root, audit))
+    text = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(root, "audit/findings.json", text + "\n")
+    write_text(root, "audit/index.html", render_report(root, audit))
     return audit
 
 

@@ -24,5 +24,5 @@ def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path 
     print_warnings()
     path = out or Path(f"{burst_id}.png")
     image, captions = restore_side_by_side(dataset, burst_id, scenario, device=device)
-    write_png(path, image)
+    write_png(path.parent, path.name, image)
     click.echo(f"{path}: {' | '.join(captions)}")

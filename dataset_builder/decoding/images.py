@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
-from dataset_builder.errors import MissingReaderError, MissingSourceError, UnreadableImageError
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import MissingReaderError, UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -26,8 +27,6 @@ MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded."""
 
 _PREVIEW_SIDE = 192
-MAX_BYTES = 2_000_000_000
-"""Larger files are refused before they are read."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -103,22 +102,6 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
         raise UnreadableImageError(
             f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
         ) from error
-
-
-def require_file(path: Path) -> None:
-    """Raise unless a path is a file that may be read and is neither empty nor too large to be an image.
-
-    Raises:
-        MissingSourceError: if there is no such file.
-        UnreadableImageError: if it is empty, too large, or must not be read.
-    """
-    if not path.is_file():
-        raise MissingSourceError(f"{path}: no such file")
-    size = path.stat().st_size
-    if size == 0:
-        raise UnreadableImageError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
-    if size > MAX_BYTES:
-        raise UnreadableImageError(f"{path}: {size:,} bytes is more than {MAX_BYTES:,}; remove it")
 
 
 def explain(error: Exception) -> str:

@@ -151,8 +151,10 @@ class CaptureUnit:
         views: list[FrameView] = []
         appearance: str | None = None
         for index, frame in enumerate(reader.iterate()):
-            target, name = root / self.folder, reader.names[index]
-            stored.append(store_frame(frame, target, index, name, window, write=writer.write))
+            name = reader.names[index]
+            stored.append(
+                store_frame(frame, root, self.folder, index, origin_name=name, window=window, write=writer.write)
+            )
             self._require_equal(stored)
             cut = frame if window is None else stored[-1].cut(frame, window)
             if index == reference:
@@ -225,7 +227,7 @@ class CaptureUnit:
 
     def _write(self, root: Path, name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[str, str]:
         path = f"{self.folder}/{name}.png"
-        return path, hashlib.sha256(write_png(root / path, image)).hexdigest()
+        return path, hashlib.sha256(write_png(root, path, image)).hexdigest()
 
     def _describe_frames(
         self, stored: Sequence[StoredFrame], views: Sequence[FrameView], reference: int

@@ -24,6 +24,7 @@ from dataset_builder.labeling.units import BurstRows, make_label_key, read_burst
 from dataset_builder.settings import SourcePart
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import Failure
+from manifests.confined.writing import remove_file
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_dataset_table, read_or_empty, write_table
 
@@ -74,8 +75,8 @@ def write_annotations(
         report: counts labelled bursts and failures here.
         source: name of the source, for failures.
     """
-    path = labels_path(root, annotations.scenario)
-    table = read_or_empty(path, LABELS)
+    path = labels_path(annotations.scenario)
+    table = read_or_empty(root, path, LABELS)
     held = {(row["burst_id"], row["label_key"]) for row in table.select(["burst_id", "label_key"]).to_pylist()}
     seen = {burst_id for burst_id, _ in held}
     fresh: list[dict[str, Any]] = []
@@ -99,10 +100,10 @@ def write_annotations(
     own = {rows.burst["burst_id"] for rows in bursts.values()}
     kept = [row for row in table.to_pylist() if row["burst_id"] not in own]
     if not fresh and not kept:
-        path.unlink(missing_ok=True)
+        remove_file(root, path)
         return
     metadata = {"scenario": json.dumps(annotations.describe(), sort_keys=True)}
-    write_table(path, LABELS, pa.Table.from_pylist(kept + fresh, schema=LABELS.schema), metadata=metadata)
+    write_table(root, path, LABELS, pa.Table.from_pylist(kept + fresh, schema=LABELS.schema), metadata=metadata)
 
 
 def _read_names(root: Path) -> dict[str, list[str | None]]:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
 from dataset_builder.settings import Part, require_one_of
+from manifests.errors import SchemaError
+from manifests.store import read_footer
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
 from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
@@ -162,8 +163,18 @@ def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, 
     return tuple(definitions)
 
 
-def read_scenario_facts(path: Path) -> dict[str, Any]:
-    """What the footer of a label file says of its scenario: name, fingerprint and the restorer's facts."""
-    metadata = pq.read_schema(path).metadata or {}
-    facts: dict[str, Any] = json.loads(metadata.get(b"scenario", b"{}"))
+def read_scenario_facts(root: Path, path: str) -> dict[str, Any]:
+    """What the footer of a label file says of its scenario: name, fingerprint and the restorer's facts.
+
+    Raises:
+        ManifestError: if the file cannot be read, or says nothing of the kind.
+    """
+    try:
+        facts = json.loads(read_footer(root, path).get("scenario", "{}"))
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise SchemaError(
+            f"{root / path}: footer: expected a JSON object under scenario; restore the file, or build again"
+        )
     return facts

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ class LabelUnit:
     @property
     def part(self) -> str:
         """Where its result waits for the manifest."""
-        return f"labels/{labels_path(Path(), self.scenario.name).stem}/{self.rows.burst['burst_id']}"
+        return f"labels/{PurePosixPath(labels_path(self.scenario.name)).stem}/{self.rows.burst['burst_id']}"
 
     def label_key(self, definition: Definition) -> str:
         """Key of its labels by one definition."""

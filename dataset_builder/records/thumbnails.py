@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -15,8 +15,7 @@ from PIL import Image
 
 from dataset_builder.camera.develop import demosaic_bilinear, develop
 from manifests.errors import ImageFileError, ManifestError
-from manifests.images.pixels import apply_orientation, read_linear
-from manifests.store import resolve_inside
+from manifests.images.pixels import apply_orientation, read_image_file, read_linear
 from restorers import CFA
 from restorers.imaging.mosaic import average_cells
 
@@ -46,12 +45,13 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         ImageFileError: if the file is missing or cannot be read.
         UnsafePathError: if its path leaves the data set.
     """
-    path = resolve_inside(root, frame["path"])
+    path = frame["path"]
     shape = (int(burst["height"]), int(burst["width"]))
     orientation = int(frame["orientation"])
-    if burst["domain"] == "srgb" and path.suffix.lower() in {".jpg", ".jpeg"}:
-        return _shrink(apply_orientation(_read_jpeg(path, shape, size), orientation), size)
+    if burst["domain"] == "srgb" and PurePosixPath(path).suffix.lower() in {".jpg", ".jpeg"}:
+        return _shrink(apply_orientation(_read_jpeg(root, path, shape, size), orientation), size)
     image = read_linear(
+        root,
         path,
         black_level=float(burst["black_level"]),
         white_level=float(burst["white_level"]),
@@ -74,13 +74,14 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _read_jpeg(path: Path, shape: tuple[int, int], size: int) -> NDArray[np.uint8]:
+def _read_jpeg(root: Path, path: str, shape: tuple[int, int], size: int) -> NDArray[np.uint8]:
     """Decode at the smallest fraction that is still at least `size`; RGB as stored, EXIF orientation not applied."""
     fits = (flag for factor, flag in _JPEG_REDUCTIONS if max(shape) >= factor * size)
     flags = next(fits, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imread(str(path), flags) if path.is_file() else None
+    data = np.frombuffer(read_image_file(root, path), np.uint8)
+    pixels = cv2.imdecode(data, flags) if len(data) else None
     if pixels is None:
-        raise ImageFileError(f"{path}: cannot be read as a JPEG; restore it or build again")
+        raise ImageFileError(f"{root / path}: cannot be read as a JPEG; restore it or build again")
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)
 
 

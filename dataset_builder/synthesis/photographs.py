@@ -31,7 +31,7 @@ def list_photographs(root: Path) -> list[str]:
         path.relative_to(root)
         for folder in folders
         for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.is_file()
+        if path.suffix.lower() in suffixes and not path.is_dir()
     )
     return sorted(
         (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.decoding.source_files import require_plain, resolve_inside
 from dataset_builder.errors import (
     BlurredPhotographError,
     ClippedPhotographError,
@@ -32,8 +33,8 @@ from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
+from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
-from manifests.store import hash_file, resolve_inside
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,8 @@ def _read_facts(dataset: Path, unit: ScreeningUnit) -> PhotographFacts | None:
 
 def _find(source: PhotographSource, root: Path, path: str, by_content: dict[str, str]) -> ScreeningUnit:
     located = resolve_inside(root, path)
-    if not located.is_file():
-        raise MissingSourceError(f"{located}: no such photograph; correct source {source.name!r}")
-    sha256 = hash_file(located)
+    require_plain(located)
+    sha256 = hash_plain(located)
     if (other := by_content.setdefault(sha256, path)) != path:
         raise DuplicateOriginError(f"{root / path}: holds the same pixels as {other}; remove one")
     return ScreeningUnit(path, sha256, root, source.shorter_side)

@@ -24,9 +24,9 @@ from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
+from manifests.confined.writing import write_file
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png
-from manifests.store import write_bytes
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class SynthesisUnit:
         rendered = render_burst(photograph, parameters, noise)
         masks = {_name_mask(index): mask for index, mask in enumerate(rendered.masks) if mask is not None}
         images = {_name_frame(index): codes for index, codes in enumerate(rendered.frames)}
-        digests = _write_images(root / self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
+        digests = _write_images(root, self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
         frames = [self._describe(parameters, index, masks, digests) for index in range(len(rendered.frames))]
         burst = make_burst_row(
             self.burst_id,
@@ -135,15 +135,19 @@ def _name_mask(index: int) -> str:
     return f"{index:02d}_mask.png"
 
 
-def _write_images(folder: Path, images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]) -> dict[str, str]:
+def _write_images(
+    root: Path, folder: str, images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]
+) -> dict[str, str]:
     """Write PNGs and return the SHA-256 of each; while one waits for the disk, the next is encoded."""
     with ThreadPoolExecutor(1) as disk:
-        stored = {name: disk.submit(_store, folder / name, encode_png(image)) for name, image in images.items()}
+        stored = {
+            name: disk.submit(_store, root, f"{folder}/{name}", encode_png(image)) for name, image in images.items()
+        }
     return {name: digest.result() for name, digest in stored.items()}
 
 
-def _store(path: Path, data: bytes) -> str:
-    write_bytes(path, data)
+def _store(root: Path, path: str, data: bytes) -> str:
+    write_file(root, path, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-from manifests.store import write_text
+from manifests.confined.reading import read_file
+from manifests.confined.writing import remove_file, write_text
 
 WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
@@ -120,16 +121,16 @@ def hash_facts(facts: object) -> str:
 def read_part(root: Path, unit: Unit) -> Any:
     """The stored result of a unit; None if there is none, it is of another key, or it is damaged."""
     try:
-        part = json.loads(_part_path(root, unit).read_text(encoding="utf-8"))
+        part = json.loads(read_file(root, _part_path(unit)))
         intact = part["key"] == unit.key and part["digest"] == hash_facts([part["key"], part["result"]])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return part["result"] if intact else None
 
 
 def remove_part(root: Path, unit: Unit) -> None:
     """Forget the stored result of a unit, once a manifest holds it."""
-    _part_path(root, unit).unlink(missing_ok=True)
+    remove_file(root, _part_path(unit))
 
 
 _DESK = Desk()
@@ -147,7 +148,7 @@ def run_unit(unit: Unit, root: Path) -> Failure | None:
     try:
         result = unit.run(root, _DESK)
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
-        write_text(_part_path(root, unit), json.dumps(part, allow_nan=False))
+        write_text(root, _part_path(unit), json.dumps(part, allow_nan=False))
     except BaseException as error:  # whatever third-party code raises costs this unit only
         if isinstance(error, OSError) and error.errno in _FATAL:
             raise
@@ -155,5 +156,5 @@ def run_unit(unit: Unit, root: Path) -> Failure | None:
     return None
 
 
-def _part_path(root: Path, unit: Unit) -> Path:
-    return root / WORK_FOLDER / f"{unit.part}.json"
+def _part_path(unit: Unit) -> str:
+    return f"{WORK_FOLDER}/{unit.part}.json"

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
+from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image
+from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingReaderError, MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
@@ -29,9 +30,9 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
 from dataset_builder.work.unit import hash_facts
+from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
-from manifests.store import hash_file, resolve_inside
 from restorers import Domain
 
 SCENARIO = "subjective/spaq"
@@ -152,7 +153,7 @@ class SpaqSource(CaptureSource):
                 )
         settings = {
             "version": "1",
-            "table": hash_file(root / SCORES),
+            "table": hash_plain(root / SCORES),
             "grouping": "perceptual hash and thumbnail correlation, connected components, cut in natural order",
             "max_distance": self.max_distance,
             "min_correlation": self.min_correlation,

@@ -219,14 +219,14 @@ def test_unreadable_files_are_reported(tmp_path, monkeypatch):
         save(tmp_path / f"in/{'ab'[index // 2]}/{index}.png", make_photograph(40, 60, seed=index))
     from dataset_builder.ingest import files
 
-    real = files.hash_file
+    real = files.hash_plain
 
     def refuse(path):
         if path.name == "0.png":
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(files, "hash_file", refuse)
+    monkeypatch.setattr(files, "hash_plain", refuse)
     reports = add(tmp_path / "out", tmp_path / "in")
     assert reports[0].counts["created"] == 1
     assert "0.png: cannot be read (Permission denied)" in reports[0].failures[0]["message"]

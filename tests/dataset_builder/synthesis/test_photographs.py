@@ -41,25 +41,25 @@ def tree(tmp_path_factory):
     """Good photographs of many kinds, and one of every kind that is left out."""
     root = tmp_path_factory.mktemp("tree")
     pictures = [make_photograph(SIDE, SIDE + 20, seed=seed) for seed in range(8)]
-    write_png(root / "a/plain.png", pictures[0])
-    write_png(root / "a/deep.png", make_photograph(SIDE, SIDE, seed=21, bits=16))
+    write_png(root, "a/plain.png", pictures[0])
+    write_png(root, "a/deep.png", make_photograph(SIDE, SIDE, seed=21, bits=16))
     Image.fromarray(pictures[1]).convert("L").save(root / "grey.png")
     Image.fromarray(np.dstack([pictures[2], np.full(pictures[2].shape[:2], 99, np.uint8)])).save(root / "alpha.png")
     Image.fromarray(pictures[3]).convert("CMYK").save(root / "print.jpg", quality=95)
     Image.fromarray(pictures[4]).save(root / "b.tif")
 
-    write_png(root / "blurred.png", cv2.GaussianBlur(pictures[5], (0, 0), 4))
+    write_png(root, "blurred.png", cv2.GaussianBlur(pictures[5], (0, 0), 4))
     burnt = make_photograph(SIDE, SIDE, seed=31).astype(int) + 120
-    write_png(root / "burnt.png", burnt.clip(0, 255).astype(np.uint8))
+    write_png(root, "burnt.png", burnt.clip(0, 255).astype(np.uint8))
     smaller = cv2.resize(pictures[0], (200, 182), interpolation=cv2.INTER_AREA)
     Image.fromarray(smaller).save(root / "copy.jpg", quality=80)
-    write_png(root / "small.png", make_photograph(50, 60, seed=6))
-    write_png(root / "dot.png", np.full((1, 1, 3), 9, np.uint8))
-    write_png(root / "flat.png", np.full((SIDE, SIDE, 3), 90, np.uint8))
+    write_png(root, "small.png", make_photograph(50, 60, seed=6))
+    write_png(root, "dot.png", np.full((1, 1, 3), 9, np.uint8))
+    write_png(root, "flat.png", np.full((SIDE, SIDE, 3), 90, np.uint8))
     frames = [Image.fromarray(picture) for picture in pictures[:3]]
     frames[0].save(root / "moving.png", save_all=True, append_images=frames[1:])
     (root / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
-    write_png(root / ".hidden/no.png", pictures[7])
+    write_png(root, ".hidden/no.png", pictures[7])
     return root
 
 
@@ -127,7 +127,7 @@ def test_of_zurich_only_photographs_are_taken(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(make_photograph(20, 20)).save(tmp_path / name)
     for name in ("train/huawei_raw/2.png", "test/huawei_raw/0.png"):
-        write_png(tmp_path / name, np.zeros((10, 10), np.uint16))
+        write_png(tmp_path, name, np.zeros((10, 10), np.uint16))
     assert list_photographs(tmp_path) == ["test/canon/0.jpg", "train/canon/2.jpg", "train/canon/10.jpg"]
 
 

@@ -19,7 +19,8 @@ from dataset_builder.errors import ClusterError
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst
 from dataset_builder.work import cluster as cluster_module
-from manifests.store import hash_file, read_dataset_table, read_labels
+from manifests.confined.plain import hash_plain
+from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 from tests.places import ROOT
@@ -111,7 +112,7 @@ def finish(process, status=0):
 
 
 def fingerprint(root):
-    return {path.name: hash_file(path) for path in sorted((root / "manifests").rglob("*.parquet"))}
+    return {path.name: hash_plain(path) for path in sorted((root / "manifests").rglob("*.parquet"))}
 
 
 def find_children(pid):

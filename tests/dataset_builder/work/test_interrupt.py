@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from manifests.store import hash_file
+from manifests.confined.plain import hash_plain
 from tests.photographs import write_photographs
 from tests.places import ROOT
 
@@ -66,7 +66,7 @@ def finish(process):
 
 def fingerprint(root):
     paths = (path for path in root.rglob("*") if path.is_file() and ".work" not in path.parts)
-    return {path.relative_to(root).as_posix(): hash_file(path) for path in sorted(paths)}
+    return {path.relative_to(root).as_posix(): hash_plain(path) for path in sorted(paths)}
 
 
 def wait_until(condition):
