@@ -1,7 +1,5 @@
 """What can be wrong with a recipe, a source or an output folder; every message names the way out."""
 
-from restorers.errors import MissingExtraError
-
 
 class BuildError(Exception):
     """Base of all errors raised by this package on purpose."""
@@ -37,10 +35,6 @@ class BlurredPhotographError(SourceError):
 
 class NearDuplicateError(SourceError):
     """A photograph shows what another one of its source shows."""
-
-
-class MissingReaderError(SourceError, MissingExtraError):
-    """A file needs a package that is not installed; it costs its own burst only."""
 
 
 class UnsupportedSensorError(SourceError):

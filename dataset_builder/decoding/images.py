@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.errors import MissingReaderError, UnreadableImageError
+from dataset_builder.errors import UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.errors import MissingReaderError, SourceError
+from dataset_builder.decoding.extras import MissingReaderError
+from dataset_builder.errors import SourceError
 
 PREFERENCES_VERSION = "1"
 """Changes whenever equal judgements would give other scores."""

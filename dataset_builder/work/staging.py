@@ -29,7 +29,12 @@ def open_stage(root: Path) -> tuple[str, Path]:
     """
     name = uuid.uuid4().hex
     os.close(make_folder(root, f"{_FOLDER}/{name}"))
-    return name, root / _FOLDER / name
+    return name, locate_stage(root, name)
+
+
+def locate_stage(root: Path, name: str) -> Path:
+    """The folder that stands in for the data set's."""
+    return root / _FOLDER / name
 
 
 def find_staged(root: Path, name: object, folder: str) -> str | None:

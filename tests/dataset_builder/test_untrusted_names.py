@@ -17,16 +17,15 @@ from dataset_builder.audit.restorations import read_restorations
 from dataset_builder.build import add_labels, build_dataset, redo_audit
 from dataset_builder.cli.main import main
 from dataset_builder.recipe import parse_recipe, parse_scenario
+from manifests.description import read_description, write_description
 from manifests.schema import FORMAT_VERSION, LABELS, RELIABILITY
 from manifests.seal import seal_dataset
 from manifests.store import (
     labels_path,
     list_label_files,
-    read_description,
     read_or_empty,
     read_table,
     table_path,
-    write_description,
     write_table,
 )
 from restorers import create, create_known
@@ -126,12 +125,13 @@ def rewrite_columns(path: Path, name: str) -> None:
 
 def plant_scenario(root: Path, name: str) -> None:
     """Make a data set name a scenario wherever it names one, and be whole and sealed for all that."""
-    (path,) = list_label_files(root)
+    (label_file,) = list_label_files(root)
+    path = root / label_file
     table = pq.read_table(path)
     column = table.schema.get_field_index("scenario")
     table = table.set_column(column, table.schema.field(column), pa.array([name] * len(table), pa.string()))
     facts = json.loads(table.schema.metadata[b"scenario"]) | {"name": name}
-    write_table(labels_path(root, name), LABELS, table, metadata={"scenario": json.dumps(facts)})
+    write_table(root, labels_path(name), LABELS, table, metadata={"scenario": json.dumps(facts)})
     path.unlink()
     (root / "audit/restorations.parquet").unlink()
     description = read_description(root)
@@ -169,7 +169,11 @@ def test_no_string_of_a_data_set_is_run(built, tmp_path, ran, place):
         description["recipe"]["sources"][0]["root"] = "package:planted.inner/data"
         write_description(root, description)
     else:
-        for path in (root / "manifests").glob("*.parquet") if place == "manifests" else list_label_files(root):
+        for path in (
+            (root / "manifests").glob("*.parquet")
+            if place == "manifests"
+            else [root / path for path in list_label_files(root)]
+        ):
             rewrite_columns(path, "planted:Restorer")
     read_all(root, built.parent)
     assert not ran.exists()
@@ -246,12 +250,12 @@ def test_what_was_restored_goes_with_the_scores_that_it_shows(built, tmp_path, m
     root = shutil.copytree(built, tmp_path / "data")
     add_labels(root, [parse_scenario(name=mine)])
     forget(mine, tmp_path, tmp_path / "ran")
-    table = read_or_empty(labels_path(root, mine), LABELS)
+    table = read_or_empty(root, labels_path(mine), LABELS)
     column = table.schema.get_field_index("score")
     field = table.schema.field(column)
     other = [None if score is None else score + 1 for score in table.column("score").to_pylist()]
     changed = table.set_column(column, field, pa.array(other, field.type))
-    write_table(labels_path(root, mine), LABELS, changed, metadata={"scenario": json.dumps({"name": mine})})
+    write_table(root, labels_path(mine), LABELS, changed, metadata={"scenario": json.dumps({"name": mine})})
     (remark,) = redo_audit(root)[1]
     assert f"scenario '{mine}' is neither built in nor installed" in remark
     assert set(read_restorations(root)["scenario"]) == {"denoise/mean"}
@@ -265,5 +269,5 @@ def test_reliability_of_the_users_own_restorer_is_measured_when_named(built, tmp
     assert f"left out: scenario '{mine}'" in run(*arguments).output
     result = run(*arguments, "--scenario", mine)
     assert (result.exit_code, "left out" in result.output) == (0, False), result.output
-    rows = read_table(table_path(root, "reliability"), RELIABILITY).to_pylist()
+    rows = read_table(root, table_path("reliability"), RELIABILITY).to_pylist()
     assert mine in {row["scenario"] for row in rows}

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image
 from dataset_builder.decoding.source_files import require_file, resolve_inside
-from dataset_builder.errors import MissingReaderError, MissingSourceError, SourceError, UnreadableImageError
+from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource

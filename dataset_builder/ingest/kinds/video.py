@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.errors import MissingReaderError, SourceError, UnreadableImageError
+from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain

@@ -9,8 +9,9 @@ from PIL import Image
 
 from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.images import read_image
-from dataset_builder.errors import MissingReaderError, RecipeError
+from dataset_builder.errors import RecipeError
 from dataset_builder.ingest.crops import Window, find_textured, spread_grid
 from dataset_builder.ingest.files import FileFrames
 from dataset_builder.ingest.kinds.groups import group_by_gap, group_by_pattern, group_by_stem
