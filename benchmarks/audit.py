@@ -94,7 +94,7 @@ def write_dataset(root: Path, number: int) -> int:
         "burst_id": names,
         "scene_id": [f"scene{place // 2:05d}" for place in range(BURSTS_IN_ALL)],
         "source": sources,
-        "origin_sha256": names,
+        "origin_sha256": [f"{place:064x}" for place in range(BURSTS_IN_ALL)],
         "num_frames": lengths.astype(np.int32),
         "height": np.full(BURSTS_IN_ALL, 96, np.int32),
         "width": np.full(BURSTS_IN_ALL, 96, np.int32),
@@ -103,6 +103,7 @@ def write_dataset(root: Path, number: int) -> int:
         "white_level": np.full(BURSTS_IN_ALL, 65535.0),
         "scale": np.ones(BURSTS_IN_ALL, np.int32),
         "ground_truth_kind": ["none"] * BURSTS_IN_ALL,
+        "ground_truth_white": np.ones(BURSTS_IN_ALL),
         "license": ["CC0-1.0"] * BURSTS_IN_ALL,
         "perceptual_hash": [random.bytes(8).hex() for _ in names],
     }

@@ -89,7 +89,7 @@ def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str
 
 
 def fill_table(kind: TableSchema, values: dict[str, object], num_rows: int) -> pa.Table:
-    """A table of `num_rows` rows: the values given, null where that is allowed, else zero or no text."""
+    """A table of `num_rows` rows: the values given, null where that is allowed, else zeros."""
     columns = []
     for field in kind.schema:
         if field.name in values:
@@ -97,7 +97,8 @@ def fill_table(kind: TableSchema, values: dict[str, object], num_rows: int) -> p
         elif field.nullable:
             columns.append(pa.nulls(num_rows, field.type))
         else:
-            columns.append(pa.array([""] if pa.types.is_string(field.type) else [0], field.type).take([0] * num_rows))
+            zero = "0" * (64 if field.name.endswith(("sha256", "key", "fingerprint")) else 1)
+            columns.append(pa.array([zero if pa.types.is_string(field.type) else 0], field.type).take([0] * num_rows))
     return pa.Table.from_arrays(columns, schema=kind.schema)
 
 

@@ -24,7 +24,7 @@ def open_plain(path: Path) -> io.BufferedReader:
         UnsafePathError: if it is no plain file.
         OSError: if it cannot be opened.
     """
-    return os.fdopen(open_descriptor(path, os.O_RDONLY, shown=path), "rb")
+    return open_stream(open_descriptor(path, os.O_RDONLY, shown=str(path)))
 
 
 def hash_plain(path: Path) -> str:
@@ -38,7 +38,7 @@ def hash_plain(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def open_descriptor(path: str | Path, flags: int, *, shown: Path, folder: int | None = None) -> int:
+def open_descriptor(path: str | Path, flags: int, *, shown: str, folder: int | None = None) -> int:
     """Open a plain file; whoever calls closes the descriptor.
 
     Args:
@@ -61,5 +61,10 @@ def open_descriptor(path: str | Path, flags: int, *, shown: Path, folder: int | 
     if kind != stat.S_IFREG:
         os.close(descriptor)
         raise UnsafePathError(f"{shown}: expected a plain file, got a {_KINDS.get(kind, 'socket')}; remove it")
-    fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)  # who reads on waits as usual
     return descriptor
+
+
+def open_stream(descriptor: int) -> io.BufferedReader:
+    """A stream over what `open_descriptor` gave, which waits as any other does."""
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
+    return os.fdopen(descriptor, "rb")

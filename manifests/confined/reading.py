@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from manifests.confined.plain import open_descriptor
+from manifests.confined.plain import open_descriptor, open_stream
 from manifests.errors import FileTooLargeError, ImageFileError, UnsafePathError
 
 MAX_BYTES = 2_000_000_000
@@ -24,6 +24,7 @@ DEEPEST = 32
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_FOLLOWED = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EMLINK})
 """What systems answer who asks them not to follow a link."""
+_NO_NAMES = frozenset({"", ".", ".."})
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 """The latter is left only where `root` itself is a file."""
 
@@ -36,7 +37,7 @@ class FileOpener:
     """
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._root, self._text = root, str(root)
         self._parent: str | None = None
         self._folder = -1
 
@@ -47,14 +48,15 @@ class FileOpener:
             UnsafePathError: if the path leaves the folder, goes through a link, or leads to something else than a plain file.
             OSError: if it cannot be opened.
         """
-        parent, name = split_path(self._root, path)
-        if parent != self._parent:
+        parent, _, name = path.rpartition("/")
+        if parent != self._parent or not _is_name(name):
+            split_path(self._root, path)
             self.close()
             self._folder, self._parent = enter_folder(self._root, parent), parent
         try:
-            return open_descriptor(name, os.O_RDONLY | os.O_NOFOLLOW, shown=self._root / path, folder=self._folder)
+            return open_descriptor(name, os.O_RDONLY | os.O_NOFOLLOW, shown=f"{self._text}/{path}", folder=self._folder)
         except OSError as error:
-            raise explain_link(error, self._root / path) from None
+            raise explain_link(error, f"{self._text}/{path}") from None
 
     def close(self) -> None:
         """Close the folder that is still open."""
@@ -75,7 +77,7 @@ def open_file(root: Path, path: str) -> io.BufferedReader:
         OSError: if it cannot be opened.
     """
     with closing(FileOpener(root)) as opener:
-        return os.fdopen(opener.open(path), "rb")
+        return open_stream(opener.open(path))
 
 
 def read_file(root: Path, path: str) -> bytes:
@@ -87,7 +89,7 @@ def read_file(root: Path, path: str) -> bytes:
         OSError: as `open_file`.
     """
     with closing(FileOpener(root)) as opener:
-        return _read_whole(opener.open(path), root / path)
+        return _read_whole(opener.open(path), f"{root}/{path}")
 
 
 def read_files(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
@@ -102,13 +104,14 @@ def read_files(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
         UnsafePathError: as `open_file`.
         ImageFileError: if a file cannot be read.
     """
+    folder = str(root)
     with closing(FileOpener(root)) as opener:
         for path in paths:
             try:
-                yield _read_whole(opener.open(path), root / path)
+                yield _read_whole(opener.open(path), f"{folder}/{path}")
             except OSError as error:
                 raise ImageFileError(
-                    f"{root / path}: cannot be read ({error.strerror}); restore it or build again"
+                    f"{folder}/{path}: cannot be read ({error.strerror}); restore it or build again"
                 ) from error
 
 
@@ -212,10 +215,14 @@ def split_path(root: Path, path: str) -> tuple[str, str]:
     Raises:
         UnsafePathError: if it is no plain relative POSIX path, or leaves `root`.
     """
-    if "\\" in path or "\0" in path or not {"", ".", ".."}.isdisjoint(path.split("/")):
+    if not all(map(_is_name, path.split("/"))):
         raise UnsafePathError(f"{path!r}: expected a relative POSIX path inside {root}")
     parent, _, name = path.rpartition("/")
     return parent, name
+
+
+def _is_name(part: str) -> bool:
+    return part not in _NO_NAMES and "\\" not in part and "\0" not in part
 
 
 def list_steps(root: Path, path: str) -> list[str]:
@@ -238,14 +245,14 @@ def enter_folder(root: Path, path: str) -> int:
         try:
             inner = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
         except OSError as error:
-            raise explain_link(error, root / path) from None
+            raise explain_link(error, f"{root}/{path}") from None
         finally:
             os.close(folder)
         folder = inner
     return folder
 
 
-def explain_link(error: OSError, path: Path) -> Exception:
+def explain_link(error: OSError, path: str) -> Exception:
     """The error to raise where a step was not taken: another one if it is because of a link."""
     if error.errno in _NOT_FOLLOWED:
         return UnsafePathError(
@@ -254,7 +261,7 @@ def explain_link(error: OSError, path: Path) -> Exception:
     return error
 
 
-def _read_whole(descriptor: int, path: Path) -> bytes:
+def _read_whole(descriptor: int, path: str) -> bytes:
     try:
         size = os.fstat(descriptor).st_size
         if size > MAX_BYTES:

@@ -38,7 +38,7 @@ def replace_file(root: Path, path: str) -> Iterator[io.BufferedRandom]:
     try:
         temporary = f".{name}.{secrets.token_hex(4)}{TEMPORARY}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        stream = os.fdopen(open_descriptor(temporary, flags, shown=root / path, folder=folder), "w+b")
+        stream = os.fdopen(open_descriptor(temporary, flags, shown=f"{root}/{path}", folder=folder), "w+b")
         try:
             with stream:
                 yield stream
@@ -73,7 +73,7 @@ def write_new_file(root: Path, path: str, data: bytes) -> None:
     folder = make_folder(root, parent)
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        with os.fdopen(open_descriptor(name, flags, shown=root / path, folder=folder), "wb") as stream:
+        with os.fdopen(open_descriptor(name, flags, shown=f"{root}/{path}", folder=folder), "wb") as stream:
             stream.write(data)
     finally:
         os.close(folder)
@@ -95,9 +95,9 @@ def open_to_lock(root: Path, path: str) -> int:
     parent, name = split_path(root, path)
     folder = make_folder(root, parent)
     try:
-        return open_descriptor(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, shown=root / path, folder=folder)
+        return open_descriptor(name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, shown=f"{root}/{path}", folder=folder)
     except OSError as error:
-        raise explain_link(error, root / path) from None
+        raise explain_link(error, f"{root}/{path}") from None
     finally:
         os.close(folder)
 
@@ -120,7 +120,7 @@ def make_folder(root: Path, path: str) -> int:
                 os.mkdir(part, dir_fd=folder)
             inner = os.open(part, FOLDER | os.O_NOFOLLOW, dir_fd=folder)
         except OSError as error:
-            raise explain_link(error, root / path) from None
+            raise explain_link(error, f"{root}/{path}") from None
         finally:
             os.close(folder)
         folder = inner

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -175,24 +174,27 @@ def _check_batch(root: Path, images: Sequence[ExpectedImage], *, hashes: bool) -
             except OSError as error:
                 problems.append(Problem(image.path, image.row, str(error)))
                 continue
-            with os.fdopen(descriptor, "rb", buffering=0) as stream:
-                messages = _check_file(stream, image, buffer, known, hashes=hashes)
-                problems += [Problem(image.path, image.row, message) for message in messages]
+            try:
+                messages = list(_check_file(descriptor, image, buffer, known, hashes=hashes))
+            finally:
+                os.close(descriptor)
+            problems += [Problem(image.path, image.row, message) for message in messages]
     return problems
 
 
 def _check_file(
-    stream: io.FileIO, image: ExpectedImage, buffer: memoryview, known: set[tuple[bytes, ImageHeader]], *, hashes: bool
+    descriptor: int, image: ExpectedImage, buffer: memoryview, known: set[tuple[bytes, ImageHeader]], *, hashes: bool
 ) -> Iterator[str]:
     """What is wrong with a file; what sound ones began with is noted in `known`."""
     try:
-        start, digest = _read_file(stream, buffer, hashes=hashes)
+        start, digest = _read_file(descriptor, buffer, hashes=hashes)
         # Frames of a burst begin alike; what begins as a sound one did is not taken apart again.
         if (start, image.header) not in known:
             header = parse_png_header(start)
             if header is None:
-                stream.seek(0)
-                header = read_header(stream, image.path)
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                with os.fdopen(os.dup(descriptor), "rb") as stream:
+                    header = read_header(stream, image.path)
             elif image.fits(header):
                 known.add((start, image.header))
             if not image.fits(header):
@@ -204,15 +206,15 @@ def _check_file(
         yield f"SHA-256: expected {image.sha256}, got {digest}; restore the file"
 
 
-def _read_file(stream: io.FileIO, buffer: memoryview, *, hashes: bool) -> tuple[bytes, str | None]:
-    """First bytes of a file and, if wanted, its SHA-256; unbuffered, for most files are small."""
-    count = stream.readinto(buffer)
+def _read_file(descriptor: int, buffer: memoryview, *, hashes: bool) -> tuple[bytes, str | None]:
+    """First bytes of a file and, if wanted, its SHA-256; plain system calls, for most files are small."""
+    count = os.readv(descriptor, [buffer])
     start = bytes(buffer[: min(count, HEADER_BYTES)])
     if not hashes:
         return start, None
     digest = hashlib.sha256(buffer[:count])
     # Most files fit the buffer; a short read is the end of a plain file only once another reads nothing.
-    while count and os.fstat(stream.fileno()).st_size > stream.tell():
-        count = stream.readinto(buffer)
+    while count and os.fstat(descriptor).st_size > os.lseek(descriptor, 0, os.SEEK_CUR):
+        count = os.readv(descriptor, [buffer])
         digest.update(buffer[:count])
     return start, digest.hexdigest()
