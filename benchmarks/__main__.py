@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 MODULES = (
     "benchmarks.audit",
+    "benchmarks.burst_networks",
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",

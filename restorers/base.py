@@ -33,6 +33,7 @@ class RestorerInfo:
             be trained anew.
         summary: one line for lists.
         paper: the publication it follows.
+        network_input: how a burst becomes the input of a network, in one line; empty where that goes without saying.
         license: SPDX identifier of the code, and of the weights unless `weights_license` says otherwise.
         weights_sha256: of the weights file; None without weights.
         weights_license: SPDX identifier; None without weights, `unknown` for a file that does not say.
@@ -50,6 +51,7 @@ class RestorerInfo:
     missing_frames: MissingFrames = "any_length"
     summary: str = ""
     paper: str = ""
+    network_input: str = ""
     license: str = "Apache-2.0"
     weights_sha256: str | None = None
     weights_license: str | None = None

@@ -56,7 +56,7 @@ def run_on(network: Callable[[torch.Tensor], Any], device: Device) -> Callable[[
     import torch
 
     def run(frames: FloatImage) -> FloatImage:
-        with torch.inference_mode(), _exact_arithmetic(device):
+        with computing_on(device):
             output = network(torch.from_numpy(np.ascontiguousarray(frames)).to(device))
         if not isinstance(output, torch.Tensor):
             raise InvalidRestorerError(f"the model's output: expected one tensor, got {type(output).__name__}")
@@ -66,16 +66,18 @@ def run_on(network: Callable[[torch.Tensor], Any], device: Device) -> Callable[[
 
 
 @contextmanager
-def _exact_arithmetic(device: Device) -> Iterator[None]:
-    """cuDNN would round the factors of convolutions to 10 bits (TF32), and choose algorithms by timing them."""
-    if device == "cpu":
-        yield
-        return
+def computing_on(device: Device) -> Iterator[None]:
+    """Let a network run without gradients, on a GPU by exact arithmetic and one algorithm."""
     import torch
 
-    settings: Any = torch.backends.cudnn.flags
-    with settings(enabled=True, benchmark=False, deterministic=True, allow_tf32=False, fp32_precision="ieee"):
-        yield
+    with torch.inference_mode():
+        if device == "cpu":
+            yield
+            return
+        # cuDNN would round the factors of convolutions to 10 bits (TF32), and choose algorithms by timing them.
+        settings: Any = torch.backends.cudnn.flags
+        with settings(enabled=True, benchmark=False, deterministic=True, allow_tf32=False, fp32_precision="ieee"):
+            yield
 
 
 def run_in_batches(network: Callable[[FloatImage], FloatImage], inputs: Sequence[FloatImage]) -> list[FloatImage]:

@@ -35,7 +35,7 @@ from restorers.errors import (
 from restorers.plugins import find_entry_points
 
 ENTRY_POINT_GROUP = "buiqa.restorers"
-MODEL_KINDS = ("basicsr", "onnx", "pt2", "spandrel", "torchscript")
+MODEL_KINDS = ("basicsr", "burst", "onnx", "pt2", "spandrel", "torchscript")
 """Words before the colon that name a model file (`restorers.adapters.files`) and not a module."""
 _WORD = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 _SCENARIO = re.compile(rf"{_WORD}/{_WORD}(@[a-z0-9_.-]+)?")

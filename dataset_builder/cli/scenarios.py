@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("names", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print all facts as JSON.")
 @click.option("--no-cost", is_flag=True, help="Do not measure how long restorers take here.")
-def command(as_json: bool, no_cost: bool) -> None:
-    """List the scenarios that can be labelled: the built-in ones and those of installed packages.
+def command(names: tuple[str, ...], as_json: bool, no_cost: bool) -> None:
+    """List the scenarios NAMES, any that can be labelled, such as burst:FILE; by default the built-in ones and those of installed packages.
 
     The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
     """
@@ -29,7 +30,9 @@ def command(as_json: bool, no_cost: bool) -> None:
     facts: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
-    for name, spec in list_scenarios().items():
+    for name in names:
+        facts[name] = _describe(create(name), no_cost=no_cost)
+    for name, spec in () if names else list_scenarios().items():
         try:
             with contain_exits(spec.target):
                 facts[name] = _describe(create(name), no_cost=no_cost)
@@ -45,9 +48,13 @@ def command(as_json: bool, no_cost: bool) -> None:
         return
     for name, fact in facts.items():
         click.echo(_format(name, fact))
+    if names:
+        return
     for name, reason in missing.items():
         click.echo(f"not installed: {name}: {reason}")
-    click.echo("Your own: buiqa label DIR --scenario module:attr, onnx:FILE, torchscript:FILE, pt2:FILE, spandrel:FILE")
+    click.echo(
+        "Your own: buiqa label DIR --scenario module:attr, burst:FILE, onnx:FILE, torchscript:FILE, pt2:FILE, spandrel:FILE"
+    )
     click.echo("or basicsr:ARCH?weights=FILE; see docs/restorers.md")
 
 
@@ -78,7 +85,7 @@ def _format(name: str, fact: dict[str, Any]) -> str:
         fact["device"],
         "" if cost is None else f"{cost:.2g} s per megapixel-frame",
     )
-    lines = (f"{name:24}{fact['summary']}", fact["paper"], " | ".join(filter(None, facts)))
+    lines = (f"{name:24}{fact['summary']}", fact["paper"], fact["network_input"], " | ".join(filter(None, facts)))
     return "\n    ".join(filter(None, lines))
 
 

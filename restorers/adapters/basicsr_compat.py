@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorers.adapters.deformable_convolution import deform_conv2d
 from restorers.errors import MissingExtraError, UnknownArchitectureError, UnsafeWeightsError
+from restorers.networks.deformable_convolution import deform_conv2d
 
 _RENAMED = "torchvision.transforms.functional_tensor"
 _SUFFIX = "_basicsr"

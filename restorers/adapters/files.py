@@ -17,13 +17,13 @@ import numpy as np
 
 from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
 from restorers.adapters.onnx_files import hash_model, list_external_files
-from restorers.base import RestorerInfo
+from restorers.base import Restorer, RestorerInfo
 from restorers.burst import Domain, FloatImage
 from restorers.device import Device, choose_device, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeightsError
 
 _OPTIONS = ("domain", "channels", "frames", "least_frames", "position", "multiple", "least_side", "task", "license")
-"""What every adapter understands after the question mark."""
+"""What every adapter but that of burst networks understands after the question mark."""
 _VIDEO_NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "BasicVSR": {"least_frames": 2, "least_side": 64, "multiple": 4},
     "BasicVSRPlusPlus": {"least_frames": 2, "least_side": 256, "multiple": 4},
@@ -65,8 +65,8 @@ def parse_model_name(scenario: str) -> ModelName:
     return ModelName(kind, unquote(target), options)
 
 
-def load_model(scenario: str, *, device: str = "cpu") -> NetworkRestorer:
-    """Build the restorer that `onnx:`, `torchscript:`, `pt2:`, `spandrel:` or `basicsr:` names.
+def load_model(scenario: str, *, device: str = "cpu") -> Restorer:
+    """Build the restorer that `burst:`, `onnx:`, `torchscript:`, `pt2:`, `spandrel:` or `basicsr:` names.
 
     Args:
         scenario: its name.
@@ -220,8 +220,15 @@ def _load_basicsr(name: ModelName, device: Device) -> NetworkRestorer:
     return _make(name, path, network, known, summary=summary, device=device, ours=arguments)
 
 
-LOADERS: Mapping[str, Callable[[ModelName, Device], NetworkRestorer]] = {
+def _load_burst(name: ModelName, device: Device) -> Restorer:
+    from restorers.adapters.burst_network import load_burst_network
+
+    return load_burst_network(_require_file(name.target), name.options, device)
+
+
+LOADERS: Mapping[str, Callable[[ModelName, Device], Restorer]] = {
     "basicsr": _load_basicsr,
+    "burst": _load_burst,
     "onnx": _load_onnx,
     "pt2": _load_exported,
     "spandrel": _load_spandrel,

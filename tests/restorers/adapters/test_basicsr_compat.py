@@ -14,8 +14,8 @@ import torch
 from torch.nn import functional
 
 from restorers.adapters.basicsr_compat import load_architecture, read_weights
-from restorers.adapters.deformable_convolution import deform_conv2d
 from restorers.errors import MissingExtraError, UnknownArchitectureError, UnsafeWeightsError
+from restorers.networks.deformable_convolution import deform_conv2d
 
 needs_basicsr = pytest.mark.skipif(find_spec("basicsr") is None, reason="the extra basicsr is not installed")
 
