@@ -19,9 +19,10 @@ from benchmarks.made_dataset import fill_table, name_bursts, name_frame
 from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.report.report import render_report
 from dataset_builder.audit.stage import write_audit
+from manifests.description import write_description
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
 from manifests.splits import SplitPlan, plan_splits
-from manifests.store import labels_path, table_path, write_description, write_table
+from manifests.store import labels_path, table_path, write_table
 
 BURSTS_IN_ALL, FRAMES_IN_ALL, LABELS_IN_ALL = 7346, 45827, 1_000_000
 ESTIMATORS = ("leave_one_out", "add_one")
@@ -93,7 +94,7 @@ def write_dataset(root: Path, number: int) -> int:
         "burst_id": names,
         "scene_id": [f"scene{place // 2:05d}" for place in range(BURSTS_IN_ALL)],
         "source": sources,
-        "origin_sha256": names,
+        "origin_sha256": [f"{place:064x}" for place in range(BURSTS_IN_ALL)],
         "num_frames": lengths.astype(np.int32),
         "height": np.full(BURSTS_IN_ALL, 96, np.int32),
         "width": np.full(BURSTS_IN_ALL, 96, np.int32),
@@ -102,6 +103,7 @@ def write_dataset(root: Path, number: int) -> int:
         "white_level": np.full(BURSTS_IN_ALL, 65535.0),
         "scale": np.ones(BURSTS_IN_ALL, np.int32),
         "ground_truth_kind": ["none"] * BURSTS_IN_ALL,
+        "ground_truth_white": np.ones(BURSTS_IN_ALL),
         "license": ["CC0-1.0"] * BURSTS_IN_ALL,
         "perceptual_hash": [random.bytes(8).hex() for _ in names],
     }
@@ -120,10 +122,10 @@ def write_dataset(root: Path, number: int) -> int:
         "exposure_ratio": random.uniform(0.9, 1.1, FRAMES_IN_ALL),
     }
     table = fill_table(BURSTS, bursts, BURSTS_IN_ALL)
-    write_table(table_path(root, "bursts"), BURSTS, table)
-    write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, FRAMES_IN_ALL))
-    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan()))
-    write_table(table_path(root, "failures"), FAILURES, [])
+    write_table(root, table_path("bursts"), BURSTS, table)
+    write_table(root, table_path("frames"), FRAMES, fill_table(FRAMES, frames, FRAMES_IN_ALL))
+    write_table(root, table_path("splits"), SPLITS, plan_splits(table, SplitPlan()))
+    write_table(root, table_path("failures"), FAILURES, [])
     write_description(root, {"name": "benchmark"})
     kept = np.flatnonzero(inside > 0)
     written = 0
@@ -143,7 +145,7 @@ def write_dataset(root: Path, number: int) -> int:
             "score": scores,
             "std_error": np.zeros(rows),
         }
-        write_table(labels_path(root, f"task/s{scenario:02d}"), LABELS, fill_table(LABELS, values, rows))
+        write_table(root, labels_path(f"task/s{scenario:02d}"), LABELS, fill_table(LABELS, values, rows))
         written += rows
     return written
 

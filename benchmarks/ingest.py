@@ -22,9 +22,10 @@ from PIL import Image
 
 from dataset_builder.bursts import build_bursts, plan_source
 from dataset_builder.ingest.kinds.photo_triage import read_pairs
-from dataset_builder.recipe import Recipe, parse_source
+from dataset_builder.recipe import parse_source
 from dataset_builder.work.local import ONE_WORKER
 from dataset_builder.work.report import no_progress
+from dataset_builder.work.unit import Desk
 
 LISTS = Path(__file__).parents[1].parent / "shared" / "data" / "labels_photo_triage"
 ROUNDS = 5
@@ -75,13 +76,13 @@ def measure_folder(root: Path, suffix: str, side: int) -> None:
 
     def take_in() -> None:
         out = root / f"out{next(turn)}"
-        plans = {"bench": plan_source(source, root, out, recipe=Recipe(), workers=ONE_WORKER)}
+        plans = {"bench": plan_source(source, root, out, seed=0, presets={}, workers=ONE_WORKER)}
         assert build_bursts(out, plans, workers=ONE_WORKER, progress=no_progress).counts["created"] == BURSTS
 
     def take_in_here() -> None:
         out = root / f"here{next(turn)}"
-        for unit in plan_source(source, root, out, recipe=Recipe(), workers=ONE_WORKER).units:
-            unit.run(out)
+        for unit in plan_source(source, root, out, seed=0, presets={}, workers=ONE_WORKER).units:
+            unit.run(out, Desk())
 
     take_in()  # starts the worker
     name = f"{suffix[1:].upper()} folders against decoding plus hashing"

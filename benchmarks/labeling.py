@@ -107,7 +107,7 @@ def write_photographs(folder: Path, number: int, side: int) -> None:
             rng.integers(40, 210, (9, 9, 3), dtype=np.uint8), (side, side), interpolation=cv2.INTER_NEAREST
         )
         texture = rng.integers(0, 40, (side, side, 1), dtype=np.uint8)
-        write_png(folder / f"{index:04d}.png", patches + texture)
+        write_png(folder, f"{index:04d}.png", patches + texture)
 
 
 def measure_second_run(folder: Path) -> None:

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
+from manifests.description import write_description
 from manifests.images.pixels import encode_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
 from manifests.splits import SplitPlan, plan_splits
-from manifests.store import labels_path, table_path, write_description, write_table
+from manifests.store import labels_path, table_path, write_table
 
 FRAMES_PER_BURST = 14
 BENCHMARK_BURSTS, BENCHMARK_FRAMES, BENCHMARK_LABELS, BENCHMARK_SCENARIOS = 7346, 45827, 200_000, 10
@@ -35,7 +36,7 @@ def write_benchmark_tables(root: Path) -> None:
             "metric": ["psnr"] * rows,
             "score": np.random.default_rng(number).normal(size=rows),
         }
-        write_table(labels_path(root, f"task/s{number}"), LABELS, fill_table(LABELS, values, rows))
+        write_table(root, labels_path(f"task/s{number}"), LABELS, fill_table(LABELS, values, rows))
 
 
 def write_images(root: Path, side: int, num_bursts: int) -> Iterator[bytes]:
@@ -80,15 +81,15 @@ def write_tables(root: Path, lengths: np.ndarray, *, side: int, hashes: list[str
         "orientation": np.ones(len(owners), np.int32),
     }
     table = fill_table(BURSTS, bursts, len(lengths))
-    write_table(table_path(root, "bursts"), BURSTS, table)
-    write_table(table_path(root, "frames"), FRAMES, fill_table(FRAMES, frames, len(owners)))
-    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan()))
-    write_table(table_path(root, "failures"), FAILURES, [])
+    write_table(root, table_path("bursts"), BURSTS, table)
+    write_table(root, table_path("frames"), FRAMES, fill_table(FRAMES, frames, len(owners)))
+    write_table(root, table_path("splits"), SPLITS, plan_splits(table, SplitPlan()))
+    write_table(root, table_path("failures"), FAILURES, [])
     write_description(root, {})
 
 
 def fill_table(kind: TableSchema, values: dict[str, object], num_rows: int) -> pa.Table:
-    """A table of `num_rows` rows: the values given, null where that is allowed, else zero or no text."""
+    """A table of `num_rows` rows: the values given, null where that is allowed, else zeros."""
     columns = []
     for field in kind.schema:
         if field.name in values:
@@ -96,7 +97,8 @@ def fill_table(kind: TableSchema, values: dict[str, object], num_rows: int) -> p
         elif field.nullable:
             columns.append(pa.nulls(num_rows, field.type))
         else:
-            columns.append(pa.array([""] if pa.types.is_string(field.type) else [0], field.type).take([0] * num_rows))
+            zero = "0" * (64 if field.name.endswith(("sha256", "key", "fingerprint")) else 1)
+            columns.append(pa.array([zero if pa.types.is_string(field.type) else 0], field.type).take([0] * num_rows))
     return pa.Table.from_arrays(columns, schema=kind.schema)
 
 

@@ -21,6 +21,8 @@ from dataset_builder.bursts import plan_source
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.work.local import ONE_WORKER
+from dataset_builder.work.staging import locate_stage
+from dataset_builder.work.unit import Desk
 from manifests.images.pixels import read_pixels
 from restorers import Burst, create
 from restorers.burst import FloatImage
@@ -128,10 +130,12 @@ def bursts(
     geometry = {"bursts_per_photograph": 1, "frame_height": side, "frame_width": side, "shorter_side": 1200}
     settings = {"seed": 5, "presets": PRESETS, "sources": [{**source, **geometry}]}
     recipe = parse_recipe(settings, "benchmark")
-    plan = plan_source(recipe.sources[0], folder, root, recipe=recipe, workers=ONE_WORKER)
+    plan = plan_source(recipe.sources[0], folder, root, seed=recipe.seed, presets=recipe.presets, workers=ONE_WORKER)
+    desk = Desk()
     for unit in plan.units:
-        rows = unit.run(root)
-        yield rows, load_burst(root, rows["burst"], rows["frames"]), load_truth(root, rows["burst"])
+        rows = unit.run(root, desk)
+        stage = locate_stage(root, rows["stage"])
+        yield rows, load_burst(stage, rows["burst"], rows["frames"]), load_truth(stage, rows["burst"])
 
 
 def measure_static(burst: Burst, truth: FloatImage, gains: Gains) -> None:
@@ -179,7 +183,7 @@ def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: Flo
     assert homographies is not None
     for frame, matrix in zip(rows["frames"], homographies, strict=True):
         if frame["mask_path"] and frame["outlier"] != "blocked":
-            mask = read_pixels(root / frame["mask_path"])
+            mask = read_pixels(root, frame["mask_path"])
             region |= cv2.warpPerspective(mask, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0
     region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
     if region.sum() < 64:

@@ -27,8 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb
-from dataset_builder.camera.sensor import digitise, mosaic
+from dataset_builder.camera.color import decode_srgb_codes
+from dataset_builder.camera.sensor import digitise
 from dataset_builder.records.rows import Origin
 from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.synthesis.draw import sample_burst
@@ -39,8 +39,9 @@ from dataset_builder.synthesis.render import render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
+from manifests.confined.plain import hash_plain
 from manifests.images.pixels import encode_png, read_pixels
-from manifests.store import hash_file
+from restorers.imaging.mosaic import mosaic
 
 BURSTS, REPEATS = 6, 12
 WRITTEN_FRAMES = 10_000
@@ -102,7 +103,7 @@ def time_routes(name: str, side: int, scale: int, photograph_side: int) -> tuple
     def render_here(number: int) -> None:
         # All that a burst costs but decoding the file: its parameters and its linear light, too.
         seed = f"{number:064x}"
-        render_burst(decode_srgb(photograph), sample_burst(preset, seed, **geometry), seed)
+        render_burst(decode_srgb_codes(photograph), sample_burst(preset, seed, **geometry), seed)
 
     def render_there(number: int, kernel: int = cv2.INTER_LINEAR) -> None:
         render_plainly(photograph, bursts[number], np.random.default_rng(0), kernel)
@@ -135,7 +136,7 @@ def _make_unit(path: Path, preset: str, index: int, *, side: int) -> SynthesisUn
     source = PhotographSource(
         name="bench", kind="photographs", root=".", preset=preset, frame_height=side, frame_width=side
     )
-    origin = Origin("bench", path.name, hash_file(path), "CC0")
+    origin = Origin("bench", path.name, hash_plain(path), "CC0")
     return SynthesisUnit(f"burst-{index}", origin, path.parent, source, PRESETS[preset], f"{index:064x}")
 
 
@@ -162,7 +163,7 @@ def measure_writing(folder: Path, side: int) -> tuple[int, NDArray[np.float64], 
         unit = _make_unit(folder / "small.png", "dbsr", index, side=side)
         making += _time_both(partial(unit.run, folder))
         paths = sorted((folder / unit.folder).iterdir())
-        images = [read_pixels(path) for path in paths]
+        images = [read_pixels(path.parent, path.name) for path in paths]
         encoding += _time_both(partial(_encode_all, images))
         for path in paths:
             path.unlink()

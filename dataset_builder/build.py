@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -22,14 +21,10 @@ from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
 from dataset_builder.work.unit import WORK_FOLDER
-from manifests.store import (
-    hash_file,
-    read_dataset_table,
-    read_description,
-    table_path,
-    write_bytes,
-    write_description,
-)
+from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
+from manifests.confined.writing import write_file, write_new_file
+from manifests.description import DESCRIPTION, read_description, write_description
+from manifests.store import read_dataset_table, table_path
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
@@ -71,8 +66,9 @@ def build_dataset(
         labels.include(judged)
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
-        write_bytes(root / "recipe.toml", recipe_path.read_bytes())
-        finish_dataset(root, recipe, [bursts, labels], workers=workers)
+        write_file(root, "recipe.toml", recipe_path.read_bytes())
+        named = [scenario.name for scenario in scenarios]
+        labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
     return [bursts, labels]
 
 
@@ -101,7 +97,7 @@ def add_source(
         recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
-                f"--seed {seed}: {root} was built with seed {recipe.seed}; leave --seed out or choose another --out"
+                f"seed {seed}: {root} was built with seed {recipe.seed}; leave the seed out or choose another folder"
             )
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
@@ -113,7 +109,7 @@ def add_source(
         record_failures(root, bursts, "source", plans)
         if labels.counts:
             record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
-        finish_dataset(root, recipe, [bursts, labels], workers=workers)
+        bursts.remarks += finish_dataset(root, recipe, [bursts, labels], workers=workers)
     return [bursts, labels] if labels.counts else [bursts]
 
 
@@ -136,9 +132,10 @@ def add_labels(
     with lock_dataset(root):
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
-        record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        named = [scenario.name for scenario in scenarios]
+        record_failures(root, labels, "scenario", named)
         recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
-        finish_dataset(root, recipe, [labels], workers=workers)
+        labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
 
 
@@ -159,39 +156,51 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
         record_failures(root, report, "scenario", [annotations.scenario])
-        finish_dataset(root, read_built_recipe(root))
+        report.remarks += finish_dataset(root, read_built_recipe(root))
     return [report]
 
 
-def redo_splits(root: Path, splits: SplitChoice) -> None:
+def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     """Assign the splits of a data set anew.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set, or the choice does not fit it.
     """
     read_description(root)
     with lock_dataset(root):
-        finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
+        return finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
 
 
-def redo_reports(root: Path) -> None:
+def redo_reports(root: Path) -> list[str]:
     """Write description, card and audit of a data set anew, after its tables were put together in another way.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set.
     """
     read_description(root)
     with lock_dataset(root):
-        finish_dataset(root, read_built_recipe(root), anew=True)
+        return finish_dataset(root, read_built_recipe(root), anew=True)
 
 
-def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
+def redo_audit(
+    root: Path, *, against: Path | None = None, named: Collection[str] = (), workers: Workers = ONE_WORKER
+) -> tuple[Audit, list[str]]:
     """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
 
     Args:
         root: the data set.
         against: another build to compare with.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who restores the bursts that are shown.
+
+    Returns:
+        The audit, and what could not be restored for it and why, one line each.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
@@ -200,11 +209,11 @@ def redo_audit(root: Path, *, against: Path | None = None, workers: Workers = ON
 
     description = read_description(root)
     with lock_dataset(root):
-        restore_bursts(root, workers=workers)
+        remarks = restore_bursts(root, named=named, workers=workers)
         audit = write_audit(root, against=against)
-        digests = {path.relative_to(root).as_posix(): hash_file(path) for path in sorted((root / "audit").iterdir())}
+        digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
         write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
-    return audit
+    return audit, remarks
 
 
 def preview_dataset(
@@ -226,9 +235,9 @@ def preview_dataset(
     scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
     with TemporaryDirectory() as scratch:
         # Photographs that a build measured before are not measured again.
-        measured = Path(WORK_FOLDER) / "photographs"
-        if (root / measured).is_dir():
-            shutil.copytree(root / measured, scratch / measured)
+        for path, plain in walk_files(root, f"{WORK_FOLDER}/photographs"):
+            if plain:
+                write_new_file(Path(scratch), path, read_file(root, path))
         plans = _plan_sources(recipe, recipe.sources, recipe_path.resolve().parent, Path(scratch), workers)
     bursts, kept = preview_bursts(root, plans)
     there = read_bursts(root) if kept else {}
@@ -260,14 +269,9 @@ def _plan_sources(
 
 def _require_usable(root: Path) -> None:
     if root.exists() and not root.is_dir():
-        raise OutputError(f"--out {root}: is a file; name a folder")
-    if (
-        root.is_dir()
-        and not (root / "dataset.json").is_file()
-        and not (root / WORK_FOLDER).is_dir()
-        and any(root.iterdir())
-    ):
-        raise OutputError(f"--out {root}: is not empty and holds no data set; name a new folder or that of a data set")
+        raise OutputError(f"root {root}: is a file; name a folder")
+    if root.is_dir() and not has_file(root, DESCRIPTION) and not has_folder(root, WORK_FOLDER) and any(root.iterdir()):
+        raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
 
 
 def require_buildable(root: Path, recipe: Recipe) -> None:
@@ -282,14 +286,13 @@ def require_buildable(root: Path, recipe: Recipe) -> None:
 
 def _require_named(root: Path, recipe: Recipe) -> None:
     """A build makes a data set what the recipe says; it must not delete what somebody added under another name."""
-    path = table_path(root, "bursts")
-    if not path.is_file():
+    if not has_file(root, table_path("bursts")):
         return
     foreign = set(read_dataset_table(root, "bursts").column("source").to_pylist()) - {
         source.name for source in recipe.sources
     }
     if foreign:
         raise OutputError(
-            f"--out {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
+            f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
             "add the source to the recipe or choose another folder"
         )

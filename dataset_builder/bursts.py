@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,9 +25,13 @@ from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.staging import clear_stages, find_staged
 from dataset_builder.work.unit import Failure, read_part, remove_part
+from manifests.confined.reading import has_file, list_files, list_folder
+from manifests.confined.writing import move_folder, remove_tree
+from manifests.errors import UnsafePathError
 from manifests.schema import BURSTS, FRAMES
-from manifests.store import read_or_empty, resolve_inside, table_path, write_table
+from manifests.store import read_or_empty, table_path, write_table
 
 _ROWS_AT_ONCE = 2048
 BurstUnit = SynthesisUnit | CaptureUnit
@@ -118,10 +121,11 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
     made = _make(waiting, root, report, stale, workers=workers, progress=progress)
     for unit in renamed:
         held.bursts[unit.burst_id] |= unit.origin.describe()
-    if made or renamed or not table_path(root, "bursts").is_file():
+    if made or renamed or not has_file(root, table_path("bursts")):
         _write_rows(root, held, kept, made)
     for unit in waiting:
         remove_part(root, unit)
+    clear_stages(root)
     _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
     return report
 
@@ -132,8 +136,9 @@ def preview_bursts(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, 
     report.counts["removed"] += len(held.bursts.keys() - kept - units.keys())
     for burst_id, unit in units.items():
         if burst_id not in kept:
-            finished = _find_part(root, unit) is not None
-            report.counts["reused" if finished else "rebuilt" if burst_id in held.bursts else "created"] += 1
+            report.counts[
+                "reused" if _is_finished(root, unit) else "rebuilt" if burst_id in held.bursts else "created"
+            ] += 1
     return report, kept & units.keys()
 
 
@@ -176,34 +181,48 @@ def _make(
     """Run the units that have no result yet; return those that have one now."""
     known, made, missing = set(stale), [], []
     for unit in waiting:
-        if _find_part(root, unit) is not None:
+        if _settle(root, unit):
             made.append(unit)
             report.counts["reused"] += 1
         else:
-            # A killed build leaves torn files, and a burst of fewer frames would leave those of its longer self.
-            _remove_folder(root, unit.folder)
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None:
+            if failure is None and _settle(root, unit):
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
-                report.fail(failure, source=unit.origin.source, burst_id=unit.burst_id)
+                lost = Failure("OutputError", "its files were removed while the build ran; run the same command again")
+                report.fail(failure or lost, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
             advance()
     return made
 
 
-def _find_part(root: Path, unit: BurstUnit) -> Any:
-    """The result of a unit that an interrupted build left, if all its files are there."""
+def _is_finished(root: Path, unit: BurstUnit) -> bool:
+    """Whether a unit has a result, of an interrupted build, and all its files are in place or on their stage."""
     part = read_part(root, unit)
-    return part if part is not None and _exist(root, _list_files(part)) else None
+    if part is None:
+        return False
+    return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
+
+
+def _settle(root: Path, unit: BurstUnit) -> bool:
+    """Move the files of a unit that has a result into place; whether they are there."""
+    part = read_part(root, unit)
+    if part is None:
+        return False
+    staged = find_staged(root, part.get("stage"), unit.folder)
+    if staged is not None:
+        # A burst of fewer frames would leave those of its longer self.
+        _remove_folder(root, unit.folder)
+        move_folder(root, staged, unit.folder)
+    return _exist(root, _list_files(part))
 
 
 def _read_held(root: Path) -> _Held:
-    rows = read_or_empty(table_path(root, "bursts"), BURSTS).to_pylist()
-    frames = read_or_empty(table_path(root, "frames"), FRAMES)
+    rows = read_or_empty(root, table_path("bursts"), BURSTS).to_pylist()
+    frames = read_or_empty(root, table_path("frames"), FRAMES)
     files: dict[str, list[str]] = defaultdict(list)
     lengths: Counter[str] = Counter()
     columns = (frames.column(name).to_pylist() for name in ("burst_id", "path", "mask_path"))
@@ -232,8 +251,8 @@ def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[Bur
             waiting = []
     frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
     # Frames first: a burst is in the data set once `bursts` names it.
-    write_table(table_path(root, "frames"), FRAMES, pa.concat_tables(frames))
-    write_table(table_path(root, "bursts"), BURSTS, bursts)
+    write_table(root, table_path("frames"), FRAMES, pa.concat_tables(frames))
+    write_table(root, table_path("bursts"), BURSTS, bursts)
 
 
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
@@ -251,33 +270,24 @@ def _exist(root: Path, paths: Iterable[str]) -> bool:
     for path in paths:
         folder, _, name = path.rpartition("/")
         names[folder].add(name)
-    return all(
-        wanted <= _list_plain_files(resolve_inside(root, folder))
-        or all(resolve_inside(root, f"{folder}/{name}").is_file() for name in wanted)
-        for folder, wanted in names.items()
-    )
-
-
-def _list_plain_files(folder: Path) -> set[str]:
-    """Names of the files in a folder that are no links; none where there is no such folder."""
     try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
-    except OSError:
-        return set()
+        return all(wanted <= list_files(root, folder) for folder, wanted in names.items())
+    except UnsafePathError:
+        return False  # what a link leads to is not the data set's
 
 
 def _remove_orphans(root: Path, sources: Iterable[str], kept: Iterable[str]) -> None:
     """Delete what an interrupted build rendered and the recipe no longer asks for."""
     for source in sources:
-        folder = root / "frames" / source
-        for path in folder.iterdir() if folder.is_dir() else ():
-            if path.name not in kept:
-                _remove_folder(root, path.relative_to(root).as_posix())
+        folder = f"frames/{source}"
+        for name in list_folder(root, folder):
+            if name not in kept:
+                _remove_folder(root, f"{folder}/{name}")
 
 
 def _remove_folder(root: Path, folder: str) -> None:
     # What a manifest names may be anything; only a burst's own folder may go.
     parts = PurePosixPath(folder).parts
     if len(parts) == 3 and parts[0] == "frames":
-        shutil.rmtree(resolve_inside(root, folder), ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(root, folder)

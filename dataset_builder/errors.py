@@ -37,10 +37,6 @@ class NearDuplicateError(SourceError):
     """A photograph shows what another one of its source shows."""
 
 
-class MissingExtraError(SourceError):
-    """A file needs a package that is not installed."""
-
-
 class UnsupportedSensorError(SourceError):
     """A RAW file is not of a Bayer sensor."""
 

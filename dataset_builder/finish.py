@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
+from dataset_builder.work.stopping import check_stop
+from manifests.confined.reading import has_file
+from manifests.confined.writing import remove_file
+from manifests.description import DESCRIPTION, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.schema import RELIABILITY, SPLITS
+from manifests.schema import LABELS, RELIABILITY, SPLITS
 from manifests.seal import is_sealed, seal_dataset
 from manifests.splits import plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,
-    read_description,
+    read_table,
     table_path,
-    write_description,
     write_table,
 )
 from restorers.fidelity import METRICS
@@ -40,8 +42,9 @@ def finish_dataset(
     *,
     keep_splits: bool = True,
     anew: bool = False,
+    named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
-) -> None:
+) -> list[str]:
     """Write splits and all that follows from the tables.
 
     Args:
@@ -50,40 +53,48 @@ def finish_dataset(
         reports: of the stages before; what is outdated by what they changed is dropped.
         keep_splits: whether bursts keep the split that they have.
         anew: whether to write card and audit even if nothing changed since they were written.
+        named: scenarios that the user named, whose restorers the report may run; of the others, those that are built in or installed.
         workers: who restores the bursts that are shown.
+
+    Returns:
+        What could not be restored for the report and why, one line each.
     """
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
     splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
-    write_table(table_path(root, "splits"), SPLITS, splits)
+    write_table(root, table_path("splits"), SPLITS, splits)
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
-        return
+        return []
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
     write_description(root, description)
     write_croissant(root)
+    check_stop()
     write_card(root)
-    restore_bursts(root, workers=workers)
+    check_stop()
+    remarks = restore_bursts(root, named=named, workers=workers)
     write_audit(root)
+    check_stop()
     seal_dataset(root, description)
+    return remarks
 
 
 def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
     """The splits that are there, if they were made as the recipe says now."""
-    path = table_path(root, "splits")
-    if not path.is_file() or not (root / "dataset.json").is_file() or read_built_recipe(root).splits != recipe.splits:
+    there = has_file(root, table_path("splits")) and has_file(root, DESCRIPTION)
+    if not there or read_built_recipe(root).splits != recipe.splits:
         return None
     return read_dataset_table(root, "splits")
 
 
 def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     label_files = list_label_files(root)
-    scenarios = [read_scenario_facts(path) for path in label_files]
+    scenarios = [read_scenario_facts(root, path) for path in label_files]
     tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
-    labels = [_read_names(path) for path in label_files]
+    labels = [_read_names(root, path) for path in label_files]
     estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
-    before = read_description(root) if (root / "dataset.json").is_file() else {}
+    before = read_description(root) if has_file(root, DESCRIPTION) else {}
     return {
         **{name: before[name] for name in ("provenance",) if name in before},
         "name": recipe.name,
@@ -100,9 +111,9 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _read_names(path: Path) -> tuple[int, set[str], set[str]]:
+def _read_names(root: Path, path: str) -> tuple[int, set[str], set[str]]:
     """Number of scores in a label file, its estimators and its metrics."""
-    table = pq.read_table(path, columns=["score", "estimator", "metric"])
+    table = read_table(root, path, LABELS, columns=["score", "estimator", "metric"])
     estimators, metrics = (set(table.column(name).unique().to_pylist()) for name in ("estimator", "metric"))
     return table.num_rows - table.column("score").null_count, estimators, metrics
 
@@ -110,7 +121,7 @@ def _read_names(path: Path) -> tuple[int, set[str], set[str]]:
 def _drop_outdated(root: Path, reports: Iterable[StageReport]) -> None:
     """Forget how reliable labels were that are not the ones of today."""
     if any(report.counts[action] for report in reports for action in ("created", "rebuilt", "removed")):
-        table_path(root, RELIABILITY.name).unlink(missing_ok=True)
+        remove_file(root, table_path(RELIABILITY.name))
 
 
 def read_built_recipe(root: Path) -> Recipe:
@@ -120,10 +131,9 @@ def read_built_recipe(root: Path) -> Recipe:
         ManifestError: if the file cannot be read.
         RecipeError: if its recipe is of another version.
     """
-    path = root / "dataset.json"
-    if not path.is_file():
+    if not has_file(root, DESCRIPTION):
         return Recipe(name=name_after(root, default="unnamed"))
-    return parse_recipe(read_description(root).get("recipe", {}), str(path))
+    return parse_recipe(read_description(root).get("recipe", {}), str(root / DESCRIPTION))
 
 
 def _find_version(package: str) -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from dataset_builder.bursts import Plan, build_bursts, plan_source
 from dataset_builder.errors import BuildError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
-from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_scenarios
+from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.recipe import Recipe
 from dataset_builder.synthesis.unit import SynthesisUnit
@@ -24,8 +23,10 @@ from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress
 from dataset_builder.work.unit import WORK_FOLDER, read_part, remove_part
+from manifests.confined.writing import remove_tree
+from manifests.description import read_description
 from manifests.schema import RELIABILITY
-from manifests.store import read_description, read_labels, table_path, write_table
+from manifests.store import read_labels, table_path, write_table
 
 _KEYS = ["scenario", "estimator", "metric"]
 
@@ -41,7 +42,13 @@ class HalfBurstUnit(LabelUnit):
 
 
 def measure_reliability(
-    root: Path, base: Path, *, most_bursts: int = 200, workers: Workers = ONE_WORKER, progress: Progress = no_progress
+    root: Path,
+    base: Path,
+    *,
+    most_bursts: int = 200,
+    named: Collection[str] = (),
+    workers: Workers = ONE_WORKER,
+    progress: Progress = no_progress,
 ) -> list[StageReport]:
     """Write `manifests/reliability.parquet`: how far the labels of synthetic bursts depend on their noise and their length.
 
@@ -49,6 +56,7 @@ def measure_reliability(
         root: the data set.
         base: folder that relative roots of its recipe are relative to; the photographs must still be there.
         most_bursts: how many bursts to label again, spread evenly over those that can be rendered again.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who does the work.
         progress: how to show progress.
 
@@ -59,7 +67,7 @@ def measure_reliability(
     read_description(root)
     with lock_dataset(root):
         recipe = read_built_recipe(root)
-        scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
+        scenarios, remarks = resolve_recorded(recipe.scenarios, named, device=workers.device)
         plans = _plan_again(root, base, recipe, most_bursts, workers)
         replica = root / WORK_FOLDER / "replica"
         reports = [build_bursts(replica, plans, workers=workers, progress=progress)]
@@ -68,9 +76,9 @@ def measure_reliability(
         names = [scenario.name for scenario in scenarios]
         first, again = (read_labels(each, names).to_pandas() for each in (root, replica))
         halves = _label_halves(root, scenarios, chosen, workers=workers, progress=progress, report=reports[-1])
-        write_table(table_path(root, RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
-        shutil.rmtree(replica)
-        finish_dataset(root, recipe, anew=True, workers=workers)
+        write_table(root, table_path(RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
+        remove_tree(root, f"{WORK_FOLDER}/replica")
+        reports[-1].remarks += [*remarks, *finish_dataset(root, recipe, anew=True, named=named, workers=workers)]
     return reports
 
 
@@ -120,8 +128,8 @@ def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Work
     ]
     if not units:
         raise BuildError(
-            f"{root}: none of its bursts can be rendered again; only synthetic bursts whose photographs are still below {base} can "
-            "(--base names the folder that the recipe's roots are relative to)"
+            f"base {base}: none of the bursts of {root} can be rendered again; only synthetic ones can, and only while their photographs "
+            "are where the recipe says, relative to this folder"
         )
     places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
     plans: dict[str, Plan] = defaultdict(Plan)

@@ -61,10 +61,10 @@ class SourcePart(Part):
         """
         if self.root.startswith(PACKAGE_PREFIX):
             package, _, inner = self.root.removeprefix(PACKAGE_PREFIX).partition("/")
-            spec = importlib.util.find_spec(package)
-            if spec is None or spec.origin is None:
-                raise MissingSourceError(f"source {self.name!r}: root: the package {package!r} is not installed")
-            folder = Path(spec.origin).parent / inner
+            try:
+                folder = _find_package(package) / inner
+            except ModuleNotFoundError as error:
+                raise MissingSourceError(f"source {self.name!r}: root: {error}") from None
         else:
             folder = base / self.root
         if not folder.is_dir():
@@ -76,6 +76,28 @@ class SourcePart(Part):
     def find_split(self, path: str) -> str | None:
         """The split that the source's own layout gives a photograph or burst at `path`, below its root; None if it gives none."""
         return _SPLITS_OF_FOLDERS.get(PurePosixPath(path).parts[0]) if self.split == "folders" else self.split
+
+
+def _find_package(package: str) -> Path:
+    """The folder of an installed package, which is not imported: a recipe may stand in a data set of others.
+
+    Raises:
+        ModuleNotFoundError: if there is none.
+    """
+    # To find what is inside a package, Python would import it.
+    if not package.isidentifier():
+        raise ModuleNotFoundError(
+            f"expected {PACKAGE_PREFIX}NAME/FOLDER, such as {PACKAGE_PREFIX}skimage/data, got the name {package!r}"
+        )
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):  # of a package that was imported and changed itself
+        spec = None
+    if spec is None:
+        raise ModuleNotFoundError(f"the package {package!r} is not installed")
+    if spec.origin is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError(f"{package!r} is a module without a folder; name an installed package that holds one")
+    return Path(spec.origin).parent
 
 
 def require_inside(paths: tuple[str, ...]) -> tuple[str, ...]:

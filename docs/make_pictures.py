@@ -34,7 +34,7 @@ def main(data: Path) -> None:
 def draw_night(folder: Path) -> None:
     """One frame, the average and HDR+ of fourteen; the first frame went another way through the phone and is left out."""
     window = np.s_[1300:1748, 1530:1978]
-    frames = [read_pixels(folder / f"IMG_20160402_210944_BURST{number}.jpg")[window] for number in range(2, 16)]
+    frames = [read_pixels(folder, f"IMG_20160402_210944_BURST{number}.jpg")[window] for number in range(2, 16)]
     burst = Burst(np.stack(frames).astype(np.float32) / 255, domain=Domain.SRGB)
     print("night: aligned", int(align_burst(linearise(burst)).aligned.sum()), "of", burst.num_frames)
     images = [
@@ -70,7 +70,9 @@ def draw_focus(folder: Path) -> None:
     paths = sorted(folder.glob("*.[jJ][pP]*[gG]"))
     series = [path for path in paths if "expected" not in path.name]
     burst = Burst(
-        np.stack([read_pixels(path) for path in series]).astype(np.float32) / 255, len(series) // 2, Domain.SRGB
+        np.stack([read_pixels(path.parent, path.name) for path in series]).astype(np.float32) / 255,
+        len(series) // 2,
+        Domain.SRGB,
     )
     print("focus: aligned", int(align_burst(linearise(burst), "similarity").aligned.sum()), "of", burst.num_frames)
     stacked = encode_srgb(create("focus/stack").restore(burst))
@@ -135,7 +137,7 @@ def save(name: str, images: list[FloatImage]) -> None:
     """Write images side by side."""
     height = images[0].shape[0]
     parts = [part for image in images for part in (image, np.ones((height, GAP, 3), np.float32))][:-1]
-    write_png(HERE / name, np.rint(np.clip(np.hstack(parts), 0, 1) * 255).astype(np.uint8))
+    write_png(HERE, name, np.rint(np.clip(np.hstack(parts), 0, 1) * 255).astype(np.uint8))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,48 @@
 """The data set on disk: schemas, storage, splits, checks, card and the PyTorch loader."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from manifests.errors import ManifestError
+from manifests.queries import select_labels
 from manifests.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
-    from manifests.loading.dataset import BurstQualityDataset, collate_bursts
+    from manifests.loading.augment import RandomCrop, RandomFlip, compose
+    from manifests.loading.batches import BucketBatchSampler, BurstStream
+    from manifests.loading.dataset import BurstBatch, BurstItem, BurstQualityDataset, collate_bursts
+    from manifests.loading.ranking import DrawFrames, DrawPairs, list_pairs
+    from manifests.verification.verify import verify
 
-__all__ = ["FORMAT_VERSION", "BurstQualityDataset", "ManifestError", "collate_bursts"]
+__all__ = [
+    "FORMAT_VERSION",
+    "BucketBatchSampler",
+    "BurstBatch",
+    "BurstItem",
+    "BurstQualityDataset",
+    "BurstStream",
+    "DrawFrames",
+    "DrawPairs",
+    "ManifestError",
+    "RandomCrop",
+    "RandomFlip",
+    "collate_bursts",
+    "compose",
+    "list_pairs",
+    "select_labels",
+    "verify",
+]
+# torch takes over a second to import; who only reads tables should not wait for it.
+_LATER = {
+    **dict.fromkeys(("RandomCrop", "RandomFlip", "compose"), "manifests.loading.augment"),
+    **dict.fromkeys(("BucketBatchSampler", "BurstStream"), "manifests.loading.batches"),
+    **dict.fromkeys(("BurstBatch", "BurstItem", "BurstQualityDataset", "collate_bursts"), "manifests.loading.dataset"),
+    **dict.fromkeys(("DrawFrames", "DrawPairs", "list_pairs"), "manifests.loading.ranking"),
+    "verify": "manifests.verification.verify",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes over a second to import; who only reads tables should not wait for it.
-    if name in {"BurstQualityDataset", "collate_bursts"}:
-        from manifests.loading import dataset as loader
-
-        return getattr(loader, name)
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -22,7 +22,11 @@ class ImageFileError(ManifestError, ValueError):
 
 
 class UnsafePathError(ManifestError, ValueError):
-    """A path leaves the folder that it must stay in."""
+    """A path leaves the folder that it must stay in, goes through a link, or leads to something else than a plain file."""
+
+
+class FileTooLargeError(ManifestError, ValueError):
+    """A file that is larger than any of its kind."""
 
 
 class SelectionError(ManifestError, LookupError):

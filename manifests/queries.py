@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.confined.reading import has_file
 from manifests.errors import SelectionError
 from manifests.schema import LABELS, SPLITS
 from manifests.store import labels_path, read_table, table_path
@@ -30,17 +31,17 @@ def select_labels(
         SelectionError: if the scenario has no labels, or none of them is chosen.
         ManifestError: if a table is missing or damaged.
     """
-    path = labels_path(root, scenario)
-    if not path.is_file():
+    path = labels_path(scenario)
+    if not has_file(root, path):
         raise SelectionError(
             f"{root}: no labels of scenario {scenario!r}; `buiqa scenarios` lists what can be labelled"
         )
-    table = read_table(path, LABELS, columns=_COLUMNS)
+    table = read_table(root, path, LABELS, columns=_COLUMNS)
     for column, value in (("estimator", estimator), ("metric", metric)):
         if value is not None:
             table = table.filter(pc.equal(table.column(column), value))
     if split is not None:
-        splits = read_table(table_path(root, "splits"), SPLITS, columns=["burst_id", "split"])
+        splits = read_table(root, table_path("splits"), SPLITS, columns=["burst_id", "split"])
         members = splits.column("burst_id").filter(pc.equal(splits.column("split"), split)).combine_chunks()
         table = table.filter(pc.is_in(table.column("burst_id"), value_set=members))
     if not table.num_rows:

@@ -6,24 +6,33 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from manifests.confined.reading import hash_file, list_files, list_folder, walk_files
+from manifests.description import DESCRIPTION, read_description, write_description
 from manifests.errors import ManifestError
-from manifests.store import hash_file, read_description, write_description
 
 IMAGE_FOLDER = "frames"
 
 
-def list_documents(root: Path) -> Iterator[str]:
+def list_documents(root: Path) -> list[str]:
     """Every file but `dataset.json`, the images and what is hidden: relative POSIX paths, sorted.
 
-    Hidden are names that begin with a dot: `.work`, and what an interrupted write left behind.
+    Hidden are names that begin with a dot: `.work`, and what an interrupted write left behind. Links, pipes and the like
+    are listed too, for they should not be there.
     """
-    for entry in sorted(root.iterdir()):
-        if entry.name.startswith(".") or entry.name in {IMAGE_FOLDER, "dataset.json"}:
-            continue
-        paths = sorted(entry.rglob("*")) if entry.is_dir() and not entry.is_symlink() else [entry]
-        for path in paths:
-            if not path.name.startswith(".") and (path.is_symlink() or not path.is_dir()):
-                yield path.relative_to(root).as_posix()
+    return sorted(path for path, _ in _walk_documents(root))
+
+
+def _walk_documents(root: Path) -> Iterator[tuple[str, bool]]:
+    """The same with whether each is a plain file, in any order."""
+    plain_files = list_files(root, "")
+    for name in list_folder(root):
+        if name in plain_files:
+            if not name.startswith(".") and name != DESCRIPTION:
+                yield name, True
+        elif not name.startswith(".") and name != IMAGE_FOLDER:
+            yield from (
+                (path, plain) for path, plain in walk_files(root, name) if not path.rpartition("/")[2].startswith(".")
+            )
 
 
 def seal_dataset(root: Path, description: Mapping[str, Any]) -> None:
@@ -32,7 +41,7 @@ def seal_dataset(root: Path, description: Mapping[str, Any]) -> None:
     Raises:
         OSError: if a file cannot be read.
     """
-    digests = {path: hash_file(root / path) for path in list_documents(root) if (root / path).is_file()}
+    digests = {path: hash_file(root, path) for path, plain in sorted(_walk_documents(root)) if plain}
     write_description(root, {**description, "manifests": digests})
 
 
@@ -40,9 +49,9 @@ def is_sealed(root: Path, description: Mapping[str, Any]) -> bool:
     """Whether `dataset.json` says just this, and every document is as it was when that was written."""
     try:
         sealed = read_description(root)
-        paths = list(list_documents(root))
+        paths = list_documents(root)
         return all(sealed.get(key) == value for key, value in description.items()) and sealed.get("manifests") == {
-            path: hash_file(root / path) for path in paths
+            path: hash_file(root, path) for path in paths
         }
     except (ManifestError, OSError):
         return False

@@ -15,19 +15,14 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs
 
+from manifests.confined.reading import has_file, hash_file, open_file
+from manifests.confined.writing import replace_file, write_file
+from manifests.description import DESCRIPTION, PACKED_FORM, read_description
 from manifests.errors import MissingManifestError, SchemaError, StorageError
 from manifests.images.listing import StoredFile, list_image_files
 from manifests.problem import Progress
 from manifests.schema import BURSTS, FRAMES
-from manifests.store import (
-    PACKED_FORM,
-    hash_file,
-    read_description,
-    read_table,
-    resolve_inside,
-    table_path,
-    write_atomically,
-)
+from manifests.store import read_table, table_path
 
 _BLOCK = 1 << 20
 _THREADS = 8
@@ -64,13 +59,12 @@ def upload_dataset(root: Path, uri: str, *, on_progress: Progress | None = None)
     files = list(_list_files(root))
 
     def upload(file: StoredFile) -> None:
-        source = resolve_inside(root, file.path)
-        if hash_file(source) != file.sha256:
-            raise SchemaError(f"{source}: SHA-256 differs from its table; run `buiqa verify`")
-        _put(filesystem, base, source, file.path, uri)
+        if hash_file(root, file.path) != file.sha256:
+            raise SchemaError(f"{root / file.path}: SHA-256 differs from its table; run `buiqa verify`")
+        _put(filesystem, base, root, file.path, uri)
 
     _run_all(upload, files, on_progress)
-    _put(filesystem, base, root / "dataset.json", "dataset.json", uri)
+    _put(filesystem, base, root, DESCRIPTION, uri)
     return len(files) + 1
 
 
@@ -95,8 +89,7 @@ def fetch_dataset(uri: str, *, cache: Path | None = None, on_progress: Progress 
     # Always anew: it is what all else is checked against.
     with _translate_errors(uri), filesystem.open_input_stream(f"{base}/dataset.json") as stream:
         data = stream.read()
-    with write_atomically(root / "dataset.json") as temporary:
-        temporary.write_bytes(data)
+    write_file(root, DESCRIPTION, data)
     description = read_description(root)
     digests = description.get("manifests")
     if not isinstance(digests, dict):
@@ -140,7 +133,7 @@ def _list_files(root: Path) -> Iterator[StoredFile]:
 
 
 def _list_images(root: Path) -> list[StoredFile]:
-    return list_image_files(*(read_table(table_path(root, kind.name), kind) for kind in (BURSTS, FRAMES)))
+    return list_image_files(*(read_table(root, table_path(kind.name), kind) for kind in (BURSTS, FRAMES)))
 
 
 def _run_all(work: Callable[[StoredFile], None], files: list[StoredFile], on_progress: Progress | None) -> None:
@@ -150,8 +143,8 @@ def _run_all(work: Callable[[StoredFile], None], files: list[StoredFile], on_pro
                 on_progress(done, len(files))
 
 
-def _put(filesystem: fs.FileSystem, base: str, source: Path, path: str, uri: str) -> None:
-    with _translate_errors(f"{uri}: {path}"), source.open("rb") as stream:
+def _put(filesystem: fs.FileSystem, base: str, root: Path, path: str, uri: str) -> None:
+    with _translate_errors(f"{uri}: {path}"), open_file(root, path) as stream:
         if isinstance(filesystem, fs.LocalFileSystem):
             filesystem.create_dir(str(PurePosixPath(base, path).parent))
         with filesystem.open_output_stream(f"{base}/{path}") as target:
@@ -160,15 +153,13 @@ def _put(filesystem: fs.FileSystem, base: str, source: Path, path: str, uri: str
 
 
 def _fetch(filesystem: fs.FileSystem, base: str, root: Path, file: StoredFile, uri: str) -> None:
-    target = resolve_inside(root, file.path)
-    if target.is_file() and hash_file(target) == file.sha256:
+    if has_file(root, file.path) and hash_file(root, file.path) == file.sha256:
         return
     digest = hashlib.sha256()
-    with write_atomically(target) as temporary:
+    with replace_file(root, file.path) as out:
         with (
             _translate_errors(f"{uri}: {file.path}"),
             filesystem.open_input_stream(f"{base}/{file.path}") as stream,
-            temporary.open("wb") as out,
         ):
             while block := stream.read(_BLOCK):
                 digest.update(block)

@@ -1,17 +1,15 @@
-"""Typed, sorted, atomic reading and writing of a data set's files.
+"""Typed, sorted, atomic reading and writing of a data set's tables.
 
-Equal content gives equal bytes: rows are sorted, row groups hold whole bursts, and no clock or host name is written.
+Equal content gives equal bytes: rows are sorted, row groups hold whole bursts, and no clock or host name is written. What is read keeps the
+rules of the schema, whoever wrote it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,38 +17,42 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.errors import FormatVersionError, MissingManifestError, SchemaError, UnsafePathError
-from manifests.schema import FORMAT_VERSION, TABLES, TableSchema
+from manifests.confined.reading import has_file, list_folder, open_file
+from manifests.confined.writing import replace_file
+from manifests.description import check_format_version
+from manifests.errors import MissingManifestError, SchemaError
+from manifests.plain_text import show
+from manifests.schema import FORMAT_VERSION, TABLES, TableSchema, Violation
 
 ROWS_PER_GROUP = 8192
 """A row group is closed at the first burst boundary after so many rows."""
 
 
-PACKED_FORM = "packed"
-"""Under `form` in `dataset.json` of a pack; a data set of image files has no such key."""
-
-
+LABEL_FOLDER = "manifests/labels"
 _LONGEST_STEM = 200
+# A damaged page or name shows as one of the latter.
+_DAMAGES = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
-def table_path(root: Path, name: str) -> Path:
-    """Where the table `name` (not `labels`, which has a file for each scenario) lies."""
-    return root / "manifests" / f"{name}.parquet"
+def table_path(name: str) -> str:
+    """Where the table `name` (not `labels`, which has a file for each scenario) lies in a data set."""
+    return f"manifests/{name}.parquet"
 
 
-def labels_path(root: Path, scenario: str) -> Path:
-    """Where the labels of a scenario lie.
+def labels_path(scenario: str) -> str:
+    """Where the labels of a scenario lie in a data set.
 
     `/` becomes `--`, `:` becomes `~`, and other characters that some file system refuses are %-escaped; what is too long ends in a hash.
     """
     stem = quote(scenario.replace("/", "--").replace(":", "~"), safe="@~=,+()[]")
     if len(stem) > _LONGEST_STEM:
         stem = f"{stem[:_LONGEST_STEM]}~{hashlib.sha256(scenario.encode()).hexdigest()[:12]}"
-    return root / "manifests" / "labels" / f"{stem}.parquet"
+    return f"{LABEL_FOLDER}/{stem}.parquet"
 
 
 def write_table(
-    path: Path,
+    root: Path,
+    path: str,
     kind: TableSchema,
     rows: Iterable[Mapping[str, Any]] | pa.Table,
     *,
@@ -59,30 +61,32 @@ def write_table(
     """Write rows sorted, typed and atomically.
 
     Args:
-        path: the Parquet file.
+        root: the data set.
+        path: of the Parquet file in it.
         kind: what the table must look like.
         rows: mappings from column to value, or a table with the columns of `kind`.
         metadata: further key-value pairs for the file's footer.
 
     Raises:
         SchemaError: if a value does not fit its column, a value is missing, or two rows share a key.
+        UnsafePathError: if the way to the file goes through a link.
         OSError: if the file cannot be written; a previous version stays intact.
     """
     table = rows if isinstance(rows, pa.Table) else _build_table(kind, list(rows))
-    _require_schema(path, kind, table.schema)
+    _require_schema(root / path, kind, table.schema)
     if unknown := sorted(set(table.column_names) - set(kind.schema.names)):
-        raise SchemaError(f"{path}: columns that the table {kind.name} does not have: {', '.join(unknown)}")
+        raise SchemaError(f"{root / path}: columns that the table {kind.name} does not have: {', '.join(unknown)}")
     table = table.select(kind.schema.names).sort_by([(name, "ascending") for name in _sort_columns(kind)])
-    _require_content(path, kind, table)
+    _require_content(root / path, kind, table)
     footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
     schema = kind.schema.with_metadata(footer)
     table = table.cast(kind.schema).replace_schema_metadata(footer)
     leaves = dict(_list_leaves(kind))
     encodings = {name: encoding for name, encoding in leaves.items() if encoding}
     with (
-        write_atomically(path) as temporary,
+        replace_file(root, path) as stream,
         pq.ParquetWriter(
-            temporary,
+            stream,
             schema,
             compression="zstd",
             write_page_checksum=True,
@@ -95,38 +99,51 @@ def write_table(
             writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
 
 
-def read_table(path: Path, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read a table and check it against its schema.
+def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a table; check it against its schema, its values and its order against the rules there.
+
+    Args:
+        root: the data set.
+        path: of the Parquet file in it.
+        kind: what the table must look like.
+        columns: those wanted; None for all. Rules between columns are asked of those that are read.
 
     Raises:
         MissingManifestError: if there is no such file.
         FormatVersionError: if it was written in another version of the format.
-        SchemaError: if it is not Parquet, a column is missing or has another type.
+        SchemaError: if it is not Parquet, a column is missing or has another type, or a value breaks a rule; names row and column.
+        UnsafePathError: if it is no plain file, or the way there goes through a link.
     """
-    if not path.is_file():
-        raise MissingManifestError(
-            f"{path}: no such table; build the data set with `buiqa build` or `buiqa synthesize`"
-        )
-    try:
-        schema = pq.read_schema(path)
-        check_format_version(schema.metadata.get(b"format_version") if schema.metadata else None, path)
-        _require_schema(path, kind, schema)
-        names = list(columns) if columns else kind.schema.names
-        # Without `partitioning=None` a parent folder called `split=x` would become a column.
-        return pq.read_table(path, columns=names, partitioning=None, page_checksum_verification=True)
-    except (
-        pa.ArrowException,
-        OSError,
-        UnicodeDecodeError,
-    ) as error:  # a damaged page or name shows as one of the latter
+    table = read_unchecked(root, path, kind, columns=columns)
+    for violation in kind.find_violations(table):
+        row = int(violation.rows[0])
         raise SchemaError(
-            f"{path}: cannot be read as Parquet ({error}); restore it, or delete it and build again"
-        ) from error
+            f"{root / path}: {describe_row(kind, table, row)}: {describe_value(table, violation, row)}; "
+            "`buiqa verify` lists all that is wrong; restore the file, or build again"
+        )
+    return table
 
 
-def read_or_empty(path: Path, kind: TableSchema) -> pa.Table:
+def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
+    """As `read_table`, but values may be anything of their type: for who looks for what is wrong with them."""
+    names = list(columns) if columns else kind.schema.names
+    with open_table(root, path) as file:
+        check_format_version(_read_metadata(file).get(b"format_version"), root / path)
+        _require_schema(root / path, kind, file.schema_arrow)
+        table = file.read(columns=names).select(names)
+        table.validate(full=True)  # damaged text would otherwise raise wherever it is used
+    return table
+
+
+def read_footer(root: Path, path: str) -> dict[str, str]:
+    """What the footer of a table says beside its columns; raises as `read_table`."""
+    with open_table(root, path) as file:
+        return {key.decode(): value.decode() for key, value in _read_metadata(file).items()}
+
+
+def read_or_empty(root: Path, path: str, kind: TableSchema) -> pa.Table:
     """Like `read_table`, but an absent file reads as no rows."""
-    return read_table(path, kind) if path.is_file() else kind.schema.empty_table()
+    return read_table(root, path, kind) if has_file(root, path) else kind.schema.empty_table()
 
 
 def read_dataset_table(root: Path, name: str) -> pa.Table:
@@ -135,12 +152,16 @@ def read_dataset_table(root: Path, name: str) -> pa.Table:
     Raises:
         ManifestError: as `read_table`.
     """
-    return read_table(table_path(root, name), TABLES[name])
+    return read_table(root, table_path(name), TABLES[name])
 
 
-def list_label_files(root: Path) -> list[Path]:
+def list_label_files(root: Path) -> list[str]:
     """Label files of a data set, sorted by name."""
-    return sorted((root / "manifests" / "labels").glob("*.parquet"))
+    return [
+        f"{LABEL_FOLDER}/{name}"
+        for name in list_folder(root, LABEL_FOLDER)
+        if name.endswith(".parquet") and name[0] != "."
+    ]
 
 
 def read_labels(root: Path, scenarios: Sequence[str] | None = None) -> pa.Table:
@@ -148,119 +169,49 @@ def read_labels(root: Path, scenarios: Sequence[str] | None = None) -> pa.Table:
 
     Raises:
         MissingManifestError: if a scenario has no labels.
+        ManifestError: as `read_table`.
     """
-    paths = list_label_files(root) if scenarios is None else [labels_path(root, scenario) for scenario in scenarios]
-    tables = [read_table(path, TABLES["labels"]) for path in paths]
+    paths = list_label_files(root) if scenarios is None else [labels_path(scenario) for scenario in scenarios]
+    tables = [read_table(root, path, TABLES["labels"]) for path in paths]
     return pa.concat_tables(tables) if tables else TABLES["labels"].schema.empty_table()
 
 
-def read_description(root: Path) -> dict[str, Any]:
-    """`dataset.json`: format version, resolved recipe, software, totals, metric conventions.
-
-    Raises:
-        MissingManifestError: if `root` is no data set.
-        FormatVersionError: if it was written in another version of the format.
-    """
-    path = root / "dataset.json"
-    if not path.is_file():
-        raise MissingManifestError(f"{root}: not a data set (no dataset.json); name the folder that was given to --out")
-    try:
-        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        version = description["format_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SchemaError(
-            f"{path}: expected a JSON object with format_version ({error}); restore it or build again"
-        ) from error
-    check_format_version(version, path)
-    return description
-
-
-def write_description(root: Path, description: Mapping[str, Any]) -> None:
-    """Write `dataset.json` with sorted keys, the format version and a checksum over all the rest."""
-    write_text(root / "dataset.json", render_description({"format_version": FORMAT_VERSION, **description}))
-
-
-def render_description(description: Mapping[str, Any]) -> str:
-    """The text of `dataset.json`; its key `checksum` is the SHA-256 of the text without that key."""
-    content = {name: value for name, value in description.items() if name != "checksum"}
-    return _to_json({**content, "checksum": hashlib.sha256(_to_json(content).encode()).hexdigest()})
-
-
-def check_format_version(found: Any, path: Path) -> None:
-    """Refuse what another version wrote.
-
-    Raises:
-        FormatVersionError: with the way out.
-    """
-    try:
-        version = int(found)
-    except (TypeError, ValueError, OverflowError):
-        raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
-    if version > FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{path}: format {version} is newer than this version reads ({FORMAT_VERSION}): pip install --upgrade buiqa-toolkit"
-        )
-    if version < FORMAT_VERSION:
-        raise FormatVersionError(
-            f"{path}: format {version} is older than this version reads ({FORMAT_VERSION}): run `buiqa migrate DIR`"
-        )
-
-
-def _to_json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file atomically."""
-    write_bytes(path, text.encode())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically."""
-    with write_atomically(path) as temporary:
-        temporary.write_bytes(data)
-
-
 @contextlib.contextmanager
-def write_atomically(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success it is flushed to disk and renamed to `path`, on failure removed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(descriptor)
-    temporary = Path(name)
+def open_table(root: Path, path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, to be read without any check; raises as `read_table`."""
     try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        stream = open_file(root, path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingManifestError(
+            f"{root / path}: no such table; build the data set with `buiqa build` or `buiqa synthesize`"
+        ) from None
+    except OSError as error:
+        raise _explain_damage(root / path, error) from error
+    with stream:
+        try:
+            yield pq.ParquetFile(stream, page_checksum_verification=True)
+        except _DAMAGES as error:
+            raise _explain_damage(root / path, error) from error
 
 
-def hash_file(path: Path) -> str:
-    """SHA-256 (hex) of a file, read in blocks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _explain_damage(path: Path, error: Exception) -> SchemaError:
+    return SchemaError(f"{path}: cannot be read as Parquet ({error}); restore it, or delete it and build again")
 
 
-def resolve_inside(root: Path, relative: str) -> Path:
-    """The file that a manifest's path names.
+def _read_metadata(file: pq.ParquetFile) -> Mapping[bytes, bytes]:
+    return file.schema_arrow.metadata or {}
 
-    Raises:
-        UnsafePathError: if it is absolute, not POSIX, or leaves `root`, through `..` or through a symbolic link.
-    """
-    pure = PurePosixPath(relative)
-    path = root / pure
-    if (
-        pure.is_absolute()
-        or ".." in pure.parts
-        or "\\" in relative
-        or "\0" in relative
-        or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))  # `Path.resolve` raises on loops
-    ):
-        raise UnsafePathError(f"{relative!r}: expected a relative POSIX path inside {root}")
-    return path
+
+def describe_row(kind: TableSchema, table: pa.Table, row: int) -> str:
+    """The keys of a row, for messages: `burst_id=a, frame_index=3`; its number where the table has none of them."""
+    names = [name for name in kind.sort_by if name in table.column_names]
+    return ", ".join(f"{name}={show(table.column(name)[row].as_py())}" for name in names) or f"row {row}"
+
+
+def describe_value(table: pa.Table, violation: Violation, row: int) -> str:
+    """What is wrong with the value of a row, for messages."""
+    got = show(table.column(violation.column)[row].as_py(), quoted=True)
+    return f"{violation.column}: expected {violation.expected}, got {got}"
 
 
 def _build_table(kind: TableSchema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -285,6 +236,8 @@ def _require_schema(path: Path, kind: TableSchema, schema: pa.Schema) -> None:
     for field in kind.schema:
         if field.name not in schema.names:
             raise SchemaError(f"{path}: column {field.name!r} is missing")
+        if len(schema.get_all_field_indices(field.name)) > 1:
+            raise SchemaError(f"{path}: column {field.name!r} is there more than once")
         found = schema.field(field.name).type
         if not found.equals(field.type):
             raise SchemaError(f"{path}: column {field.name!r}: expected {field.type}, got {found}")

@@ -13,6 +13,10 @@ class UnknownScenarioError(RestorerError, LookupError):
     """No restorer goes by that name."""
 
 
+class UntrustedScenarioError(UnknownScenarioError):
+    """A name that stands in data is none of the built-in and installed scenarios; only a user may name code and files."""
+
+
 class DuplicateScenarioError(RestorerError, ValueError):
     """Two restorers claim one scenario name."""
 
@@ -34,7 +38,23 @@ class AlignmentError(RestorerError, ArithmeticError):
 
 
 class MissingExtraError(RestorerError, ImportError):
-    """A package that only some restorers need is not installed."""
+    """A package is not installed that not everybody needs.
+
+    Args:
+        user: what needs it.
+        package: its name.
+        extra: of this toolkit, which brings it.
+        reason: why it cannot be imported, where it is not just absent.
+    """
+
+    def __init__(self, user: str, package: str, extra: str, reason: str = "") -> None:
+        super().__init__(user, package, extra, reason)
+
+    def __str__(self) -> str:
+        """What to install."""
+        user, package, extra, reason = self.args
+        trouble = f", which cannot be imported ({reason})" if reason else ""
+        return f"{user}: needs the package {package!r}{trouble}: pip install 'buiqa-toolkit[{extra}]'"
 
 
 class UnknownArchitectureError(RestorerError, LookupError):

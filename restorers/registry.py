@@ -2,6 +2,9 @@
 
 Built-in restorers stand in one list; installed packages add theirs through the entry-point group `buiqa.restorers` (entry name =
 scenario, value = `module:attr`); anything else importable is named directly as `module:attr`.
+
+A name that the user gave, on the command line or in a recipe, goes to `create`. One that was read from a data set goes to `create_known`,
+which runs what is built in or installed and nothing else.
 """
 
 from __future__ import annotations
@@ -11,23 +14,32 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from restorers.base import Restorer, RestorerInfo, fingerprint
+from restorers.containment import contain_exits, describe_error, import_from
 from restorers.device import choose_device
-from restorers.errors import DuplicateScenarioError, InvalidRestorerError, RestorerError, UnknownScenarioError
+from restorers.errors import (
+    DuplicateScenarioError,
+    InvalidRestorerError,
+    RestorerError,
+    UnknownScenarioError,
+    UntrustedScenarioError,
+)
+from restorers.plugins import find_entry_points
 
 ENTRY_POINT_GROUP = "buiqa.restorers"
 MODEL_KINDS = ("basicsr", "burst", "onnx", "pt2", "spandrel", "torchscript")
 """Words before the colon that name a model file (`restorers.adapters.files`) and not a module."""
 _WORD = r"[a-z0-9_]+(-[a-z0-9_]+)*"
 _SCENARIO = re.compile(rf"{_WORD}/{_WORD}(@[a-z0-9_.-]+)?")
+_LONGEST_NAME = 120
 
 
 @dataclass(frozen=True)
@@ -88,27 +100,56 @@ def build_registry(specs: Iterable[ScenarioSpec]) -> Mapping[str, ScenarioSpec]:
     return MappingProxyType(registry)
 
 
-def list_scenarios() -> Mapping[str, ScenarioSpec]:
-    """All named scenarios: the built-in ones, then those of installed packages, each by name.
+@dataclass(frozen=True)
+class Scenarios:
+    """What there is on this machine.
 
-    Raises:
-        DuplicateScenarioError: if an installed package claims a name that is taken.
-        InvalidRestorerError: if an installed package claims a malformed name.
+    Attributes:
+        usable: scenarios by name: the built-in ones, then those of installed packages, each by name.
+        contested: why a name that several packages claim means none of them.
+        problems: what is wrong with installed packages, one line each.
     """
-    installed = (ScenarioSpec(entry.name, entry.value) for entry in sorted(entry_points(group=ENTRY_POINT_GROUP)))
-    return build_registry((*BUILT_IN, *installed))
+
+    usable: Mapping[str, ScenarioSpec]
+    contested: Mapping[str, str]
+    problems: Sequence[str]
+
+
+def read_scenarios() -> Scenarios:
+    """Read which scenarios there are; a package that claims a malformed name or one that is taken costs this name only."""
+    usable, contested = dict(build_registry(BUILT_IN)), {}
+    entries = find_entry_points(ENTRY_POINT_GROUP)
+    problems = list(entries.problems)
+    claims: defaultdict[str, dict[str, ScenarioSpec]] = defaultdict(dict)
+    for entry in entries.found:
+        claims[entry.name][entry.value] = ScenarioSpec(entry.name, entry.value)
+    for name, specs in claims.items():
+        try:
+            built_in = [usable[name]] if name in usable else []
+            usable |= build_registry([*built_in, *specs.values()])
+        except RestorerError as error:
+            problems.append(str(error))
+            if name not in usable and isinstance(error, DuplicateScenarioError):
+                contested[name] = str(error)
+    return Scenarios(MappingProxyType(usable), MappingProxyType(contested), problems)
+
+
+def list_scenarios() -> Mapping[str, ScenarioSpec]:
+    """All named scenarios that can be created: the built-in ones, then those of installed packages, each by name."""
+    return read_scenarios().usable
 
 
 def create(scenario: str, *, device: str = "cpu") -> Restorer:
-    """Build the restorer of a scenario, given by name, as `module:attr`, or as a model file such as `onnx:FILE`.
+    """Build the restorer of a scenario that the user gave: by name, as `module:attr`, or as a model file such as `onnx:FILE`.
 
     Args:
-        scenario: its name.
+        scenario: its name. Whoever gives it trusts what it names: code runs, and model files are loaded.
         device: `auto`, `cpu` or `cuda`. A restorer whose class or function takes a parameter `device` gets what `choose_device` makes of
             it, and its `info.device` says so; all others compute on the CPU.
 
     Raises:
         UnknownScenarioError: if the name is not known or cannot be imported; close matches are named.
+        DuplicateScenarioError: if several installed packages claim the name.
         InvalidRestorerError: if what it names is not a restorer.
         UnavailableDeviceError: if it could compute on the device, which is not there.
     """
@@ -117,25 +158,65 @@ def create(scenario: str, *, device: str = "cpu") -> Restorer:
 
         return load_model(scenario, device=device)
     if ":" in scenario:
-        return _build(ScenarioSpec(scenario, scenario), device)
-    registry = list_scenarios()
-    if scenario not in registry:
-        close = get_close_matches(scenario, registry, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(registry)}"
+        # A console script does not see the working directory, where people keep the module that they are trying out.
+        with import_from([Path.cwd()]):
+            return _build(ScenarioSpec(scenario, scenario), device)
+    return _build(_find(scenario), device)
+
+
+def create_known(scenario: str, *, named: Collection[str] = (), device: str = "cpu") -> Restorer:
+    """Build the restorer of a scenario whose name was read from data: one that is built in or installed.
+
+    Args:
+        scenario: as it stands in a data set; nothing that it names is imported or opened.
+        named: what the user named himself, in the same command, and may therefore be anything.
+        device: as for `create`.
+
+    Raises:
+        UntrustedScenarioError: if it is none of them.
+        InvalidRestorerError: as `create`.
+        UnavailableDeviceError: as `create`.
+    """
+    if scenario in named:
+        return create(scenario, device=device)
+    if not _SCENARIO.fullmatch(scenario) or len(scenario) > _LONGEST_NAME:
+        raise UntrustedScenarioError(
+            f"scenario {scenario[:_LONGEST_NAME]!r} is neither built in nor installed; code and model files that a data set names run only "
+            "if you name them, too: buiqa audit and buiqa reliability take --scenario"
+        )
+    try:
+        spec = _find(scenario)
+    except (UnknownScenarioError, DuplicateScenarioError) as error:
+        raise UntrustedScenarioError(str(error)) from None
+    return _build(spec, device)
+
+
+def _find(scenario: str) -> ScenarioSpec:
+    scenarios = read_scenarios()
+    if scenario in scenarios.contested:
+        raise DuplicateScenarioError(scenarios.contested[scenario])
+    if scenario not in scenarios.usable:
+        close = get_close_matches(scenario, scenarios.usable, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(scenarios.usable)}"
         raise UnknownScenarioError(f"scenario {scenario!r} is unknown: {hint} Your own restorer is named module:attr.")
-    return _build(registry[scenario], device)
+    return scenarios.usable[scenario]
 
 
 def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
     """SHA-256 (hex) of a restorer; for code named as `module:attr` it covers the source file, so that an edit is noticed."""
     if ":" not in scenario or scenario.partition(":")[0] in MODEL_KINDS:
         return fingerprint(scenario, restorer)
-    source = inspect.getsourcefile(importlib.import_module(scenario.partition(":")[0]))
+    source = inspect.getsourcefile(sys.modules[scenario.partition(":")[0]])
     digest = hashlib.sha256(Path(source).read_bytes()).hexdigest() if source else None
     return fingerprint(scenario, restorer, source_sha256=digest)
 
 
 def _build(spec: ScenarioSpec, device: str) -> Restorer:
+    with contain_exits(spec.target):
+        return _build_contained(spec, device)
+
+
+def _build_contained(spec: ScenarioSpec, device: str) -> Restorer:
     target = _import_attribute(spec)
     is_instance = isinstance(getattr(target, "info", None), RestorerInfo) and not isinstance(target, type)
     chosen = None if is_instance or not _takes_device(target) else choose_device(device)
@@ -148,7 +229,7 @@ def _build(spec: ScenarioSpec, device: str) -> Restorer:
     except TypeError as error:
         raise InvalidRestorerError(f"{spec.target}: cannot be built without further arguments ({error})") from error
     except Exception as error:
-        raise InvalidRestorerError(f"{spec.target}: cannot be built ({type(error).__name__}: {error})") from error
+        raise InvalidRestorerError(f"{spec.target}: cannot be built ({describe_error(error)})") from error
     if not is_restorer or not callable(getattr(restorer, "restore", None)):
         raise InvalidRestorerError(
             f"{spec.target}: expected a restorer with `info: RestorerInfo` and `restore(burst)`, got {type(restorer).__name__}"
@@ -185,17 +266,11 @@ def _import_attribute(spec: ScenarioSpec) -> Any:
                 + (f"; it has {', '.join(close)}" if close else "")
             ) from error
         except Exception as error:
-            raise InvalidRestorerError(
-                f"{spec.target}: reading {name!r} failed ({type(error).__name__}: {error})"
-            ) from error
+            raise InvalidRestorerError(f"{spec.target}: reading {name!r} failed ({describe_error(error)})") from error
     return value
 
 
 def _import_module(spec: ScenarioSpec, module: str) -> Any:
-    # A console script does not see the working directory, where people keep the module that they are trying out.
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
@@ -203,10 +278,11 @@ def _import_module(spec: ScenarioSpec, module: str) -> Any:
             raise UnknownScenarioError(
                 f"scenario {spec.scenario!r}: {module} needs the package {error.name!r}: install it"
             ) from error
+        here = f"in {Path.cwd()} or " if spec.scenario == spec.target else ""
         raise UnknownScenarioError(
-            f"scenario {spec.scenario!r}: no module {module!r} in {here} or among the installed packages"
+            f"scenario {spec.scenario!r}: no module {module!r} {here}among the installed packages"
         ) from error
     except RestorerError:
         raise
     except Exception as error:
-        raise InvalidRestorerError(f"{spec.target}: importing it failed ({type(error).__name__}: {error})") from error
+        raise InvalidRestorerError(f"{spec.target}: importing it failed ({describe_error(error)})") from error

@@ -10,6 +10,7 @@ import numpy as np
 from restorers.base import Restorer, RestorerInfo
 from restorers.burst import CFA, Burst, Domain, FloatImage
 from restorers.imaging.color import encode_srgb
+from restorers.imaging.mosaic import mosaic
 
 SHOT_NOISE, READ_NOISE = 2e-3, 2e-5
 _MARGIN = 16
@@ -35,7 +36,7 @@ def make_sample_burst(info: RestorerInfo, *, num_frames: int = 4, side: int = 96
         flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
         light = np.asarray(cv2.warpAffine(scene, matrix, (side, side), flags=flags), np.float32)
         if domain is Domain.RAW_BAYER:
-            light = _mosaic(light)
+            light = mosaic(light, CFA.RGGB)
         deviation = np.sqrt(np.maximum(light, 0) * np.float32(SHOT_NOISE) + np.float32(READ_NOISE))
         noisy = np.clip(light + deviation * rng.standard_normal(light.shape, np.float32), -1, 1)
         frames.append(encode_srgb(noisy) if domain is Domain.SRGB else noisy)
@@ -75,11 +76,3 @@ def _make_scene(side: int, rng: np.random.Generator) -> FloatImage:
             field = field.reshape(side, side, channels)
             scene += np.float32(strength / channels) * field / field.std()
     return np.clip(scene, 0.02, 0.9)
-
-
-def _mosaic(light: FloatImage) -> FloatImage:
-    mosaic = np.empty(light.shape[:2], np.float32)
-    for position, channel in enumerate(CFA.RGGB.channels):
-        dy, dx = divmod(position, 2)
-        mosaic[dy::2, dx::2] = light[dy::2, dx::2, channel]
-    return mosaic

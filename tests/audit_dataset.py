@@ -10,18 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from manifests.confined.writing import write_text
+from manifests.description import write_description
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
-from manifests.store import (
-    labels_path,
-    read_dataset_table,
-    read_table,
-    table_path,
-    write_description,
-    write_table,
-    write_text,
-)
+from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
 from tests.tiny_dataset import make_burst_row, make_description, make_frame_row
 
 SOURCES = ("alpha", "beta")
@@ -60,35 +54,35 @@ def write_audit_dataset(
                     noise_of=noise_of or {},
                     stated_noise_of=stated_noise_of or {},
                 )
-    write_table(table_path(root, "bursts"), BURSTS, bursts)
-    write_table(table_path(root, "frames"), FRAMES, frames)
+    write_table(root, table_path("bursts"), BURSTS, bursts)
+    write_table(root, table_path("frames"), FRAMES, frames)
     for scenario, weights in SCENARIOS.items():
         rows = [
             row
             for estimator in ("leave_one_out", "add_one")
             for row in _make_labels(frames, scenario, estimator, weights, random)
         ]
-        write_table(labels_path(root, scenario), LABELS, rows)
-    write_table(table_path(root, "splits"), SPLITS, [_make_split(row) for row in bursts])
-    write_table(table_path(root, "failures"), FAILURES, [])
-    write_text(root / "recipe.toml", '[dataset]\nname = "made up"\n')
+        write_table(root, labels_path(scenario), LABELS, rows)
+    write_table(root, table_path("splits"), SPLITS, [_make_split(row) for row in bursts])
+    write_table(root, table_path("failures"), FAILURES, [])
+    write_text(root, "recipe.toml", '[dataset]\nname = "made up"\n')
     write_description(root, make_description())
     return root
 
 
 def change_labels(root: Path, scenario: str, change: Callable[[Rows, np.random.Generator], None]) -> None:
     """Rewrite the labels of a scenario after `change` had its way with the rows."""
-    path = labels_path(root, scenario)
-    rows = read_table(path, LABELS).to_pylist()
+    path = root / labels_path(scenario)
+    rows = read_table(path.parent, path.name, LABELS).to_pylist()
     change(rows, np.random.Generator(np.random.Philox(5)))
-    write_table(path, LABELS, rows)
+    write_table(path.parent, path.name, LABELS, rows)
 
 
 def change_rows(root: Path, kind: Any, change: Callable[[Rows], None]) -> None:
     """Rewrite a table after `change` had its way with the rows."""
     rows = read_dataset_table(root, kind.name).to_pylist()
     change(rows)
-    write_table(table_path(root, kind.name), kind, rows)
+    write_table(root, table_path(kind.name), kind, rows)
 
 
 def copy_pictures(root: Path, source: str, target: str) -> None:
@@ -100,7 +94,7 @@ def copy_pictures(root: Path, source: str, target: str) -> None:
         mosaic = cv2.imread(str(root / other["path"]), cv2.IMREAD_UNCHANGED).astype(np.float64)
         brighter = np.clip((mosaic - BLACK) * 1.1 + BLACK, 0, WHITE).astype(np.uint16)
         row["sha256"] = _write_frame(root, row["path"], brighter)
-    write_table(table_path(root, "frames"), FRAMES, frames)
+    write_table(root, table_path("frames"), FRAMES, frames)
 
     def rehash(bursts: Rows) -> None:
         burst = next(row for row in bursts if row["burst_id"] == target)
@@ -164,7 +158,7 @@ def _write_burst(
 
 
 def _write_frame(root: Path, path: str, mosaic: np.ndarray) -> str:
-    return hashlib.sha256(write_png(root / path, mosaic)).hexdigest()
+    return hashlib.sha256(write_png(root, path, mosaic)).hexdigest()
 
 
 def _make_labels(
@@ -187,11 +181,15 @@ def _make_labels(
                 "rank": None if score is None else 1,
                 "score_norm": None if score is None else 0.5,
                 "num_evaluations": 2,
-                "label_key": f"{scenario} {estimator} {frame['burst_id']}",
-                "restorer_fingerprint": scenario,
+                "label_key": _digest(f"{scenario} {estimator} {frame['burst_id']}"),
+                "restorer_fingerprint": _digest(scenario),
             }
         )
     return rows
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _make_split(burst: dict[str, Any]) -> dict[str, Any]:

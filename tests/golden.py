@@ -41,7 +41,7 @@ def build_golden(folder: Path) -> dict[str, dict[str, list[float | None]]]:
     root = folder / "built"
     build_dataset(folder / "golden.toml", parse_recipe(RECIPE, "golden"), root)
     frames = read_dataset_table(root, "frames").to_pandas()
-    frames["mean"] = [read_pixels(root / path).mean() for path in frames.path]
+    frames["mean"] = [read_pixels(root, path).mean() for path in frames.path]
     summary = {burst_id: {"frames": group["mean"].tolist()} for burst_id, group in frames.groupby("burst_id")}
     for (burst_id, scenario, estimator), group in (
         read_labels(root).to_pandas().groupby(["burst_id", "scenario", "estimator"])

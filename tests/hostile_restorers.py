@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
+import sys
 
 import numpy as np
 
@@ -54,3 +57,104 @@ class Stuck(_Restorer):
 
     def restore(self, burst):
         ctypes.PyDLL(None).sleep(600)
+
+
+class Exiting(_Restorer):
+    def restore(self, burst):
+        sys.exit(0)
+
+
+class Interrupting(_Restorer):
+    def restore(self, burst):
+        raise KeyboardInterrupt
+
+
+class Closing(_Restorer):
+    def restore(self, burst):
+        raise GeneratorExit
+
+
+class OwnKindOfEnd(BaseException):
+    pass
+
+
+class Ending(_Restorer):
+    def restore(self, burst):
+        raise OwnKindOfEnd("enough")
+
+
+class Unspeakable(_Restorer):
+    class Error(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    def restore(self, burst):
+        raise self.Error
+
+
+class Garbled(_Restorer):
+    def restore(self, burst):
+        raise ValueError("file \udcff is odd")
+
+
+class Verbose(_Restorer):
+    def restore(self, burst):
+        raise ValueError("x" * 50_000_000)
+
+
+class Stopping(_Restorer):
+    """Stops its own process, which then heeds nothing but SIGKILL."""
+
+    def restore(self, burst):
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return burst.reference
+
+
+class Deaf(_Restorer):
+    """Switches off whatever could wake it, and hangs."""
+
+    def restore(self, burst):
+        for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        ctypes.CDLL(None).sleep(600)
+
+
+class Wandering(_Restorer):
+    def restore(self, burst):
+        os.chdir("/")
+        return burst.reference
+
+
+class Leaking(_Restorer):
+    """Opens files until the process may open no more."""
+
+    kept: list[int] = []  # noqa: RUF012  # leaking is the point
+
+    def restore(self, burst):
+        try:
+            while True:
+                self.kept.append(os.open("/dev/null", os.O_RDONLY))
+        except OSError:
+            return burst.reference
+
+
+class Forking(_Restorer):
+    """Its child comes back from it, too; once, for each would fork again."""
+
+    forked = False
+
+    def restore(self, burst):
+        if not self.forked:
+            Forking.forked = True
+            os.fork()
+        return burst.reference
+
+
+class Deafening(_Restorer):
+    """Takes the signals of its process away from everybody."""
+
+    def restore(self, burst):
+        signal.signal(signal.SIGINT, lambda *_: None)
+        sys.path.clear()
+        return burst.reference

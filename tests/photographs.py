@@ -28,5 +28,5 @@ def make_photograph(height: int = 160, width: int = 192, *, seed: int = 0, bits:
 
 def write_photographs(folder: Path, count: int, **shape: int) -> Path:
     for seed in range(count):
-        write_png(folder / f"photo_{seed}.png", make_photograph(seed=seed, **shape))
+        write_png(folder, f"photo_{seed}.png", make_photograph(seed=seed, **shape))
     return folder

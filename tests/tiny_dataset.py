@@ -11,21 +11,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from manifests.confined.writing import write_file, write_text
+from manifests.description import write_description
 from manifests.documents.card import write_card
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png, quantise, write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, MARGINAL_ESTIMATORS, SPLITS
 from manifests.seal import seal_dataset
 from manifests.splits import SplitFractions, SplitPlan, plan_splits
-from manifests.store import (
-    labels_path,
-    read_dataset_table,
-    table_path,
-    write_bytes,
-    write_description,
-    write_table,
-    write_text,
-)
+from manifests.store import labels_path, read_dataset_table, table_path, write_table
 
 SIDE = 16
 LENGTHS = {"tiny-0": 2, "tiny-1": 3, "tiny-2": 4, "tiny-3": 4}
@@ -51,8 +45,8 @@ def write_tiny_dataset(root: Path) -> Path:
     for burst in bursts:
         own = [frame for frame in frames if frame["burst_id"] == burst["burst_id"]]
         burst["perceptual_hash"] = hash_reference(root, burst, own)
-    write_table(table_path(root, "bursts"), BURSTS, bursts)
-    write_table(table_path(root, "frames"), FRAMES, frames)
+    write_table(root, table_path("bursts"), BURSTS, bursts)
+    write_table(root, table_path("frames"), FRAMES, frames)
     for scenario, estimators in SCENARIOS.items():
         rows = [
             row
@@ -60,11 +54,11 @@ def write_tiny_dataset(root: Path) -> Path:
             for estimator in estimators
             for row in make_label_rows(burst_id, scenario, estimator, random)
         ]
-        write_table(labels_path(root, scenario), LABELS, rows)
+        write_table(root, labels_path(scenario), LABELS, rows)
     table = read_dataset_table(root, "bursts")
-    write_table(table_path(root, "splits"), SPLITS, plan_splits(table, SplitPlan(fractions=FRACTIONS, salt=SALT)))
-    write_table(table_path(root, "failures"), FAILURES, [_make_failure()])
-    write_text(root / "recipe.toml", '[dataset]\nname = "tiny"\n')
+    write_table(root, table_path("splits"), SPLITS, plan_splits(table, SplitPlan(fractions=FRACTIONS, salt=SALT)))
+    write_table(root, table_path("failures"), FAILURES, [_make_failure()])
+    write_text(root, "recipe.toml", '[dataset]\nname = "tiny"\n')
     finish_description(root)
     return root
 
@@ -240,14 +234,14 @@ def _write_synthetic_burst(
             burst_id,
             scale=scale,
             ground_truth_path=truth_path,
-            ground_truth_sha256=_hash(write_png(root / truth_path, truth)),
+            ground_truth_sha256=_hash(write_png(root, truth_path, truth)),
         )
     )
     for index in range(LENGTHS[burst_id]):
         row = make_frame_row(burst_id, index)
         mosaic = random.integers(int(BLACK), int(WHITE), (SIDE, SIDE)).astype(np.uint16)
         mosaic[0, :2] = BLACK - 200, WHITE  # noisy RAW goes below black and reaches white
-        frames.append({**row, "sha256": _hash(write_png(root / row["path"], mosaic))})
+        frames.append({**row, "sha256": _hash(write_png(root, row["path"], mosaic))})
 
 
 def _write_ingested_burst(
@@ -265,7 +259,7 @@ def _write_ingested_burst(
         pixels = random.integers(0, 256, (width, height, 3) if turned else (height, width, 3)).astype(np.uint8)
         path = f"frames/phone/{INGESTED}/{index:02d}.{'jpg' if turned else 'png'}"
         data = _encode_jpeg(pixels) if turned else encode_png(pixels)
-        write_bytes(root / path, data)
+        write_file(root, path, data)
         known = {"captured_at": "2020-01-01T00:00:00", "iso": 100.0, "f_number": 1.8}
         frames.append(
             make_frame_row(

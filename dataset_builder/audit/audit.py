@@ -17,7 +17,7 @@ from dataset_builder.audit.findings import Finding, judge
 from dataset_builder.audit.restorations import read_restorations, select_curves
 from dataset_builder.audit.rules import Rule, override_rules
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
-from manifests.store import read_description
+from manifests.description import read_description
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from dataset_builder.audit.factors import FACTORS, measure_noise
 from dataset_builder.audit.tables import Tables, to_rows
 from dataset_builder.audit.wording import format_number
-from manifests.errors import SelectionError
+from dataset_builder.records.rows import name_unknown_burst
 from manifests.schema import LABEL_SET, is_marginal
 
 Mark = Literal["best", "worst", ""]
@@ -132,7 +131,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
     views = []
     for burst_id in burst_ids:
         if burst_id not in bursts:
-            raise SelectionError(_unknown_burst(burst_id, list(tables.bursts["burst_id"])))
+            raise name_unknown_burst(burst_id, list(tables.bursts["burst_id"]))
         mine = tuple(frames.get(burst_id, ()))
         rows = [
             _score_row(scores[key].reindex(range(len(mine))), (*names, unit))
@@ -178,9 +177,3 @@ def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:
 
 def _rows_by_burst(rows: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return {str(burst_id): to_rows(group) for burst_id, group in rows.groupby("burst_id", sort=False)}
-
-
-def _unknown_burst(burst_id: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(burst_id, known, n=3, cutoff=0.4) or sorted(known)[:3]
-    offer = f"did you mean {', '.join(close)}?" if close else "the data set has no bursts"
-    return f"burst {burst_id!r}: not among the {len(known)} bursts of the data set; {offer}"

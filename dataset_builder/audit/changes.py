@@ -10,9 +10,9 @@ import pandas as pd
 
 from dataset_builder.audit.statistics.ranks import correlate_within, mean_or_nan
 from dataset_builder.labeling.units import read_bursts
+from manifests.description import read_description
 from manifests.operations.compare import LabelChange, compare_bursts, compare_values, count_changes, join_labels
 from manifests.schema import LABEL_SET
-from manifests.store import read_description
 
 CAUSES = ("data", "restorer", "convention", "definition", "software", "unexplained")
 """Why a label changed, the first that applies: the burst's pixels or metadata; the restorer's fingerprint; the convention of

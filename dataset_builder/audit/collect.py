@@ -14,7 +14,8 @@ import pyarrow as pa
 from dataset_builder.audit import statistics as of
 from dataset_builder.audit.tables import ScoreMatrix, Tables
 from manifests.documents.statistics import count_contents, count_licenses
-from manifests.schema import LABEL_SET, TableSchema
+from manifests.schema import LABEL_SET, Column, TableSchema
+from manifests.schema.table import REAL, TEXT_TYPE
 from manifests.verification.duplicates import NearDuplicate, find_near_duplicates
 
 _SCOPE = (
@@ -25,16 +26,11 @@ _NUMBERED_SCOPE = ("frame_index",)
 
 STATISTICS = TableSchema(
     "statistics",
-    pa.schema(
-        [
-            pa.field("topic", pa.string(), nullable=False, metadata={"doc": "Which question of the audit it answers."}),
-            *(
-                pa.field(name, pa.string(), nullable=False, metadata={"doc": f"Scope: {name}; empty if not one."})
-                for name in (*_SCOPE, *_NUMBERED_SCOPE)
-            ),
-            pa.field("name", pa.string(), nullable=False, metadata={"doc": "Name of the statistic."}),
-            pa.field("value", pa.float64(), metadata={"doc": "Its value; null where the data set gives none."}),
-        ]
+    (
+        Column("topic", TEXT_TYPE, "Which question of the audit it answers."),
+        *(Column(name, TEXT_TYPE, f"Scope: {name}; empty if not one.") for name in (*_SCOPE, *_NUMBERED_SCOPE)),
+        Column("name", TEXT_TYPE, "Name of the statistic."),
+        Column("value", REAL, "Its value; null where the data set gives none.", nullable=True),
     ),
     ("topic", *_SCOPE, *_NUMBERED_SCOPE, "name"),
 )

@@ -15,29 +15,29 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataset_builder.audit.tables import to_rows
+from manifests.confined.reading import has_file
 from manifests.errors import ManifestError
 from manifests.images.pixels import read_linear
-from manifests.schema import TableSchema
-from manifests.store import read_or_empty, resolve_inside, write_table
+from manifests.schema import Column, TableSchema
+from manifests.schema.rules import NUMBER, SHA256
+from manifests.schema.table import REAL, TEXT_TYPE
+from manifests.store import read_or_empty, write_table
 
 MAX_PIXELS = 50_000_000
 """Pixels read for one report; of larger data sets the bursts that are measured are drawn by a hash of their ids."""
 
 FEATURE_NAMES = ("brightness", "contrast", "sharpness", "noise", "signal")
 
+_PATH = "audit/features.parquet"
 FEATURES = TableSchema(
     "features",
-    pa.schema(
-        [
-            pa.field("sha256", pa.string(), nullable=False, metadata={"doc": "SHA-256 of the frame's file."}),
-            pa.field("brightness", pa.float64(), metadata={"doc": "Mean grey, gamma encoded, 0 black to 1 white."}),
-            pa.field("contrast", pa.float64(), metadata={"doc": "Standard deviation of grey, gamma encoded."}),
-            pa.field("sharpness", pa.float64(), metadata={"doc": "Variance of the Laplacian of grey, gamma encoded."}),
-            pa.field("noise", pa.float64(), metadata={"doc": "Standard deviation of the noise, linear, 1 = white."}),
-            pa.field(
-                "signal", pa.float64(), metadata={"doc": "Median signal of the plane that noise was measured in."}
-            ),
-        ]
+    (
+        Column("sha256", TEXT_TYPE, "SHA-256 of the frame's file.", SHA256),
+        Column("brightness", REAL, "Mean grey, gamma encoded, 0 black to 1 white.", NUMBER, nullable=True),
+        Column("contrast", REAL, "Standard deviation of grey, gamma encoded.", NUMBER, nullable=True),
+        Column("sharpness", REAL, "Variance of the Laplacian of grey, gamma encoded.", NUMBER, nullable=True),
+        Column("noise", REAL, "Standard deviation of the noise, linear, 1 = white.", NUMBER, nullable=True),
+        Column("signal", REAL, "Median signal of the plane that noise was measured in.", NUMBER, nullable=True),
     ),
     ("sha256",),
 )
@@ -72,19 +72,18 @@ def measure_frames(
         frames: the table `frames`.
         max_pixels: bound on the pixels of the frames drawn.
     """
-    path = root / "audit" / "features.parquet"
     drawn = draw_bursts(bursts, max_pixels=max_pixels)
     wanted = frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256")
-    known = _read_known(path)
+    known = _read_known(root)
     rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(drawn)])}
     measured = {}
     for frame in to_rows(wanted):
         digest = frame["sha256"]
-        remembered = digest in known and (root / frame["path"]).is_file()
+        remembered = digest in known and _is_there(root, frame["path"])
         measured[digest] = known[digest] if remembered else _measure_stored(root, rows[frame["burst_id"]], frame)
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURE_NAMES)).astype("float64")
     table = table.rename_axis("sha256").reset_index().astype({"sha256": object})
-    write_table(path, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
+    write_table(root, _PATH, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
     merged = frames.drop(columns=list(FEATURE_NAMES), errors="ignore").merge(table, on="sha256", how="left")
     merged.index = frames.index
     lost = table.loc[table["brightness"].isna(), "sha256"]
@@ -141,7 +140,8 @@ def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, An
     # A report on a damaged data set is worth more than none; `verify` is there to complain.
     try:
         image = read_linear(
-            resolve_inside(root, frame["path"]),
+            root,
+            frame["path"],
             black_level=float(burst["black_level"]),
             white_level=float(burst["white_level"]),
             orientation=int(frame["orientation"]),
@@ -151,9 +151,16 @@ def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, An
         return (np.nan,) * len(FEATURE_NAMES)
 
 
-def _read_known(path: Path) -> dict[str, tuple[float, ...]]:
+def _is_there(root: Path, path: str) -> bool:
     try:
-        rows = read_or_empty(path, FEATURES).to_pandas()
+        return has_file(root, path)
+    except (ManifestError, OSError):
+        return False
+
+
+def _read_known(root: Path) -> dict[str, tuple[float, ...]]:
+    try:
+        rows = read_or_empty(root, _PATH, FEATURES).to_pandas()
     except ManifestError:
         return {}  # of another version, or damaged: measured anew
     rows = rows.dropna()

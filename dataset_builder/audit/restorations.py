@@ -2,21 +2,22 @@
 
 Stage `audit` of a build. Its bursts are few and small, so it costs little beside the labels; results are kept in
 `audit/restorations.parquet`
-by content and made again only when the burst, the restorer, the metric or the scores change.
+by content and made again only when the burst, the restorer, the metric or the scores change. Restorers that a data set names run here if
+they are built in or installed; what others made stays while its burst and scores are the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS, choose_sizes, order_frames
@@ -29,11 +30,14 @@ from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.records.thumbnails import encode_picture
 from dataset_builder.work.local import ONE_WORKER, Workers
-from dataset_builder.work.unit import hash_facts, read_part, remove_part
+from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
-from manifests.schema import TableSchema
+from manifests.schema import Column, TableSchema
+from manifests.schema.rules import IDENTIFIER, LINE, METRIC, NUMBER, SCENARIO, SHA256, UNIT, matches, within
+from manifests.schema.table import INTEGER, REAL, TEXT_TYPE
+from manifests.schema.words import MOST_FRAMES
 from manifests.store import labels_path, read_or_empty, write_table
-from restorers import LinearMerge, create
+from restorers import LinearMerge, create, create_known
 from restorers.base import check_image
 from restorers.errors import InvalidRestorerError, RestorerError
 from restorers.fidelity import METRICS
@@ -47,27 +51,23 @@ WINDOW = 112
 """Longest side of a picture, pixels of the restored image: the part where leaving frames out changes it most."""
 RANDOM_SUBSETS = 2
 
+_PATH = "audit/restorations.parquet"
+PICTURE = matches(r"data:image/webp;base64,[A-Za-z0-9+/]*={0,2}", "a WebP as a data URI")
 RESTORATIONS = TableSchema(
     "restorations",
-    pa.schema(
-        [
-            pa.field("burst_id", pa.string(), nullable=False, metadata={"doc": "Burst."}),
-            pa.field("scenario", pa.string(), nullable=False, metadata={"doc": "Scenario."}),
-            pa.field("metric", pa.string(), nullable=False, metadata={"doc": "Fidelity metric."}),
-            pa.field("unit", pa.string(), nullable=False, metadata={"doc": "Unit of the fidelity."}),
-            pa.field("selector", pa.string(), nullable=False, metadata={"doc": "How the frames were chosen."}),
-            pa.field(
-                "part",
-                pa.string(),
-                nullable=False,
-                metadata={"doc": "What part of the frames was kept; empty for pictures."},
-            ),
-            pa.field("kept", pa.int32(), nullable=False, metadata={"doc": "Number of frames besides the reference."}),
-            pa.field("left_out", pa.int32(), metadata={"doc": "The one frame left out; null if not one."}),
-            pa.field("fidelity", pa.float64(), metadata={"doc": "Fidelity; null for the truth."}),
-            pa.field("picture", pa.string(), metadata={"doc": "WebP as a data URI; null if none is kept."}),
-            pa.field("key", pa.string(), nullable=False, metadata={"doc": "SHA-256 of what the row depends on."}),
-        ]
+    (
+        Column("burst_id", TEXT_TYPE, "Burst.", IDENTIFIER),
+        Column("scenario", TEXT_TYPE, "Scenario.", SCENARIO),
+        Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
+        Column("unit", TEXT_TYPE, "Unit of the fidelity.", UNIT),
+        Column("selector", TEXT_TYPE, "How the frames were chosen.", LINE),
+        Column("part", TEXT_TYPE, "What part of the frames was kept; empty for pictures.", LINE),
+        Column("kept", INTEGER, "Number of frames besides the reference.", within(-1, MOST_FRAMES)),
+        Column("left_out", INTEGER, "The one frame left out; null if not one.", within(0, MOST_FRAMES), nullable=True),
+        Column("fidelity", REAL, "Fidelity; null for the truth.", NUMBER, nullable=True),
+        Column("picture", TEXT_TYPE, "WebP as a data URI; null if none is kept.", PICTURE, nullable=True),
+        Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer.", SHA256),
+        Column("key", TEXT_TYPE, "SHA-256 of what the row depends on.", SHA256),
     ),
     ("burst_id", "scenario", "metric", "selector", "part"),
 )
@@ -101,11 +101,11 @@ class RestorationUnit:
     @property
     def part(self) -> str:
         """Where its result waits for the table."""
-        return f"audit/{labels_path(Path(), self.scenario).stem}/{self.rows.burst['burst_id']}"
+        return f"audit/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
-        restorer = create(self.scenario)
+        restorer = create(self.scenario)  # which the driver found to be known or named by the user
         if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
             raise InvalidRestorerError(f"{self.scenario}: changed while the audit ran; run the command again")
         burst = load_burst(root, self.rows.burst, self.rows.frames)
@@ -183,6 +183,7 @@ class RestorationUnit:
             "left_out": left_out,
             "fidelity": fidelity,
             "picture": picture,
+            "restorer_fingerprint": self.fingerprint,
             "key": self.key,
         }
 
@@ -193,6 +194,7 @@ def restore_sample(
     label_sets: pd.DataFrame,
     labels: pd.DataFrame,
     *,
+    named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
 ) -> list[str]:
     """Bring `audit/restorations.parquet` up to date for some bursts.
@@ -202,34 +204,39 @@ def restore_sample(
         bursts: the sample, by id.
         label_sets: scenario, estimator, metric; those of marginal estimators are restored.
         labels: scores of the sample.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who does the work; the result does not depend on it.
 
     Returns:
         What could not be restored and why, one line each.
     """
-    remarks: list[str] = []
-    units = list(_plan(bursts, label_sets, labels, remarks))
-    path = root / "audit" / "restorations.parquet"
     known: dict[str, list[dict[str, Any]]] = {}
-    for row in _read_rows(path):
+    makers: dict[tuple[str, str], str] = {}
+    for row in _read_rows(root):
         known.setdefault(row["key"], []).append(row)
-    rows = [row for unit in units for row in known.get(unit.key, ())]
-    missing = [unit for unit in units if unit.key not in known]
+        makers[row["burst_id"], row["scenario"]] = row["restorer_fingerprint"]
+    planned = list(_plan(bursts, label_sets, labels, named, makers))
+    rows = [row for unit, _ in planned for row in known.get(unit.key, ())]
+    lacking = [(unit, hindrance) for unit, hindrance in planned if unit.key not in known]
+    missing = [unit for unit, hindrance in lacking if not hindrance]
+    failed: defaultdict[str, list[str]] = defaultdict(list)
     for unit, failure in workers.run(missing, root):
         part = read_part(root, unit) if failure is None else None
         if part is None:
             reason = "the result was removed" if failure is None else f"{failure.error_type}: {failure.message}"
-            remarks.append(f"{unit.rows.burst['burst_id']}, {unit.scenario}: {reason}")
+            failed[unit.scenario].append(f"{unit.rows.burst['burst_id']}: {reason}")
         else:
             rows += part["rows"]
         remove_part(root, unit)
-    write_table(path, RESTORATIONS, rows)
-    return sorted(remarks)
+    write_table(root, _PATH, RESTORATIONS, rows)
+    remarks = sorted({hindrance for _, hindrance in lacking if hindrance})
+    remarks += [f"{len(reasons)} of {name}, as {min(reasons)}" for name, reasons in sorted(failed.items())]
+    return [f"not restored for the report: {remark}" for remark in remarks]
 
 
 def read_restorations(root: Path) -> pd.DataFrame:
     """The table; empty if there is none or it cannot be read."""
-    return pd.DataFrame(_read_rows(root / "audit" / "restorations.parquet"), columns=RESTORATIONS.schema.names)
+    return pd.DataFrame(_read_rows(root), columns=RESTORATIONS.schema.names)
 
 
 def select_curves(restorations: pd.DataFrame) -> pd.DataFrame:
@@ -255,8 +262,13 @@ def to_bytes(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
 
 
 def _plan(
-    bursts: Mapping[str, BurstRows], label_sets: pd.DataFrame, labels: pd.DataFrame, remarks: list[str]
-) -> Iterator[RestorationUnit]:
+    bursts: Mapping[str, BurstRows],
+    label_sets: pd.DataFrame,
+    labels: pd.DataFrame,
+    named: Collection[str],
+    makers: Mapping[tuple[str, str], str],
+) -> Iterator[tuple[RestorationUnit, str]]:
+    """Units, and why one cannot be run, which then has the fingerprint of the restorer that made it before."""
     scored = labels[labels["score"].notna()]
     for row in to_rows(label_sets):
         if row["metric"] not in METRICS or not METRICS[row["metric"]].needs_truth:
@@ -270,15 +282,16 @@ def _plan(
         wanted = [name for name in bursts if name in groups and _is_small(bursts[name])]
         if not wanted:
             continue
+        fingerprint, hindrance = "", ""
         try:
-            fingerprint = fingerprint_scenario(row["scenario"], create(row["scenario"]))
+            fingerprint = fingerprint_scenario(row["scenario"], create_known(row["scenario"], named=named))
         except RestorerError as error:
-            remarks.append(f"{row['scenario']}: {error}")
-            continue
+            hindrance = str(error)
         for name in wanted:
             scores = groups[name].set_index("frame_index")["score"].reindex(range(len(bursts[name].frames)))
             values = tuple(None if np.isnan(score) else float(score) for score in scores)
-            yield RestorationUnit(bursts[name], row["scenario"], fingerprint, row["metric"], values)
+            maker = fingerprint or makers.get((name, row["scenario"]), "")
+            yield RestorationUnit(bursts[name], row["scenario"], maker, row["metric"], values), hindrance
 
 
 def _is_small(rows: BurstRows) -> bool:
@@ -288,9 +301,9 @@ def _is_small(rows: BurstRows) -> bool:
     return complete and bool(burst["ground_truth_kind"] != "none" and pixels <= MAX_VALUES)
 
 
-def _read_rows(path: Path) -> Sequence[dict[str, Any]]:
+def _read_rows(root: Path) -> Sequence[dict[str, Any]]:
     try:
-        rows: list[dict[str, Any]] = read_or_empty(path, RESTORATIONS).to_pylist()
+        rows: list[dict[str, Any]] = read_or_empty(root, _PATH, RESTORATIONS).to_pylist()
     except ManifestError:
         return []  # of another version, or damaged: made anew
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 from dataset_builder.audit.audit import Audit, audit_dataset
@@ -14,8 +15,9 @@ from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.work.local import ONE_WORKER, Workers
+from manifests.confined.writing import write_text
 from manifests.schema import is_marginal
-from manifests.store import write_table, write_text
+from manifests.store import write_table
 
 
 def write_audit(root: Path, *, against: Path | None = None) -> Audit:
@@ -34,16 +36,21 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
     from dataset_builder.audit.report.report import render_report
 
     audit = audit_dataset(root, against=against)
-    folder = root / "audit"
-    write_table(folder / "statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
+    write_table(root, "audit/statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
     findings = describe_findings(audit.findings, audit.rules)
-    write_text(folder / "findings.json", json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(folder / "index.html", render_report(root, audit))
+    text = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(root, "audit/findings.json", text + "\n")
+    write_text(root, "audit/index.html", render_report(root, audit))
     return audit
 
 
-def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
-    """Restore the bursts that the report shows, with and without their frames; reuse what is still true.
+def restore_bursts(root: Path, *, named: Collection[str] = (), workers: Workers = ONE_WORKER) -> list[str]:
+    """Restore the bursts that the report shows, with and without their frames; reuse what is still current.
+
+    Args:
+        root: the data set.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
+        workers: who restores.
 
     Returns:
         What could not be restored and why, one line each.
@@ -57,6 +64,5 @@ def restore_bursts(root: Path, *, workers: Workers = ONE_WORKER) -> list[str]:
     sets = choose_label_sets(tables.labels.sets)
     marginal = sets[[is_marginal(name) for name in sets["estimator"]]]
     labels = tables.labels.select(sample)
-    return restore_sample(
-        root, {name: rows[name] for name in sample if name in rows}, marginal, labels, workers=workers
-    )
+    bursts = {name: rows[name] for name in sample if name in rows}
+    return restore_sample(root, bursts, marginal, labels, named=named, workers=workers)

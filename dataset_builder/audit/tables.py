@@ -117,13 +117,13 @@ def read_tables(root: Path) -> Tables:
             return None
 
     def read_whole(kind: TableSchema) -> pd.DataFrame:
-        found = attempt(lambda: read_or_empty(table_path(root, kind.name), kind).to_pandas())
+        found = attempt(lambda: read_or_empty(root, table_path(kind.name), kind).to_pandas())
         return kind.schema.empty_table().to_pandas() if found is None else found
 
     parts: list[Callable[[], pd.DataFrame]] = []
     sets: list[pd.DataFrame] = []
     for path in list_label_files(root):
-        part = partial(_read_labels, path)
+        part = partial(_read_labels, root, path)
         if (labels := attempt(part)) is not None:
             parts.append(part)
             sets.append(find_label_sets(labels))
@@ -196,8 +196,8 @@ def as_plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: object for name in (*LABEL_SET, "unit") if name in table})
 
 
-def _read_labels(path: Path) -> pd.DataFrame:
-    labels: pd.DataFrame = _encode_text(read_table(path, LABELS, columns=_LABEL_COLUMNS)).to_pandas()
+def _read_labels(root: Path, path: str) -> pd.DataFrame:
+    labels: pd.DataFrame = _encode_text(read_table(root, path, LABELS, columns=_LABEL_COLUMNS)).to_pandas()
     # An infinite score is no score; labels written by the toolkit hold none.
     labels["score"] = labels["score"].where(np.isfinite(labels["score"]))
     return labels

@@ -62,7 +62,7 @@ def mix_color_matrix(xyz_to_camera: NDArray[np.float64], weights: NDArray[np.flo
     return tuple(float(value) for value in to_srgb.ravel())
 
 
-def decode_srgb(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint16]:
+def decode_srgb_codes(image: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint16]:
     """Undo the sRGB transfer curve (IEC 61966-2-1) of an 8- or 16-bit image through a table of all its values.
 
     Returns:
@@ -119,7 +119,7 @@ def to_camera(
 
 def unprocess(image: NDArray[np.uint8] | NDArray[np.uint16], profile: ColorProfile) -> NDArray[np.uint16]:
     """sRGB photograph [H, W, 3] of 8 or 16 bit to linear camera RGB codes."""
-    return to_camera(decode_srgb(image), profile)
+    return to_camera(decode_srgb_codes(image), profile)
 
 
 def process(linear: NDArray[np.floating[Any]], profile: ColorProfile) -> NDArray[np.float32]:

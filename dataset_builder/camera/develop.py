@@ -16,7 +16,7 @@ _Float = TypeVar("_Float", np.float32, np.float64)
 _DEMOSAIC_KERNEL = np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]], np.float32) / 4
 
 
-def demosaic(image: NDArray[_Float], cfa: CFA) -> NDArray[_Float]:
+def demosaic_bilinear(image: NDArray[_Float], cfa: CFA) -> NDArray[_Float]:
     """Bilinear demosaicking of a linear mosaic by normalised convolution.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import ColorProfile
-from dataset_builder.camera.develop import demosaic
+from dataset_builder.camera.develop import demosaic_bilinear
 from restorers import CFA
 
 _DENOISE_SIGMA = 0.6
@@ -47,7 +47,7 @@ def develop_jpeg(
     """
     red, blue = (2.0**stops for stops in processing.white_balance_error)
     matrix = profile.to_srgb * np.array([red, 1.0, blue])
-    linear = cv2.transform(demosaic(np.minimum(signal, 1), cfa), matrix).clip(0, 1)
+    linear = cv2.transform(demosaic_bilinear(np.minimum(signal, 1), cfa), matrix).clip(0, 1)
     image = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     image = cv2.GaussianBlur(image, (0, 0), _DENOISE_SIGMA, borderType=cv2.BORDER_REFLECT_101)
     if processing.sharpening:

@@ -39,15 +39,6 @@ class Sensor:
             )
 
 
-def mosaic(image: NDArray[_Number], cfa: CFA) -> NDArray[_Number]:
-    """Keep of [H, W, 3] the channel that each pixel of the colour filter array sees; [H, W]."""
-    height, width = image.shape[:2]
-    result = np.empty((height, width), image.dtype)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        result[row::2, column::2] = image[row::2, column::2, channel]
-    return result
-
-
 def add_noise(
     signal: NDArray[np.floating[Any]],
     *,

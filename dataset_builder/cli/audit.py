@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, work_options
+from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -22,10 +22,17 @@ SEVERE_STATUS = 4
 )
 @click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines.")
+@trusted_option
 @work_options
 @click.pass_context
 def command(
-    ctx: click.Context, dataset: Path, against: Path | None, strict: bool, as_json: bool, workers: Workers
+    ctx: click.Context,
+    dataset: Path,
+    against: Path | None,
+    strict: bool,
+    as_json: bool,
+    scenarios: tuple[str, ...],
+    workers: Workers,
 ) -> None:
     """Write DIR/audit: what is in the data set and whether its labels can be trusted.
 
@@ -33,8 +40,10 @@ def command(
     """
     from dataset_builder.audit.summary import describe_audit, print_audit
     from dataset_builder.build import redo_audit
+    from dataset_builder.cli.console import print_notes
 
-    audit = redo_audit(dataset, against=against, workers=workers)
+    audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers)
+    print_notes(remarks)
     if as_json:
         click.echo(describe_audit(audit))
     else:

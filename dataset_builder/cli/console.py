@@ -24,8 +24,8 @@ from rich.table import Table
 from rich.text import Text
 
 from dataset_builder.work.report import Advance, StageReport
+from manifests.description import read_description
 from manifests.problem import Problem
-from manifests.store import read_description
 
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
 _MAX_FAILURES = 5
@@ -68,6 +68,20 @@ class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
+
+
+def print_notes(remarks: Sequence[str]) -> None:
+    """Print remarks beside the result, one line each."""
+    for remark in remarks:
+        click.echo(f"note: {remark}", err=True)
+
+
+def print_warnings() -> None:
+    """Print what is wrong with installed packages of restorers, one line each; the scenarios of others can be used all the same."""
+    from restorers.registry import read_scenarios  # takes a second to import
+
+    for problem in read_scenarios().problems:
+        click.echo(f"warning: {problem}", err=True)
 
 
 def print_problems(problems: Sequence[Problem]) -> int:
@@ -122,7 +136,7 @@ def print_reliability(root: Path) -> None:
     for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):
         named = heading in {"scenario", "estimator", "metric"}
         table.add_column(heading, justify="left" if named else "right", overflow="fold")
-    for row in read_table(table_path(root, RELIABILITY.name), RELIABILITY).to_pylist():
+    for row in read_table(root, table_path(RELIABILITY.name), RELIABILITY).to_pylist():
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
         table.add_row(row["scenario"], row["estimator"], row["metric"], str(row["bursts"]), *shown)

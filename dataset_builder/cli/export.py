@@ -23,14 +23,14 @@ from dataset_builder.cli.options import dataset_argument
 def command(dataset: Path, form: str, out: Path) -> None:
     """Write DIR in a form that other tools read."""
     from dataset_builder.cli.console import show_count
-    from dataset_builder.export.bursts import require_new_folder
     from dataset_builder.export.hugging_face import export_hugging_face
     from dataset_builder.export.score_lists import export_score_lists
     from dataset_builder.export.web_dataset import export_web_dataset
     from manifests.documents.croissant import CROISSANT_NAME, write_croissant
+    from manifests.operations.output import make_new_folder
 
     if form == "croissant":
-        require_new_folder(out)
+        make_new_folder(out)
         files = [write_croissant(dataset, out / CROISSANT_NAME)]
     else:
         exporters = {"hf": export_hugging_face, "webdataset": export_web_dataset, "csv": export_score_lists}

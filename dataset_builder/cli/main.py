@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import re
 from typing import Any
 
 import click
@@ -34,15 +35,19 @@ _COMMANDS = {
 }
 
 
+_FLAGS = {"root": "--out", "seed": "--seed", "base": "--base", "address": "--dask"}
+"""What gives the parameter that begins a message of the library."""
+
+
 class _Commands(LazyGroup):
     """Turns expected errors into one line."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
-            ctx.exit(130)
+            ctx.exit(getattr(stop, "status", 130))
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
                 raise
@@ -81,7 +86,8 @@ def _is_expected(error: Exception) -> bool:
 
 def _explain(error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno is None:
-        return str(error)
+        parameter, rest = re.match(r"(\w*)(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
+        return _FLAGS.get(parameter, parameter) + rest
     place = f" ({error.filename})" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full{place}: make room and run the same command again; finished work is kept"

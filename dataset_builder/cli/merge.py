@@ -19,11 +19,11 @@ def command(first: Path, second: Path, out: Path) -> None:
     What both hold must be equal, and no scene may lie in different splits.
     """
     from dataset_builder.build import redo_reports
-    from dataset_builder.cli.console import print_problems
+    from dataset_builder.cli.console import print_notes, print_problems
     from manifests.operations.combine import merge_datasets
     from manifests.verification.verify import verify
 
     merge_datasets(first, second, out)
-    redo_reports(out)
+    print_notes(redo_reports(out))
     # Scenes that are apart in each may look alike together.
     click.get_current_context().exit(print_problems(verify(out, hashes=False)))

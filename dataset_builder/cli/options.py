@@ -25,16 +25,33 @@ device_option = click.option(
     callback=lambda _ctx, _option, value: _check_device(value),
     help="Where networks compute; auto is CUDA where there is a device.",
 )
+trusted_option = click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
+    "built in or installed run.",
+)
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
-        default=1,
+        default="1",
         show_default=True,
-        type=click.IntRange(min=1),
-        help="Worker processes; the result does not depend on it.",
+        metavar="N|auto",
+        callback=lambda _ctx, _option, value: _count_jobs(value),
+        help="Worker processes, auto for as many as there are cores to use; the result does not depend on it.",
     ),
     click.option(
         "--dask", metavar="ADDRESS", help="Work on the dask cluster of this scheduler, such as tcp://host:8786."
+    ),
+    click.option(
+        "--patience",
+        default=10.0,
+        show_default=True,
+        metavar="MINUTES",
+        type=click.FloatRange(min=0, min_open=True),
+        help="How long a cluster may show no sign of life until it is given up.",
     ),
     click.option(
         "--time-limit",
@@ -54,6 +71,16 @@ _WORK_OPTIONS = (
 )
 
 
+def _count_jobs(value: str) -> int:
+    if value == "auto":
+        from joblib import cpu_count
+
+        return int(cpu_count())  # what this process may use, not what the machine has
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(f"expected a whole number from 1 or auto, got {value!r}")
+    return int(value)
+
+
 def _check_device(value: str) -> str:
     """Refuse at once what is not there; what `auto` means is found out when a network is loaded, which takes a second."""
     if value not in ("auto", "cpu"):
@@ -71,18 +98,23 @@ def work_options(function: Callable[..., None]) -> Callable[..., None]:
         *args: Any,
         jobs: int,
         dask: str | None,
+        patience: float,
         time_limit: float,
         memory_limit: float | None,
         device: str,
         **kwargs: Any,
     ) -> None:
+        from dataset_builder.cli.console import print_warnings
         from dataset_builder.work.cluster import DaskWorkers
         from dataset_builder.work.local import LocalWorkers, Workers
+        from dataset_builder.work.stopping import heed_signals
         from dataset_builder.work.unit import Limits
 
+        print_warnings()
         limits = Limits(time_limit, memory_limit)
-        workers: Workers = DaskWorkers(dask, limits, device) if dask else LocalWorkers(jobs, limits, device)
-        function(*args, workers=workers, **kwargs)
+        workers: Workers = DaskWorkers(dask, limits, device, patience) if dask else LocalWorkers(jobs, limits, device)
+        with heed_signals():
+            function(*args, workers=workers, **kwargs)
 
     for option in reversed(_WORK_OPTIONS):
         command = option(command)

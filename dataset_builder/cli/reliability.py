@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, work_options
+from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     help="Folder that relative roots of the recipe are relative to.",
 )
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to label again.")
+@trusted_option
 @work_options
 @click.pass_context
-def command(ctx: click.Context, dataset: Path, base: Path, bursts: int, workers: Workers) -> None:
+def command(
+    ctx: click.Context, dataset: Path, base: Path, bursts: int, scenarios: tuple[str, ...], workers: Workers
+) -> None:
     """Label synthetic bursts of DIR again, with other noise and with half the frames, and compare.
 
     The result is manifests/reliability.parquet; card and audit show it.
@@ -34,6 +37,8 @@ def command(ctx: click.Context, dataset: Path, base: Path, bursts: int, workers:
     from dataset_builder.cli.console import print_reliability, print_summary, show_progress
     from dataset_builder.reliability import measure_reliability
 
-    reports = measure_reliability(dataset, base, most_bursts=bursts, workers=workers, progress=show_progress)
+    reports = measure_reliability(
+        dataset, base, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress
+    )
     print_reliability(dataset)
     ctx.exit(print_summary(dataset, reports))

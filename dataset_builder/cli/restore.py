@@ -17,10 +17,12 @@ from dataset_builder.cli.options import dataset_argument, device_option
 @click.option("--out", type=click.Path(path_type=Path), help="PNG file; default: BURST_ID.png here.")
 def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path | None) -> None:
     """Restore BURST_ID and write the result, the reference frame and the truth side by side as a PNG."""
+    from dataset_builder.cli.console import print_warnings
     from dataset_builder.viewing.side_by_side import restore_side_by_side
     from manifests.images.pixels import write_png
 
+    print_warnings()
     path = out or Path(f"{burst_id}.png")
     image, captions = restore_side_by_side(dataset, burst_id, scenario, device=device)
-    write_png(path, image)
+    write_png(path.parent, path.name, image)
     click.echo(f"{path}: {' | '.join(captions)}")

@@ -21,8 +21,10 @@ def check(ctx: click.Context, name: str, side: int) -> None:
 
     NAME is a scenario, module:attr, or a model file such as onnx:FILE. Exit status 1 if a check fails.
     """
+    from dataset_builder.cli.console import print_warnings
     from restorers.conformance import check_restorer
 
+    print_warnings()
     findings = check_restorer(name, side=side + side % 2)
     for finding in findings:
         click.echo(f"{finding.outcome}  {finding.check:12} {finding.detail}")

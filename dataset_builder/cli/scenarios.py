@@ -21,9 +21,12 @@ def command(names: tuple[str, ...], as_json: bool, no_cost: bool) -> None:
 
     The cost is that of one restoration of a small burst on this machine, in seconds per megapixel of frames.
     """
+    from dataset_builder.cli.console import print_warnings
     from restorers import create, list_scenarios
+    from restorers.containment import contain_exits, describe_error
     from restorers.errors import MissingExtraError, RestorerError
 
+    print_warnings()
     facts: dict[str, dict[str, Any]] = {}
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
@@ -31,11 +34,12 @@ def command(names: tuple[str, ...], as_json: bool, no_cost: bool) -> None:
         facts[name] = _describe(create(name), no_cost=no_cost)
     for name, spec in () if names else list_scenarios().items():
         try:
-            facts[name] = _describe(create(name), no_cost=no_cost)
+            with contain_exits(spec.target):
+                facts[name] = _describe(create(name), no_cost=no_cost)
         except MissingExtraError as error:
             missing[name] = str(error)
         except Exception as error:  # noqa: BLE001  # whatever an installed package raises costs its own line only
-            reason = str(error) if isinstance(error, RestorerError) else f"{type(error).__name__}: {error}"
+            reason = str(error) if isinstance(error, RestorerError) else describe_error(error)
             broken[name] = f"{spec.target} cannot be used: {' '.join(reason.split())}; mend or uninstall its package"
             click.echo(f"warning: {name}: {broken[name]}", err=True)
     if as_json:

@@ -20,5 +20,5 @@ def command(dataset: Path, burst_id: str, out: Path | None, columns: int) -> Non
     from manifests.images.pixels import write_png
 
     path = out or Path(f"{burst_id}.png")
-    write_png(path, draw_contact_sheet(dataset, burst_id, columns=columns))
+    write_png(path.parent, path.name, draw_contact_sheet(dataset, burst_id, columns=columns))
     click.echo(path)

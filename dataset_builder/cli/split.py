@@ -35,6 +35,7 @@ def command(
     from collections import Counter
 
     from dataset_builder.build import redo_splits
+    from dataset_builder.cli.console import print_notes
     from dataset_builder.recipe import parse_splits
     from manifests.schema import SPLIT_NAMES
     from manifests.store import read_dataset_table
@@ -43,13 +44,15 @@ def command(
         raise click.UsageError("--stratified, --leave-out and --list exclude each other")
     method = "stratified" if stratified else "leave_one_source_out" if source else "official" if lists else "hash"
     values: dict[str, Any] = {"salt": salt, "method": method, "folds": folds, "source": source}
-    redo_splits(dataset, parse_splits(val=val, test=test, **values, lists=dict(map(_read_list, lists))))
+    choice = parse_splits(val=val, test=test, **values, lists=dict(map(_read_list, lists)))
+    remarks = redo_splits(dataset, choice)
     table = read_dataset_table(dataset, "splits")
     counts = Counter(table.column("split").to_pylist())
     click.echo(", ".join(f"{name}: {counts[name]} bursts" for name in SPLIT_NAMES))
     if folds:
         counts = Counter(table.column("fold").to_pylist())
         click.echo(", ".join(f"fold {fold}: {counts[fold]} bursts" for fold in range(folds)))
+    print_notes(remarks)
 
 
 def _read_list(option: str) -> tuple[str, list[str]]:

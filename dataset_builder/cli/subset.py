@@ -22,8 +22,10 @@ from dataset_builder.cli.options import dataset_argument, out_option
 def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) -> None:
     """Write a data set of the bursts of DIR that a query chooses, with their files, labels and splits."""
     from dataset_builder.build import redo_reports
+    from dataset_builder.cli.console import print_notes
     from manifests.operations.combine import subset_dataset
 
     count = subset_dataset(dataset, out, where, scenarios=scenarios or None)
-    redo_reports(out)
+    remarks = redo_reports(out)
     click.echo(f"{out}: {count} bursts")
+    print_notes(remarks)

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
-from dataset_builder.errors import MissingExtraError, MissingSourceError, UnreadableImageError
+from dataset_builder.decoding.extras import MissingReaderError
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -26,8 +28,6 @@ MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded."""
 
 _PREVIEW_SIDE = 192
-MAX_BYTES = 2_000_000_000
-"""Larger files are refused before they are read."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -87,7 +87,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
     Raises:
         MissingSourceError: if there is no such file.
         UnreadableImageError: if it is empty, damaged, truncated, animated, too large, or of another kind.
-        MissingExtraError: if it is HEIC and pillow-heif is not installed.
+        MissingReaderError: if it is HEIC and pillow-heif is not installed.
     """
     suffix = path.suffix.lower()
     require_file(path)
@@ -97,28 +97,12 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
             if suffix in TIFF_SUFFIXES:
                 return _read_tiff(path, page)
             return _read_heif(path) if suffix in HEIF_SUFFIXES else _read_with_pillow(path, look=look)
-    except (UnreadableImageError, MissingExtraError):
+    except (UnreadableImageError, MissingReaderError):
         raise
     except Exception as error:  # decoders raise anything on hostile files
         raise UnreadableImageError(
             f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
         ) from error
-
-
-def require_file(path: Path) -> None:
-    """Raise unless a path is a file that may be read and is neither empty nor too large to be an image.
-
-    Raises:
-        MissingSourceError: if there is no such file.
-        UnreadableImageError: if it is empty, too large, or must not be read.
-    """
-    if not path.is_file():
-        raise MissingSourceError(f"{path}: no such file")
-    size = path.stat().st_size
-    if size == 0:
-        raise UnreadableImageError(f"{path}: the file is empty (0 bytes); copy it again or remove it")
-    if size > MAX_BYTES:
-        raise UnreadableImageError(f"{path}: {size:,} bytes is more than {MAX_BYTES:,}; remove it")
 
 
 def explain(error: Exception) -> str:
@@ -193,7 +177,7 @@ def _read_heif(path: Path) -> SourceImage:
     try:
         import pillow_heif
     except ImportError as error:
-        raise MissingExtraError(f"{path}: HEIC needs pillow-heif; pip install 'buiqa-toolkit[heif]'") from error
+        raise MissingReaderError(str(path), "pillow-heif", "heif") from error
     heif = pillow_heif.open_heif(path, convert_hdr_to_8bit=True)
     require_size(path, *heif.size)
     image = heif.to_pillow()

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ
 from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import explain, require_file, require_size
+from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.packed import level_mosaic
-from dataset_builder.errors import MissingExtraError, UnreadableImageError, UnsupportedSensorError
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import apply_orientation
 from restorers import CFA, Domain
 
@@ -60,7 +62,7 @@ def read_raw(path: Path) -> Frame:
 
     Raises:
         MissingSourceError: if there is no such file.
-        MissingExtraError: if rawpy is not installed.
+        MissingReaderError: if rawpy is not installed.
         UnsupportedSensorError: if the sensor is not of the Bayer kind.
         UnreadableImageError: if the file is damaged, too large, or contradicts itself.
     """
@@ -68,7 +70,7 @@ def read_raw(path: Path) -> Frame:
     try:
         import rawpy
     except ImportError as error:
-        raise MissingExtraError(f"{path}: RAW files need rawpy; pip install 'buiqa-toolkit[raw]'") from error
+        raise MissingReaderError(str(path), "rawpy", "raw") from error
     try:
         with rawpy.imread(str(path)) as raw:
             require_size(path, raw.sizes.raw_width, raw.sizes.raw_height)

@@ -1,163 +1,36 @@
-"""Pickles that others wrote, read without trust: exact types on a list, nothing else is ever looked up or called."""
+"""Pickles that others wrote, read without trust by a machine for plain values; `pickled_values` says what they may make.
+
+The machine knows those operations of pickles (`pickletools` describes them all) that plain values need, and counts what they take.
+"""
 
 from __future__ import annotations
 
-import io
-import math
-import pickle
-from collections.abc import Mapping
-from dataclasses import dataclass
+import pickletools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
+from dataset_builder.decoding.pickled_values import (
+    ExifRatio,
+    ExifTag,
+    find_name,
+    make,
+    make_dict,
+    require_key,
+    set_state,
+)
 from dataset_builder.errors import HostileFileError, MissingSourceError, UnreadableImageError
 
+__all__ = ["MAX_DEPTH", "MAX_OPERATIONS", "MAX_PICKLE_BYTES", "ExifRatio", "ExifTag", "read_pickle"]
 MAX_PICKLE_BYTES = 64_000_000
-
-
-@dataclass
-class ExifTag:
-    """Stands in for `exifread.classes.IfdTag`: a value read from EXIF.
-
-    Attributes:
-        printable: the value as text.
-        values: the value itself: numbers, ratios or text.
-    """
-
-    printable: str = ""
-    values: Any = None
-    tag: int = 0
-    field_type: int = 0
-
-    def __setstate__(self, state: Any) -> None:
-        """Keep what is known by name; nothing is called."""
-        if not isinstance(state, dict):
-            raise HostileFileError(f"the state of an EXIF tag: expected a dict, got {type(state).__name__}")
-        for name in ("printable", "values", "tag", "field_type"):
-            setattr(self, name, state.get(name, getattr(self, name, None)))
-
-
-class ExifRatio:
-    """Stands in for `exifread.utils.Ratio` and `fractions.Fraction`."""
-
-    # Pickles may make one without calling the initialiser.
-    numerator: Any = 0
-    denominator: Any = 1
-
-    def __init__(self, numerator: Any = 0, denominator: Any = 1) -> None:
-        if isinstance(numerator, str):  # a fraction pickles as its text
-            numerator, _, denominator = numerator[:64].partition("/")
-        self.numerator, self.denominator = numerator, denominator or 1
-
-    def __setstate__(self, state: Any) -> None:
-        """Take numerator and denominator, by any of the names that exifread's versions give them."""
-        values = next((part for part in state if isinstance(part, dict)), {}) if isinstance(state, tuple) else state
-        if not isinstance(values, dict):
-            raise HostileFileError(f"the state of an EXIF ratio: expected a dict, got {type(values).__name__}")
-        self.numerator = values.get("_numerator", values.get("num", self.numerator))
-        self.denominator = values.get("_denominator", values.get("den", self.denominator))
-
-    def __float__(self) -> float:
-        """The value; NaN where it makes none."""
-        try:
-            return float(self.numerator) / float(self.denominator)
-        except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-            return float("nan")
-
-
-class _NumberType:
-    """Stands in for `numpy.dtype`, so that no state from outside reaches NumPy."""
-
-    def __init__(self, name: Any, *_: Any) -> None:
-        kind = np.dtype(name) if isinstance(name, str) and len(name) < 16 else np.dtype(object)
-        if kind.kind not in "biufSU":
-            raise HostileFileError(f"an array of type {name!r}")
-        self.kind = kind
-
-    def __setstate__(self, state: Any) -> None:
-        """Take the byte order."""
-        order = state[1] if isinstance(state, tuple) and len(state) > 4 and state[2:5] == (None, None, None) else None
-        if order not in ("<", ">", "|", "="):
-            raise HostileFileError("an array of structured type")
-        self.kind = self.kind.newbyteorder(order)
-
-
-class _PlainArray(np.ndarray[Any, Any]):
-    """An array that checks the state it is given before NumPy looks at it."""
-
-    def __setstate__(self, state: Any) -> None:
-        _, shape, kind, fortran, data = state
-        if not (isinstance(kind, _NumberType) and isinstance(data, bytes) and isinstance(shape, tuple)):
-            raise HostileFileError("an array of objects")
-        size = math.prod(int(side) for side in shape) * kind.kind.itemsize
-        if any(int(side) < 0 for side in shape) or len(shape) > 8 or size != len(data):
-            raise HostileFileError(f"an array of shape {list(shape)} in {len(data):,} bytes")
-        plain: Any = (1, tuple(int(side) for side in shape), kind.kind, bool(fortran), data)
-        super().__setstate__(plain)
-
-
-def _reconstruct(kind: Any, shape: Any, code: Any) -> Any:
-    """`numpy.core.multiarray._reconstruct`: arrays begin empty."""
-    if kind is not np.ndarray or shape != (0,) or code != b"b":
-        raise HostileFileError("an array that does not begin empty")
-    return _PlainArray(shape, np.int8)
-
-
-def _make_scalar(kind: Any, data: Any = b"") -> Any:
-    """`numpy.core.multiarray.scalar`, for plain types."""
-    if not (isinstance(kind, _NumberType) and isinstance(data, bytes) and len(data) == kind.kind.itemsize > 0):
-        raise HostileFileError("a scalar that is no plain number")
-    return np.frombuffer(data, kind.kind)[0]
-
-
-def _encode(text: Any, codec: Any = "latin1") -> bytes:
-    """`_codecs.encode`, as old protocols write bytes."""
-    if not isinstance(text, str) or codec != "latin1":
-        raise HostileFileError(f"text in the coding {codec!r}")
-    return text.encode("latin1")
-
-
-_NUMPY = {"_reconstruct": _reconstruct, "scalar": _make_scalar}
-_ALLOWED: Mapping[tuple[str, str], Any] = MappingProxyType(
-    {
-        **{(f"numpy.{core}.multiarray", name): made for core in ("core", "_core") for name, made in _NUMPY.items()},
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): _NumberType,
-        ("_codecs", "encode"): _encode,
-        ("collections", "OrderedDict"): dict,
-        ("exifread.classes", "IfdTag"): ExifTag,
-        ("exifread.utils", "Ratio"): ExifRatio,
-        ("fractions", "Fraction"): ExifRatio,
-    }
-)
-_STATEFUL = (ExifTag, ExifRatio, _NumberType, _PlainArray)
-
-
-# The implementation in Python: that in C fills memory up to any index that a file names for its memo.
-class _Unpickler(pickle._Unpickler):  # noqa: SLF001
-    stack: list[Any]
-    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # noqa: SLF001
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ALLOWED[module, name]
-        except KeyError:
-            raise HostileFileError(f"it asks for {module}.{name}") from None
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise HostileFileError(f"it refers to an object {pid!r} outside itself")
-
-    def load_build(self) -> None:
-        state, thing = self.stack.pop(), self.stack[-1]
-        # Without this, a file could write attributes of the functions above.
-        if not isinstance(thing, _STATEFUL):
-            raise HostileFileError(f"it sets the state of a {type(thing).__name__}")
-        thing.__setstate__(state)
-
-    dispatch[pickle.BUILD[0]] = load_build
+MAX_OPERATIONS = 1_000_000
+"""An operation of one byte may make an object of two hundred."""
+MAX_DEPTH = 64
+"""Containers in containers: Python prints, hashes and compares them by recursion."""
 
 
 def read_pickle(path: Path) -> Any:
@@ -181,7 +54,7 @@ def read_pickle(path: Path) -> Any:
             f"{path}: {path.stat().st_size:,} bytes is more than {MAX_PICKLE_BYTES:,}; remove it"
         )
     try:
-        return _Unpickler(io.BytesIO(path.read_bytes())).load()
+        return _run(path.read_bytes())
     except HostileFileError as error:
         raise HostileFileError(
             f"{path}: expected plain values, NumPy arrays and EXIF in this pickle, but {error}; nothing was run; remove the file"
@@ -190,3 +63,178 @@ def read_pickle(path: Path) -> Any:
         raise UnreadableImageError(
             f"{path}: cannot be read as a pickle ({type(error).__name__}); copy it again"
         ) from error
+
+
+@dataclass
+class _Machine:
+    """Stack, the stacks below its marks, the memo, and how many bytes may yet be copied."""
+
+    allowance: int
+    stack: list[Any] = field(default_factory=list)
+    below: list[list[Any]] = field(default_factory=list)
+    memo: dict[int, Any] = field(default_factory=dict)
+
+    def push(self, thing: Any) -> None:
+        """Put a thing on the stack of the last mark."""
+        self.stack.append(thing)
+
+    def pop(self, count: int) -> list[Any]:
+        """The topmost things, in the order in which they came."""
+        return [self.stack.pop() for _ in range(count)][::-1]
+
+    def pop_mark(self) -> list[Any]:
+        """What came since the last mark."""
+        items, self.stack = self.stack, self.below.pop()
+        return items
+
+    def charge(self, size: int) -> None:
+        """Count bytes that were copied: a memo allows to copy the same ones for ever."""
+        self.allowance -= size
+        if self.allowance < 0:
+            raise HostileFileError("it copies the same bytes again and again")
+
+
+def _run(content: bytes) -> Any:
+    # What is written in old protocols is copied twice: as text that becomes bytes, and as bytes that become an array.
+    machine = _Machine(allowance=2 * len(content))
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(content)):
+        if number == MAX_OPERATIONS:
+            raise HostileFileError(f"it takes more than {MAX_OPERATIONS:,} operations")
+        if opcode.name in _ARGUMENTS:
+            machine.push(argument)
+        elif opcode.name in _VALUES:
+            machine.push(_VALUES[opcode.name]())
+        elif opcode.name in _OPERATIONS:
+            _OPERATIONS[opcode.name](machine, argument)
+        else:
+            raise HostileFileError(f"it uses the operation {opcode.name}")
+    result = machine.stack.pop()
+    _require_shallow(result)
+    return result
+
+
+def _require_shallow(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        inside = {id(part): part for each in level for part in _list_parts(each)}
+        if not (level := list(inside.values())):
+            return
+    raise HostileFileError(f"it holds containers in containers, more than {MAX_DEPTH} deep")
+
+
+def _list_parts(value: Any) -> Iterator[Any]:
+    """Containers in a container; keys of dicts and members of sets are flat."""
+    inside: Iterable[Any] = ()
+    if isinstance(value, list | tuple):
+        inside = value
+    elif isinstance(value, dict):
+        inside = value.values()
+    elif isinstance(value, ExifTag):
+        inside = vars(value).values()
+    return (part for part in inside if isinstance(part, list | tuple | dict | ExifTag))
+
+
+def _pop(machine: _Machine) -> None:
+    if machine.stack:
+        machine.stack.pop()
+    else:
+        machine.pop_mark()
+
+
+def _mark(machine: _Machine) -> None:
+    machine.below.append(machine.stack)
+    machine.stack = []
+
+
+def _require_last(machine: _Machine, kind: type) -> Any:
+    if type(machine.stack[-1]) is not kind:
+        raise HostileFileError(f"it fills a {type(machine.stack[-1]).__name__} as if it were a {kind.__name__}")
+    return machine.stack[-1]
+
+
+def _append(machine: _Machine, items: list[Any]) -> None:
+    _require_last(machine, list).extend(items)
+
+
+def _add(machine: _Machine, items: list[Any]) -> None:
+    _require_last(machine, set).update(map(require_key, items))
+
+
+def _set_items(machine: _Machine, items: list[Any]) -> None:
+    _require_last(machine, dict).update(_pair(items))
+
+
+def _pair(items: list[Any]) -> dict[Any, Any]:
+    return make_dict(zip(items[::2], items[1::2], strict=True))
+
+
+def _call(machine: _Machine, name: Any, arguments: Iterable[Any]) -> None:
+    made = make(name, arguments)
+    machine.charge(len(made) if isinstance(made, bytes) else 0)
+    machine.push(made)
+
+
+def _call_first(machine: _Machine, things: list[Any]) -> None:
+    _call(machine, things[0], things[1:])
+
+
+def _build(machine: _Machine) -> None:
+    thing, state = machine.stack[-2], machine.stack.pop()
+    set_state(thing, state)
+    machine.charge(thing.nbytes if isinstance(thing, np.ndarray) else 0)
+
+
+def _remember(machine: _Machine, place: int) -> None:
+    machine.memo[place] = machine.stack[-1]
+
+
+_ARGUMENTS = frozenset(
+    {
+        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+        *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
+        *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    }
+)
+"""Operations that put their argument on the stack."""
+_VALUES: Mapping[str, Callable[[], Any]] = MappingProxyType(
+    {
+        "NONE": lambda: None,
+        "NEWTRUE": lambda: True,
+        "NEWFALSE": lambda: False,
+        "EMPTY_TUPLE": tuple,
+        "EMPTY_LIST": list,
+        "EMPTY_DICT": dict,
+        "EMPTY_SET": set,
+    }
+)
+"""Operations that put a value on the stack."""
+_OPERATIONS: Mapping[str, Callable[[_Machine, Any], None]] = MappingProxyType(
+    {
+        **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda _, __: None),
+        **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT"), _remember),
+        **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), lambda m, place: m.push(m.memo[place])),
+        "MEMOIZE": lambda m, _: _remember(m, len(m.memo)),
+        "MARK": lambda m, _: _mark(m),
+        "POP": lambda m, _: _pop(m),
+        "POP_MARK": lambda m, _: m.pop_mark().clear(),
+        "DUP": lambda m, _: m.push(m.stack[-1]),
+        "TUPLE": lambda m, _: m.push(tuple(m.pop_mark())),
+        "TUPLE1": lambda m, _: m.push(tuple(m.pop(1))),
+        "TUPLE2": lambda m, _: m.push(tuple(m.pop(2))),
+        "TUPLE3": lambda m, _: m.push(tuple(m.pop(3))),
+        "LIST": lambda m, _: m.push(m.pop_mark()),
+        "APPEND": lambda m, _: _append(m, m.pop(1)),
+        "APPENDS": lambda m, _: _append(m, m.pop_mark()),
+        "FROZENSET": lambda m, _: m.push(frozenset(map(require_key, m.pop_mark()))),
+        "ADDITEMS": lambda m, _: _add(m, m.pop_mark()),
+        "DICT": lambda m, _: m.push(_pair(m.pop_mark())),
+        "SETITEM": lambda m, _: _set_items(m, m.pop(2)),
+        "SETITEMS": lambda m, _: _set_items(m, m.pop_mark()),
+        "GLOBAL": lambda m, words: m.push(find_name(*words.split(" ", 1))),
+        "STACK_GLOBAL": lambda m, _: m.push(find_name(*m.pop(2))),
+        **dict.fromkeys(("REDUCE", "NEWOBJ"), lambda m, _: _call(m, *m.pop(2))),
+        "INST": lambda m, words: _call(m, find_name(*words.split(" ", 1)), m.pop_mark()),
+        "OBJ": lambda m, _: _call_first(m, m.pop_mark()),
+        "BUILD": lambda m, _: _build(m),
+    }
+)

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from manifests.errors import ImageFileError, OutputExistsError, SchemaError
-from manifests.images.confined import read_files_inside
-from manifests.store import PACKED_FORM, list_label_files, read_dataset_table, read_description, read_labels
+from manifests.confined.reading import read_files
+from manifests.description import PACKED_FORM, read_description
+from manifests.errors import ImageFileError, SchemaError
+from manifests.store import list_label_files, read_dataset_table, read_labels
 
 Row = Mapping[str, Any]
 
@@ -79,21 +80,10 @@ def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]
 
 
 def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
-    for (path, digest), data in zip(files, read_files_inside(root, [path for path, _ in files]), strict=True):
+    for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")
         yield path, data
-
-
-def require_new_folder(out: Path) -> None:
-    """Create the folder of an export.
-
-    Raises:
-        OutputExistsError: if it holds something.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 class _Groups:

@@ -11,11 +11,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, require_new_folder
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files
+from manifests.confined.writing import replace_file, write_text
+from manifests.description import read_description
 from manifests.documents.card import render_card
 from manifests.documents.statistics import count_licenses
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
-from manifests.store import read_dataset_table, read_description, write_atomically, write_text
+from manifests.store import read_dataset_table
 
 SHARD_BYTES = 256 << 20
 _GROUP_BYTES = 8 << 20
@@ -88,7 +91,7 @@ def export_hugging_face(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     total = read_dataset_table(root, "bursts").num_rows
     files: dict[str, list[Path]] = {}
     done = 0
@@ -96,9 +99,10 @@ def export_hugging_face(
         rows = _count((_make_row(root, sample) for sample in samples), done, total, on_progress)
         parts = files[split] = []
         while (first := next(rows, None)) is not None:
-            parts.append(out / "data" / f"{_HUB_NAMES[split]}-{len(parts):05d}.parquet")
-            done += _write_file(parts[-1], first, rows, shard_bytes)
-    write_text(out / "README.md", _render_card(root, sorted(files)))
+            name = f"data/{_HUB_NAMES[split]}-{len(parts):05d}.parquet"
+            parts.append(out / name)
+            done += _write_file(out, name, first, rows, shard_bytes)
+    write_text(out, "README.md", _render_card(root, sorted(files)))
     return [path for parts in files.values() for path in parts]
 
 
@@ -111,7 +115,7 @@ def _count(
             on_progress(number, total)
 
 
-def _write_file(path: Path, first: dict[str, Any], rows: Iterator[dict[str, Any]], shard_bytes: int) -> int:
+def _write_file(out: Path, name: str, first: dict[str, Any], rows: Iterator[dict[str, Any]], shard_bytes: int) -> int:
     """Write rows until the file is full; return their number."""
     features = {"info": {"features": _describe_features()}}
     schema = _SCHEMA.with_metadata({"huggingface": json.dumps(features)})
@@ -119,9 +123,9 @@ def _write_file(path: Path, first: dict[str, Any], rows: Iterator[dict[str, Any]
     group: list[dict[str, Any]] = []
     dictionaries = [name for name, _ in _FACTS]
     with (
-        write_atomically(path) as temporary,
+        replace_file(out, name) as stream,
         # Images do not compress, and dictionaries of them would only be copies.
-        pq.ParquetWriter(temporary, schema, compression="none", use_dictionary=dictionaries) as writer,
+        pq.ParquetWriter(stream, schema, compression="none", use_dictionary=dictionaries) as writer,
     ):
         row: dict[str, Any] | None = first
         while row is not None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import require_new_folder
+from manifests.confined.writing import write_text
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
 from manifests.schema import LABELS
-from manifests.store import list_label_files, read_dataset_table, read_table, write_text
+from manifests.store import list_label_files, read_dataset_table, read_table
 
 
 def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = None) -> list[Path]:
@@ -25,7 +26,7 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
     Raises:
         ManifestError: if `out` holds something, or a table is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     paths = {
         (row["burst_id"], row["frame_index"]): row["path"]
         for row in read_dataset_table(root, "frames").select(["burst_id", "frame_index", "path"]).to_pylist()
@@ -36,15 +37,15 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
     for number, source in enumerate(sources, start=1):
         columns = ["burst_id", "frame_index", "estimator", "metric", "score"]
         tables: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
-        for row in read_table(source, LABELS, columns=columns).to_pylist():
+        for row in read_table(root, source, LABELS, columns=columns).to_pylist():
             if row["score"] is not None:
                 line = paths[row["burst_id"], row["frame_index"]], row["score"], splits[row["burst_id"]]
                 tables.setdefault((row["estimator"], row["metric"]), []).append(line)
         for (estimator, metric), lines in sorted(tables.items()):
-            files.append(out / f"{source.stem}.{estimator}.{metric}.csv")
+            files.append(out / f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
             text = io.StringIO(newline="")
             csv.writer(text, lineterminator="\n").writerows([("name", "score", "split"), *lines])
-            write_text(files[-1], text.getvalue())
+            write_text(out, files[-1].name, text.getvalue())
         if on_progress is not None:
             on_progress(number, len(sources))
     return files

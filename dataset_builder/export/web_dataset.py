@@ -8,15 +8,11 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import (
-    Sample,
-    iterate_samples,
-    read_sample_files,
-    read_sample_masks,
-    require_new_folder,
-)
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, read_sample_masks
+from manifests.confined.writing import replace_file
+from manifests.operations.output import make_new_folder
 from manifests.problem import Progress
-from manifests.store import read_dataset_table, write_atomically
+from manifests.store import read_dataset_table
 
 SHARD_BYTES = 256 << 20
 Member = tuple[str, bytes]
@@ -42,7 +38,7 @@ def export_web_dataset(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    require_new_folder(out)
+    make_new_folder(out)
     total = read_dataset_table(root, "bursts").num_rows
     samples = iterate_samples(root)
     waiting = next(samples, None)
@@ -54,8 +50,8 @@ def export_web_dataset(
         shards.append(out / f"{split}-{number:06d}.tar")
         written = 0
         with (
-            write_atomically(shards[-1]) as temporary,
-            tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
+            replace_file(out, shards[-1].name) as stream,
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
             while waiting is not None and waiting.split == split and (not written or written < shard_bytes):
                 for name, data in _list_members(root, waiting):

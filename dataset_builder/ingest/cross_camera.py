@@ -18,8 +18,8 @@ from dataset_builder.decoding.frame import Frame
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.reader import Truth
 from manifests.images.pixels import quantise
-from restorers import CFA
 from restorers.errors import AlignmentError
+from restorers.imaging.mosaic import average_cells
 from restorers.motion.align import align_grey, enlarge_homography
 from restorers.motion.refinement import Model
 
@@ -54,8 +54,9 @@ def match_cameras(reference: Frame, photograph: NDArray[np.float32], light: floa
         FrameSizeError: if the sizes are no multiple of each other.
         CrossCameraError: if the two cannot be aligned, or have too little in common to compare their colours.
     """
-    scale = _find_scale(reference, photograph)
-    cells = _average_cells(_to_signal(reference), reference)
+    cfa, scale = reference.sensor.cfa, _find_scale(reference, photograph)
+    assert cfa is not None
+    cells = average_cells(_to_signal(reference), cfa)
     linear = photograph * np.float32(light)
     motion = np.eye(3)
     colours = np.eye(3, dtype=np.float32)
@@ -90,7 +91,7 @@ def _predict(
     reduced = np.asarray(cv2.resize(warped, (width, height), interpolation=cv2.INTER_AREA), np.float32)
     assert reference.sensor.cfa is not None
     # Each colour of a cell lies elsewhere in it, and so it must in what it is compared with.
-    parts = np.stack([_sample_cells(reduced[..., channel], reference.sensor.cfa) for channel in range(3)], axis=-1)
+    parts = np.stack([average_cells(reduced[..., channel], reference.sensor.cfa) for channel in range(3)], axis=-1)
     inside = cv2.resize(covered.astype(np.float32), cells.shape[1::-1], interpolation=cv2.INTER_AREA) > 0.999
     lit = inside & (parts.max(axis=(2, 3)) < _SATURATED) & (cells.max(axis=2) < _SATURATED)
     colours = np.stack([_match_channel(parts[:, :, channel], cells[..., channel], lit) for channel in range(3)])
@@ -98,24 +99,10 @@ def _predict(
     return seen, np.asarray(lit, np.bool_), colours.astype(np.float32)
 
 
-def _sample_cells(plane: NDArray[np.float32], cfa: CFA) -> NDArray[np.float32]:
-    """One source channel [H, W] averaged over the sites of each colour of a cell: float32 [H/2, W/2, 3]."""
-    cells = np.zeros((plane.shape[0] // 2, plane.shape[1] // 2, 3), np.float32)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        cells[..., channel] += plane[row::2, column::2] / cfa.channels.count(channel)
-    return cells
-
-
 def _to_signal(frame: Frame) -> NDArray[np.float32]:
     sensor = frame.sensor
     signal = (frame.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
     return np.asarray(signal, np.float32)
-
-
-def _average_cells(signal: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
-    """Linear RGB [H/2, W/2, 3] of a mosaic: each cell one pixel."""
-    assert frame.sensor.cfa is not None
-    return _sample_cells(signal, frame.sensor.cfa)
 
 
 def _find_scale(reference: Frame, photograph: NDArray[np.float32]) -> int:

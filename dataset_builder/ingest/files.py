@@ -14,7 +14,7 @@ from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natur
 from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
 from dataset_builder.ingest.reader import ReaderDefaults
-from manifests.store import hash_file
+from manifests.confined.plain import hash_plain, open_plain
 from restorers import Domain
 
 FRAME_SUFFIXES = IMAGE_SUFFIXES | RAW_SUFFIXES
@@ -78,7 +78,8 @@ def read_frame(path: Path, *, look: bool = True) -> Frame:
 
 def list_frames(folder: Path) -> list[str]:
     """Image and RAW files of a folder in natural order, which is the order of capture in the names that phones give."""
-    found = (path.name for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and path.is_file())
+    # What is no plain file counts as well: a burst that lacks a frame without a word would be worse than one that fails.
+    found = (path.name for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and not path.is_dir())
     return sorted((name for name in found if not name.startswith(".")), key=natural_key)
 
 
@@ -100,7 +101,7 @@ def hash_files(paths: Sequence[Path]) -> str:
 
 def _hash_file(path: Path) -> bytes:
     try:
-        return bytes.fromhex(hash_file(path))
+        return bytes.fromhex(hash_plain(path))
     except OSError as error:
         raise MissingSourceError(f"{path}: cannot be read ({error.strerror}); correct it or its permissions") from error
 
@@ -117,11 +118,11 @@ def read_capture_time(path: Path) -> str | None:
         if path.suffix.lower() in RAW_SUFFIXES | TIFF_SUFFIXES:
             import tifffile
 
-            with tifffile.TiffFile(path) as tiff:
+            with open_plain(path) as stream, tifffile.TiffFile(stream) as tiff:
                 return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
         from PIL import Image
 
-        with Image.open(path, formats=_EXIF_FORMATS) as image:
+        with open_plain(path) as stream, Image.open(stream, formats=_EXIF_FORMATS) as image:
             # Without an early EXIF chunk, Pillow would decode a whole PNG in search of a late one.
             return read_exif(image.getexif()).captured_at if "exif" in image.info else None
     except Exception:  # noqa: BLE001  # whoever decodes the file will say what is wrong with it

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb
+from dataset_builder.camera.color import decode_srgb_codes
 from dataset_builder.camera.geometry import mean_displacement
 from dataset_builder.decoding.frame import Frame
-from dataset_builder.ingest.noise import estimate_noise
+from dataset_builder.ingest.noise import fit_noise
 from dataset_builder.ingest.source import Estimate, ReferenceRule
 from manifests.images.appearance import hash_thumbnail, make_thumbnail
 from restorers import Domain
@@ -58,8 +58,8 @@ def view_frame(frame: Frame, noise: tuple[float, float] | None = None) -> FrameV
 
 
 def measure_noise(frame: Frame) -> tuple[float, float] | None:
-    """Fit a and b of variance = a · signal + b to a frame; see `estimate_noise`."""
-    return estimate_noise(_list_planes(frame))
+    """Fit a and b of variance = a · signal + b to a frame; see `fit_noise`."""
+    return fit_noise(_list_planes(frame))
 
 
 def hash_frame(frame: Frame) -> str | None:
@@ -202,7 +202,7 @@ def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
         whole = pixels[: height * shrink, : width * shrink]
         pixels = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), pixels.dtype)
     if sensor.domain is Domain.SRGB:
-        grey = decode_srgb(np.ascontiguousarray(pixels)).mean(axis=2, dtype=np.float32) / np.float32(65535)
+        grey = decode_srgb_codes(np.ascontiguousarray(pixels)).mean(axis=2, dtype=np.float32) / np.float32(65535)
     else:
         colour = pixels.astype(np.float32)
         grey = colour if colour.ndim == 2 else colour.mean(axis=2, dtype=np.float32)
@@ -213,7 +213,7 @@ def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
 def _list_planes(frame: Frame) -> NDArray[np.float32]:
     sensor, pixels = frame.sensor, frame.pixels
     if sensor.domain is Domain.SRGB:
-        return np.moveaxis(decode_srgb(pixels), 2, 0).astype(np.float32) / np.float32(65535)
+        return np.moveaxis(decode_srgb_codes(pixels), 2, 0).astype(np.float32) / np.float32(65535)
     cells = [pixels[row::2, column::2] for row, column in np.ndindex(2, 2)]
     planes = np.stack(cells) if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0)
     span = np.float32(sensor.white_level - sensor.black_level)

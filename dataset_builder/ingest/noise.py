@@ -18,7 +18,7 @@ _MAX_SIGNAL = 0.9
 _MAX_SIDE = 2048
 
 
-def estimate_noise(planes: NDArray[np.float32]) -> tuple[float, float] | None:
+def fit_noise(planes: NDArray[np.float32]) -> tuple[float, float] | None:
     """Fit variance = a · signal + b to the flat parts of an image.
 
     The diagonal Haar coefficients of white noise have its variance and are independent of the horizontal and vertical ones. So the blocks

@@ -11,6 +11,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit, CropPlan
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_id
+from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
 
@@ -28,11 +29,11 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
     empty = True
     for finding in source.find_bursts(root):
         empty = False
+        check_stop()
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
         except (SourceError, UnsafePathError, OSError) as error:
-            # What is no UTF-8 in a name would not go into a table.
-            yield finding.path, Failure(type(error).__name__, str(error).encode("utf-8", "backslashreplace").decode())
+            yield finding.path, Failure.from_exception(error)
     if empty:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
 

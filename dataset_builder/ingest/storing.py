@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import shutil
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,8 +17,9 @@ from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.errors import FrameSizeError
 from dataset_builder.ingest.crops import Window
+from manifests.confined.plain import open_plain
+from manifests.confined.writing import replace_file, write_file
 from manifests.images.pixels import encode_png
-from manifests.store import write_atomically, write_bytes
 
 STORE_VERSION = "2"
 """Changes whenever equal files would be stored or described differently."""
@@ -31,11 +33,11 @@ class BackgroundWriter:
         self._pool = ThreadPoolExecutor(2)
         self._waiting: deque[Future[None]] = deque()
 
-    def write(self, path: Path, data: bytes, origin: Path | None) -> None:
+    def write(self, root: Path, path: str, data: bytes, origin: Path | None) -> None:
         """Begin to write a file atomically, as a copy of `origin` if that still holds the same; raises what an earlier one met."""
         while len(self._waiting) >= 2:
             self._waiting.popleft().result()
-        self._waiting.append(self._pool.submit(_write, path, data, origin))
+        self._waiting.append(self._pool.submit(_write, root, path, data, origin))
 
     def __enter__(self) -> Self:
         return self
@@ -127,20 +129,22 @@ class StoredFrame:
 
 def store_frame(
     frame: Frame,
-    target: Path,
+    root: Path,
+    folder: str,
     index: int,
+    *,
     origin_name: str,
     window: Window | None,
-    *,
-    write: Callable[[Path, bytes, Path | None], None] | None = None,
+    write: Callable[[Path, str, bytes, Path | None], None] | None = None,
 ) -> StoredFrame:
-    """Write a frame, or a window of it, below `target`.
+    """Write a frame, or a window of it, to the data set.
 
     RGB JPEG and upright RGB PNG are copied byte for byte; anything else becomes an upright PNG of the same bit depth.
 
     Args:
         frame: as decoded.
-        target: folder.
+        root: the data set.
+        folder: in it.
         index: of the frame in its burst.
         origin_name: what the origin calls it.
         window: part to store; None for all of it.
@@ -160,7 +164,7 @@ def store_frame(
     if frame.sensor.cfa is not None and (height % 2 or width % 2):
         raise FrameSizeError(f"{origin_name}: a mosaic of {width} x {height} px; expected even sides")
     name = f"{index:02d}{suffix}"
-    (write or _write)(target / name, data, frame.origin if data is frame.file else None)
+    (write or _write)(root, f"{folder}/{name}", data, frame.origin if data is frame.file else None)
     return StoredFrame(
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
@@ -177,15 +181,26 @@ def store_frame(
     )
 
 
-def _write(path: Path, data: bytes, origin: Path | None) -> None:
+def _write(root: Path, path: str, data: bytes, origin: Path | None) -> None:
     if origin is None:
-        write_bytes(path, data)
+        write_file(root, path, data)
         return
-    with write_atomically(path) as temporary:
+    with replace_file(root, path) as stream:
         # The kernel copies a file at a fraction of what it takes to hand it the bytes.
-        shutil.copyfile(origin, temporary)
-        if temporary.read_bytes() != data:
-            temporary.write_bytes(data)
+        _copy(origin, stream.fileno(), len(data))
+        stream.seek(0)
+        if stream.read() != data:
+            stream.seek(0)
+            stream.truncate()
+            stream.write(data)
+
+
+def _copy(origin: Path, target: int, size: int) -> None:
+    """Copy a file to a descriptor, as far as the system can do it by itself."""
+    with contextlib.suppress(OSError), open_plain(origin) as source:
+        done = 0
+        while done < size and (sent := os.sendfile(target, source.fileno(), done, size - done)):
+            done += sent
 
 
 def relate_captures(frames: Sequence[StoredFrame], reference: int) -> list[dict[str, Any]]:

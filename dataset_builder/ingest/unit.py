@@ -28,7 +28,8 @@ from dataset_builder.ingest.reader import BurstReader, Truth
 from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
 from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
-from dataset_builder.work.unit import hash_facts
+from dataset_builder.work.staging import open_stage
+from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import write_png
 
@@ -103,8 +104,9 @@ class CaptureUnit:
         """Where its files go, relative to the data set."""
         return f"frames/{self.origin.source}/{self.burst_id}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
-        """Check and store the frames one after the other, return their rows."""
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
+        """Check and store the frames one after the other on a stage, return their rows."""
+        stage, root = open_stage(root)
         by_rule = (
             self.reference_index is None and self.reader.reference_index is None and self.reference_rule != "first"
         )
@@ -138,7 +140,7 @@ class CaptureUnit:
         )
         if sure is None:
             appearance = hash_reference(root, burst, frames)
-        return {"burst": {**burst, "perceptual_hash": appearance}, "frames": frames}
+        return {"burst": {**burst, "perceptual_hash": appearance}, "frames": frames, "stage": stage}
 
     def _store_frames(
         self, root: Path, reader: BurstReader, window: Window | None, reference: int | None, writer: BackgroundWriter
@@ -149,8 +151,10 @@ class CaptureUnit:
         views: list[FrameView] = []
         appearance: str | None = None
         for index, frame in enumerate(reader.iterate()):
-            target, name = root / self.folder, reader.names[index]
-            stored.append(store_frame(frame, target, index, name, window, write=writer.write))
+            name = reader.names[index]
+            stored.append(
+                store_frame(frame, root, self.folder, index, origin_name=name, window=window, write=writer.write)
+            )
             self._require_equal(stored)
             cut = frame if window is None else stored[-1].cut(frame, window)
             if index == reference:
@@ -223,7 +227,7 @@ class CaptureUnit:
 
     def _write(self, root: Path, name: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> tuple[str, str]:
         path = f"{self.folder}/{name}.png"
-        return path, hashlib.sha256(write_png(root / path, image)).hexdigest()
+        return path, hashlib.sha256(write_png(root, path, image)).hexdigest()
 
     def _describe_frames(
         self, stored: Sequence[StoredFrame], views: Sequence[FrameView], reference: int

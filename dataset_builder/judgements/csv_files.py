@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataset_builder.errors import MissingSourceError, SourceError
+from dataset_builder.decoding.source_files import require_plain
+from dataset_builder.errors import SourceError
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import (
     EXTREME,
@@ -20,7 +21,7 @@ from dataset_builder.judgements.preferences import (
     fit_preferences,
 )
 from dataset_builder.work.unit import hash_facts
-from manifests.store import hash_file
+from manifests.confined.plain import hash_plain
 
 MAX_CSV_BYTES = 200_000_000
 _SCENARIO = re.compile(r"subjective/[a-z0-9][a-z0-9_-]{0,60}")
@@ -60,7 +61,7 @@ def read_pair_annotations(path: Path, scenario: str) -> Annotations:
         bursts.append(AnnotatedBurst(str(burst), tuple(names), scores))
     settings = {
         "version": PREFERENCES_VERSION,
-        "file": hash_file(path),
+        "file": hash_plain(path),
         "shares_clipped_to": [EXTREME, 1 - EXTREME],
     }
     return Annotations(
@@ -101,7 +102,7 @@ def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotatio
         count = rows["count"].to_numpy(np.int64)
         scores = FrameScores(rows["mean"].to_numpy(np.float64), np.sqrt(pooled / count), count)
         bursts.append(AnnotatedBurst(str(burst), tuple(rows["frame"]), scores))
-    settings: dict[str, Any] = {"version": "1", "file": hash_file(path), "deviation_of_one_judgement": pooled**0.5}
+    settings: dict[str, Any] = {"version": "1", "file": hash_plain(path), "deviation_of_one_judgement": pooled**0.5}
     return Annotations(
         scenario=scenario,
         estimator="mean_opinion",
@@ -121,10 +122,9 @@ def _read_csv(
 ) -> pd.DataFrame:
     if not _SCENARIO.fullmatch(scenario):
         raise AnnotationFileError(f"scenario {scenario!r}: expected subjective/NAME, NAME of [a-z0-9_-]")
-    if not path.is_file():
-        raise MissingSourceError(f"{path}: no such file")
-    if path.stat().st_size > MAX_CSV_BYTES:
-        raise AnnotationFileError(f"{path}: {path.stat().st_size:,} bytes is more than {MAX_CSV_BYTES:,}")
+    size = require_plain(path)
+    if size > MAX_CSV_BYTES:
+        raise AnnotationFileError(f"{path}: {size:,} bytes is more than {MAX_CSV_BYTES:,}")
     try:
         table = pd.read_csv(path, dtype=str, encoding="utf-8", keep_default_na=False)
     except (ValueError, OSError) as error:

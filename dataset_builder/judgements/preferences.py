@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.errors import MissingExtraError, SourceError
+from dataset_builder.decoding.extras import MissingReaderError
+from dataset_builder.errors import SourceError
 
 PREFERENCES_VERSION = "1"
 """Changes whenever equal judgements would give other scores."""
@@ -64,7 +65,7 @@ def fit_preferences(judgements: Judgements, num_frames: int) -> FrameScores:
 
     Raises:
         PreferenceError: if a pair is impossible, or the judged frames fall into groups that were never compared.
-        MissingExtraError: if choix is not installed.
+        MissingReaderError: if choix is not installed.
     """
     from scipy.sparse.csgraph import connected_components
 
@@ -110,7 +111,7 @@ def _maximise(wins: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
         import choix
     except ImportError as error:
-        raise MissingExtraError("preferences need choix; pip install 'buiqa-toolkit[preferences]'") from error
+        raise MissingReaderError("preferences", "choix", "preferences") from error
     try:
         scores = np.asarray(choix.ilsr_pairwise_dense(wins, max_iter=1000, tol=1e-8), np.float64)
     except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:

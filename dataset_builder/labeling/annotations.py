@@ -18,12 +18,13 @@ import pyarrow as pa
 from dataset_builder.errors import SourceError
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
-from dataset_builder.labeling.estimators import rank_scores
+from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition
 from dataset_builder.labeling.units import BurstRows, make_label_key, read_bursts
 from dataset_builder.settings import SourcePart
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import Failure
+from manifests.confined.writing import remove_file
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_dataset_table, read_or_empty, write_table
 
@@ -50,8 +51,7 @@ def _annotate_source(root: Path, source: CaptureSource, base: Path, report: Stag
     try:
         annotations = source.read_annotations(source.resolve_root(base))
     except SourceError as error:
-        failure = Failure(type(error).__name__, str(error))
-        report.fail(failure, source=source.name, burst_id="", scenario=source.judged_as)
+        report.fail(Failure.from_exception(error), source=source.name, burst_id="", scenario=source.judged_as)
         return
     if annotations is None:
         return
@@ -75,8 +75,8 @@ def write_annotations(
         report: counts labelled bursts and failures here.
         source: name of the source, for failures.
     """
-    path = labels_path(root, annotations.scenario)
-    table = read_or_empty(path, LABELS)
+    path = labels_path(annotations.scenario)
+    table = read_or_empty(root, path, LABELS)
     held = {(row["burst_id"], row["label_key"]) for row in table.select(["burst_id", "label_key"]).to_pylist()}
     seen = {burst_id for burst_id, _ in held}
     fresh: list[dict[str, Any]] = []
@@ -100,10 +100,10 @@ def write_annotations(
     own = {rows.burst["burst_id"] for rows in bursts.values()}
     kept = [row for row in table.to_pylist() if row["burst_id"] not in own]
     if not fresh and not kept:
-        path.unlink(missing_ok=True)
+        remove_file(root, path)
         return
     metadata = {"scenario": json.dumps(annotations.describe(), sort_keys=True)}
-    write_table(path, LABELS, pa.Table.from_pylist(kept + fresh, schema=LABELS.schema), metadata=metadata)
+    write_table(root, path, LABELS, pa.Table.from_pylist(kept + fresh, schema=LABELS.schema), metadata=metadata)
 
 
 def _read_names(root: Path) -> dict[str, list[str | None]]:
@@ -116,8 +116,7 @@ def _read_names(root: Path) -> dict[str, list[str | None]]:
 
 
 def _fail(report: StageReport, annotations: Annotations, source: str, burst_id: str, error: Exception) -> None:
-    failure = Failure(type(error).__name__, str(error))
-    report.fail(failure, source=source, burst_id=burst_id, scenario=annotations.scenario)
+    report.fail(Failure.from_exception(error), source=source, burst_id=burst_id, scenario=annotations.scenario)
 
 
 def _make_rows(
@@ -129,26 +128,18 @@ def _make_rows(
     count = np.zeros(length, np.int64)
     scores = annotated.scores
     score[places], error[places], count[places] = scores.score, scores.std_error, scores.count
-    rank, scaled = rank_scores(score)
-    key = make_label_key(rows.content, annotations.fingerprint, Definition(annotations.estimator, annotations.metric))
-    return [
-        {
-            "burst_id": rows.burst["burst_id"],
-            "frame_index": index,
-            "scenario": annotations.scenario,
-            "estimator": annotations.estimator,
-            "metric": annotations.metric,
-            "score": float(score[index]) if known else None,
-            "std_error": float(error[index]) if known else None,
-            "unit": annotations.unit,
-            "rank": int(rank[index]) if known else None,
-            "score_norm": float(scaled[index]) if known else None,
-            "num_evaluations": int(count[index]),
-            "label_key": key,
-            "restorer_fingerprint": annotations.fingerprint,
-        }
-        for index, known in enumerate((rank > 0).tolist())
-    ]
+    definition = Definition(annotations.estimator, annotations.metric)
+    return make_label_rows(
+        rows.burst["burst_id"],
+        annotations.scenario,
+        definition,
+        unit=annotations.unit,
+        score=score,
+        std_error=error,
+        num_evaluations=count,
+        label_key=make_label_key(rows.content, annotations.fingerprint, definition),
+        fingerprint=annotations.fingerprint,
+    )
 
 
 def _find_frames(names: Sequence[str], frames: Sequence[str | None]) -> list[int]:

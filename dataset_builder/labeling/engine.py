@@ -1,4 +1,4 @@
-"""Stage `labels`: compute what is missing, keep what is still true, write one Parquet file per scenario."""
+"""Stage `labels`: compute what is missing, keep what is still current, write one Parquet file per scenario."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key,
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
 from dataset_builder.work.unit import Failure, read_part, remove_part
+from manifests.confined.reading import has_file
+from manifests.confined.writing import remove_file
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_or_empty, write_table
 from restorers import Domain
@@ -59,8 +61,8 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
     plan = LabelPlan()
     contents = _list_contents(bursts)
     for scenario in scenarios:
-        table = read_or_empty(labels_path(root, scenario.name), LABELS)
-        held = _keep_true(table, contents, scenario.fingerprint)
+        table = read_or_empty(root, labels_path(scenario.name), LABELS)
+        held = _keep_current(table, contents, scenario.fingerprint)
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
         seen, present = _distinct(table, "burst_id"), _distinct(held, "label_key")
@@ -154,10 +156,10 @@ def _merge(
             else:
                 lost = Failure("OSError", "the result was removed while the build ran; run the command again")
                 report.fail(lost, source=unit.rows.burst["source"], burst_id=burst_id, scenario=scenario.name)
-        path, facts = labels_path(root, scenario.name), scenario.describe()
-        if tables or scenario.name in plan.stale or (path.is_file() and read_scenario_facts(path) != facts):
-            held = _keep_true(read_or_empty(path, LABELS), contents, scenario.fingerprint)
-            _write_labels(path, pa.concat_tables([held, *tables]), facts)
+        path, facts = labels_path(scenario.name), scenario.describe()
+        if tables or scenario.name in plan.stale or (has_file(root, path) and read_scenario_facts(root, path) != facts):
+            held = _keep_current(read_or_empty(root, path, LABELS), contents, scenario.fingerprint)
+            _write_labels(root, path, pa.concat_tables([held, *tables]), facts)
 
 
 def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
@@ -178,7 +180,7 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     return next((reason for reason, hinders in hindrances.items() if hinders), None)
 
 
-def _keep_true(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:
+def _keep_current(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:
     """Rows whose key still follows from the burst, the restorer and the definitions of today.
 
     With `fingerprint` None every row's own restorer is taken for granted.
@@ -203,19 +205,19 @@ def _distinct(table: pa.Table, column: str) -> set[str]:
 
 
 def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> None:
-    own = {labels_path(root, scenario.name) for scenario in chosen}
+    own = {labels_path(scenario.name) for scenario in chosen}
     contents = _list_contents(bursts)
     for path in list_label_files(root):
         if path in own:
             continue
-        table = read_or_empty(path, LABELS)
-        kept = _keep_true(table, contents, None)
+        table = read_or_empty(root, path, LABELS)
+        kept = _keep_current(table, contents, None)
         if kept.num_rows < table.num_rows:
-            _write_labels(path, kept, read_scenario_facts(path))
+            _write_labels(root, path, kept, read_scenario_facts(root, path))
 
 
-def _write_labels(path: Path, table: pa.Table, facts: Mapping[str, Any]) -> None:
+def _write_labels(root: Path, path: str, table: pa.Table, facts: Mapping[str, Any]) -> None:
     if table.num_rows:
-        write_table(path, LABELS, table, metadata={"scenario": json.dumps(facts, sort_keys=True)})
+        write_table(root, path, LABELS, table, metadata={"scenario": json.dumps(facts, sort_keys=True)})
     else:
-        path.unlink(missing_ok=True)
+        remove_file(root, path)

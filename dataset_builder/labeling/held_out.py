@@ -16,14 +16,14 @@ independent. The slope is 1 for a frame as sharp as those together, less for a b
 
 from __future__ import annotations
 
-from functools import cached_property, lru_cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.sensor import mosaic
 from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
@@ -33,7 +33,7 @@ from restorers.burst import FloatImage
 from restorers.classical.handheld import Handheld
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
-from restorers.imaging.mosaic import join_planes, resample_planes
+from restorers.imaging.mosaic import join_planes, mosaic, resample_planes
 from restorers.imaging.planes import resample_colours
 from restorers.motion.align import align_burst
 
@@ -47,12 +47,25 @@ FINE_STRUCTURE = 1.5
 class HeldOutFrames:
     """Implements `without_truth.Comparison` with one part for each of the `MAX_HELD_OUT` sharpest frames.
 
+    Args:
+        restorer: of all subsets.
+        burst: mosaics, or frames in colour.
+        metric: of kind `held_out`.
+        colours: gives what `see_colours` sees of the burst, to whoever compares several restorers on it.
+
     Raises:
         UnsupportedBurstError: if fewer than 3 frames can be aligned with the reference.
     """
 
-    def __init__(self, restorer: Restorer, burst: Burst, metric: MetricConvention) -> None:
+    def __init__(
+        self,
+        restorer: Restorer,
+        burst: Burst,
+        metric: MetricConvention,
+        colours: Callable[[], FloatImage] | None = None,
+    ) -> None:
         check_accepts(restorer.info, burst)
+        self._colours = colours or cache(lambda: see_colours(burst))
         self.restorer, self.burst, self.metric = restorer, burst, metric
         alignment = align_burst(burst)
         self._to_reference = np.linalg.inv(alignment.homographies)
@@ -158,7 +171,7 @@ class HeldOutFrames:
         """What `_bring_to` makes of the mosaic of the scene, less the mosaic that the frame would show of it."""
         if self.burst.cfa is None:
             return 0.0
-        colours = _see_colours(self.burst)
+        colours = self._colours()
         shown = mosaic(self._resample_colours(colours, index), self.burst.cfa)
         return self._resample_mosaic(mosaic(colours, self.burst.cfa), index) - shown
 
@@ -175,9 +188,7 @@ class HeldOutFrames:
         return mask
 
 
-# Units of one burst follow each other, whatever the restorer.
-@lru_cache(maxsize=1)
-def _see_colours(burst: Burst) -> FloatImage:
+def see_colours(burst: Burst) -> FloatImage:
     """Camera RGB [H, W, 3] of the scene of a burst of mosaics.
 
     Kernels are smoother and more stretched along edges than those for looking at: here noise costs more than the finest detail.

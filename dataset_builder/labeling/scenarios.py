@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from pydantic import Field, field_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
 from dataset_builder.settings import Part, require_one_of
-from restorers import LinearMerge, RestorerInfo, create
+from manifests.errors import SchemaError
+from manifests.store import read_footer
+from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
+from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
 
@@ -103,27 +105,49 @@ class ResolvedScenario:
 
 
 def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu") -> list[ResolvedScenario]:
-    """Build each scenario's restorer once, to learn its facts and to fail before any work is done.
+    """Build the restorer of each scenario that the user named once, to learn its facts and to fail before any work is done.
 
     Args:
-        choices: of the recipe.
+        choices: of a recipe or a command line.
         device: where networks compute, as `restorers.create` takes it.
 
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
         RecipeError: if an estimator does not suit a restorer or a metric.
     """
-    resolved = []
+    return [_resolve(choice, create(choice.name, device=device)) for choice in choices]
+
+
+def resolve_recorded(
+    choices: Sequence[ScenarioChoice], named: Collection[str], *, device: str = "cpu"
+) -> tuple[list[ResolvedScenario], list[str]]:
+    """As `resolve_scenarios`, for scenarios that a data set names: code and model files run if the user named them as well.
+
+    Args:
+        choices: of the recipe in a data set.
+        named: what the user named.
+        device: where networks compute.
+
+    Returns:
+        The scenarios that may run, and why others may not, one line each.
+    """
+    resolved, remarks = [], []
     for choice in choices:
-        restorer = create(choice.name, device=device)
         try:
-            definitions = _define(choice, single_frame=restorer.info.single_frame)
-        except ValueError as error:
-            raise RecipeError(f"scenario {choice.name!r}: {error}") from None
-        fingerprint = fingerprint_scenario(choice.name, restorer)
-        linear = isinstance(restorer, LinearMerge)
-        resolved.append(ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear))
-    return resolved
+            resolved.append(_resolve(choice, create_known(choice.name, named=named, device=device)))
+        except UntrustedScenarioError as error:
+            remarks.append(f"left out: {error}")
+    return resolved, remarks
+
+
+def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
+    try:
+        definitions = _define(choice, single_frame=restorer.info.single_frame)
+    except ValueError as error:
+        raise RecipeError(f"scenario {choice.name!r}: {error}") from None
+    fingerprint = fingerprint_scenario(choice.name, restorer)
+    linear = isinstance(restorer, LinearMerge)
+    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear)
 
 
 def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
@@ -139,8 +163,18 @@ def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, 
     return tuple(definitions)
 
 
-def read_scenario_facts(path: Path) -> dict[str, Any]:
-    """What the footer of a label file says of its scenario: name, fingerprint and the restorer's facts."""
-    metadata = pq.read_schema(path).metadata or {}
-    facts: dict[str, Any] = json.loads(metadata.get(b"scenario", b"{}"))
+def read_scenario_facts(root: Path, path: str) -> dict[str, Any]:
+    """What the footer of a label file says of its scenario: name, fingerprint and the restorer's facts.
+
+    Raises:
+        ManifestError: if the file cannot be read, or says nothing of the kind.
+    """
+    try:
+        facts = json.loads(read_footer(root, path).get("scenario", "{}"))
+    except (ValueError, RecursionError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise SchemaError(
+            f"{root / path}: footer: expected a JSON object under scenario; restore the file, or build again"
+        )
     return facts

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.develop import demosaic, develop
-from dataset_builder.camera.sensor import mosaic
+from dataset_builder.camera.develop import demosaic_bilinear, develop
 from restorers import Burst, Domain, RestorerInfo
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import Space
 from restorers.imaging.color import decode_srgb, encode_srgb
+from restorers.imaging.mosaic import mosaic
 
 
 def to_space(
@@ -45,7 +45,7 @@ def _display(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> 
         return image
     if domain is Domain.RAW_BAYER:
         assert burst.cfa is not None
-        image = demosaic(image, burst.cfa)
+        image = demosaic_bilinear(image, burst.cfa)
     return develop(image, burst.white_balance.tolist(), burst.color_matrix)
 
 

@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.sensor import mosaic
 from dataset_builder.synthesis.fields import locate_pixels, locate_sites, prefilter, sample_mosaics
 from restorers import CFA, Domain, RestorerInfo
 from restorers.errors import UnsupportedBurstError
 from restorers.imaging.color import encode_srgb
+from restorers.imaging.mosaic import mosaic
 
 _INTERPOLATION_REACH = 4
 

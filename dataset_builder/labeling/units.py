@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator, rank_scores
+from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
-from dataset_builder.labeling.held_out import HeldOutFrames
+from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
+from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_masks, load_truth
-from dataset_builder.work.unit import hash_facts
+from dataset_builder.work.unit import Desk, hash_facts
 from manifests.store import labels_path, read_dataset_table
 from restorers import Burst, Restorer, create
+from restorers.burst import FloatImage
 from restorers.errors import InvalidRestorerError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
@@ -99,6 +101,37 @@ def _hash_definition(fingerprint: str, definition: Definition) -> str:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class LoadedBurst:
+    """A burst of the data set, its truth, and the colours of its scene: each read or computed when it is first asked for.
+
+    Attributes:
+        root: the data set.
+        rows: of the burst.
+    """
+
+    root: Path
+    rows: BurstRows
+
+    @cached_property
+    def burst(self) -> Burst:
+        """What restorers see."""
+        return load_burst(self.root, self.rows.burst, self.rows.frames)
+
+    @cached_property
+    def task(self) -> LabelingTask:
+        """The burst with its truth."""
+        truth = load_truth(self.root, self.rows.burst)
+        homographies = load_homographies(self.rows.frames)
+        clear = load_masks(self.root, self.rows.burst, self.rows.frames)
+        return LabelingTask(self.burst, truth, self.rows.burst["scale"], homographies, clear)
+
+    @cached_property
+    def colours(self) -> FloatImage:
+        """As `held_out.see_colours`."""
+        return see_colours(self.burst)
+
+
 @dataclass(frozen=True)
 class LabelUnit:
     """The labels of one burst under one scenario by some definitions."""
@@ -116,13 +149,13 @@ class LabelUnit:
     @property
     def part(self) -> str:
         """Where its result waits for the manifest."""
-        return f"labels/{labels_path(Path(), self.scenario.name).stem}/{self.rows.burst['burst_id']}"
+        return f"labels/{PurePosixPath(labels_path(self.scenario.name)).stem}/{self.rows.burst['burst_id']}"
 
     def label_key(self, definition: Definition) -> str:
         """Key of its labels by one definition."""
         return make_label_key(self.rows.content, self.scenario.fingerprint, definition)
 
-    def run(self, root: Path) -> Mapping[str, Any]:
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
         """Compute all its definitions; those of one metric from one game, so that every fidelity is computed once."""
         scenario = self.scenario
         restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
@@ -130,17 +163,16 @@ class LabelUnit:
             raise InvalidRestorerError(
                 f"{scenario.name}: changed while the labels were computed; run the command again"
             )
+        loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
         estimators = {
-            metric: self._prepare(restorer, _load_burst(root, self.rows), metric, root)
+            metric: self._prepare(restorer, loaded, metric)
             for metric in dict.fromkeys(definition.metric for definition in self.definitions)
         }
         return {
             "rows": [row for each in self.definitions for row in self._tabulate(each, estimators[each.metric](each))]
         }
 
-    def _prepare(
-        self, restorer: Restorer, burst: Burst, metric_name: str, root: Path
-    ) -> Callable[[Definition], Estimate]:
+    def _prepare(self, restorer: Restorer, loaded: LoadedBurst, metric_name: str) -> Callable[[Definition], Estimate]:
         """How to estimate by a metric: a function from definition to scores that share whatever was restored."""
         metric = METRICS[metric_name]
 
@@ -148,53 +180,31 @@ class LabelUnit:
             return make_generator(self.label_key(definition), "sampling")
 
         if metric.needs_truth:
-            game = FidelityGame(restorer, _load_task(root, self.rows), metric)
+            game = FidelityGame(restorer, loaded.task, metric)
             return lambda definition: find_estimator(definition.estimator).function(game, seed(definition))
         if metric.kind == "held_out":
-            comparison: Comparison = HeldOutFrames(restorer, burst, metric)
+            comparison: Comparison = HeldOutFrames(restorer, loaded.burst, metric, lambda: loaded.colours)
         else:
-            comparison = UnbiasedRisk(restorer, burst, metric, make_generator(self.rows.content, "probes"))
+            comparison = UnbiasedRisk(restorer, loaded.burst, metric, make_generator(self.rows.content, "probes"))
         return lambda definition: average_parts(
             find_estimator(definition.estimator), comparison, lambda: seed(definition)
         )
 
-    def _tabulate(self, definition: Definition, estimate: Estimate) -> Iterator[dict[str, Any]]:
-        rank, scaled = rank_scores(estimate.score)
-        key = self.label_key(definition)
-        for index, score in enumerate(estimate.score):
-            known = rank[index] > 0
-            error = float(estimate.std_error[index])
-            yield {
-                "burst_id": self.rows.burst["burst_id"],
-                "frame_index": index,
-                "scenario": self.scenario.name,
-                "estimator": definition.estimator,
-                "metric": definition.metric,
-                "score": float(score) if known else None,
-                "std_error": error if known and np.isfinite(error) else None,
-                "unit": METRICS[definition.metric].unit,
-                "rank": int(rank[index]) if known else None,
-                "score_norm": float(scaled[index]) if known else None,
-                "num_evaluations": int(estimate.num_evaluations[index]),
-                "label_key": key,
-                "restorer_fingerprint": self.scenario.fingerprint,
-            }
+    def _tabulate(self, definition: Definition, estimate: Estimate) -> list[dict[str, Any]]:
+        return make_label_rows(
+            self.rows.burst["burst_id"],
+            self.scenario.name,
+            definition,
+            unit=METRICS[definition.metric].unit,
+            score=estimate.score,
+            std_error=estimate.std_error,
+            num_evaluations=estimate.num_evaluations,
+            label_key=self.label_key(definition),
+            fingerprint=self.scenario.fingerprint,
+        )
 
 
 @lru_cache(maxsize=8)
 def _create_once(scenario: str, device: str) -> tuple[Restorer, str]:
     restorer = create(scenario, device=device)
     return restorer, fingerprint_scenario(scenario, restorer)
-
-
-# Units of one burst follow each other, so the last burst read is often the next one needed.
-@lru_cache(maxsize=1)
-def _load_burst(root: Path, rows: BurstRows) -> Burst:
-    return load_burst(root, rows.burst, rows.frames)
-
-
-@lru_cache(maxsize=1)
-def _load_task(root: Path, rows: BurstRows) -> LabelingTask:
-    truth = load_truth(root, rows.burst)
-    homographies, clear = load_homographies(rows.frames), load_masks(root, rows.burst, rows.frames)
-    return LabelingTask(_load_burst(root, rows), truth, rows.burst["scale"], homographies, clear)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.images.pixels import UINT16_MAX, read_linear, read_pixels
-from manifests.store import resolve_inside
+from manifests.confined.reading import read_files
+from manifests.images.pixels import UINT16_MAX, decode_pixels, read_linear, read_pixels, to_linear
 from restorers import CFA, Burst, Domain
 
 Row = Mapping[str, Any]
@@ -28,14 +28,11 @@ def load_burst(root: Path, burst: Row, frames: Sequence[Row]) -> Burst:
         ManifestError: if a file is missing or unreadable.
         InvalidBurstError: if the rows contradict the pixels.
     """
+    levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
+    paths = [frame["path"] for frame in frames]
     pixels = [
-        read_linear(
-            resolve_inside(root, frame["path"]),
-            black_level=burst["black_level"],
-            white_level=burst["white_level"],
-            orientation=frame["orientation"],
-        )
-        for frame in frames
+        to_linear(decode_pixels(data, root / frame["path"]), **levels, orientation=frame["orientation"])
+        for data, frame in zip(read_files(root, paths), frames, strict=True)
     ]
     # The noise of the sensor is not that of a developed picture.
     columns = ("exposure_ratio",) if burst["domain"] == Domain.SRGB else ("shot_noise", "read_noise", "exposure_ratio")
@@ -69,7 +66,7 @@ def load_truth(root: Path, burst: Row) -> NDArray[np.float32]:
         ManifestError: if the file is missing or unreadable.
     """
     white = UINT16_MAX / burst["ground_truth_white"]
-    return read_linear(resolve_inside(root, burst["ground_truth_path"]), black_level=0, white_level=white)
+    return read_linear(root, burst["ground_truth_path"], black_level=0, white_level=white)
 
 
 def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool_]:
@@ -83,7 +80,7 @@ def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool
     clear = np.ones((len(frames), burst["height"], burst["width"]), bool)
     for shown, frame in zip(clear, frames, strict=True):
         if frame["mask_path"] and frame["outlier"] != "blocked":
-            shown[:] = read_pixels(resolve_inside(root, frame["mask_path"])) == 0
+            shown[:] = read_pixels(root, frame["mask_path"]) == 0
     return clear
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dataset_builder.camera.develop import demosaic, develop
+from dataset_builder.camera.develop import demosaic_bilinear, develop
 from manifests.errors import ImageFileError, ManifestError
-from manifests.images.pixels import apply_orientation, read_linear
-from manifests.store import resolve_inside
+from manifests.images.pixels import apply_orientation, read_image_file, read_linear
 from restorers import CFA
+from restorers.imaging.mosaic import average_cells
 
 _JPEG_REDUCTIONS = (
     (8, cv2.IMREAD_REDUCED_COLOR_8),
@@ -45,19 +45,22 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         ImageFileError: if the file is missing or cannot be read.
         UnsafePathError: if its path leaves the data set.
     """
-    path = resolve_inside(root, frame["path"])
+    path = frame["path"]
     shape = (int(burst["height"]), int(burst["width"]))
     orientation = int(frame["orientation"])
-    if burst["domain"] == "srgb" and path.suffix.lower() in {".jpg", ".jpeg"}:
-        return _shrink(apply_orientation(_read_jpeg(path, shape, size), orientation), size)
+    if burst["domain"] == "srgb" and PurePosixPath(path).suffix.lower() in {".jpg", ".jpeg"}:
+        return _shrink(apply_orientation(_read_jpeg(root, path, shape, size), orientation), size)
     image = read_linear(
+        root,
         path,
         black_level=float(burst["black_level"]),
         white_level=float(burst["white_level"]),
         orientation=orientation,
     )
     if burst["domain"] == "raw_bayer":
-        image = _shrink_mosaic(image, CFA(burst["cfa"]), size)
+        # Large mosaics are halved at once: each cell becomes a pixel.
+        make_colours = demosaic_bilinear if max(image.shape) < 2 * size else average_cells
+        image = make_colours(image, CFA(burst["cfa"]))
     elif image.ndim == 2:
         image = np.repeat(image[..., np.newaxis], 3, axis=2)
     image = _shrink(image, size)
@@ -71,24 +74,15 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def _read_jpeg(path: Path, shape: tuple[int, int], size: int) -> NDArray[np.uint8]:
+def _read_jpeg(root: Path, path: str, shape: tuple[int, int], size: int) -> NDArray[np.uint8]:
     """Decode at the smallest fraction that is still at least `size`; RGB as stored, EXIF orientation not applied."""
     fits = (flag for factor, flag in _JPEG_REDUCTIONS if max(shape) >= factor * size)
     flags = next(fits, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
-    pixels = cv2.imread(str(path), flags) if path.is_file() else None
+    data = np.frombuffer(read_image_file(root, path), np.uint8)
+    pixels = cv2.imdecode(data, flags) if len(data) else None
     if pixels is None:
-        raise ImageFileError(f"{path}: cannot be read as a JPEG; restore it or build again")
+        raise ImageFileError(f"{root / path}: cannot be read as a JPEG; restore it or build again")
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)
-
-
-def _shrink_mosaic(image: NDArray[np.float32], cfa: CFA, size: int) -> NDArray[np.float32]:
-    """[H, W] to linear RGB: full size for small frames, else half, where each colour filter cell becomes one pixel."""
-    if max(image.shape) < 2 * size:
-        return demosaic(image, cfa)
-    cells = np.zeros((image.shape[0] // 2, image.shape[1] // 2, 3), np.float32)
-    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
-        cells[..., channel] += image[row::2, column::2] / cfa.channels.count(channel)
-    return cells
 
 
 def _shrink(image: NDArray[Any], size: int) -> NDArray[Any]:

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import UINT16_MAX, decode_srgb
+from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes
 from dataset_builder.decoding.images import IMAGE_SUFFIXES, natural_key, read_image
 from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import UnreadableImageError
+from restorers.imaging.mosaic import average_cells
 
 _ZURICH_FOLDERS = ("train", "test")
 _ZURICH_PHOTOGRAPHS = "canon"
@@ -30,7 +31,7 @@ def list_photographs(root: Path) -> list[str]:
         path.relative_to(root)
         for folder in folders
         for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.is_file()
+        if path.suffix.lower() in suffixes and not path.is_dir()
     )
     return sorted(
         (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
@@ -53,7 +54,9 @@ def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint1
     Raises:
         SourceError: if it cannot be read.
     """
-    linear = read_raw_photograph(path) if path.suffix.lower() in RAW_SUFFIXES else decode_srgb(read_image(path).pixels)
+    linear = (
+        read_raw_photograph(path) if path.suffix.lower() in RAW_SUFFIXES else decode_srgb_codes(read_image(path).pixels)
+    )
     factor = 1 if shorter_side is None else max(1, min(linear.shape[:2]) // shorter_side)
     if factor == 1:
         return linear
@@ -79,11 +82,10 @@ def read_raw_photograph(path: Path) -> NDArray[np.uint16]:
     sensor, codes = frame.sensor, frame.pixels
     if sensor.cfa is None or sensor.white_balance is None or sensor.color_matrix is None:
         raise UnreadableImageError(f"{path}: no usable white balance or colour matrix; convert it to 16-bit TIFF")
-    linear = np.zeros((codes.shape[0] // 2, codes.shape[1] // 2, 3))
-    span = sensor.white_level - sensor.black_level
-    for (row, column), channel in zip(np.ndindex(2, 2), sensor.cfa.channels, strict=True):
-        plane = _centre(codes[row::2, column::2], row, column)
-        linear[..., channel] += (plane - sensor.black_level) / span / sensor.cfa.channels.count(channel)
+    centred = np.empty(codes.shape)
+    for row, column in np.ndindex(2, 2):
+        centred[row::2, column::2] = _centre(codes[row::2, column::2], row, column)
+    linear = average_cells((centred - sensor.black_level) / (sensor.white_level - sensor.black_level), sensor.cfa)
     gains = np.asarray(sensor.white_balance)
     # White balance lets the strongest channel saturate at 1; above it hue is lost, so all channels end there.
     balanced = np.minimum(linear * (gains / gains.min()), 1)

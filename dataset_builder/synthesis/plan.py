@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from dataset_builder.decoding.source_files import require_plain, resolve_inside
 from dataset_builder.errors import (
     BlurredPhotographError,
     ClippedPhotographError,
@@ -30,9 +31,10 @@ from dataset_builder.synthesis.screening import (
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
-from dataset_builder.work.unit import Failure, hash_facts, read_part
+from dataset_builder.work.stopping import check_stop
+from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
+from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
-from manifests.store import hash_file, resolve_inside
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ScreeningUnit:
         """Where its result is kept."""
         return f"photographs/{self.key[:2]}/{self.key[2:32]}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Decode and measure the photograph."""
         return asdict(describe_photograph(read_photograph(self.root / self.path, shorter_side=self.shorter_side)))
 
@@ -87,10 +89,11 @@ def plan_photographs(
     found: dict[str, ScreeningUnit | Failure] = {}
     by_content: dict[str, str] = {}
     for path in paths:
+        check_stop()
         try:
             found[path] = _find(source, root, path, by_content)
         except (SourceError, UnsafePathError, OSError) as error:
-            found[path] = _fail(error)
+            found[path] = Failure.from_exception(error)
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
     waiting = [unit for unit in units if read_part(dataset, unit) is None]
     lost = {unit.path: failure for unit, failure in workers.run(waiting, dataset) if failure is not None}
@@ -108,7 +111,7 @@ def plan_photographs(
             try:
                 _screen(source, path, measured[path], source.scale or preset.scale, others)
             except SourceError as error:
-                yield path, _fail(error)
+                yield path, Failure.from_exception(error)
                 continue
             kept[places[path]] = path
             yield path, _name_bursts(source, root, unit, preset, recipe_seed)
@@ -135,9 +138,8 @@ def _read_facts(dataset: Path, unit: ScreeningUnit) -> PhotographFacts | None:
 
 def _find(source: PhotographSource, root: Path, path: str, by_content: dict[str, str]) -> ScreeningUnit:
     located = resolve_inside(root, path)
-    if not located.is_file():
-        raise MissingSourceError(f"{located}: no such photograph; correct source {source.name!r}")
-    sha256 = hash_file(located)
+    require_plain(located)
+    sha256 = hash_plain(located)
     if (other := by_content.setdefault(sha256, path)) != path:
         raise DuplicateOriginError(f"{root / path}: holds the same pixels as {other}; remove one")
     return ScreeningUnit(path, sha256, root, source.shorter_side)
@@ -160,7 +162,3 @@ def _screen(source: PhotographSource, path: str, facts: PhotographFacts, scale: 
         )
     if source.near_duplicates == "leave_out" and others:
         raise NearDuplicateError(f'{path}: shows what {others[0]} shows; remove one, or say near_duplicates = "keep"')
-
-
-def _fail(error: Exception) -> Failure:
-    return Failure(type(error).__name__, str(error))

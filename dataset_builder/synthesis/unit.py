@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,11 @@ from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.source import PhotographSource
-from dataset_builder.work.unit import hash_facts
+from dataset_builder.work.staging import open_stage
+from dataset_builder.work.unit import Desk, hash_facts
+from manifests.confined.writing import write_file
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png
-from manifests.store import write_bytes
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,12 @@ class SynthesisUnit:
         """Where its files go, relative to the data set."""
         return f"frames/{self.origin.source}/{self.burst_id}"
 
-    def run(self, root: Path) -> Mapping[str, Any]:
-        """Render the burst, write its files, return its rows."""
-        photograph = _load_photograph(self.root / self.origin.path, self.source.shorter_side)
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
+        """Render the burst, write its files on a stage, return its rows."""
+        stage, root = open_stage(root)
+        path, side = self.root / self.origin.path, self.source.shorter_side
+        # Neighbouring units share their photograph; the worker that gets them decodes it once.
+        photograph = desk.take((path, side), lambda: read_photograph(path, shorter_side=side))
         parameters = sample_burst(
             self.preset,
             self.seed,
@@ -91,7 +95,7 @@ class SynthesisUnit:
         rendered = render_burst(photograph, parameters, noise)
         masks = {_name_mask(index): mask for index, mask in enumerate(rendered.masks) if mask is not None}
         images = {_name_frame(index): codes for index, codes in enumerate(rendered.frames)}
-        digests = _write_images(root / self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
+        digests = _write_images(root, self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
         frames = [self._describe(parameters, index, masks, digests) for index in range(len(rendered.frames))]
         burst = make_burst_row(
             self.burst_id,
@@ -104,7 +108,8 @@ class SynthesisUnit:
             ground_truth_white=parameters.truth_white,
             ground_truth_kind="exact",
         )
-        return {"burst": {**burst, "perceptual_hash": hash_reference(root, burst, frames)}, "frames": frames}
+        burst |= {"perceptual_hash": hash_reference(root, burst, frames)}
+        return {"burst": burst, "frames": frames, "stage": stage}
 
     def _describe(
         self, parameters: BurstParameters, index: int, masks: Mapping[str, NDArray[np.uint8]], digests: dict[str, str]
@@ -130,22 +135,20 @@ def _name_mask(index: int) -> str:
     return f"{index:02d}_mask.png"
 
 
-def _write_images(folder: Path, images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]) -> dict[str, str]:
+def _write_images(
+    root: Path, folder: str, images: Mapping[str, NDArray[np.uint8] | NDArray[np.uint16]]
+) -> dict[str, str]:
     """Write PNGs and return the SHA-256 of each; while one waits for the disk, the next is encoded."""
     with ThreadPoolExecutor(1) as disk:
-        stored = {name: disk.submit(_store, folder / name, encode_png(image)) for name, image in images.items()}
+        stored = {
+            name: disk.submit(_store, root, f"{folder}/{name}", encode_png(image)) for name, image in images.items()
+        }
     return {name: digest.result() for name, digest in stored.items()}
 
 
-def _store(path: Path, data: bytes) -> str:
-    write_bytes(path, data)
+def _store(root: Path, path: str, data: bytes) -> str:
+    write_file(root, path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-# Neighbouring units share their photograph; the worker that gets them decodes it once.
-@lru_cache(maxsize=1)
-def _load_photograph(path: Path, shorter_side: int | None) -> NDArray[np.uint16]:
-    return read_photograph(path, shorter_side=shorter_side)
 
 
 def _describe_burst(parameters: BurstParameters) -> dict[str, Any]:

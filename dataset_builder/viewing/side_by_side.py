@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 import cv2
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from dataset_builder.labeling.truth import explain_mismatch, project_truth
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst, load_truth
-from manifests.errors import SelectionError
+from dataset_builder.records.rows import name_unknown_burst
 from restorers import Burst, Domain, RestorerInfo, create
 from restorers.base import check_accepts, check_image
 from restorers.fidelity import psnr
@@ -43,10 +42,7 @@ def restore_side_by_side(
     """
     bursts = read_bursts(root)
     if burst_id not in bursts:
-        close = get_close_matches(burst_id, bursts, n=3, cutoff=0.5)
-        raise SelectionError(
-            f"{root}: no burst {burst_id!r}" + (f"; did you mean {' or '.join(close)}?" if close else "")
-        )
+        raise name_unknown_burst(burst_id, bursts)
     rows = bursts[burst_id]
     burst, restorer = load_burst(root, rows.burst, rows.frames), create(scenario, device=device)
     if restorer.info.single_frame:

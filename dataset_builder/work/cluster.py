@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import logging
+import signal
+import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from dataset_builder.errors import ClusterError
 from dataset_builder.work.local import UnitType
+from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
+from restorers.errors import MissingExtraError
 
 _CONNECT_SECONDS = 10
+_ANSWER_SECONDS = 5
+_SLICE = 1.0
+"""Seconds between looks at signals and for signs of life."""
 _WORKER_SECONDS = 30
 """Time for a worker to appear: one that a unit killed comes back in a few seconds, and may have been the only one."""
 
@@ -29,63 +42,88 @@ class DaskWorkers:
         address: such as `tcp://host:8786`.
         limits: of each unit; the memory of workers is limited where they are started.
         device: where networks compute; what the driver finds for `auto` goes for all workers.
+        patience: minutes without any sign of life until the cluster is given up.
     """
 
     address: str
     limits: Limits = DEFAULT_LIMITS
     device: str = "cpu"
+    patience: float = 10.0
 
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """As `Workers.run`. A unit that kills several workers is given up.
 
         Raises:
-            ClusterError: if the cluster cannot be reached, has no workers, or a worker runs another version or does not see `root`.
+            ClusterError: if the cluster cannot be reached, has no workers, shows no life any more, or a worker has other code or does not
+                see `root`.
         """
         pending = iter(units)
         first = next(pending, None)
         if first is None:
             return
         client = _connect(self.address)
-        try:
-            folder = root.resolve()
-            cores = _check_workers(client, folder)
-            yield from _run_on(client, first, pending, folder, window=4 * cores, seconds=self.limits.seconds)
-        finally:
-            client.close()
+        with _quiet():
+            try:
+                folder = root.resolve()
+                cores = _check_workers(client, folder)
+                yield from _run_on(client, first, pending, folder, self, window=4 * cores)
+            finally:
+                client.close(timeout=_ANSWER_SECONDS)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What dask would log of a lost scheduler is said in one line by an error of ours."""
+    known = [
+        name
+        for name in logging.root.manager.loggerDict
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio")
+    ]
+    loggers = [logging.getLogger(name) for name in known]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _run_on(
-    client: Any, first: UnitType, pending: Iterator[UnitType], root: Path, *, window: int, seconds: float
+    client: Any, first: UnitType, pending: Iterator[UnitType], root: Path, workers: DaskWorkers, *, window: int
 ) -> Iterator[tuple[UnitType, Failure | None]]:
     import distributed
 
     under_way: dict[Any, UnitType] = {}
-
-    def submit(unit: UnitType) -> Any:
-        future = client.submit(_run_bounded, unit, root, seconds, pure=False, key=f"{unit.part}:{unit.key}")
-        under_way[future] = unit
-        return future
-
-    collect: Any = distributed.as_completed  # publishes no types
-    finished = collect([submit(first)], loop=client.loop)
-    for _, unit in zip(range(window - 1), pending, strict=False):
-        finished.add(submit(unit))
     suspects: list[UnitType] = []
-    for future in finished:
-        unit = under_way.pop(future)
-        error = future.exception()
-        if isinstance(error, distributed.KilledWorker):
-            suspects.append(unit)
-        elif error is not None:
-            raise error
-        else:
-            yield unit, future.result()
-        future.release()
-        if (following := next(pending, None)) is not None:
-            finished.add(submit(following))
+    facts = (root, workers.limits.seconds, hash_sources())
+
+    def submit(unit: UnitType) -> None:
+        key = f"{unit.part}:{unit.key}"
+        under_way[client.submit(_run_bounded, unit, *facts, pure=False, key=key)] = unit
+
+    submit(first)
+    for _, unit in zip(range(window - 1), pending, strict=False):
+        submit(unit)
+    while under_way:
+        for future in _wait_for_some(client, list(under_way), workers):
+            unit = under_way.pop(future)
+            error = future.exception()
+            if isinstance(error, distributed.KilledWorker):
+                suspects.append(unit)
+            elif error is not None:
+                raise error
+            else:
+                yield unit, future.result()
+            future.release()
+            if (following := next(pending, None)) is not None:
+                submit(following)
     # dask suspects all that a dead worker had before it; only who kills it alone is guilty.
     for unit in suspects:
-        future = submit(unit)
+        submit(unit)
+        (future,) = _wait_for_some(client, list(under_way), workers)
+        under_way.clear()
         error = future.exception()
         if error is not None and not isinstance(error, distributed.KilledWorker):
             raise error
@@ -97,9 +135,79 @@ def _run_on(
         future.release()
 
 
-def _run_bounded(unit: Unit, root: Path, seconds: float) -> Failure | None:
+def _wait_for_some(client: Any, futures: list[Any], workers: DaskWorkers) -> list[Any]:
+    """Futures that are done, at least one.
+
+    Raises:
+        ClusterError: if the scheduler ends, or if for `patience` minutes nothing is done and neither scheduler nor any worker shows life.
+        Stopped: if a signal asked for the end.
+    """
+    import distributed
+
+    since, seen = time.monotonic(), dict[str, float]()
+    while True:
+        check_stop()
+        try:
+            with client.as_current():
+                wait: Any = distributed.wait  # publishes no types
+                done = wait(futures, timeout=_SLICE, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            done = set()
+        except (CancelledError, distributed.client.FuturesCancelledError, OSError) as error:
+            raise _name_end(workers) from error
+        if any(future.cancelled() or future.status == "lost" for future in futures):
+            raise _name_end(workers)
+        if done:
+            return [future for future in futures if future in done]
+        now = _look_for_life(client)
+        if now and now != seen:
+            since, seen = time.monotonic(), now
+        if time.monotonic() - since > 60 * workers.patience:
+            raise ClusterError(
+                f"address {workers.address}: for {workers.patience:g} minutes nothing was done and no worker showed life; see to the "
+                "cluster and run the same command again: finished work is kept"
+            )
+
+
+def _name_end(workers: DaskWorkers) -> ClusterError:
+    return ClusterError(
+        f"address {workers.address}: the scheduler ended; start it again and run the same command again: finished work is kept"
+    )
+
+
+def _look_for_life(client: Any) -> dict[str, float]:
+    """When each worker was last heard of, by the scheduler's clock; nothing if that does not answer."""
+    try:
+        facts = client.sync(client.scheduler.identity, callback_timeout=_ANSWER_SECONDS)
+    except Exception:  # noqa: BLE001  # whatever keeps the answer away, there is none
+        return {}
+    return {name: worker["last_seen"] for name, worker in facts["workers"].items()}
+
+
+def _run_bounded(unit: Unit, root: Path, seconds: float, sources: str) -> Failure | None:
+    if hash_sources() != sources:
+        raise ClusterError(
+            f"address: worker on {socket.gethostname()} has other code of buiqa-toolkit than the driver, whatever its version says: "
+            "install the same"
+        )
     _bound_threads()
-    return run_unit(unit, root, seconds)
+    # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal.
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        return run_unit(unit, root)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+@lru_cache(maxsize=1)
+def hash_sources() -> str:
+    """SHA-256 (hex) of the code of the three packages as this process has it on disk."""
+    digest = hashlib.sha256()
+    for package in ("dataset_builder", "manifests", "restorers"):
+        folder = Path(str(files(package)))
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 @lru_cache(maxsize=1)
@@ -114,14 +222,14 @@ def _connect(address: str) -> Any:
     try:
         import distributed
     except ImportError:
-        raise ClusterError("--dask needs the package distributed: pip install 'buiqa-toolkit[dask]'") from None
+        raise MissingExtraError("dask", "distributed", "dask") from None
     try:
         connect: Any = distributed.Client  # publishes no types
         return connect(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ClusterError(
-            f"--dask {address}: no scheduler answers ({reason}); start one with `dask scheduler` and give its address"
+            f"address {address}: no scheduler answers ({reason}); start one with `dask scheduler` and give its address"
         ) from error
 
 
@@ -130,7 +238,7 @@ def _check_workers(client: Any, root: Path) -> int:
     try:
         client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
-        raise ClusterError("--dask: the cluster has no workers; start some with `dask worker ADDRESS`") from None
+        raise ClusterError("address: the cluster has no workers; start some with `dask worker ADDRESS`") from None
     cores: dict[str, int] = client.ncores()
     _compare(
         client.run(_find_version),
@@ -144,7 +252,7 @@ def _check_workers(client: Any, root: Path) -> int:
 def _compare(answers: dict[str, Any], expected: Any, complaint: str) -> None:
     for worker, found in sorted(answers.items()):
         if found != expected:
-            raise ClusterError(f"--dask: worker {worker} " + complaint.format(found=found, expected=expected))
+            raise ClusterError(f"address: worker {worker} " + complaint.format(found=found, expected=expected))
 
 
 def _find_version() -> str:

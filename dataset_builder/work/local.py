@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
-import re
-import resource
+import pickle
 import signal
-import warnings
+import socket
+import subprocess
+import sys
+import time
+import weakref
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-from dataset_builder.work.unit import DEFAULT_LIMITS, TIME_OVER, Failure, Limits, Unit, run_unit
+from dataset_builder.work.stopping import check_stop
+from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit
+from dataset_builder.work.worker import BEGUN, Answer, Task
 
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
 # glibc gives the memory of large arrays back to the system and fetches it anew for the next burst, page by page; it may keep 256 MiB.
@@ -23,6 +29,16 @@ _ALLOCATION = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
 WORKER_ENVIRONMENT = {**_THREADS, **_ALLOCATION}
 """Variables that a worker process starts with."""
 UnitType = TypeVar("UnitType", bound=Unit)
+_START = (
+    "import json, sys; facts = json.loads(sys.argv[1]); sys.path[:] = facts.pop('path'); "
+    "from dataset_builder.work.worker import serve; serve(**facts)"
+)
+_SLICE = 0.2
+"""Seconds between looks at the clock and at signals."""
+_AHEAD = 2
+"""Units that a worker has before it, so that it need not wait for the next."""
+_MOST_AHEAD = 65_536
+"""Bytes of a unit that fit into a pipe which nobody reads yet."""
 
 
 class Workers(Protocol):
@@ -38,9 +54,26 @@ class Workers(Protocol):
         ...
 
 
+@dataclass(eq=False)
+class _Worker(Generic[UnitType]):
+    """A process, the units that it has before it, and since when it runs the first; None while it starts."""
+
+    process: subprocess.Popen[bytes]
+    pipe: Connection
+    units: deque[UnitType] = field(default_factory=deque)
+    since: float | None = None
+
+    def end(self) -> int:
+        """Kill it and all that it started; its exit status."""
+        self.pipe.close()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        return self.process.wait()
+
+
 @dataclass(frozen=True)
 class LocalWorkers:
-    """Processes on this machine.
+    """Processes on this machine, which stay for the next units until this object goes or nobody asks for a minute.
 
     Attributes:
         jobs: number of processes. Results do not depend on it.
@@ -51,88 +84,171 @@ class LocalWorkers:
     jobs: int = 1
     limits: Limits = DEFAULT_LIMITS
     device: str = "cpu"
+    _idle: list[_Worker[Unit]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        weakref.finalize(self, _end_all, self._idle)
 
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """As `Workers.run`.
 
-        An exception costs its own unit, and so does asking for more memory than the limit. When a worker dies, be it by a crash or
-        because its unit takes too long, the units that were under way are run again one at a time, and those that kill their worker
-        again are given up.
+        An exception costs its own unit, and so does taking more memory or time than the limit. A unit whose worker dies is run again
+        when no other is under way, and given up if that worker dies too.
+
+        Raises:
+            OSError: if the disk is full or read-only.
+            Stopped: if a signal asked for the end.
         """
-        return _run_units(units, root, self.jobs, self.limits)
+        queue, fallen = deque(units), deque[UnitType]()
+        root, workers = root.absolute(), list[_Worker[UnitType]]()
+        try:
+            while queue or fallen or any(worker.units for worker in workers):
+                check_stop()
+                self._hand_out(queue, workers, root)
+                if not any(worker.units for worker in workers):
+                    yield self._run_alone(fallen.popleft(), workers, root)
+                    continue
+                yield from self._collect(workers, queue, fallen)
+        except BaseException:
+            _end_all(workers)
+            raise
+        self._idle.extend(workers)  # type: ignore[arg-type]  # they have no units
+
+    def _hand_out(self, queue: deque[UnitType], workers: list[_Worker[UnitType]], root: Path) -> None:
+        """Give each worker a unit to run, then each one ahead."""
+        for depth in range(1, _AHEAD + 1):
+            while queue:
+                free = next((worker for worker in workers if len(worker.units) < depth), None)
+                if free is None and depth == 1 and len(workers) < self.jobs:
+                    free = self._find_worker()
+                    workers.append(free)
+                if free is None:
+                    break
+                if not _send(free, queue[0], root, ahead=depth > 1):
+                    return
+                free.units.append(queue.popleft())
+
+    def _collect(
+        self, workers: list[_Worker[UnitType]], queue: deque[UnitType], fallen: deque[UnitType]
+    ) -> Iterator[tuple[UnitType, Failure | None]]:
+        """What has come back within a slice of time."""
+        busy = {worker.pipe: worker for worker in workers if worker.units}
+        for pipe in wait(list(busy), timeout=_SLICE):
+            worker = busy[pipe]  # type: ignore[index]  # only pipes were waited for
+            answer = _receive(worker)
+            if answer == BEGUN:
+                continue
+            unit = worker.units.popleft()
+            if not isinstance(answer, Answer):
+                _dismiss(worker, workers, queue)
+                fallen.append(unit)
+                continue
+            if answer.leaves:
+                _dismiss(worker, workers, queue)
+            yield unit, _require_room(answer)
+        for worker in [worker for worker in workers if worker.units and self._is_late(worker)]:
+            unit = worker.units.popleft()
+            _dismiss(worker, workers, queue)
+            yield unit, self._give_up(attempts=1)
+
+    def _run_alone(
+        self, unit: UnitType, workers: list[_Worker[UnitType]], root: Path
+    ) -> tuple[UnitType, Failure | None]:
+        """Once more, with nothing beside it: what killed its worker may have been another's greed for memory."""
+        if not workers:
+            workers.append(self._find_worker())
+        worker = workers[-1]
+        _send(worker, unit, root, ahead=False)
+        answer: Answer | str | None = BEGUN
+        while answer == BEGUN:
+            while not worker.pipe.poll(_SLICE):
+                check_stop()
+                if self._is_late(worker):
+                    _dismiss(worker, workers, deque())
+                    return unit, self._give_up(attempts=2)
+            answer = _receive(worker)
+        if not isinstance(answer, Answer):
+            reason = f"the worker process died twice on this unit: {_name_exit(_dismiss(worker, workers, deque()))}"
+            return unit, Failure("WorkerDiedError", reason, attempts=2)
+        if answer.leaves:
+            _dismiss(worker, workers, deque())
+        return unit, _require_room(answer)
+
+    def _is_late(self, worker: _Worker[UnitType]) -> bool:
+        return worker.since is not None and time.monotonic() - worker.since > self.limits.seconds
+
+    def _give_up(self, *, attempts: int) -> Failure:
+        taken = f"took more than {self.limits.seconds:g} s; raise the time limit if it needs them"
+        return Failure("TimeLimitError", taken, attempts=attempts)
+
+    def _find_worker(self) -> _Worker[UnitType]:
+        """An idle one, or a new one."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.process.poll() is None and not worker.pipe.poll():
+                return worker  # type: ignore[return-value]  # it has no units
+            worker.end()
+        return _start(self.limits.memory_bytes(self.jobs))
+
+
+def _start(memory: int) -> _Worker[UnitType]:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        facts = {"handle": theirs.fileno(), "driver": os.getpid(), "memory": memory, "path": sys.path}
+        process = subprocess.Popen(  # noqa: S603  # this interpreter and this module
+            [sys.executable, "-c", _START, json.dumps(facts)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={**os.environ, **WORKER_ENVIRONMENT},
+            process_group=0,  # so that it can be ended with all that it starts, and a terminal's Ctrl-C passes it by
+        )
+    return _Worker(process, Connection(ours.detach()))
+
+
+def _send(worker: _Worker[UnitType], unit: UnitType, root: Path, *, ahead: bool) -> bool:
+    """Whether the unit went out; one that a worker cannot take ahead waits, and so does any for a worker that is gone."""
+    task = pickle.dumps(Task(pickle.dumps(unit), root, str(Path.cwd()), tuple(sys.path)))
+    if ahead and len(task) > _MOST_AHEAD:
+        return False
+    try:
+        worker.pipe.send_bytes(task)
+    except OSError:  # it has ended; whoever waits for it will notice
+        return not ahead
+    return True
+
+
+def _receive(worker: _Worker[UnitType]) -> Answer | str | None:
+    """What a worker says; None if it is gone."""
+    try:
+        said: Answer | str = worker.pipe.recv()
+    except Exception:  # noqa: BLE001  # a torn message is as good as none
+        return None
+    worker.since = time.monotonic() if said == BEGUN else None
+    return said
+
+
+def _require_room(answer: Answer) -> Failure | None:
+    """The failure of a unit, if any; an error that no unit would survive ends all."""
+    if isinstance(answer.outcome, OSError):
+        raise answer.outcome
+    return answer.outcome
+
+
+def _dismiss(worker: _Worker[UnitType], workers: list[_Worker[UnitType]], queue: deque[UnitType]) -> int:
+    """End a worker; the units that it had ahead go to others. Its exit status."""
+    workers.remove(worker)
+    queue.extendleft(reversed(worker.units))
+    worker.units.clear()
+    return worker.end()
+
+
+def _end_all(workers: list[_Worker[UnitType]]) -> None:
+    while workers:
+        workers.pop().end()
+
+
+def _name_exit(status: int) -> str:
+    return f"{signal.Signals(-status).name}({status})" if status < 0 else f"EXIT({status})"
 
 
 ONE_WORKER = LocalWorkers()
-
-
-def _run_units(
-    units: Iterable[UnitType], root: Path, jobs: int, limits: Limits
-) -> Iterator[tuple[UnitType, Failure | None]]:
-    queue = deque(units)
-    while queue:
-        under_way: dict[Any, UnitType] = {}
-        suspects: list[UnitType] = []
-        executor = _start_workers(jobs, limits)
-        try:
-            while (queue or under_way) and not suspects:
-                while queue and len(under_way) < 2 * jobs:
-                    unit = queue.popleft()
-                    under_way[executor.submit(run_unit, unit, root, limits.seconds)] = unit
-                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    unit = under_way.pop(future)
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        suspects.append(unit)
-                    else:
-                        yield unit, future.result()
-        except BaseException:
-            executor.shutdown(wait=False, kill_workers=True)
-            raise
-        for unit in (*suspects, *under_way.values()):
-            yield unit, _run_alone(unit, root, limits)
-
-
-def _run_alone(unit: Unit, root: Path, limits: Limits) -> Failure | None:
-    executor = _start_workers(1, limits)
-    try:
-        failure: Failure | None = executor.submit(run_unit, unit, root, limits.seconds).result()
-    except BrokenProcessPool as error:
-        if TIME_OVER.name in str(error):
-            taken = f"took more than {limits.seconds:g} s; raise --time-limit if it needs them"
-            return Failure("TimeLimitError", taken, attempts=2)
-        codes = (
-            ", ".join(re.findall(r"SIG\w+\(-\d+\)|EXIT\(\d+\)", str(error))) or str(error).split("\n", maxsplit=1)[0]
-        )
-        return Failure("WorkerDiedError", f"the worker process died twice on this unit: {codes}", attempts=2)
-    except BaseException:  # Ctrl-C does not wait for the unit
-        executor.shutdown(wait=False, kill_workers=True)
-        raise
-    return failure
-
-
-def _start_workers(jobs: int, limits: Limits) -> Any:
-    # joblib's own Parallel loses the call when a worker is killed; its loky executor, used directly, says so per future.
-    from joblib.externals.loky import get_reusable_executor
-
-    # loky replaces a worker that leaves while units wait, and warns. Where warnings are errors, that would end the thread that hands
-    # out units, and the build would wait for ever.
-    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given", category=UserWarning)
-    memory = limits.memory_bytes(jobs)
-    return get_reusable_executor(
-        max_workers=jobs, timeout=60, env=WORKER_ENVIRONMENT, initializer=_prepare_worker, initargs=(memory,)
-    )
-
-
-def _prepare_worker(memory: int) -> None:
-    """One thread per worker, so that results do not depend on the number of cores; Ctrl-C is the driver's business."""
-    import cv2
-    from joblib.externals.loky import process_executor
-
-    # loky takes a worker that grew by 300 MB, as one does that holds models, for a leak and dismisses it; the limit is ours to set.
-    process_executor._MAX_MEMORY_LEAK_SIZE = memory  # noqa: SLF001, there is no public way
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ.update(_THREADS)
-    cv2.setNumThreads(1)
-    # What is asked for beyond this raises MemoryError, or what native code makes of it, instead of waking the kernel's killer.
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)
-    resource.setrlimit(resource.RLIMIT_DATA, (allowed, most))

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from dataset_builder.errors import LockedError, OutputError
 from dataset_builder.work.unit import WORK_FOLDER
+from manifests.confined.reading import list_files, read_file, walk_files
+from manifests.confined.writing import TEMPORARY, open_to_lock, remove_file, write_text
+from manifests.seal import IMAGE_FOLDER
+from manifests.store import LABEL_FOLDER
+
+_LOCK, _HOLDER = f"{WORK_FOLDER}/lock", f"{WORK_FOLDER}/holder.json"
 
 
 @contextlib.contextmanager
@@ -22,42 +27,53 @@ def lock_dataset(root: Path) -> Iterator[None]:
     Raises:
         LockedError: if another process holds it; says which.
         OutputError: if the folder cannot be created or written.
+        UnsafePathError: if the folder for work, or something in it that is written, is a link or no plain file.
     """
-    work = root / WORK_FOLDER
     try:
-        work.mkdir(parents=True, exist_ok=True)
-        (work / "holder.json").touch()
+        descriptor = open_to_lock(root, _LOCK)
     except OSError as error:
         raise OutputError(
             f"{root}: cannot be written ({error.strerror}); choose a folder that you may write to"
         ) from error
-    lock = FileLock(work / "lock")
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise LockedError(f"{root}: {_describe_holder(work)} is building here; wait for it, or stop it") from None
-    try:
-        (work / "holder.json").write_text(
-            json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8"
-        )
-        _remove_torn(root)
-        yield
+        _acquire(descriptor, root)
+        # While it is open, the file is locked; whoever comes later finds it there, so it is never removed.
+        write_text(root, _HOLDER, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+        try:
+            _remove_torn(root)
+            yield
+            _remove_torn(root)  # of workers that died
+        finally:
+            remove_file(root, _HOLDER)
     finally:
-        (work / "holder.json").unlink(missing_ok=True)
-        lock.release()
+        os.close(descriptor)
+
+
+def _acquire(descriptor: int, root: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockedError(f"{root}: {_describe_holder(root)} is building here; wait for it, or stop it") from None
 
 
 def _remove_torn(root: Path) -> None:
-    for folder in (root, root / "manifests", root / "manifests" / "labels", root / "audit"):
-        for path in folder.glob(".*.tmp"):
-            path.unlink()
-    for path in (root / WORK_FOLDER).rglob(".*.tmp"):
-        path.unlink()
+    for folder in ("", "manifests", LABEL_FOLDER, "audit"):
+        for name in list_files(root, folder):
+            if _is_torn(name):
+                remove_file(root, f"{folder}/{name}" if folder else name)
+    for folder in (WORK_FOLDER, IMAGE_FOLDER):
+        for path, _ in walk_files(root, folder):
+            if _is_torn(path.rpartition("/")[2]):
+                remove_file(root, path)
 
 
-def _describe_holder(work: Path) -> str:
+def _is_torn(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY)
+
+
+def _describe_holder(root: Path) -> str:
     try:
-        holder = json.loads((work / "holder.json").read_text(encoding="utf-8"))
+        holder = json.loads(read_file(root, _HOLDER))
         return f"process {holder['pid']} on {holder['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

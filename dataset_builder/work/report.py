@@ -59,10 +59,10 @@ def no_progress(title: str, steps: int) -> Iterator[Advance]:  # noqa: ARG001  #
 
 def record_failures(root: Path, report: StageReport, column: str, scope: Sequence[str] | Mapping[str, Any]) -> None:
     """Replace the rows of what was tried; what was not tried keeps its rows."""
-    path = table_path(root, "failures")
+    path = table_path("failures")
     kept = [
         row
-        for row in read_or_empty(path, FAILURES).to_pylist()
+        for row in read_or_empty(root, path, FAILURES).to_pylist()
         if not (row["stage"] == report.stage and row[column] in scope)
     ]
-    write_table(path, FAILURES, kept + report.failures)
+    write_table(root, path, FAILURES, kept + report.failures)

@@ -11,19 +11,39 @@ import errno
 import hashlib
 import json
 import os
-import signal
-import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
-from manifests.store import write_text
+from manifests.confined.reading import read_file
+from manifests.confined.writing import remove_file, write_text
 
 WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-TIME_OVER = signal.SIGALRM
+_LONGEST_MESSAGE = 2000
+State = TypeVar("State")
+
+
+class Desk:
+    """What a worker keeps from one unit to the next about the subject of both, such as a burst; a new subject takes its place.
+
+    Units on one subject share what it holds when they follow each other; in any other order they load it again, with the same result.
+    """
+
+    def __init__(self) -> None:
+        self._subject: object = None
+        self._state: Any = None
+
+    def take(self, subject: Hashable, make: Callable[[], State]) -> State:
+        """The state of a subject: that on the desk, or a new one in its place."""
+        if subject != self._subject:
+            self._subject = self._state = None  # room for the next before it is made
+            self._state = make()
+            self._subject = subject
+        state: State = self._state
+        return state
 
 
 class Unit(Protocol):
@@ -39,8 +59,13 @@ class Unit(Protocol):
         """Name of its part file below `.work/`, without suffix."""
         ...
 
-    def run(self, root: Path) -> Mapping[str, Any]:
-        """Do the work below the data set `root`; return plain data that JSON can hold."""
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
+        """Do the work below the data set `root`; return plain data that JSON can hold.
+
+        Args:
+            root: the data set.
+            desk: what the worker has before it; takes what a next unit on the same subject may need.
+        """
         ...
 
 
@@ -73,6 +98,19 @@ class Failure:
     error_type: str
     message: str
     attempts: int = 1
+    wants_out: bool = field(default=False, compare=False)
+    """Whether the unit tried to end its process, as `sys.exit` does; who knows what it ended before."""
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> Self:
+        """What is worth keeping of an exception: its kind, and its message in one line that a table can hold."""
+        try:
+            text = str(error)[:_LONGEST_MESSAGE] or repr(error)[:_LONGEST_MESSAGE]
+        except Exception:  # noqa: BLE001  # its text is third-party code, too
+            text = "it cannot say what is wrong"
+        # What is no UTF-8 in a file's name would not go into a table.
+        message = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
+        return cls(type(error).__name__, message, wants_out=not isinstance(error, Exception))
 
 
 def hash_facts(facts: object) -> str:
@@ -83,19 +121,23 @@ def hash_facts(facts: object) -> str:
 def read_part(root: Path, unit: Unit) -> Any:
     """The stored result of a unit; None if there is none, it is of another key, or it is damaged."""
     try:
-        part = json.loads(_part_path(root, unit).read_text(encoding="utf-8"))
+        part = json.loads(read_file(root, _part_path(unit)))
         intact = part["key"] == unit.key and part["digest"] == hash_facts([part["key"], part["result"]])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return part["result"] if intact else None
 
 
 def remove_part(root: Path, unit: Unit) -> None:
     """Forget the stored result of a unit, once a manifest holds it."""
-    _part_path(root, unit).unlink(missing_ok=True)
+    remove_file(root, _part_path(unit))
 
 
-def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
+_DESK = Desk()
+"""Of this process, which runs one unit at a time."""
+
+
+def run_unit(unit: Unit, root: Path) -> Failure | None:
     """Run a unit in this process, which is a worker's, and write its result to its part file.
 
     Errors return as text, since not every exception survives pickling.
@@ -103,23 +145,16 @@ def run_unit(unit: Unit, root: Path, seconds: float) -> Failure | None:
     Raises:
         OSError: if the disk is full or read-only, which no other unit would survive either.
     """
-    # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal;
-    # only a main thread may set it, and those of a cluster's workers do not run units.
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(TIME_OVER, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        result = unit.run(root)
+        result = unit.run(root, _DESK)
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
-        write_text(_part_path(root, unit), json.dumps(part, allow_nan=False))
-    except Exception as error:  # whatever third-party code raises costs this unit only
+        write_text(root, _part_path(unit), json.dumps(part, allow_nan=False))
+    except BaseException as error:  # whatever third-party code raises costs this unit only
         if isinstance(error, OSError) and error.errno in _FATAL:
             raise
-        return Failure(type(error).__name__, " ".join(str(error).split()) or repr(error))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        return Failure.from_exception(error)
     return None
 
 
-def _part_path(root: Path, unit: Unit) -> Path:
-    return root / WORK_FOLDER / f"{unit.part}.json"
+def _part_path(unit: Unit) -> str:
+    return f"{WORK_FOLDER}/{unit.part}.json"

@@ -10,11 +10,13 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from manifests.confined.reading import has_file, hash_file
+from manifests.confined.writing import write_text
+from manifests.description import read_description
 from manifests.documents import statistics
 from manifests.documents.croissant import cite
 from manifests.documents.markdown import escape_cell, join_lines, render_columns, render_table
 from manifests.schema import FORMAT_VERSION, TABLES
-from manifests.store import hash_file, read_description, write_text
 
 CARD_NAME = "DATASET.md"
 _SPLIT_RULES = {
@@ -27,15 +29,13 @@ _SPLIT_RULES = {
 _FACTS = ("task", "summary", "paper", "output_domain", "scale", "missing_frames", "license", "fingerprint")
 
 
-def write_card(root: Path) -> Path:
-    """Write DATASET.md into a data set, atomically, and return its path.
+def write_card(root: Path) -> None:
+    """Write DATASET.md into a data set, atomically.
 
     Raises:
         ManifestError: if a table is missing or damaged.
     """
-    path = root / CARD_NAME
-    write_text(path, render_card(root))
-    return path
+    write_text(root, CARD_NAME, render_card(root))
 
 
 def render_card(root: Path) -> str:
@@ -47,7 +47,6 @@ def render_card(root: Path) -> str:
     description = read_description(root)
     recipe = _mapping(description, "recipe")
     contents, labels = statistics.count_contents(root), statistics.summarise_labels(root)
-    recipe_path = root / "recipe.toml"
     # Markdown, not HTML: what needs escaping is escaped by `_cell`.
     environment = jinja2.Environment(  # noqa: S701
         loader=jinja2.PackageLoader("manifests", "documents"),
@@ -96,7 +95,7 @@ def render_card(root: Path) -> str:
         failures=list(statistics.count_failures(root).itertuples(index=False, name=None)),
         licenses=statistics.count_licenses(root).itertuples(index=False, name=None),
         limits=list(_list_limits(contents, labels)),
-        recipe_sha256=hash_file(recipe_path) if recipe_path.is_file() else "",
+        recipe_sha256=hash_file(root, "recipe.toml") if has_file(root, "recipe.toml") else "",
         software=sorted(_mapping(description, "software").items()),
         recipe=json.dumps(recipe, indent=2, sort_keys=True) if recipe else "",
         format_version=FORMAT_VERSION,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
+from manifests.confined.reading import hash_file
+from manifests.confined.writing import write_text
+from manifests.description import read_description
 from manifests.documents.statistics import count_licenses
 from manifests.schema import BURSTS, FRAMES, LABELS, SPLITS, TableSchema
-from manifests.store import hash_file, list_label_files, read_description, table_path, write_text
+from manifests.store import list_label_files, table_path
 
 CROISSANT_NAME = "croissant.json"
 _CONTEXT = {
@@ -61,7 +64,11 @@ def write_croissant(root: Path, path: Path | None = None) -> Path:
         ManifestError: if a table is missing or damaged.
     """
     path = path or root / CROISSANT_NAME
-    write_text(path, json.dumps(describe_croissant(root), indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    write_text(
+        path.parent,
+        path.name,
+        json.dumps(describe_croissant(root), indent=2, sort_keys=True, ensure_ascii=False) + "\n",
+    )
     return path
 
 
@@ -87,7 +94,7 @@ def describe_croissant(root: Path) -> dict[str, Any]:
         "url": "DATASET.md",
         "version": f"{description['format_version']}.0.0",
         "isLiveDataset": False,
-        "distribution": [_describe_file(name, path, root) for name, path, _ in files],
+        "distribution": [_describe_file(name, root, path) for name, path, _ in files],
         "recordSet": [_describe_records(name, kind) for name, _, kind in files],
     }
 
@@ -102,21 +109,21 @@ def cite(description: Mapping[str, Any]) -> str:
     )
 
 
-def _list_files(root: Path) -> Iterator[tuple[str, Path, TableSchema]]:
+def _list_files(root: Path) -> Iterator[tuple[str, str, TableSchema]]:
     for kind in (BURSTS, FRAMES, SPLITS):
-        yield kind.name, table_path(root, kind.name), kind
+        yield kind.name, table_path(kind.name), kind
     for path in list_label_files(root):
-        yield f"labels-{path.stem}", path, LABELS
+        yield f"labels-{PurePosixPath(path).stem}", path, LABELS
 
 
-def _describe_file(name: str, path: Path, root: Path) -> dict[str, Any]:
+def _describe_file(name: str, root: Path, path: str) -> dict[str, Any]:
     return {
         "@type": "cr:FileObject",
         "@id": f"{name}.parquet",
         "name": f"{name}.parquet",
-        "contentUrl": path.relative_to(root).as_posix(),
+        "contentUrl": path,
         "encodingFormat": "application/x-parquet",
-        "sha256": hash_file(path),
+        "sha256": hash_file(root, path),
     }
 
 

@@ -77,7 +77,7 @@ def summarise_labels(root: Path) -> pd.DataFrame:
     Raises:
         ManifestError: if a table is missing or damaged.
     """
-    parts = [part for path in list_label_files(root) if len(part := _summarise_label_file(path))]
+    parts = [part for path in list_label_files(root) if len(part := _summarise_label_file(root, path))]
     if not parts:
         return _summarise_rows(LABELS.schema.empty_table().to_pandas())
     return pd.concat(parts, ignore_index=True).sort_values(_LABEL_GROUP, ignore_index=True)
@@ -94,7 +94,7 @@ def summarise_splits(root: Path) -> pd.DataFrame:
     """
     labels: pd.Series[int] = pd.Series(dtype="int64")
     for path in list_label_files(root):
-        rows = read_table(path, LABELS, columns=["burst_id", "score"]).to_pandas()
+        rows = read_table(root, path, LABELS, columns=["burst_id", "score"]).to_pandas()
         labels = labels.add(rows.groupby("burst_id")["score"].count(), fill_value=0)
     rows = _read(root, "splits").merge(_read(root, "bursts")[["burst_id", "num_frames"]], on="burst_id", how="left")
     rows["labels"] = rows["burst_id"].map(labels).fillna(0)
@@ -147,7 +147,7 @@ def summarise_reliability(root: Path) -> pd.DataFrame:
     parts = []
     for path in list_label_files(root):
         columns = ["burst_id", "scenario", "estimator", "metric", "score", "std_error"]
-        rows = read_table(path, LABELS, columns=columns).to_pandas()
+        rows = read_table(root, path, LABELS, columns=columns).to_pandas()
         rows = rows[rows["score"].notna()]
         keys = ["scenario", "estimator", "metric"]
         rows["error"] = rows["std_error"] ** 2
@@ -169,7 +169,7 @@ def read_repetition(root: Path) -> pd.DataFrame:
     Raises:
         ManifestError: if the table is damaged.
     """
-    frame: pd.DataFrame = read_or_empty(table_path(root, RELIABILITY.name), RELIABILITY).to_pandas()
+    frame: pd.DataFrame = read_or_empty(root, table_path(RELIABILITY.name), RELIABILITY).to_pandas()
     return frame
 
 
@@ -189,14 +189,14 @@ def count_failures(root: Path) -> pd.DataFrame:
 
 def _read(root: Path, name: str) -> pd.DataFrame:
     # A data set without failures may lack the table.
-    table = read_or_empty(table_path(root, name), FAILURES) if name == "failures" else read_dataset_table(root, name)
+    table = read_or_empty(root, table_path(name), FAILURES) if name == "failures" else read_dataset_table(root, name)
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
-def _summarise_label_file(path: Path) -> pd.DataFrame:
+def _summarise_label_file(root: Path, path: str) -> pd.DataFrame:
     columns = ["burst_id", "scenario", "estimator", "metric", "unit", "score", "std_error"]
-    return _summarise_rows(read_table(path, LABELS, columns=columns).to_pandas())
+    return _summarise_rows(read_table(root, path, LABELS, columns=columns).to_pandas())
 
 
 def _summarise_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 
 from manifests.images.pixels import read_linear
-from manifests.store import resolve_inside
 
 BITS = 64
 MAX_DISTANCE = 8
@@ -78,7 +77,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         ManifestError: if the file is missing, unreadable or outside the data set.
     """
     levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
-    pixels = read_linear(resolve_inside(root, frame["path"]), **levels, orientation=frame["orientation"])
+    pixels = read_linear(root, frame["path"], **levels, orientation=frame["orientation"])
     return make_thumbnail(pixels, burst["domain"])
 
 

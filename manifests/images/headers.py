@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import struct
 import warnings
-from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from PIL import Image
 
@@ -49,22 +48,22 @@ def parse_png_header(start: bytes) -> ImageHeader | None:
     return ImageHeader(height, width, _PNG_CHANNELS[color_type], 8 if color_type == 3 else max(8, bits))
 
 
-def read_header(path: Path) -> ImageHeader:
-    """Header of a PNG, JPEG or any other image that Pillow knows.
+def read_header(stream: BinaryIO, name: str) -> ImageHeader:
+    """Header of a JPEG or any other image that Pillow knows.
+
+    Args:
+        stream: the file, at its beginning.
+        name: what to call it in errors.
 
     Raises:
-        ImageFileError: if there is no such file or it is no image.
+        ImageFileError: if it is no image.
     """
     try:
-        with path.open("rb") as stream:
-            header = parse_png_header(stream.read(HEADER_BYTES))
-        if header is not None:
-            return header
         with warnings.catch_warnings():
             # Pillow warns of large images, which nobody decodes here.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(stream) as image:
                 bits = 16 if image.mode.startswith("I;16") else 8
                 return ImageHeader(image.height, image.width, len(image.getbands()), bits)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ImageFileError(f"{path}: is not an image ({error}); restore it or build the data set again") from error
+        raise ImageFileError(f"{name}: is not an image ({error}); restore it or build the data set again") from error

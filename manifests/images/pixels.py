@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from manifests.confined.reading import read_file
+from manifests.confined.writing import write_file
 from manifests.errors import ImageFileError
-from manifests.store import write_bytes
 
 UINT16_MAX = 65535
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -24,10 +25,10 @@ def encode_png(image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     return data.tobytes()
 
 
-def write_png(path: Path, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """Write a PNG atomically and return its bytes."""
+def write_png(root: Path, path: str, image: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """Write a PNG below a folder atomically, and return its bytes."""
     data = encode_png(image)
-    write_bytes(path, data)
+    write_file(root, path, data)
     return data
 
 
@@ -37,15 +38,28 @@ def quantise(image: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
     return codes
 
 
-def read_pixels(path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def read_pixels(root: Path, path: str) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Read the stored values of an image file: [H, W] or RGB [H, W, 3], 8 or 16 bit, EXIF orientation not applied.
+
+    Args:
+        root: the data set.
+        path: of the file in it.
 
     Raises:
         ImageFileError: if there is no such file or it is no image.
+        UnsafePathError: if it is no plain file, or the way there goes through a link.
     """
-    if not path.is_file():
-        raise ImageFileError(f"{path}: no such image; restore it or build the data set again")
-    return decode_pixels(path.read_bytes(), path)
+    return decode_pixels(read_image_file(root, path), root / path)
+
+
+def read_image_file(root: Path, path: str) -> bytes:
+    """The bytes of an image file; raises as `read_pixels`."""
+    try:
+        return read_file(root, path)
+    except OSError as error:
+        raise ImageFileError(
+            f"{root / path}: cannot be read ({error.strerror}); restore it or build the data set again"
+        ) from error
 
 
 def decode_pixels(data: bytes, path: Path | str) -> NDArray[np.uint8] | NDArray[np.uint16]:
@@ -63,19 +77,29 @@ def decode_pixels(data: bytes, path: Path | str) -> NDArray[np.uint8] | NDArray[
     return _swap_red_blue(pixels)
 
 
-def read_linear(path: Path, *, black_level: float, white_level: float, orientation: int = 1) -> NDArray[np.float32]:
+def read_linear(
+    root: Path, path: str, *, black_level: float, white_level: float, orientation: int = 1
+) -> NDArray[np.float32]:
     """Read a stored frame as float32 where `black_level` is 0 and `white_level` is 1; nothing is clipped.
 
     Args:
-        path: the file.
+        root: the data set.
+        path: of the file in it.
         black_level: stored value that means 0.
         white_level: stored value that means 1.
         orientation: EXIF orientation to apply.
 
     Raises:
-        ImageFileError: as `read_pixels`.
+        ManifestError: as `read_pixels`.
     """
-    image = apply_orientation(read_pixels(path), orientation).astype(np.float32)
+    return to_linear(read_pixels(root, path), black_level=black_level, white_level=white_level, orientation=orientation)
+
+
+def to_linear(
+    pixels: NDArray[Any], *, black_level: float, white_level: float, orientation: int = 1
+) -> NDArray[np.float32]:
+    """Stored values as `read_linear` gives them."""
+    image = apply_orientation(pixels, orientation).astype(np.float32)
     image -= np.float32(black_level)
     image *= np.float32(1.0 / (white_level - black_level))
     return image

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from manifests.description import PACKED_FORM, read_description
 from manifests.errors import SelectionError
 from manifests.loading.index import BurstIndex, load_burst_index
 from manifests.loading.labels import ScoreColumn, load_label_matrix
@@ -22,7 +23,7 @@ from manifests.loading.reader import BurstReader, FileReader, PackReader
 from manifests.loading.shared_arrays import SharedArrays
 from manifests.schema import CFA_PATTERNS, SPLITS
 from manifests.storage import locate_dataset
-from manifests.store import PACKED_FORM, read_description, read_table, table_path
+from manifests.store import read_table, table_path
 
 
 class BurstItem(TypedDict):
@@ -227,8 +228,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
             positions = np.arange(len(index.burst_ids))
             counts = {"all": len(positions)}
         else:
-            path = table_path(self.root, "splits")
-            table = read_table(path, SPLITS, columns=["burst_id", "split", "fold"])
+            path = table_path("splits")
+            table = read_table(self.root, path, SPLITS, columns=["burst_id", "split", "fold"])
             names = table.column("split")
             if fold is not None:
                 folds = table.column("fold")
@@ -239,7 +240,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
                     )
                 names = pc.if_else(pc.fill_null(pc.equal(folds, fold), fill_value=False), "test", "train")
             chosen = table.filter(pc.equal(names, split))
-            positions = np.sort(index.locate(chosen.column("burst_id"), path))
+            positions = np.sort(index.locate(chosen.column("burst_id"), self.root / path))
             counts = {entry["values"]: entry["counts"] for entry in pc.value_counts(names).to_pylist()}
         if not len(positions):
             there = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()) if count) or "none"

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from manifests.errors import SchemaError
-from manifests.schema import BURSTS, CFA_PATTERNS, FRAMES
-from manifests.store import read_description, read_table, table_path
+from manifests.description import read_description
+from manifests.matching import locate, read_burst_tables
+from manifests.schema import CFA_PATTERNS
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +53,7 @@ class BurstIndex:
         Raises:
             SchemaError: if one is not there.
         """
-        found = pc.index_in(burst_ids, value_set=self.burst_ids)
-        if found.null_count:
-            stranger = burst_ids.filter(pc.is_null(found))[0].as_py()
-            raise SchemaError(f"{table}: burst {stranger!r} is not in the table bursts; run `buiqa verify`")
-        positions: NDArray[np.int64] = found.to_numpy().astype(np.int64)
-        return positions
+        return locate(burst_ids, self.burst_ids, table)
 
 
 def load_burst_index(root: Path) -> BurstIndex:
@@ -68,13 +63,14 @@ def load_burst_index(root: Path) -> BurstIndex:
         ManifestError: if `root` is no data set of this format, a table cannot be read, or the frames do not fit the bursts.
     """
     read_description(root)
-    bursts_path, frames_path = table_path(root, "bursts"), table_path(root, "frames")
     scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level"]
-    bursts = read_table(bursts_path, BURSTS, columns=["burst_id", "domain", "cfa", *scalars])
-    frames = read_table(frames_path, FRAMES, columns=["burst_id", "frame_index", "path", "orientation", "homography"])
+    bursts, frames, starts = read_burst_tables(
+        root,
+        burst_columns=["burst_id", "domain", "cfa", *scalars],
+        frame_columns=["burst_id", "frame_index", "is_reference", "path", "orientation", "homography"],
+    )
     values = {name: bursts.column(name).to_numpy() for name in scalars}
-    starts = np.concatenate([[0], np.cumsum(values["num_frames"], dtype=np.int64)])
-    index = BurstIndex(
+    return BurstIndex(
         burst_ids=_join(bursts.column("burst_id")),
         starts=starts,
         reference_index=values["reference_index"],
@@ -90,17 +86,6 @@ def load_burst_index(root: Path) -> BurstIndex:
         orientation=frames.column("orientation").to_numpy().astype(np.int8),
         homography=_flatten(frames.column("homography")),
     )
-    owners = index.locate(frames.column("burst_id"), frames_path)
-    expected = np.repeat(np.arange(len(index.burst_ids)), values["num_frames"])
-    if len(pc.unique(index.burst_ids)) < len(index.burst_ids):
-        raise SchemaError(f"{bursts_path}: a burst stands in several rows; run `buiqa verify`")
-    if not (index.black_level < index.white_level).all():
-        raise SchemaError(f"{bursts_path}: expected black_level below white_level; run `buiqa verify`")
-    if not np.array_equal(owners, expected) or not np.array_equal(
-        frames.column("frame_index").to_numpy(), np.arange(len(owners)) - starts[owners]
-    ):
-        raise SchemaError(f"{frames_path}: expected frames 0..num_frames-1 of every burst, sorted; run `buiqa verify`")
-    return index
 
 
 def _flatten(column: pa.ChunkedArray) -> NDArray[np.float32]:

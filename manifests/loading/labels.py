@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from manifests.confined.reading import has_file
 from manifests.errors import SchemaError, SelectionError
 from manifests.loading.index import BurstIndex
 from manifests.schema import LABELS
@@ -74,24 +75,24 @@ def load_label_matrix(
     values = np.full((len(tables), len(index.paths)), np.nan, np.float32)
     for row, (name, table) in zip(values, tables.items(), strict=True):
         wanted = pc.and_(pc.equal(table.column("estimator"), chosen[name]), pc.equal(table.column("metric"), metric))
-        _fill_row(row, table.filter(wanted), index, labels_path(root, name), score)
+        _fill_row(row, table.filter(wanted), index, root / labels_path(name), score)
     return LabelMatrix(tuple(tables), tuple(chosen.values()), values)
 
 
 def _read_all(root: Path, score: ScoreColumn) -> list[pa.Table]:
-    tables = [read_table(path, LABELS, columns=[*_COLUMNS, score]) for path in list_label_files(root)]
+    tables = [read_table(root, path, LABELS, columns=[*_COLUMNS, score]) for path in list_label_files(root)]
     return [table for table in tables if table.num_rows]
 
 
 def _read_one(root: Path, scenario: str, score: ScoreColumn) -> pa.Table:
-    path = labels_path(root, scenario)
-    if not path.is_file():
+    path = labels_path(scenario)
+    if not has_file(root, path):
         names = sorted(table.column("scenario")[0].as_py() for table in _read_all(root, score))
         raise SelectionError(
             f"{root}: no labels of scenario {scenario!r}: there are {', '.join(names) or 'none'}; "
             f"make them with `buiqa label {root} --scenario {scenario}`"
         )
-    return read_table(path, LABELS, columns=[*_COLUMNS, score])
+    return read_table(root, path, LABELS, columns=[*_COLUMNS, score])
 
 
 def _list_estimators(table: pa.Table, metric: str) -> list[str]:

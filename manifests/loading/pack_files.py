@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from manifests.errors import ImageFileError, SchemaError
+from manifests.confined.reading import open_file
+from manifests.errors import ImageFileError, ManifestError, SchemaError
 from manifests.loading.index import BurstIndex, load_burst_index
 from manifests.problem import Problem, Progress
 from manifests.schema import PACKS
-from manifests.store import read_table, resolve_inside, table_path
+from manifests.store import read_table, table_path
 
 _DTYPES = ("uint8", "uint16")
 
@@ -25,8 +26,8 @@ class PackFiles:
 
     def __init__(self, root: Path, index: BurstIndex) -> None:
         self._root = root
-        path = table_path(root, "packs")
-        table = read_table(path, PACKS)
+        path = root / table_path("packs")
+        table = read_table(root, table_path("packs"), PACKS)
         if not table.column("burst_id").combine_chunks().equals(index.burst_ids):
             raise SchemaError(f"{path}: expected a row for each burst of the table bursts; run `buiqa verify`")
         shards = table.column("shard").combine_chunks().dictionary_encode()
@@ -64,7 +65,7 @@ class PackFiles:
         return codes.reshape(shape)
 
     def _open(self, shard: int) -> mmap.mmap:
-        with resolve_inside(self._root, self._names[shard]).open("rb") as stream:
+        with open_file(self._root, self._names[shard]) as stream:
             self._maps[shard] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
         return self._maps[shard]
 
@@ -77,7 +78,7 @@ def check_packs(root: Path, *, hashes: bool, on_progress: Progress | None = None
     """
     index = load_burst_index(root)
     files = PackFiles(root, index)
-    table = read_table(table_path(root, "packs"), PACKS).to_pylist()
+    table = read_table(root, table_path("packs"), PACKS).to_pylist()
     for burst, row in enumerate(table):
         try:
             codes = files.read_codes(index, burst)
@@ -86,7 +87,7 @@ def check_packs(root: Path, *, hashes: bool, on_progress: Progress | None = None
                 yield Problem("manifests/packs.parquet", f"burst_id={row['burst_id']}", message)
             elif hashes and hashlib.sha256(codes.data.cast("B")).hexdigest() != row["sha256"]:
                 yield Problem(row["shard"], f"burst_id={row['burst_id']}", "SHA-256: differs from packs; pack again")
-        except ImageFileError as error:
+        except ManifestError as error:
             yield Problem(row["shard"], f"burst_id={row['burst_id']}", str(error))
         if on_progress is not None:
             on_progress(burst + 1, len(table))

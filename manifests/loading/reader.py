@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manifests.confined.reading import read_files
 from manifests.errors import ImageFileError
-from manifests.images.confined import read_files_inside
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex
 from manifests.loading.pack_files import PackFiles
@@ -51,7 +51,7 @@ class FileReader:
         frames = np.empty((rows.stop - rows.start, channels, height, width), np.float32)
         paths, root = index.paths[rows].to_pylist(), str(self._root)
         for frame, path, data, orientation in zip(
-            frames, paths, read_files_inside(self._root, paths), index.orientation[rows].tolist(), strict=True
+            frames, paths, read_files(self._root, paths), index.orientation[rows].tolist(), strict=True
         ):
             pixels = decode_pixels(data, f"{root}/{path}")
             if orientation != 1:

@@ -5,32 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from manifests.confined.reading import has_file, hash_file, read_files
+from manifests.confined.writing import write_new_file
+from manifests.description import DESCRIPTION, PACKED_FORM, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
-from manifests.images.confined import read_files_inside
+from manifests.errors import ImageFileError, MergeConflictError, SchemaError, SelectionError
 from manifests.images.listing import list_image_files
+from manifests.operations.output import require_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.store import (
-    PACKED_FORM,
-    hash_file,
     list_label_files,
     read_dataset_table,
-    read_description,
+    read_footer,
     read_or_empty,
     read_table,
-    resolve_inside,
     table_path,
-    write_description,
     write_table,
 )
 
@@ -40,7 +38,7 @@ _FOLLOWS_NAMES = ("hash", "stratified")
 
 @dataclass(frozen=True, eq=False)
 class _Contents:
-    """The tables of a data set; label files by their name, with the metadata of their footers."""
+    """The tables of a data set; label files by their path, with the metadata of their footers."""
 
     root: Path
     description: Mapping[str, Any]
@@ -68,7 +66,7 @@ def merge_datasets(first: Path, second: Path, out: Path) -> None:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     one, other = _read_contents(first), _read_contents(second)
-    _require_new(out)
+    require_new_folder(out)
     bursts = _unite(one.bursts, other.bursts, BURSTS.sort_by, ("burst_key", "scene_id"), "burst")
     frames = _unite(one.frames, other.frames, FRAMES.sort_by, ("sha256", "path"), "frame")
     paths = frames.column("path")
@@ -76,7 +74,7 @@ def merge_datasets(first: Path, second: Path, out: Path) -> None:
         raise MergeConflictError(f"{first} and {second}: frames of different bursts have one path; rename a source")
     labels, footers = dict(one.labels), {**other.footers, **one.footers}
     for name, table in other.labels.items():
-        labels[name] = _unite_labels(name, labels[name], table) if name in labels else table
+        labels[name] = _unite_labels(PurePosixPath(name).name, labels[name], table) if name in labels else table
     splits = _unite(one.splits, other.splits, SPLITS.sort_by, ("split",), "split of")
     _require_whole_scenes(splits)
     choices = [_mapping(_mapping(contents.description, "recipe"), "splits") for contents in (one, other)]
@@ -114,7 +112,7 @@ def subset_dataset(root: Path, out: Path, query: str, *, scenarios: Sequence[str
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     contents = _read_contents(root)
-    _require_new(out)
+    require_new_folder(out)
     rows = contents.bursts.to_pandas().merge(contents.splits.to_pandas()[["burst_id", "split", "fold"]], on="burst_id")
     try:
         wanted = rows.eval(query)
@@ -166,15 +164,14 @@ def _read_contents(root: Path) -> _Contents:
         bursts=read_dataset_table(root, "bursts"),
         frames=read_dataset_table(root, "frames"),
         splits=read_dataset_table(root, "splits"),
-        failures=read_or_empty(table_path(root, "failures"), FAILURES),
-        labels={path.name: read_table(path, LABELS) for path in paths},
-        footers={path.name: _read_footer(path) for path in paths},
+        failures=read_or_empty(root, table_path("failures"), FAILURES),
+        labels={path: read_table(root, path, LABELS) for path in paths},
+        footers={path: _read_footer(root, path) for path in paths},
     )
 
 
-def _read_footer(path: Path) -> dict[str, str]:
-    metadata = {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}
-    return {key: value for key, value in metadata.items() if key not in {"format_version", "pandas"}}
+def _read_footer(root: Path, path: str) -> dict[str, str]:
+    return {key: value for key, value in read_footer(root, path).items() if key not in {"format_version", "pandas"}}
 
 
 def _write_contents(contents: _Contents, origins: Iterable[_Contents]) -> None:
@@ -182,10 +179,9 @@ def _write_contents(contents: _Contents, origins: Iterable[_Contents]) -> None:
     for origin in origins:
         _copy_images(origin, contents)
     for kind in (FRAMES, SPLITS, FAILURES, BURSTS):
-        write_table(table_path(root, kind.name), kind, getattr(contents, kind.name))
-    for name, table in contents.labels.items():
-        path = root / "manifests" / "labels" / name
-        write_table(path, LABELS, table, metadata=contents.footers.get(name))
+        write_table(root, table_path(kind.name), kind, getattr(contents, kind.name))
+    for path, table in contents.labels.items():
+        write_table(root, path, LABELS, table, metadata=contents.footers.get(path))
     scores = sum(len(table) - table.column("score").null_count for table in contents.labels.values())
     totals = {
         **{name: getattr(contents, name).num_rows for name in ("bursts", "frames", "failures")},
@@ -203,14 +199,11 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     """Copy the files of the bursts that both have, checking each against its SHA-256; what is there already stays."""
     names = contents.bursts.column("burst_id").combine_chunks()
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
-    files = [file for file in files if not (contents.root / file.path).exists()]
-    for (path, digest), data in zip(files, read_files_inside(origin.root, [path for path, _ in files]), strict=True):
+    files = [file for file in files if not has_file(contents.root, file.path)]
+    for (path, digest), data in zip(files, read_files(origin.root, [path for path, _ in files]), strict=True):
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{origin.root / path}: SHA-256 differs from its table; restore it or build again")
-        # Neither atomic nor flushed one by one: without dataset.json, which comes last, this is no data set.
-        target = resolve_inside(contents.root, path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
+        write_new_file(contents.root, path, data)
 
 
 def _keep(table: pa.Table, burst_ids: pa.Array) -> pa.Table:
@@ -258,11 +251,6 @@ def _require_whole_scenes(splits: pa.Table) -> None:
         )
 
 
-def _require_new(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
-
-
 def _merge_descriptions(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Facts of both; where they differ, those of the first."""
     merged = dict(other) | dict(one)
@@ -292,7 +280,7 @@ def _freeze_splits(choice: Mapping[str, Any], splits: pa.Table) -> dict[str, Any
 def _name_origin(contents: _Contents) -> dict[str, str]:
     return {
         "name": str(contents.description.get("name") or contents.root.name),
-        "dataset_sha256": hash_file(contents.root / "dataset.json"),
+        "dataset_sha256": hash_file(contents.root, DESCRIPTION),
     }
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from manifests.description import read_description
 from manifests.schema import LABEL_SET, LABELS
-from manifests.store import list_label_files, read_dataset_table, read_description, read_table
+from manifests.store import list_label_files, read_dataset_table, read_table
 
 TOLERANCE = 1e-9
 """Scores that differ by less, relative to the first or to 1, are the same."""
@@ -152,7 +153,7 @@ def join_labels(first: Path, second: Path) -> pd.DataFrame:
     """
     sides = []
     for root in (first, second):
-        parts = [read_table(path, LABELS, columns=_COLUMNS) for path in list_label_files(root)]
+        parts = [read_table(root, path, LABELS, columns=_COLUMNS) for path in list_label_files(root)]
         frames = [part.to_pandas() for part in parts] or [LABELS.schema.empty_table().select(_COLUMNS).to_pandas()]
         sides.append(pd.concat(frames, ignore_index=True))
     joined = sides[0].merge(sides[1], on=_KEYS, how="outer", suffixes=("_before", "_after"))

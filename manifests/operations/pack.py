@@ -7,30 +7,29 @@ the stored values of its upright frames. `manifests/packs.parquet` says where in
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Iterator, Sequence
+import mmap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from manifests.errors import ImageFileError, OutputExistsError, SchemaError
-from manifests.images.confined import read_files_inside
+from manifests.confined.reading import hash_file, read_files
+from manifests.confined.writing import copy_file, replace_file
+from manifests.description import DESCRIPTION, PACKED_FORM, read_description
+from manifests.errors import ImageFileError, SchemaError
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex, load_burst_index
+from manifests.operations.output import require_new_folder
 from manifests.problem import Progress
 from manifests.schema import FRAMES, PACKS
 from manifests.seal import IMAGE_FOLDER, list_documents, seal_dataset
 from manifests.store import (
-    PACKED_FORM,
-    hash_file,
-    read_description,
     read_table,
     table_path,
-    write_atomically,
     write_table,
 )
 
@@ -67,8 +66,7 @@ def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_pr
     description = read_description(root)
     if description.get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack already; name the data set that it was made from")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputExistsError(f"{out}: is not empty; name a new folder")
+    require_new_folder(out)
     source = _Source(root, load_burst_index(root), _read_digests(root))
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
@@ -80,13 +78,12 @@ def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_pr
             if on_progress is not None:
                 on_progress(len(rows), total)
         count += 1
-    write_table(table_path(out, "packs"), PACKS, rows)
+    write_table(out, table_path("packs"), PACKS, rows)
     for path in list_documents(root):
         if path != "manifests/packs.parquet" and not path.startswith(("audit/", f"{IMAGE_FOLDER}/")):
-            (out / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / path, out / path)
+            copy_file(root, path, out)
     content = {name: value for name, value in description.items() if name not in {"manifests", "checksum"}}
-    seal_dataset(out, {**content, "source_sha256": hash_file(root / "dataset.json"), "form": PACKED_FORM})
+    seal_dataset(out, {**content, "source_sha256": hash_file(root, DESCRIPTION), "form": PACKED_FORM})
     return count
 
 
@@ -103,8 +100,8 @@ def _write_shard(source: _Source, out: Path, shard: str, *, first: int, shard_by
     """Write bursts, from the first that has none, until the shard is full, and return their rows."""
     rows: list[dict[str, Any]] = []
     written = 0
-    with write_atomically(out / shard) as temporary:
-        with pa.OSFile(str(temporary), "wb") as stream, pa.ipc.new_file(stream, _SHARD) as writer:
+    with replace_file(out, shard) as stream:
+        with pa.ipc.new_file(stream, _SHARD) as writer:
             for burst in range(first, len(source.index.burst_ids)):
                 codes = _read_codes(source, burst)
                 name = source.index.burst_ids[burst].as_py()
@@ -115,7 +112,7 @@ def _write_shard(source: _Source, out: Path, shard: str, *, first: int, shard_by
                 written += codes.nbytes
                 if written >= shard_bytes:
                     break
-        for row, offset in zip(rows, _find_offsets(temporary), strict=True):
+        for row, offset in zip(rows, _find_offsets(stream), strict=True):
             row["offset"] = offset
     return rows
 
@@ -127,14 +124,13 @@ def _make_batch(burst_id: str, codes: NDArray[Any]) -> pa.RecordBatch:
     return pa.record_batch([[burst_id], [codes.dtype.name], [list(codes.shape)], pixels], schema=_SHARD)
 
 
-def _find_offsets(path: Path) -> Iterator[int]:
+def _find_offsets(stream: BinaryIO) -> list[int]:
     """Where in the file the pixels of each batch begin."""
-    with pa.memory_map(str(path)) as stream:
-        start = stream.read_buffer().address
-        stream.seek(0)
-        reader = pa.ipc.open_file(stream)
-        for number in range(reader.num_record_batches):
-            yield reader.get_batch(number).column("pixels").buffers()[2].address - start
+    stream.flush()
+    whole = pa.py_buffer(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    reader = pa.ipc.open_file(whole)
+    batches = (reader.get_batch(number) for number in range(reader.num_record_batches))
+    return [batch.column("pixels").buffers()[2].address - whole.address for batch in batches]
 
 
 def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
@@ -144,7 +140,7 @@ def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
     frames = []
     shape = (int(index.channels[burst]), int(index.height[burst]), int(index.width[burst]))
     for path, data, orientation, digest in zip(
-        paths, read_files_inside(root, paths), index.orientation[rows].tolist(), source.digests[rows], strict=True
+        paths, read_files(root, paths), index.orientation[rows].tolist(), source.digests[rows], strict=True
     ):
         if hashlib.sha256(data).hexdigest() != digest:
             raise ImageFileError(f"{root / path}: SHA-256 differs from the table frames; restore it or build again")
@@ -157,5 +153,5 @@ def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
 
 
 def _read_digests(root: Path) -> list[str]:
-    digests: list[str] = read_table(table_path(root, "frames"), FRAMES, columns=["sha256"]).column(0).to_pylist()
+    digests: list[str] = read_table(root, table_path("frames"), FRAMES, columns=["sha256"]).column(0).to_pylist()
     return digests

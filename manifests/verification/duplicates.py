@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manifests.errors import ManifestError
 from manifests.images.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, read_thumbnail
 from manifests.problem import Problem
-from manifests.verification.rows import PERCEPTUAL_HASH
+from manifests.schema.words import PERCEPTUAL_HASH
 
 _MAX_COMPARISONS = 100_000
 """Pairs of pictures that are compared for good; a data set of flat pictures has millions whose hashes are close."""

@@ -6,17 +6,19 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
+from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from manifests.confined.reading import FileOpener, walk_files
 from manifests.errors import ImageFileError, UnsafePathError
 from manifests.images.headers import HEADER_BYTES, ImageHeader, parse_png_header, read_header
 from manifests.problem import Problem, Progress
-from manifests.store import resolve_inside
+from manifests.seal import IMAGE_FOLDER
 
 _FILES_PER_TASK = 32
 _BUFFER_BYTES = 1 << 20
@@ -118,13 +120,13 @@ def check_images(
     Yields:
         Problems, then the files below `frames/` that no row names.
     """
-    entries = dict(list_entries(root, "frames"))
-    unnamed = set(entries)
-    threads = _choose_threads(root, list(entries)) if hashes else 1
+    there = [path for path, _ in walk_files(root, IMAGE_FOLDER)]
+    unnamed = set(there)
+    threads = _choose_threads(root, there) if hashes else 1
     done = 0
 
     def check(batch: Sequence[ExpectedImage]) -> tuple[Sequence[ExpectedImage], list[Problem]]:
-        return batch, _check_batch(root, batch, entries, hashes=hashes)
+        return batch, _check_batch(root, batch, hashes=hashes)
 
     with ThreadPoolExecutor(threads) as pool:
         # A pool of one thread would only add its hand-overs.
@@ -144,94 +146,75 @@ def _cut_batches(images: Iterable[ExpectedImage]) -> Iterator[Sequence[ExpectedI
         yield batch
 
 
-def list_entries(root: Path, folder: str) -> Iterator[tuple[str, bool]]:
-    """All that is no folder below `root/folder`: relative POSIX path, and whether it is a plain file.
-
-    Symbolic links are not followed, so that a plain file found here certainly lies inside `root`.
-    """
-    folders = [folder] if (root / folder).is_dir() else []
-    while folders:
-        current = folders.pop()
-        with os.scandir(root / current) as entries:
-            for entry in entries:
-                path = f"{current}/{entry.name}"
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(path)
-                else:
-                    yield path, entry.is_file(follow_symlinks=False)
-
-
 def _choose_threads(root: Path, paths: Sequence[str]) -> int:
     """As many threads as there are cores to run on, but one where files are so small that threads wait for each other."""
     sizes = []
     for path in paths[:: max(1, len(paths) // _SAMPLE)]:
         with contextlib.suppress(OSError, ValueError):
-            sizes.append((root / path).stat().st_size)
+            sizes.append((root / path).lstat().st_size)
     small = sum(sizes) < _SMALL_FILE * len(sizes)
     return 1 if small or not sizes else len(os.sched_getaffinity(0))
 
 
-def _check_batch(
-    root: Path, images: Sequence[ExpectedImage], entries: Mapping[str, bool], *, hashes: bool
-) -> list[Problem]:
+def _check_batch(root: Path, images: Sequence[ExpectedImage], *, hashes: bool) -> list[Problem]:
     buffer = memoryview(bytearray(_BUFFER_BYTES if hashes else HEADER_BYTES))
-    headers: dict[tuple[bytes, ImageHeader], ImageHeader] = {}
+    known: set[tuple[bytes, ImageHeader]] = set()
     problems: list[Problem] = []
-    for image in images:
-        if not entries.get(image.path, False):
-            message = _explain_path(root, image.path)
-            if message is not None:
+    with closing(FileOpener(root)) as opener:
+        for image in images:
+            try:
+                descriptor = opener.open(image.path)
+            except UnsafePathError as error:
+                problems.append(Problem(image.table, image.row, f"path {error}"))
+                continue
+            except FileNotFoundError:
+                message = f"{image.path}: no such file; restore it, or build the data set again"
                 problems.append(Problem(image.table, image.row, message))
                 continue
-        path = f"{root}/{image.path}"
-        try:
-            start, digest = _read_file(path, buffer, hashes=hashes)
-            # Frames of a burst begin alike; what begins as a sound one did is not taken apart again.
-            if headers.get((start, image.header)) is None:
-                header = parse_png_header(start)
-                if header is None:
-                    header = read_header(Path(path))
-                elif image.fits(header):
-                    headers[start, image.header] = header
-                if not image.fits(header):
-                    message = f"image header: expected {image.header}, got {header}; restore the file"
-                    problems.append(Problem(image.path, image.row, message))
-        except (OSError, ImageFileError) as error:
-            problems.append(Problem(image.path, image.row, str(error)))
-            continue
-        if digest is not None and digest != image.sha256:
-            message = f"SHA-256: expected {image.sha256}, got {digest}; restore the file"
-            problems.append(Problem(image.path, image.row, message))
+            except OSError as error:
+                problems.append(Problem(image.path, image.row, str(error)))
+                continue
+            try:
+                messages = list(_check_file(descriptor, image, buffer, known, hashes=hashes))
+            finally:
+                os.close(descriptor)
+            problems += [Problem(image.path, image.row, message) for message in messages]
     return problems
 
 
-def _explain_path(root: Path, relative: str) -> str | None:
-    """Why a path that is no plain file below `frames/` is wrong; None if it is an allowed file after all."""
+def _check_file(
+    descriptor: int, image: ExpectedImage, buffer: memoryview, known: set[tuple[bytes, ImageHeader]], *, hashes: bool
+) -> Iterator[str]:
+    """What is wrong with a file; what sound ones began with is noted in `known`."""
     try:
-        path = resolve_inside(root, relative)
-        found = path.is_file()
-    except UnsafePathError as error:
-        return f"path {error}"
-    except (OSError, ValueError) as error:
-        return f"path {relative!r}: cannot be followed ({error})"
-    if str(PurePosixPath(relative)) != relative:
-        return f"path {relative!r}: expected its plain form {str(PurePosixPath(relative))!r}"
-    return None if found else f"{relative}: no such file; restore it, or build the data set again"
+        start, digest = _read_file(descriptor, buffer, hashes=hashes)
+        # Frames of a burst begin alike; what begins as a sound one did is not taken apart again.
+        if (start, image.header) not in known:
+            header = parse_png_header(start)
+            if header is None:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+                with os.fdopen(os.dup(descriptor), "rb") as stream:
+                    header = read_header(stream, image.path)
+            elif image.fits(header):
+                known.add((start, image.header))
+            if not image.fits(header):
+                yield f"image header: expected {image.header}, got {header}; restore the file"
+    except (OSError, ImageFileError) as error:
+        yield str(error)
+        return
+    if digest is not None and digest != image.sha256:
+        yield f"SHA-256: expected {image.sha256}, got {digest}; restore the file"
 
 
-def _read_file(path: str, buffer: memoryview, *, hashes: bool) -> tuple[bytes, str | None]:
+def _read_file(descriptor: int, buffer: memoryview, *, hashes: bool) -> tuple[bytes, str | None]:
     """First bytes of a file and, if wanted, its SHA-256; plain system calls, for most files are small."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
+    count = os.readv(descriptor, [buffer])
+    start = bytes(buffer[: min(count, HEADER_BYTES)])
+    if not hashes:
+        return start, None
+    digest = hashlib.sha256(buffer[:count])
+    # Most files fit the buffer; a short read is the end of a plain file only once another reads nothing.
+    while count and os.fstat(descriptor).st_size > os.lseek(descriptor, 0, os.SEEK_CUR):
         count = os.readv(descriptor, [buffer])
-        start = bytes(buffer[: min(count, HEADER_BYTES)])
-        if not hashes:
-            return start, None
-        digest = hashlib.sha256(buffer[:count])
-        # Most files fit the buffer; a short read is the end of a plain file only once another reads nothing.
-        while count and os.fstat(descriptor).st_size > os.lseek(descriptor, 0, os.SEEK_CUR):
-            count = os.readv(descriptor, [buffer])
-            digest.update(buffer[:count])
-        return start, digest.hexdigest()
-    finally:
-        os.close(descriptor)
+        digest.update(buffer[:count])
+    return start, digest.hexdigest()

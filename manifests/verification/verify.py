@@ -8,23 +8,23 @@ from typing import Any
 
 import pyarrow as pa
 
+from manifests.confined.reading import has_file, hash_file, read_file, walk_files
+from manifests.description import DESCRIPTION, read_description, render_description
 from manifests.errors import ManifestError
 from manifests.loading.pack_files import check_packs
 from manifests.problem import Problem, Progress
-from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS, TableSchema
+from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, RELIABILITY, SPLITS, TableSchema
 from manifests.seal import list_documents
 from manifests.store import (
-    hash_file,
+    LABEL_FOLDER,
     list_label_files,
-    read_description,
-    read_table,
-    render_description,
-    resolve_inside,
+    read_unchecked,
+    table_path,
 )
 from manifests.verification.duplicates import check_near_duplicates
-from manifests.verification.files import check_images, iterate_expected_images, list_entries
+from manifests.verification.files import check_images, iterate_expected_images
 from manifests.verification.labels import check_labels
-from manifests.verification.rows import Rows, check_bursts, check_failures, check_frames, check_splits, check_values
+from manifests.verification.rows import Rows, check_frames, check_splits, check_values
 
 __all__ = ["Problem", "Progress", "verify"]
 
@@ -50,20 +50,23 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
     """
     problems = list(_check_description(root, hashes=hashes))
     tables = {}
-    for kind in (BURSTS, FRAMES, SPLITS, FAILURES):
-        file = f"manifests/{kind.name}.parquet"
-        rows, found = _load_rows(root, file, kind, kind.sort_by)
+    for kind in (BURSTS, FRAMES, SPLITS, FAILURES, RELIABILITY):
+        if kind is RELIABILITY and not _may_have(root, table_path(kind.name)):
+            continue
+        rows, found = _load_rows(root, table_path(kind.name), kind, kind.sort_by)
         problems += found
         if rows is not None:
             tables[kind.name] = rows
     problems += _check_tables(tables)
     bursts = tables.get("bursts")
-    for path in list_label_files(root):
-        rows, found = _load_rows(root, path.relative_to(root).as_posix(), LABELS, _LABEL_KEYS)
+    label_files, found = _list_label_files(root)
+    problems += found
+    for path in label_files:
+        rows, found = _load_rows(root, path, LABELS, _LABEL_KEYS)
         problems += found
         if rows is not None and bursts is not None:
             problems += check_labels(rows, bursts)
-    if (root / "manifests" / "packs.parquet").is_file():
+    if _may_have(root, table_path("packs")):
         # Digests of whole shards are compared above; those of bursts tell which one is damaged.
         damaged = any(problem.file.startswith("shards/") for problem in problems)
         problems += _check_packs(root, hashes=damaged, on_progress=on_progress)
@@ -77,6 +80,21 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
     return problems
 
 
+def _may_have(root: Path, path: str) -> bool:
+    """Whether there is such a file, or something else in its place that whoever reads it will complain of."""
+    try:
+        return has_file(root, path)
+    except (ManifestError, OSError):
+        return True
+
+
+def _list_label_files(root: Path) -> tuple[list[str], list[Problem]]:
+    try:
+        return list_label_files(root), []
+    except (ManifestError, OSError) as error:
+        return [], [Problem(LABEL_FOLDER, "", str(error))]
+
+
 def _check_packs(root: Path, *, hashes: bool, on_progress: Progress | None) -> Iterator[Problem]:
     try:
         yield from check_packs(root, hashes=hashes, on_progress=on_progress)
@@ -87,11 +105,8 @@ def _check_packs(root: Path, *, hashes: bool, on_progress: Progress | None) -> I
 def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:
     """The tables that could be read, against each other."""
     bursts = tables.get("bursts")
-    if "failures" in tables:
-        yield from check_failures(tables["failures"])
     if bursts is None:
         return
-    yield from check_bursts(bursts)
     if "frames" in tables:
         yield from check_frames(tables["frames"], bursts)
     if "splits" in tables:
@@ -101,7 +116,7 @@ def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:
 def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
     try:
         description = read_description(root)
-        sound = (root / "dataset.json").read_bytes() == render_description(description).encode()
+        sound = read_file(root, DESCRIPTION) == render_description(description).encode()
     except (ManifestError, OSError, ValueError, RecursionError) as error:
         yield Problem("dataset.json", "", str(error))
         return
@@ -119,17 +134,16 @@ def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
         yield from _check_digest(root, path, expected, hashes=hashes)
     if digests:
         # Within `manifests` hidden files count too: there, the next build would trip over them.
-        for path in sorted({*list_documents(root), *(path for path, _ in list_entries(root, "manifests"))}):
+        for path in sorted({*list_documents(root), *(path for path, _ in walk_files(root, "manifests"))}):
             if path not in digests:
                 yield Problem(path, "", "dataset.json does not list this file; delete it, or build the data set again")
 
 
 def _check_digest(root: Path, relative: str, expected: Any, *, hashes: bool) -> Iterator[Problem]:
     try:
-        path = resolve_inside(root, relative)
-        if not path.is_file():
+        if not has_file(root, relative):
             yield Problem(relative, "", "listed in dataset.json, but there is no such file; restore it, or build again")
-        elif hashes and (found := hash_file(path)) != expected:
+        elif hashes and (found := hash_file(root, relative)) != expected:
             yield Problem(relative, "", f"SHA-256: expected {expected}, got {found}; restore the file, or build again")
     except (ManifestError, OSError) as error:
         yield Problem("dataset.json", f"manifests={relative}", str(error))
@@ -138,8 +152,7 @@ def _check_digest(root: Path, relative: str, expected: Any, *, hashes: bool) -> 
 def _load_rows(root: Path, file: str, kind: TableSchema, keys: tuple[str, ...]) -> tuple[Rows | None, list[Problem]]:
     """The rows of a table, if it can be read, and what is wrong with them by themselves."""
     try:
-        table = read_table(root / file, kind)
-        table.validate(full=True)  # damaged text would otherwise raise in the middle of a check
+        table = read_unchecked(root, file, kind)
         problems = list(check_values(file, kind, table))
         return Rows(file, keys, table.to_pandas()), problems
     except (ManifestError, pa.ArrowException, OSError) as error:

@@ -24,7 +24,6 @@ from restorers.errors import MissingExtraError, UnknownArchitectureError, Unsafe
 from restorers.networks.deformable_convolution import deform_conv2d
 
 _RENAMED = "torchvision.transforms.functional_tensor"
-_WAY_OUT = "pip install 'buiqa-toolkit[basicsr]'"
 _SUFFIX = "_basicsr"
 """BasicSR registers a few names with this suffix, to keep them apart from those of Real-ESRGAN."""
 
@@ -136,7 +135,6 @@ def _replace_deformable_convolution(torchvision: ModuleType) -> None:
 def _missing(error: Exception) -> MissingExtraError:
     package = ((isinstance(error, ModuleNotFoundError) and error.name) or "").partition(".")[0]
     if package in {"basicsr", "torchvision"}:
-        return MissingExtraError(f"BasicSR's networks need the package {package!r}, which is not installed: {_WAY_OUT}")
-    return MissingExtraError(
-        f"BasicSR's networks cannot be imported ({error}): install the versions that constraints.txt names, {_WAY_OUT}"
-    )
+        return MissingExtraError("BasicSR's networks", package, "basicsr")
+    reason = f"{error}; constraints.txt names the versions that can"
+    return MissingExtraError("BasicSR's networks", "basicsr", "basicsr", reason)

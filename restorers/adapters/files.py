@@ -7,7 +7,6 @@ fingerprint of its labels.
 from __future__ import annotations
 
 import ast
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
+from restorers.adapters.onnx_files import hash_model, list_external_files
 from restorers.base import Restorer, RestorerInfo
 from restorers.burst import Domain, FloatImage
 from restorers.device import Device, choose_device, run_on
@@ -86,7 +86,8 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     try:
         import onnxruntime
     except ImportError as error:
-        raise MissingExtraError("onnx: needs the package 'onnxruntime': pip install 'buiqa-toolkit[onnx]'") from error
+        raise MissingExtraError("onnx", "onnxruntime", "onnx") from error
+    external = list_external_files(path)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # equal bits on any number of cores
     settings.log_severity_level = 4
@@ -117,13 +118,17 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     def run(frames: FloatImage) -> FloatImage:
         return np.asarray(session.run(only, {first: frames})[0])
 
-    return _make(name, path, run, known, summary=f"ONNX model {path.name}")
+    weights = hash_model(path, external)
+    return _make(name, path, run, known, summary=f"ONNX model {path.name}", weights_sha256=weights)
 
 
 def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
     import torch
 
+    from restorers.adapters.torchscript import check_torchscript  # imports torch
+
     path = _require_file(name.target)
+    check_torchscript(path)
     try:
         module = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]  # torch left it untyped
     except Exception as error:
@@ -133,36 +138,26 @@ def _load_torchscript(name: ModelName, device: Device) -> NetworkRestorer:
 
 
 def _load_exported(name: ModelName, device: Device) -> NetworkRestorer:
-    import torch
+    from restorers.adapters.exported import load_program  # imports torch
 
     path = _require_file(name.target)
     try:
-        program = torch.export.load(str(path))
+        program = load_program(path, device)
     except Exception as error:
         raise UnsafeWeightsError(f"{path}: expected a program of torch.export ({_first_line(error)})") from error
-    shape = _exported_shape(program)
+    shape = program.sizes.shape
+    if len(shape) not in (4, 5):
+        raise InvalidRestorerError(
+            f"pt2: expected a program of one input [1, C, H, W] or [1, T, C, H, W], got {len(shape)} dimensions"
+        )
     known: dict[str, Any] = {"burst": len(shape) == 5}
-    if isinstance(shape[-3], int):
+    if shape[-3] is not None:
         known["channels"] = shape[-3]
-    if len(shape) == 5 and isinstance(shape[1], int):
+    if len(shape) == 5 and shape[1] is not None:
         known["frames"] = shape[1]
-    if isinstance(shape[-2], int) and isinstance(shape[-1], int):
+    if shape[-2] is not None and shape[-1] is not None:
         known["side"] = (shape[-2], shape[-1])
-    if device != "cpu":
-        from torch.export.passes import move_to_device_pass
-
-        program = move_to_device_pass(program, device)
-    network = run_on(program.module(), device)
-    return _make(name, path, network, known, summary=f"exported program {path.name}", device=device)
-
-
-def _exported_shape(program: Any) -> list[int | None]:
-    """Sizes of the only input of an exported program; None where they are free."""
-    names = program.graph_signature.user_inputs
-    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-    if len(nodes) != 1 or len(nodes[0].meta["val"].shape) not in (4, 5):
-        raise InvalidRestorerError("pt2: expected a program of one input [1, C, H, W] or [1, T, C, H, W]")
-    return [size if isinstance(size, int) else None for size in nodes[0].meta["val"].shape]
+    return _make(name, path, run_on(program, device), known, summary=f"exported program {path.name}", device=device)
 
 
 def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
@@ -173,9 +168,9 @@ def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
         import_torchvision()
         import spandrel
     except ImportError as error:
-        raise MissingExtraError(
-            "spandrel: needs the package 'spandrel': pip install 'buiqa-toolkit[spandrel]'"
-        ) from error
+        raise MissingExtraError("spandrel", "spandrel", "spandrel") from error
+    if path.suffix.lower() == ".pt":
+        _check_weights_in_archive(path)
     try:
         model = spandrel.ModelLoader(device=device).load_from_file(path)
     except Exception as error:
@@ -190,6 +185,14 @@ def _load_spandrel(name: ModelName, device: Device) -> NetworkRestorer:
     known = {"channels": model.input_channels, "multiple": size.multiple_of, "least_side": max(size.minimum, 1)}
     summary = f"{model.architecture.name}, {model.purpose}, {path.name}"
     return _make(name, path, run_on(model.model.eval(), device), known, summary=summary, device=device)
+
+
+def _check_weights_in_archive(path: Path) -> None:
+    """What ends in .pt, spandrel first loads as TorchScript, then as weights, which old versions of PyTorch did not put into an archive."""
+    from restorers.adapters.torchscript import check_torchscript, is_pickle  # imports torch
+
+    if not is_pickle(path):
+        check_torchscript(path)
 
 
 def _load_basicsr(name: ModelName, device: Device) -> NetworkRestorer:
@@ -242,6 +245,7 @@ def _make(
     *,
     summary: str,
     device: Device = "cpu",
+    weights_sha256: str | None = None,
     ours: Mapping[str, Any] | None = None,
 ) -> NetworkRestorer:
     """Join what the file tells and what the options say, and wrap the network."""
@@ -260,7 +264,7 @@ def _make(
         output_domain=None,
         summary=summary,
         license="Apache-2.0",
-        weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        weights_sha256=weights_sha256 or hash_model(path),
         weights_license=name.options.get("license", "unknown"),
         device=device,
     )

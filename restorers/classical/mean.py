@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,12 +24,34 @@ _INFO = RestorerInfo(
 )
 
 
+class StreamedMean(ABC):
+    """A `LinearMerge` whose contributions come one by one, so that `restore` holds a few images whatever T."""
+
+    def contributions(self, burst: Burst) -> FloatImage:
+        """What each frame adds to the mean, float32 [T, H, W] or [T, H, W, 3]."""
+        images = np.empty(burst.frames.shape, np.float32)
+        for image, contribution in zip(images, self._list_contributions(burst), strict=True):
+            image[...] = contribution
+        return images
+
+    def restore(self, burst: Burst) -> FloatImage:
+        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
+        total = np.zeros(burst.reference.shape)
+        for contribution in self._list_contributions(burst):
+            total += contribution
+        return (total / burst.num_frames).astype(np.float32)
+
+    @abstractmethod
+    def _list_contributions(self, burst: Burst) -> Iterator[FloatImage]:
+        """Of each frame in order; read before the next is asked for."""
+
+
 @dataclass(frozen=True)
-class MeanMerge:
+class MeanMerge(StreamedMean):
     """Mean of the frames, each aligned to the reference by one rigid motion (a `LinearMerge`).
 
     Where a frame does not reach, where it was exposed longer than the reference and is saturated, or where it cannot be aligned at
-    all, it contributes the reference. The output is not clipped. `restore` holds a few images at a time, whatever T.
+    all, it contributes the reference. The output is not clipped.
     """
 
     @property
@@ -36,21 +59,7 @@ class MeanMerge:
         """Facts for callers."""
         return _INFO
 
-    def contributions(self, burst: Burst) -> FloatImage:
-        """Aligned frames, float32 [T, H, W] or [T, H, W, 3]."""
-        images = np.empty(burst.frames.shape, np.float32)
-        for image, contribution in zip(images, self._contributions(burst), strict=True):
-            image[...] = contribution
-        return images
-
-    def restore(self, burst: Burst) -> FloatImage:
-        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
-        total = np.zeros(burst.reference.shape)
-        for contribution in self._contributions(burst):
-            total += contribution
-        return (total / burst.num_frames).astype(np.float32)
-
-    def _contributions(self, burst: Burst) -> Iterator[FloatImage]:
+    def _list_contributions(self, burst: Burst) -> Iterator[FloatImage]:
         check_accepts(_INFO, burst)
         burst = linearise(burst)
         alignment = align_burst(burst)

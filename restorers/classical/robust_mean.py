@@ -10,6 +10,7 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import Burst, FloatImage
+from restorers.classical.mean import StreamedMean
 from restorers.imaging.color import linearise
 from restorers.imaging.noise import noise_levels
 from restorers.imaging.planes import MERGED_DOMAINS, join_frame, resample_frame, split_frame
@@ -28,7 +29,7 @@ _LEAST_VARIANCE = 1e-8
 
 
 @dataclass(frozen=True)
-class RobustMean:
+class RobustMean(StreamedMean):
     """Robust mean about the reference (a `LinearMerge`): frame T contributes R + w·(T − R).
 
     w comes from z², the mean over all planes and a square window of (T − R)² over its expectation under the noise models of both: 1
@@ -54,21 +55,7 @@ class RobustMean:
         """Facts for callers."""
         return _INFO
 
-    def contributions(self, burst: Burst) -> FloatImage:
-        """What each frame adds to the mean, float32 [T, H, W] or [T, H, W, 3]."""
-        images = np.empty(burst.frames.shape, np.float32)
-        for image, contribution in zip(images, self._contributions(burst), strict=True):
-            image[...] = contribution
-        return images
-
-    def restore(self, burst: Burst) -> FloatImage:
-        """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
-        total = np.zeros(burst.reference.shape)
-        for contribution in self._contributions(burst):
-            total += contribution
-        return (total / burst.num_frames).astype(np.float32)
-
-    def _contributions(self, burst: Burst) -> Iterator[FloatImage]:
+    def _list_contributions(self, burst: Burst) -> Iterator[FloatImage]:
         check_accepts(_INFO, burst)
         burst = linearise(burst)
         alignment, (shot, read) = align_burst(burst), noise_levels(burst)

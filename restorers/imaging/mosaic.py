@@ -17,9 +17,26 @@ from restorers.imaging.warping import warp
 from restorers.motion.tiles import TileMotion
 
 _Value = TypeVar("_Value", bound=np.generic)
+_Float = TypeVar("_Float", np.float32, np.float64)
 
 PLANE_OFFSETS = ((0, 0), (1, 0), (0, 1), (1, 1))
 """(dx, dy) of the four planes, in their order."""
+
+
+def mosaic(image: NDArray[_Value], cfa: CFA) -> NDArray[_Value]:
+    """Keep of [H, W, 3] the channel that each pixel of the colour filter array sees; [H, W]."""
+    result = np.empty(image.shape[:2], image.dtype)
+    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
+        result[row::2, column::2] = image[row::2, column::2, channel]
+    return result
+
+
+def average_cells(mosaic: NDArray[_Float], cfa: CFA) -> NDArray[_Float]:
+    """Each cell of a mosaic [H, W] as one pixel: mean of the sites of each colour, [H/2, W/2, 3]."""
+    cells = np.zeros((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 3), mosaic.dtype)
+    for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
+        cells[..., channel] += mosaic[row::2, column::2] / cfa.channels.count(channel)
+    return cells
 
 
 def split_planes(mosaic: NDArray[_Value]) -> NDArray[_Value]:

@@ -135,7 +135,5 @@ def _load_weights(path: Path, device: Device) -> dict[str, torch.Tensor]:
 def _find_weights() -> Path:
     spec = find_spec("demosaicnet")
     if spec is None or spec.origin is None:
-        raise MissingExtraError(
-            "this network needs the weights of the package 'demosaicnet': pip install 'buiqa-toolkit[demosaicnet]'"
-        )
+        raise MissingExtraError("weights of this network", "demosaicnet", "demosaicnet")
     return Path(spec.origin).parent / "data" / "bayer.pth"

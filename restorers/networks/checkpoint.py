@@ -68,7 +68,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: no such file; models are read from this machine, none is downloaded"
         ) from None
     except MissingExtraError as error:
-        raise MissingExtraError(f"{path}: {error}") from None
+        _, *what = error.args
+        raise MissingExtraError(str(path), *what) from None
     except Exception as error:  # damaged archives and pickles raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise UnsafeWeightsError(f"{path}: damaged or cut short ({reason[:200]}); copy it again") from error

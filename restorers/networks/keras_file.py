@@ -38,7 +38,7 @@ def read_keras_file(data: bytes) -> dict[str, Tensor]:
     try:
         import h5py
     except ImportError as error:
-        raise MissingExtraError("HDF5 needs the package 'h5py': pip install 'buiqa-toolkit[keras]'") from error
+        raise MissingExtraError("Keras files", "h5py", "keras") from error
     state: dict[str, Tensor] = {}
     total = 0
     with h5py.File(io.BytesIO(data), "r") as file:

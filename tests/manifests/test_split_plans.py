@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from dataset_builder.cli.main import main
 from dataset_builder.errors import RecipeError
 from dataset_builder.recipe import SplitChoice, parse_recipe
+from manifests.description import write_description
 from manifests.errors import SelectionError, SplitListError
 from manifests.splits import SplitFractions, SplitPlan, assign_split, plan_splits
-from manifests.store import read_dataset_table, write_description
+from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.tiny_dataset import make_description
 

@@ -118,5 +118,5 @@ def test_impossible_fractions_are_refused(shares: tuple[float, float, float]) ->
 
 def test_the_rows_can_be_written(tmp_path: Path) -> None:
     rows = split_scenes(["x", "y", "x"], SplitFractions(), "s")
-    write_table(tmp_path / "splits.parquet", SPLITS, rows)
-    assert read_table(tmp_path / "splits.parquet", SPLITS).equals(rows)
+    write_table(tmp_path, "splits.parquet", SPLITS, rows)
+    assert read_table(tmp_path, "splits.parquet", SPLITS).equals(rows)

@@ -14,10 +14,10 @@ from pyarrow import fs
 
 from dataset_builder.cli.main import main
 from manifests import BurstQualityDataset
+from manifests.description import write_description
 from manifests.errors import ManifestError, MissingManifestError, SchemaError, StorageError
 from manifests.operations.pack import pack_dataset
 from manifests.storage import default_cache, fetch_dataset, upload_dataset
-from manifests.store import write_description
 from manifests.verification.verify import verify
 
 

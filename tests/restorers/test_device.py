@@ -17,7 +17,8 @@ from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.units import _create_once
 from dataset_builder.recipe import parse_scenario
 from dataset_builder.work.unit import run_unit
-from manifests.store import labels_path, read_dataset_table, read_description, read_labels
+from manifests.description import read_description
+from manifests.store import labels_path, read_dataset_table, read_labels
 from restorers import BatchRestorer, Domain, RestorerInfo, create, device
 from restorers.adapters.network import Signature, make_restorer
 from restorers.device import TOLERANCE, choose_device, run_in_batches, run_on
@@ -59,7 +60,7 @@ class InProcess:
 
     def run(self, units, root):
         for unit in units:
-            yield unit, run_unit(unit, root, 60)
+            yield unit, run_unit(unit, root)
 
 
 def pretend(monkeypatch, *, cuda):
@@ -236,7 +237,7 @@ def test_another_device_rebuilds_only_what_computes_there(dataset, monkeypatch):
     after = read_labels(dataset, [name]).to_pandas()
     assert (before["score"].dropna() == after["score"].dropna()).all()
     assert not set(before["label_key"]) & set(after["label_key"])
-    assert labels_path(dataset, name).is_file()
+    assert (dataset / labels_path(name)).is_file()
     assert read_dataset_table(dataset, "failures").num_rows == 0
     assert label("cuda") == {"reused": 4}
 

@@ -18,6 +18,7 @@ from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.packed import level_mosaic, list_files, read_planes, unpack_mosaic
+from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.cross_camera import match_cameras
 from dataset_builder.ingest.files import hash_files
@@ -25,7 +26,6 @@ from dataset_builder.ingest.kinds.meta_info import read_array, read_exif_values,
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
-from manifests.store import resolve_inside
 from restorers import CFA, Domain
 
 SAMSUNG_WHITE, CANON_WHITE = 1023.0, 16383.0

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
 from dataset_builder.ingest.kinds.groups import Groups, group_by_gap, group_by_pattern, group_by_stem
@@ -15,7 +16,6 @@ from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
-from manifests.store import resolve_inside
 
 
 class FolderSource(CaptureSource):

@@ -19,11 +19,12 @@ from typing import Literal
 import numpy as np
 from pydantic import field_validator
 
-from dataset_builder.camera.develop import demosaic
+from dataset_builder.camera.develop import demosaic_bilinear
 from dataset_builder.decoding.frame import Frame
-from dataset_builder.decoding.images import explain, natural_key, require_file
+from dataset_builder.decoding.images import explain, natural_key
 from dataset_builder.decoding.packed import list_files
 from dataset_builder.decoding.raw import read_raw
+from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_matrix
@@ -32,7 +33,6 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
 from manifests.images.pixels import quantise
-from manifests.store import resolve_inside
 
 _MAX_TEXT = 10_000
 _MAX_SHADING_SIDE = 256
@@ -88,7 +88,7 @@ class HdrPlusFrames(ReaderDefaults):
                 f"{reference.pixels.shape[1]} x {reference.pixels.shape[0]} px of {reference.sensor.cfa}; leave the burst out"
             )
         signal = (merged.pixels.astype(np.float32) - sensor.black_level) / (sensor.white_level - sensor.black_level)
-        rgb = demosaic(signal, cfa)
+        rgb = demosaic_bilinear(signal, cfa)
         for (row, column), channel in zip(np.ndindex(2, 2), cfa.channels, strict=True):
             rgb[row::2, column::2, channel] = signal[row::2, column::2]
         return Truth(quantise(rgb), 1, "reference_capture", f"hdrplus_merge: {self.results.parent.name}")

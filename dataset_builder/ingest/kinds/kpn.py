@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import explain, natural_key, require_file, require_size
+from dataset_builder.decoding.images import explain, natural_key, require_size
+from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
 from manifests.images.pixels import quantise
-from manifests.store import resolve_inside
 from restorers import Domain
 
 _BLACK, _WHITE = 4096, 65535

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from dataset_builder.decoding.source_files import require_plain, resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, require_frames
 from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
@@ -30,8 +31,8 @@ from dataset_builder.judgements.preferences import (
 )
 from dataset_builder.settings import require_inside
 from dataset_builder.work.unit import hash_facts
+from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
-from manifests.store import hash_file, resolve_inside
 
 SCENARIO = "subjective/photo_triage"
 MAX_LIST_BYTES = 50_000_000
@@ -86,10 +87,9 @@ def read_pairs(path: Path, split: str, *, votes: float = 1.0) -> list[Series]:
         MissingSourceError: if there is no such file.
         PairListError: naming the line that makes no sense.
     """
-    if not path.is_file():
-        raise MissingSourceError(f"{path}: no such pair list; correct its name")
-    if path.stat().st_size > MAX_LIST_BYTES:
-        raise PairListError(f"{path}: {path.stat().st_size:,} bytes is more than {MAX_LIST_BYTES:,}; name a pair list")
+    size = require_plain(path)
+    if size > MAX_LIST_BYTES:
+        raise PairListError(f"{path}: {size:,} bytes is more than {MAX_LIST_BYTES:,}; name a pair list")
     rows = _parse(path)
     if not len(rows):
         raise PairListError(f"{path}: expected lines SERIES PHOTO1 PHOTO2 P RANK1 RANK2, got none")
@@ -161,10 +161,7 @@ class PhotoTriageSource(CaptureSource):
             try:
                 require_frames(root / path, len(series.names))
                 for name in series.names:
-                    if not resolve_inside(root, f"{self.images}/{name}").is_file():
-                        raise MissingSourceError(
-                            f"{folder / name}: no such image; complete the series or drop it from the list"
-                        )
+                    require_plain(resolve_inside(root, f"{self.images}/{name}"))
             except (SourceError, UnsafePathError, OSError) as error:
                 yield RejectedBurst(path, error)
                 continue
@@ -180,7 +177,7 @@ class PhotoTriageSource(CaptureSource):
         rejected: list[tuple[str, Exception]] = []
         agreed = decided = 0
         chosen = list(read_series(self, root))
-        lists = {path: hash_file(resolve_inside(root, path)) for path in (self.train_pairs, self.val_pairs) if path}
+        lists = {path: hash_plain(resolve_inside(root, path)) for path in (self.train_pairs, self.val_pairs) if path}
         for series in chosen:
             path = f"{self.images}/{series.number:06d}"
             try:

@@ -20,18 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image, require_file
-from dataset_builder.errors import MissingExtraError, MissingSourceError, SourceError, UnreadableImageError
+from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image
+from dataset_builder.decoding.source_files import require_file, resolve_inside
+from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
 from dataset_builder.work.unit import hash_facts
+from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
-from manifests.store import hash_file, resolve_inside
 from restorers import Domain
 
 SCENARIO = "subjective/spaq"
@@ -152,7 +154,7 @@ class SpaqSource(CaptureSource):
                 )
         settings = {
             "version": "1",
-            "table": hash_file(root / SCORES),
+            "table": hash_plain(root / SCORES),
             "grouping": "perceptual hash and thumbnail correlation, connected components, cut in natural order",
             "max_distance": self.max_distance,
             "min_correlation": self.min_correlation,
@@ -216,7 +218,7 @@ def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
     try:
         import openpyxl
     except ImportError as error:
-        raise MissingExtraError(f"{path}: tables need openpyxl; pip install 'buiqa-toolkit[preferences]'") from error
+        raise MissingReaderError(str(path), "openpyxl", "preferences") from error
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(member.file_size for member in archive.infolist())

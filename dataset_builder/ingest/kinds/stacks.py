@@ -12,14 +12,14 @@ from pydantic import Field, field_validator
 
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
-from dataset_builder.errors import MissingSourceError, SourceError
+from dataset_builder.decoding.source_files import require_plain, resolve_inside
+from dataset_builder.errors import SourceError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.video import VIDEO_SUFFIXES, VideoFrames
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
-from manifests.store import resolve_inside
 from restorers import Domain
 
 
@@ -102,8 +102,7 @@ class StackSource(CaptureSource):
         for path in self.files or _list_stacks(root):
             try:
                 located = resolve_inside(root, path)
-                if not located.is_file():
-                    raise MissingSourceError(f"{located}: no such file; correct source {self.name!r}")
+                require_plain(located)
                 reader = _make_reader(self, located)
             except (SourceError, UnsafePathError, OSError) as error:
                 yield RejectedBurst(path, error)
@@ -121,7 +120,9 @@ def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | 
 
 def _list_stacks(root: Path) -> list[str]:
     suffixes = TIFF_SUFFIXES | VIDEO_SUFFIXES
-    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+    found = (
+        path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and not path.is_dir()
+    )
     return sorted(
         (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
     )

@@ -16,13 +16,13 @@ from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.packed import list_files, read_planes, unpack_mosaic
+from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import FrameSizeError, SourceError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
 from manifests.errors import UnsafePathError
-from manifests.store import resolve_inside
 from restorers import CFA, Domain
 
 WHITE = 2**14

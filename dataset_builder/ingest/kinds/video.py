@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import explain, require_file, require_size
-from dataset_builder.errors import MissingExtraError, SourceError, UnreadableImageError
+from dataset_builder.decoding.images import explain, require_size
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain
@@ -95,7 +97,7 @@ class VideoFrames(ReaderDefaults):
         try:
             import av
         except ImportError as error:
-            raise MissingExtraError(f"{self.path}: videos need PyAV; pip install 'buiqa-toolkit[video]'") from error
+            raise MissingReaderError(str(self.path), "av", "video") from error
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
                 stream = container.streams.video[0]

@@ -10,11 +10,13 @@ from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.changes import compare_builds
 from dataset_builder.audit.stage import write_audit
 from dataset_builder.cli.main import main
+from manifests.description import read_description, write_description
 from manifests.errors import MissingManifestError
 from manifests.schema import FRAMES
-from manifests.store import labels_path, read_description, write_description
+from manifests.store import labels_path
 from tests.audit_dataset import SCENARIOS, change_labels, change_rows, write_audit_dataset
 
+NEW = "f" * 64
 SCENARIO, OTHER = SCENARIOS
 
 
@@ -56,9 +58,9 @@ def test_equal_builds_differ_in_nothing(before, after):
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"restorer_fingerprint": "new"}, "restorer"),
-        ({"restorer_fingerprint": "new", "label_key": "new"}, "restorer"),
-        ({"label_key": "new"}, "definition"),
+        ({"restorer_fingerprint": NEW}, "restorer"),
+        ({"restorer_fingerprint": NEW, "label_key": NEW}, "restorer"),
+        ({"label_key": NEW}, "definition"),
         ({}, "unexplained"),
     ],
 )
@@ -75,7 +77,7 @@ def test_other_pixels_are_other_data(before, after):
         next(row for row in rows if row["burst_id"] == "alpha-00-0")["sha256"] = "0" * 64
 
     change_rows(after, FRAMES, repaint)
-    change_labels(after, SCENARIO, shift(restorer_fingerprint="new"))
+    change_labels(after, SCENARIO, shift(restorer_fingerprint=NEW))
     assert count_causes(after, before)["data"] == 7
 
 
@@ -90,7 +92,7 @@ def test_another_metric_or_library_explains_a_change(before, after):
 
 
 def test_labels_come_and_go(before, after):
-    labels_path(after, OTHER).unlink()
+    (after / labels_path(OTHER)).unlink()
     change_labels(after, SCENARIO, lambda rows, _: rows.__delitem__(slice(0, 16)))
     table = compare_builds(after, before).labels.set_index(["scenario", "estimator"])
     assert table.loc[(OTHER, "add_one"), ["before", "after", "removed", "common"]].tolist() == [280, 0, 280, 0]
@@ -117,7 +119,7 @@ def test_all_unexplained_changes_are_counted(before, after):
 
 
 def test_the_report_has_a_section_only_with_another_build(before, after):
-    change_labels(after, SCENARIO, shift(label_key="new"))
+    change_labels(after, SCENARIO, shift(label_key=NEW))
     write_audit(after)
     assert 'id="changes"' not in (after / "audit" / "index.html").read_text(encoding="utf-8")
     write_audit(after, against=before)
@@ -127,7 +129,7 @@ def test_the_report_has_a_section_only_with_another_build(before, after):
 
 
 def test_the_command_tells_what_changed(before, after):
-    change_labels(after, SCENARIO, shift(label_key="new"))
+    change_labels(after, SCENARIO, shift(label_key=NEW))
     result = CliRunner().invoke(main, ["audit", str(after), "--against", str(before)])
     assert "14 of 1,120 common labels changed" in result.output
     content = json.loads(CliRunner().invoke(main, ["audit", str(after), "--against", str(before), "--json"]).stdout)

@@ -7,17 +7,18 @@ from dataset_builder.camera.cameras import CAMERAS, mix_profile
 from dataset_builder.camera.color import (
     SRGB_TO_XYZ,
     UINT16_MAX,
-    decode_srgb,
+    decode_srgb_codes,
     encode_srgb,
     expand_highlights,
     process,
     to_camera,
     unprocess,
 )
-from dataset_builder.camera.develop import demosaic, develop
+from dataset_builder.camera.develop import demosaic_bilinear, develop
 from dataset_builder.camera.isp import compress_jpeg
-from dataset_builder.camera.sensor import Sensor, add_noise, digitise, mosaic, read_codes
+from dataset_builder.camera.sensor import Sensor, add_noise, digitise, read_codes
 from restorers import CFA
+from restorers.imaging.mosaic import mosaic
 from tests.photographs import make_photograph
 
 weights = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(np.array)
@@ -26,13 +27,13 @@ weights = st.lists(st.floats(0.01, 1), min_size=4, max_size=4).map(np.array)
 def test_srgb_curve_at_known_values():
     codes = np.array([[0, 10, 128, 255]], np.uint8)
     expected = np.array([0, 10 / 255 / 12.92, ((128 / 255 + 0.055) / 1.055) ** 2.4, 1])
-    np.testing.assert_array_equal(decode_srgb(codes)[0], np.rint(expected * UINT16_MAX))
-    np.testing.assert_allclose(encode_srgb(decode_srgb(codes) / UINT16_MAX)[0] * 255, codes[0], atol=0.03)
+    np.testing.assert_array_equal(decode_srgb_codes(codes)[0], np.rint(expected * UINT16_MAX))
+    np.testing.assert_allclose(encode_srgb(decode_srgb_codes(codes) / UINT16_MAX)[0] * 255, codes[0], atol=0.03)
 
 
 def test_every_16_bit_code_is_decoded():
     codes = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    decoded = decode_srgb(codes)
+    decoded = decode_srgb_codes(codes)
     assert (np.diff(decoded.ravel().astype(int)) >= 0).all()
     # Half a linear code, seen through the steepest part of the curve.
     np.testing.assert_allclose(encode_srgb(decoded / UINT16_MAX) * 65535, codes, atol=0.5 * 12.92 + 0.1)
@@ -43,7 +44,7 @@ def test_every_16_bit_code_is_decoded():
 def test_round_trip_stays_below_a_thousandth(weights, red, blue, bits):
     profile = mix_profile(weights, (red, 1.0, blue))
     photograph = make_photograph(40, 50, seed=1, bits=bits)
-    camera = decode_srgb(photograph) / UINT16_MAX @ np.linalg.inv(profile.to_srgb).T
+    camera = decode_srgb_codes(photograph) / UINT16_MAX @ np.linalg.inv(profile.to_srgb).T
     inside = ((camera >= 0) & (camera <= 1)).all(axis=-1)
     assert inside.mean() > 0.5
     restored = process(unprocess(photograph, profile) / UINT16_MAX, profile)
@@ -62,7 +63,7 @@ def test_round_trip_through_the_sensor(cfa, bits):
     photograph = np.rint(255 * np.stack([0.3 + 0.3 * x, 0.2 + 0.4 * y, 0.5 - 0.2 * x], axis=-1)).astype(np.uint8)
     profile = mix_profile(np.ones(4), (2.0, 1.0, 1.6))
     codes = digitise(mosaic(unprocess(photograph, profile) / UINT16_MAX, cfa), sensor)
-    restored = process(demosaic(read_codes(codes, sensor), cfa), profile)
+    restored = process(demosaic_bilinear(read_codes(codes, sensor), cfa), profile)
     error = np.abs(restored - photograph / 255)[2:-2, 2:-2]
     assert error.max() < 2.5 / 255 + 3 / 2**bits
 
@@ -125,7 +126,7 @@ def test_mosaic_keeps_the_channel_each_pixel_sees(cfa):
 def test_demosaic_reproduces_smooth_colour(cfa, kind):
     y, x = np.mgrid[:32, :32] / 32
     image = np.stack([0.2 + 0.3 * x, 0.1 + 0.4 * y, 0.5 - 0.2 * x], axis=-1).astype(kind)
-    result = demosaic(mosaic(image, cfa), cfa)
+    result = demosaic_bilinear(mosaic(image, cfa), cfa)
     assert result.dtype == kind
     np.testing.assert_allclose(result[2:-2, 2:-2], image[2:-2, 2:-2], atol=1e-6)
 

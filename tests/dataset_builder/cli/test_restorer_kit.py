@@ -213,4 +213,4 @@ def test_scenarios_measures_costs_and_names_what_is_missing(monkeypatch):
     monkeypatch.setattr(realesrgan, "_PACKAGE", "no_such_package_at_all")
     listed = invoke("scenarios", "--no-cost").output
     assert "deblur/fourier" in listed
-    assert "not installed: sr/realesrgan@x4: Real-ESRGAN needs the weights" in listed
+    assert "not installed: sr/realesrgan@x4: weights of Real-ESRGAN: needs the package" in listed

@@ -63,7 +63,7 @@ def test_images_come_out_upright(tmp_path, suffix, orientation):
 def test_16_bit_keeps_every_bit_and_the_order_of_channels(tmp_path, suffix):
     image = make_photograph(20, 30, bits=16)
     path = tmp_path / f"a{suffix}"
-    write_png(path, image) if suffix == ".png" else tifffile.imwrite(path, image, photometric="rgb")
+    write_png(path.parent, path.name, image) if suffix == ".png" else tifffile.imwrite(path, image, photometric="rgb")
     found = read_image(path)
     assert found.pixels.dtype == np.uint16
     np.testing.assert_array_equal(found.pixels, image)
@@ -156,7 +156,7 @@ def test_flipped_bytes_never_escape_as_another_error(tmp_path_factory, data):
 
 def test_photographs_are_reduced_in_linear_light(tmp_path):
     board = np.indices((64, 96)).sum(axis=0) % 2 * 255
-    write_png(tmp_path / "board.png", np.repeat(board[..., None], 3, axis=2).astype(np.uint8))
+    write_png(tmp_path, "board.png", np.repeat(board[..., None], 3, axis=2).astype(np.uint8))
     linear = read_photograph(tmp_path / "board.png", shorter_side=30)
     assert linear.shape == (32, 48, 3)
     np.testing.assert_array_equal(linear, 32768)
@@ -189,11 +189,14 @@ def test_frames_are_stored_without_loss(tmp_path):
     folder = make_folder(tmp_path, orientation=6)
     names = list_frames(folder)
     frames = FileFrames(folder, tuple(names)).iterate()
-    stored = [store_frame(frame, tmp_path / "out", index, names[index], None) for index, frame in enumerate(frames)]
+    stored = [
+        store_frame(frame, tmp_path, "out", index, origin_name=names[index], window=None)
+        for index, frame in enumerate(frames)
+    ]
     assert [frame.name for frame in stored] == ["00.jpg", "01.png", "02.png"]
     assert (tmp_path / "out/00.jpg").read_bytes() == (folder / "f0.jpg").read_bytes()
     for frame, name in zip(stored, names, strict=True):
-        upright = apply_orientation(read_pixels(tmp_path / "out" / frame.name), frame.orientation)
+        upright = apply_orientation(read_pixels(tmp_path / "out", frame.name), frame.orientation)
         assert upright.shape[:2] == (frame.height, frame.width) == (30, 20)
         difference = upright.astype(int) - read_image(folder / name).pixels
         assert np.abs(difference).max() <= (3 if name.endswith("jpg") else 0)

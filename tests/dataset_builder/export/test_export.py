@@ -18,11 +18,12 @@ from dataset_builder.cli.main import main
 from dataset_builder.export.hugging_face import export_hugging_face
 from dataset_builder.export.score_lists import export_score_lists
 from dataset_builder.export.web_dataset import export_web_dataset
+from manifests.confined.plain import hash_plain
 from manifests.documents.croissant import describe_croissant, write_croissant
 from manifests.errors import ImageFileError, OutputExistsError, SchemaError
 from manifests.images.pixels import read_pixels
 from manifests.operations.pack import pack_dataset
-from manifests.store import hash_file, read_dataset_table, read_labels
+from manifests.store import read_dataset_table, read_labels
 from tests.tiny_dataset import INGESTED, LENGTHS
 
 # webdataset leaves the closing of shards to the collector.
@@ -61,7 +62,7 @@ def test_hugging_face_opens_images_and_labels(tiny_original: Path, tmp_path: Pat
             assert row["homography"] == [frame["homography"] for frame in own]
             for image, frame in zip(row["frames"], own, strict=True):
                 if frame["path"].endswith("png"):
-                    np.testing.assert_array_equal(np.asarray(image), read_pixels(tiny_original / frame["path"]))
+                    np.testing.assert_array_equal(np.asarray(image), read_pixels(tiny_original, frame["path"]))
             assert (row["ground_truth"] is None) == (burst["ground_truth_path"] is None)
             found = {
                 (label["scenario"], label["estimator"], index): score
@@ -157,7 +158,7 @@ def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.Log
 def test_croissant_lists_every_file_with_its_digest(tiny_original: Path) -> None:
     files = describe_croissant(tiny_original)["distribution"]
     assert len(files) == 5
-    assert all(hash_file(tiny_original / file["contentUrl"]) == file["sha256"] for file in files)
+    assert all(hash_plain(tiny_original / file["contentUrl"]) == file["sha256"] for file in files)
 
 
 @pytest.mark.parametrize("export", EXPORTERS)
@@ -200,4 +201,4 @@ def test_images_of_the_shards_are_images(tiny_original: Path, tmp_path: Path) ->
     (shard,) = [path for path in export_web_dataset(tiny_original, tmp_path / "out") if path.name.startswith("test")]
     (sample,) = webdataset.WebDataset(str(shard), shardshuffle=False)
     with Image.open(io.BytesIO(sample["00.png"])) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), read_pixels(tiny_original / "frames/tiny/tiny-3/00.png"))
+        np.testing.assert_array_equal(np.asarray(picture), read_pixels(tiny_original, "frames/tiny/tiny-3/00.png"))

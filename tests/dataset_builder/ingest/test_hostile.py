@@ -73,7 +73,7 @@ def build_opcodes(*parts):
 
 
 HOSTILE = {
-    "a function of this module": b"cdataset_builder.ingest.unpickle\nread_pickle\n",
+    "a function of this module": b"cdataset_builder.decoding.unpickle\nread_pickle\n",
     "a dotted name": b"\x80\x04\x8c\x05numpy\x8c\x0bdtype.__mro\x93",
     "builtins": b"c__builtin__\neval\n(S'1'\ntR",
     "getattr": b"cbuiltins\ngetattr\n",
@@ -95,7 +95,7 @@ def test_other_hostile_pickles_are_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize("version", [2, 3])
-@pytest.mark.parametrize("kind", ["<u2", ">f8", "|b1", "<U3"])
+@pytest.mark.parametrize("kind", ["<u2", ">f8", "|b1", "<f4"])
 def test_honest_pickles_come_back(tmp_path, version, kind):
     ratio = Ratio2 if version == 2 else Ratio3
     array = np.arange(6).reshape(2, 3).astype(kind)
@@ -219,14 +219,14 @@ def test_unreadable_files_are_reported(tmp_path, monkeypatch):
         save(tmp_path / f"in/{'ab'[index // 2]}/{index}.png", make_photograph(40, 60, seed=index))
     from dataset_builder.ingest import files
 
-    real = files.hash_file
+    real = files.hash_plain
 
     def refuse(path):
         if path.name == "0.png":
             raise PermissionError(13, "Permission denied", str(path))
         return real(path)
 
-    monkeypatch.setattr(files, "hash_file", refuse)
+    monkeypatch.setattr(files, "hash_plain", refuse)
     reports = add(tmp_path / "out", tmp_path / "in")
     assert reports[0].counts["created"] == 1
     assert "0.png: cannot be read (Permission denied)" in reports[0].failures[0]["message"]

@@ -18,7 +18,7 @@ from tests.places import ROOT
 
 ADD_AND_RUN = """
 from dataset_builder.ingest.kinds import catalogue
-from tests.ingest.listed_bursts import ListedSource
+from tests.dataset_builder.ingest.listed_bursts import ListedSource
 catalogue.KINDS = (*catalogue.KINDS, ListedSource)  # the line
 from dataset_builder.cli.main import main
 main()

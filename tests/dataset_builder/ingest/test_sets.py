@@ -80,7 +80,7 @@ def test_the_other_cameras_photograph_becomes_truth(tmp_path):
     build(tmp_path / "out", "burstsr", tmp_path / "in")
     _, rows = load(tmp_path / "out")
     truth = load_truth(tmp_path / "out", rows.burst)
-    mask = read_pixels(tmp_path / "out" / rows.burst["ground_truth_mask_path"]) > 0
+    mask = read_pixels(tmp_path / "out", rows.burst["ground_truth_mask_path"]) > 0
     assert mask.mean() > 0.7
     assert not mask[:4].any()
     inner = mask.copy()
@@ -99,7 +99,7 @@ def test_an_object_that_moved_is_masked_out(tmp_path):
     cv2.imwrite(str(path), canon)
     build(tmp_path / "out", "burstsr", tmp_path / "in")
     _, rows = load(tmp_path / "out")
-    mask = read_pixels(tmp_path / "out" / rows.burst["ground_truth_mask_path"]) > 0
+    mask = read_pixels(tmp_path / "out", rows.burst["ground_truth_mask_path"]) > 0
     assert not mask[165:200, 135:170].any()
     assert mask.mean() > 0.6
 
@@ -203,8 +203,8 @@ def test_large_groups_of_look_alikes_are_one_scene_in_several_bursts(tmp_path):
 
 def test_zurich_keeps_train_and_test(tmp_path):
     for index, name in enumerate(("train/canon/0.png", "train/canon/1.png", "test/canon/0.png")):
-        write_png(tmp_path / "in" / name, make_photograph(200, 220, seed=index))
-    write_png(tmp_path / "in/train/huawei_raw/0.png", np.zeros((224, 224), np.uint16))
+        write_png(tmp_path / "in", name, make_photograph(200, 220, seed=index))
+    write_png(tmp_path, "in/train/huawei_raw/0.png", np.zeros((224, 224), np.uint16))
     result = CliRunner().invoke(
         ingest, ["zurich", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--size", "32"]
     )

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dataset_builder.camera.cameras import mix_profile
-from dataset_builder.camera.color import decode_srgb
-from dataset_builder.camera.sensor import Sensor, mosaic
+from dataset_builder.camera.color import decode_srgb_codes
+from dataset_builder.camera.sensor import Sensor
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram, is_enumerable
 from dataset_builder.labeling.rectangle import find_inner_rectangle
@@ -22,6 +22,7 @@ from manifests.images.pixels import UINT16_MAX
 from restorers import CFA, Burst, Domain, LinearMerge, RestorerInfo, SubsetRestorer, create
 from restorers.errors import RestorationError, UnsupportedBurstError
 from restorers.fidelity import METRICS, PSNR, crop_border, psnr
+from restorers.imaging.mosaic import mosaic
 from tests.photographs import make_photograph
 from tests.rendering import make_frame, make_parameters
 
@@ -35,7 +36,7 @@ POSES = ((0.0, 0.0, 0.0), (2.3, -1.7, 0.004), (-3.1, 0.6, -0.003), (0.5, 4.2, 0.
 def make_task(*, shot=4e-3, read=4e-5, scale=2, cfa=CFA.GRBG, side=64, poses=POSES, reference=0, known=True):
     """A rendered burst as the builder would load it; frame `reference` has the pose (0, 0, 0)."""
     frames = tuple(make_frame(pose, shot_noise=shot, read_noise=read) for pose in np.roll(poses, reference, 0))
-    photograph = decode_srgb(make_photograph(320, 340, bits=16))
+    photograph = decode_srgb_codes(make_photograph(320, 340, bits=16))
     parameters = make_parameters(
         *frames,
         photograph=photograph,

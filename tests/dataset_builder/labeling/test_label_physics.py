@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from dataset_builder.camera.color import UINT16_MAX, decode_srgb
+from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.synthesis.builtin import HANDHELD
@@ -26,7 +26,7 @@ LEVELS = np.arange(9)
 def photograph():
     from skimage import data
 
-    return decode_srgb(data.astronaut())
+    return decode_srgb_codes(data.astronaut())
 
 
 def calm_burst(seed):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from dataset_builder.build import add_source
-from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb
+from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes, encode_srgb
 from dataset_builder.recipe import parse_source
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from dataset_builder.synthesis.screening import describe_photograph, find_look_alikes
@@ -41,25 +41,25 @@ def tree(tmp_path_factory):
     """Good photographs of many kinds, and one of every kind that is left out."""
     root = tmp_path_factory.mktemp("tree")
     pictures = [make_photograph(SIDE, SIDE + 20, seed=seed) for seed in range(8)]
-    write_png(root / "a/plain.png", pictures[0])
-    write_png(root / "a/deep.png", make_photograph(SIDE, SIDE, seed=21, bits=16))
+    write_png(root, "a/plain.png", pictures[0])
+    write_png(root, "a/deep.png", make_photograph(SIDE, SIDE, seed=21, bits=16))
     Image.fromarray(pictures[1]).convert("L").save(root / "grey.png")
     Image.fromarray(np.dstack([pictures[2], np.full(pictures[2].shape[:2], 99, np.uint8)])).save(root / "alpha.png")
     Image.fromarray(pictures[3]).convert("CMYK").save(root / "print.jpg", quality=95)
     Image.fromarray(pictures[4]).save(root / "b.tif")
 
-    write_png(root / "blurred.png", cv2.GaussianBlur(pictures[5], (0, 0), 4))
+    write_png(root, "blurred.png", cv2.GaussianBlur(pictures[5], (0, 0), 4))
     burnt = make_photograph(SIDE, SIDE, seed=31).astype(int) + 120
-    write_png(root / "burnt.png", burnt.clip(0, 255).astype(np.uint8))
+    write_png(root, "burnt.png", burnt.clip(0, 255).astype(np.uint8))
     smaller = cv2.resize(pictures[0], (200, 182), interpolation=cv2.INTER_AREA)
     Image.fromarray(smaller).save(root / "copy.jpg", quality=80)
-    write_png(root / "small.png", make_photograph(50, 60, seed=6))
-    write_png(root / "dot.png", np.full((1, 1, 3), 9, np.uint8))
-    write_png(root / "flat.png", np.full((SIDE, SIDE, 3), 90, np.uint8))
+    write_png(root, "small.png", make_photograph(50, 60, seed=6))
+    write_png(root, "dot.png", np.full((1, 1, 3), 9, np.uint8))
+    write_png(root, "flat.png", np.full((SIDE, SIDE, 3), 90, np.uint8))
     frames = [Image.fromarray(picture) for picture in pictures[:3]]
     frames[0].save(root / "moving.png", save_all=True, append_images=frames[1:])
     (root / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
-    write_png(root / ".hidden/no.png", pictures[7])
+    write_png(root, ".hidden/no.png", pictures[7])
     return root
 
 
@@ -102,10 +102,10 @@ def test_photographs_are_measured_once(tree, tmp_path):
 
 
 def test_of_look_alikes_the_first_is_kept():
-    photograph = decode_srgb(make_photograph(300, 320, seed=3))
+    photograph = decode_srgb_codes(make_photograph(300, 320, seed=3))
     darker = (photograph * 0.7).astype(np.uint16)
     cropped = photograph[1:, 1:]
-    other = decode_srgb(make_photograph(300, 320, seed=4))
+    other = decode_srgb_codes(make_photograph(300, 320, seed=4))
     facts = [describe_photograph(each) for each in (other, photograph, darker, cropped, photograph[:, ::-1])]
     found = find_look_alikes(facts)
     assert found.get(1, ()) == ()
@@ -117,7 +117,7 @@ def test_of_look_alikes_the_first_is_kept():
 @pytest.mark.parametrize("sigma", [0.0, 4.0])
 def test_blur_is_seen(sigma):
     photograph = make_photograph(300, 320, seed=3)
-    facts = describe_photograph(decode_srgb(cv2.GaussianBlur(photograph, (0, 0), sigma) if sigma else photograph))
+    facts = describe_photograph(decode_srgb_codes(cv2.GaussianBlur(photograph, (0, 0), sigma) if sigma else photograph))
     assert (facts.blur > 0.6) == (sigma > 0)
     assert facts.clipped == 0
 
@@ -127,14 +127,14 @@ def test_of_zurich_only_photographs_are_taken(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(make_photograph(20, 20)).save(tmp_path / name)
     for name in ("train/huawei_raw/2.png", "test/huawei_raw/0.png"):
-        write_png(tmp_path / name, np.zeros((10, 10), np.uint16))
+        write_png(tmp_path, name, np.zeros((10, 10), np.uint16))
     assert list_photographs(tmp_path) == ["test/canon/0.jpg", "train/canon/2.jpg", "train/canon/10.jpg"]
 
 
 def test_grey_stays_grey_and_alpha_is_dropped(tree):
     grey = read_photograph(tree / "grey.png", shorter_side=None)
     assert (grey == grey[..., :1]).all()
-    expected = decode_srgb(make_photograph(SIDE, SIDE + 20, seed=2))
+    expected = decode_srgb_codes(make_photograph(SIDE, SIDE + 20, seed=2))
     np.testing.assert_array_equal(read_photograph(tree / "alpha.png", shorter_side=None), expected)
 
 

@@ -223,7 +223,7 @@ def test_every_preset_can_be_built_and_shown(name, tmp_path):
     check_columns(root, frames)
     done = CliRunner().invoke(main, ["show", str(root), burst["burst_id"], "--out", str(tmp_path / "sheet.png")])
     assert done.exit_code == 0, done.output
-    assert read_pixels(tmp_path / "sheet.png").shape[0] > 48
+    assert read_pixels(tmp_path, "sheet.png").shape[0] > 48
 
 
 def check_columns(root, frames):
@@ -238,7 +238,7 @@ def check_columns(root, frames):
         centre = homography @ (23.5, 23.5, 1) - (23.5, 23.5, 0)
         np.testing.assert_allclose(centre[:2], (x, y), atol=1e-6 + skew * (np.abs(poses).max() + 1))
         assert np.arctan2(homography[1, 0], homography[0, 0]) == pytest.approx(roll, abs=1e-6 + 2 * skew)
-        mask = np.zeros((48, 48)) if frame["mask_path"] is None else read_pixels(root / frame["mask_path"])
+        mask = np.zeros((48, 48)) if frame["mask_path"] is None else read_pixels(root, frame["mask_path"])
         assert frame["occlusion"] == pytest.approx(mask.mean() / 255, abs=1e-6)
         assert (frame["outlier"] == "blocked") <= (frame["occlusion"] > 0.1)
 

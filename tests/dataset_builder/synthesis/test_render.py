@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.camera.cameras import mix_profile
-from dataset_builder.camera.color import UINT16_MAX, decode_srgb, encode_srgb, process
+from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes, encode_srgb, process
 from dataset_builder.camera.geometry import map_points, mean_displacement
-from dataset_builder.camera.sensor import Sensor, mosaic
+from dataset_builder.camera.sensor import Sensor
 from dataset_builder.errors import PhotographTooSmallError
 from dataset_builder.randomness import derive_seed, make_generator
 from dataset_builder.synthesis import render
@@ -20,6 +20,7 @@ from dataset_builder.synthesis.motion import pose_to_homography, relate_poses, s
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import render_burst
 from restorers import CFA
+from restorers.imaging.mosaic import mosaic
 from tests.photographs import make_photograph
 from tests.rendering import make_frame, make_grey, make_parameters, silence, to_codes, to_signal
 
@@ -41,7 +42,7 @@ def without_obstacles(name):
 @pytest.mark.parametrize("cfa", CFA)
 @pytest.mark.parametrize("scale", [1, 2, 3, 4, 5, 8])
 def test_truth_is_exact_by_construction(cfa, scale):
-    photograph = decode_srgb(make_photograph(360, 360, bits=16))
+    photograph = decode_srgb_codes(make_photograph(360, 360, bits=16))
     parameters = make_parameters(make_frame(), photograph=photograph, scale=scale, cfa=cfa, side=40, profile=PROFILE)
     burst = render_burst(photograph, parameters, "00")
     truth = burst.ground_truth
@@ -53,7 +54,7 @@ def test_truth_is_exact_by_construction(cfa, scale):
 
 
 def test_truth_shows_the_photograph():
-    photograph = decode_srgb(make_photograph(200, 210))
+    photograph = decode_srgb_codes(make_photograph(200, 210))
     parameters = make_parameters(make_frame(), photograph=photograph, origin=(31, 17), profile=PROFILE)
     truth = render_burst(photograph, parameters, "00").ground_truth / UINT16_MAX
     expected = photograph[17 : 17 + 96, 31 : 31 + 96] / UINT16_MAX
@@ -184,7 +185,7 @@ def test_defocus_is_a_disc_of_the_stored_radius(radius):
 
 
 def test_displacement_is_recovered_independently():
-    photograph = decode_srgb(cv2.GaussianBlur(make_photograph(320, 320, seed=3), (0, 0), 2.5))
+    photograph = decode_srgb_codes(cv2.GaussianBlur(make_photograph(320, 320, seed=3), (0, 0), 2.5))
     frames = (make_frame(), make_frame((3.4, -2.2, 0.0)), make_frame((-1.3, 0.6, 0.01)))
     burst = render_burst(photograph, make_parameters(*frames, photograph=photograph, side=96, origin=(60, 60)), "00")
     greys = [
@@ -237,7 +238,7 @@ def test_motion_that_does_not_fit_is_refused():
 @pytest.mark.parametrize("seed", range(8))
 def test_masks_show_what_moves(seed):
     burst = silence(sample("action", seed, size=(500, 520), side=64))
-    photograph = decode_srgb(make_photograph(500, 520, seed=seed, bits=16))
+    photograph = decode_srgb_codes(make_photograph(500, 520, seed=seed, bits=16))
     with_object = render_burst(photograph, burst, "00")
     still = tuple(dataclasses.replace(frame, object_positions=None, occluder=None) for frame in burst.frames)
     without = render_burst(photograph, dataclasses.replace(burst, moving_object=None, frames=still), "00")
@@ -277,7 +278,7 @@ def test_truth_with_a_moving_object_is_exact_too():
         occluder=None,
     )
     burst = dataclasses.replace(burst, frames=(reference,))
-    photograph = decode_srgb(make_photograph(500, 520, bits=16))
+    photograph = decode_srgb_codes(make_photograph(500, 520, bits=16))
     rendered = render_burst(photograph, burst, "00")
     average = rendered.ground_truth.astype(np.float64).reshape(64, 2, 64, 2, 3).mean(axis=(1, 3)) / UINT16_MAX
     sensor = burst.sensor
@@ -314,7 +315,7 @@ def test_a_focus_series_sees_each_depth_sharply_once():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_bracket_measures_its_radiance(seed):
     burst = sample("bracket", seed, size=(400, 400))
-    photograph = decode_srgb(make_photograph(400, 400, seed=seed))
+    photograph = decode_srgb_codes(make_photograph(400, 400, seed=seed))
     still = tuple(
         dataclasses.replace(frame, poses=np.zeros((1, 3)), skew=(0.0, 0.0), shot_noise=0.0, read_noise=0.0)
         for frame in burst.frames
@@ -337,7 +338,7 @@ def test_a_bracket_measures_its_radiance(seed):
 
 
 def test_jpegs_differ_by_their_processing():
-    photograph = decode_srgb(cv2.GaussianBlur(make_photograph(400, 400, seed=2), (0, 0), 2))
+    photograph = decode_srgb_codes(cv2.GaussianBlur(make_photograph(400, 400, seed=2), (0, 0), 2))
     burst = silence(sample("jpeg", 2, size=(400, 400)))
     plain = dataclasses.replace(burst.frames[0], poses=np.zeros((1, 3)), defocus=0.0, skew=(0.0, 0.0))
     processing = plain.processing.__class__
@@ -390,7 +391,7 @@ def test_parameters_depend_on_the_seed_alone(name):
     assert first.sensor == again.sensor
     np.testing.assert_array_equal(first.frames[-1].poses, again.frames[-1].poses)
     assert first.frames[-1].poses.tolist() != other.frames[-1].poses.tolist()
-    photograph = decode_srgb(make_photograph(700, 720))
+    photograph = decode_srgb_codes(make_photograph(700, 720))
     rendered = [render_burst(photograph, burst, "01") for burst in (first, again)]
     for a, b in zip(*(burst.frames for burst in rendered), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -399,7 +400,7 @@ def test_parameters_depend_on_the_seed_alone(name):
 @pytest.mark.parametrize("name", PRESETS)
 def test_last_bits_of_arithmetic_do_not_reach_the_pixels(name, monkeypatch):
     """Without SIMD, and with an error of 1e-14 in every sample, all files stay the same; parameters have 24 bits."""
-    burst, photograph = sample(name, 5), decode_srgb(make_photograph(700, 720, bits=16))
+    burst, photograph = sample(name, 5), decode_srgb_codes(make_photograph(700, 720, bits=16))
     for frame in burst.frames:
         values = [
             frame.shot_noise,

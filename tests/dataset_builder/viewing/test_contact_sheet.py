@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from dataset_builder.camera.color import ColorProfile, to_camera
-from dataset_builder.camera.sensor import mosaic
 from dataset_builder.records.thumbnails import read_thumbnail
 from dataset_builder.viewing.contact_sheet import draw_contact_sheet
 from manifests.errors import ImageFileError, SelectionError, UnsafePathError
@@ -15,6 +14,7 @@ from manifests.images.pixels import write_png
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table, write_table
 from restorers import CFA
+from restorers.imaging.mosaic import mosaic
 from tests.tiny_dataset import INGESTED, make_burst_row, make_frame_row, write_tiny_dataset
 
 REFERENCE, BEST, WORST = (230, 159, 0), (0, 114, 178), (213, 94, 0)
@@ -69,15 +69,25 @@ class TestContactSheet:
         assert columns.max() - columns.min() < 180
 
     def test_best_and_worst_are_marked_and_equal_scores_are_not(self, fresh):
-        path = labels_path(fresh, "denoise/mean")
-        labels_path(fresh, "denoise/nlm").unlink()
-        rows = [row for row in read_table(path, LABELS).to_pylist() if row["estimator"] == "leave_one_out"]
-        write_table(path, LABELS, [{**row, "score": 0.5 if row["score"] is not None else None} for row in rows])
+        path = fresh / labels_path("denoise/mean")
+        (fresh / labels_path("denoise/nlm")).unlink()
+        rows = [
+            row for row in read_table(path.parent, path.name, LABELS).to_pylist() if row["estimator"] == "leave_one_out"
+        ]
+        write_table(
+            path.parent,
+            path.name,
+            LABELS,
+            [{**row, "score": 0.5 if row["score"] is not None else None} for row in rows],
+        )
         flat = draw_contact_sheet(fresh, "tiny-2")
         assert count_pixels(flat, BEST) == 0
         assert count_pixels(flat, WORST) == 0
         write_table(
-            path, LABELS, [{**row, "score": None if row["score"] is None else -row["frame_index"]} for row in rows]
+            path.parent,
+            path.name,
+            LABELS,
+            [{**row, "score": None if row["score"] is None else -row["frame_index"]} for row in rows],
         )
         marked = draw_contact_sheet(fresh, "tiny-2", columns=4)
         best, worst = (
@@ -89,7 +99,7 @@ class TestContactSheet:
 
     def test_without_scores_and_factors(self, fresh):
         for path in list_label_files(fresh):
-            path.unlink()
+            (fresh / path).unlink()
         sheet = draw_contact_sheet(fresh, INGESTED)
         assert count_pixels(sheet, REFERENCE) > 0
         assert count_pixels(sheet, BEST) == 0
@@ -116,7 +126,7 @@ class TestThumbnail:
     def test_raw_colours_come_back_at_every_reduction(self, tmp_path, cfa, side):
         linear = np.tile(np.array(COLOR, np.float32), (side, 2 * side, 1))
         codes = 1000 + np.rint(mosaic(to_camera(linear.astype(float), PROFILE), cfa) / 65535 * 15000)
-        write_png(tmp_path / "frame.png", codes.astype(np.uint16))
+        write_png(tmp_path, "frame.png", codes.astype(np.uint16))
         burst = make_burst_row(
             "raw",
             height=side,
@@ -133,7 +143,7 @@ class TestThumbnail:
 
     def test_linear_rgb_is_developed(self, tmp_path):
         linear = np.tile(np.array(COLOR, np.float32), (8, 8, 1))
-        write_png(tmp_path / "frame.png", to_camera(linear.astype(float), PROFILE))
+        write_png(tmp_path, "frame.png", to_camera(linear.astype(float), PROFILE))
         burst = make_burst_row(
             "linear",
             domain="linear_rgb",
@@ -154,7 +164,7 @@ class TestThumbnail:
         turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
         stored = np.ascontiguousarray(np.rot90(upright, turns))
         path = tmp_path / f"frame.{suffix}"
-        write_jpeg(path, stored) if suffix == "jpg" else write_png(path, stored)
+        write_jpeg(path, stored) if suffix == "jpg" else write_png(path.parent, path.name, stored)
         burst = make_burst_row(
             "display", domain="srgb", cfa=None, height=400, width=600, black_level=0.0, white_level=255.0,
             white_balance=None, color_matrix=None,

@@ -19,7 +19,8 @@ from dataset_builder.errors import ClusterError
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst
 from dataset_builder.work import cluster as cluster_module
-from manifests.store import hash_file, read_dataset_table, read_labels
+from manifests.confined.plain import hash_plain
+from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 from tests.places import ROOT
@@ -36,6 +37,15 @@ class Slow:
     def restore(self, burst):
         time.sleep(0.02)
         return burst.frames.mean(axis=0)
+
+class Endless(Slow):
+    def restore(self, burst):
+        Path(__file__).with_name("reached").touch()
+        time.sleep(600)
+
+class Leaver(Slow):
+    def restore(self, burst):
+        raise SystemExit(3)
 
 class Poison(Slow):
     def restore(self, burst):
@@ -102,7 +112,7 @@ def finish(process, status=0):
 
 
 def fingerprint(root):
-    return {path.name: hash_file(path) for path in sorted((root / "manifests").rglob("*.parquet"))}
+    return {path.name: hash_plain(path) for path in sorted((root / "manifests").rglob("*.parquet"))}
 
 
 def find_children(pid):
@@ -149,7 +159,7 @@ class Trifle:
     key: str = "0"
     part: str = "trifle"
 
-    def run(self, root):
+    def run(self, root, desk):
         return {}
 
 
@@ -175,3 +185,42 @@ def test_clusters_that_cannot_be_used(folder):
     root = Path(shutil.copytree(folder / "set", folder / "lonely"))
     output = finish(start(folder, "label", root, "--scenario", "denoise/mean", "--dask", nobody), status=1)
     assert re.search(r"Error: --dask tcp://.*: no scheduler answers \(.*\); start one with `dask scheduler`", output)
+
+
+def test_a_unit_that_would_leave_costs_itself(folder, cluster):
+    root = Path(shutil.copytree(folder / "set", folder / "left"))
+    scenario = ("--scenario", "own_restorers:Leaver")
+    assert "SystemExit" in finish(start(folder, "label", root, *scenario, "--dask", cluster[0]), status=3)
+    assert set(read_dataset_table(root, "failures").column("error_type").to_pylist()) == {"SystemExit"}
+
+
+def test_workers_with_other_code_are_refused(tmp_path, monkeypatch):
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as started:
+        answers = iter(["the driver's", "another"])
+        monkeypatch.setattr(cluster_module, "hash_sources", lambda: next(answers))
+        with pytest.raises(
+            ClusterError, match=r"address: worker on .* has other code of buiqa-toolkit than the driver"
+        ):
+            list(cluster_module.DaskWorkers(started.scheduler_address).run([Trifle()], tmp_path))
+
+
+@pytest.mark.slow
+def test_a_cluster_that_shows_no_life_is_given_up(folder, cluster):
+    """The last test of this cluster: first its scheduler is stopped, then killed."""
+    address, (scheduler, *_) = cluster
+    root = Path(shutil.copytree(folder / "set", folder / "stopped"))
+    command = ("label", root, "--scenario", "own_restorers:Endless", "--dask", address)
+    for number, said in ((signal.SIGSTOP, "showed life; see to the cluster"), (signal.SIGKILL, "the scheduler ended")):
+        driver = start(folder, *command, "--patience", 0.05)
+        deadline = time.monotonic() + 120
+        while not (folder / "reached").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(8)  # the second driver's units wait for workers that are still with those of the first
+        os.kill(scheduler.pid, number)
+        output = finish(driver, status=1)
+        assert said in output
+        assert output.count("Error: --dask tcp://") == 1
+        assert "Traceback" not in output
+        scheduler.send_signal(signal.SIGCONT)

@@ -1,5 +1,9 @@
 """A restorer that fails costs its own labels only, with a row that says how."""
 
+import contextlib
+import shutil
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -15,7 +19,19 @@ FAILURES = {
     "Greedy": ("MemoryError", "Unable to allocate"),
     "Crashing": ("WorkerDiedError", "SIGSEGV"),
     "Stuck": ("TimeLimitError", "took more than 3 s"),
+    "Stopping": ("TimeLimitError", "took more than 3 s"),
+    "Deaf": ("TimeLimitError", "took more than 3 s"),
+    "Leaking": ("OSError", "Too many open files"),
+    "Exiting": ("SystemExit", "0"),
+    "Interrupting": ("KeyboardInterrupt", "KeyboardInterrupt()"),
+    "Closing": ("GeneratorExit", "GeneratorExit()"),
+    "Ending": ("OwnKindOfEnd", "enough"),
+    "Unspeakable": ("Error", "it cannot say what is wrong"),
+    "Garbled": ("ValueError", "file \\udcff is odd"),
+    "Verbose": ("ValueError", "xxx"),
 }
+HARMLESS = ("Wandering", "Forking", "Deafening")
+"""Those that give an image and leave their process in disorder."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +41,11 @@ def labelled(tmp_path_factory):
     write_photographs(folder / "photos", 1, height=200, width=200)
     settings = ["--out", folder / "set", "--height", 32, "--width", 32, "--bursts", 1, "--seed", 3]
     assert invoke("synthesize", folder / "photos", *settings).exit_code == 0
-    names = ["denoise/mean", "tests.hostile_restorers:Sound", *(f"tests.hostile_restorers:{name}" for name in FAILURES)]
+    own = [f"tests.hostile_restorers:{name}" for name in (*HARMLESS, "Sound", *FAILURES)]
+    names = [own[0], "denoise/mean", *own[1:]]
+    assert (
+        invoke("label", shutil.copytree(folder / "set", folder / "calm"), "--scenario", "denoise/mean").exit_code == 0
+    )
     scenarios = [part for name in names for part in ("--scenario", name)]
     limits = ["--time-limit", 3, "--memory-limit", 4]
     return folder / "set", invoke("label", folder / "set", *scenarios, *limits, "--jobs", 2)
@@ -43,13 +63,25 @@ def test_each_failure_is_a_row_of_its_own(labelled):
     for name, (error, message) in FAILURES.items():
         assert rows[name]["error_type"] == error
         assert message in rows[name]["message"]
-        assert rows[name]["attempts"] == (2 if error in {"WorkerDiedError", "TimeLimitError"} else 1)
+        assert len(rows[name]["message"]) <= 2100
+        assert rows[name]["attempts"] == (2 if error == "WorkerDiedError" else 1)
 
 
-def test_the_others_are_labelled(labelled):
+def test_the_others_are_labelled_as_if_they_were_alone(labelled):
     root, _ = labelled
     labels = read_labels(root)
-    assert set(labels.column("scenario").to_pylist()) == {"denoise/mean", "tests.hostile_restorers:Sound"}
+    own = {f"tests.hostile_restorers:{name}" for name in (*HARMLESS, "Sound")}
+    assert set(labels.column("scenario").to_pylist()) == {"denoise/mean", *own}
+    assert read_labels(root, ["denoise/mean"]).equals(read_labels(root.with_name("calm"), ["denoise/mean"]))
+
+
+def test_nothing_is_left_running(labelled):
+    """Whatever forked, stopped itself or would not wake is gone with its worker."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes()
+            if b"dataset_builder.work.worker" in command:
+                assert (entry / "stat").read_text().rpartition(")")[2].split()[0] != "T"
 
 
 def test_the_data_set_is_sound(labelled):

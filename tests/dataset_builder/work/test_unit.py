@@ -1,7 +1,6 @@
 import errno
 import os
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 from dataset_builder.errors import LockedError
 from dataset_builder.work.local import LocalWorkers
 from dataset_builder.work.lock import lock_dataset
-from dataset_builder.work.unit import hash_facts, read_part, remove_part
+from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 
 HELD = []
 
@@ -29,7 +28,7 @@ class Square:
     def part(self) -> str:
         return f"squares/{self.number}"
 
-    def run(self, root: Path):  # the protocol's
+    def run(self, root: Path, desk: Desk):  # the protocol's
         if self.behaviour == "raise":
             raise ValueError("two\nlines")
         if self.behaviour == "die":
@@ -40,7 +39,6 @@ class Square:
             return {"square": float("nan")}
         if self.behaviour == "grow":
             HELD.append(np.ones(50_000_000))
-            time.sleep(1.1)  # loky looks at memory once a second
             return {"process": os.getpid()}
         return {"square": self.number**2}
 
@@ -108,3 +106,23 @@ def test_the_lock_names_its_holder_and_dies_with_it(tmp_path):
     os.waitpid(child, 0)
     with lock_dataset(tmp_path):
         pass
+
+
+def test_a_desk_holds_the_state_of_one_subject():
+    desk, made = Desk(), []
+
+    def make(name):
+        return lambda: made.append(name) or [name]
+
+    first = desk.take("a", make("a"))
+    assert desk.take("a", make("a")) is first
+    assert desk.take("b", make("b")) == ["b"]
+    assert desk.take("a", make("a")) == ["a"]
+    assert made == ["a", "b", "a"]
+
+
+def test_what_could_not_be_made_is_made_anew():
+    desk = Desk()
+    with pytest.raises(ZeroDivisionError):
+        desk.take("a", lambda: 1 / 0)
+    assert desk.take("a", lambda: 2) == 2

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from manifests.confined.plain import hash_plain
+from manifests.description import write_description
 from manifests.documents.card import render_card, write_card
 from manifests.documents.markdown import render_table
 from manifests.documents.statistics import (
@@ -24,16 +26,7 @@ from manifests.documents.statistics import (
 )
 from manifests.errors import MissingManifestError
 from manifests.schema import FAILURES, LABELS, RELIABILITY, SPLITS, TABLES
-from manifests.store import (
-    hash_file,
-    labels_path,
-    list_label_files,
-    read_dataset_table,
-    read_labels,
-    table_path,
-    write_description,
-    write_table,
-)
+from manifests.store import labels_path, list_label_files, read_dataset_table, read_labels, table_path, write_table
 from tests.tiny_dataset import LENGTHS, make_label_rows
 
 
@@ -50,9 +43,8 @@ def read_markdown_table(card: str, section: str) -> list[dict[str, str]]:
 
 
 def test_the_card_is_written_and_repeats_itself(tiny: Path) -> None:
-    path = write_card(tiny)
-    assert path == tiny / "DATASET.md"
-    assert path.read_text(encoding="utf-8") == render_card(tiny) == render_card(tiny)
+    write_card(tiny)
+    assert (tiny / "DATASET.md").read_text(encoding="utf-8") == render_card(tiny) == render_card(tiny)
 
 
 def test_contents(tiny_original: Path) -> None:
@@ -104,7 +96,7 @@ def test_splits_are_proved(tiny_original: Path) -> None:
 def test_a_leak_shows(tiny: Path) -> None:
     rows = read_dataset_table(tiny, "splits").to_pylist()
     rows[1]["split"] = "val"  # of scene-a, whose other burst is in train
-    write_table(table_path(tiny, "splits"), SPLITS, rows)
+    write_table(tiny, table_path("splits"), SPLITS, rows)
     assert count_shared_scenes(tiny) == 1
     assert "Scenes in more than one split: 1." in render_card(tiny)
     assert summarise_splits(tiny)["split"].tolist() == ["train", "val", "test"]
@@ -119,9 +111,9 @@ def test_failures_licences_and_rebuilding(tiny: Path) -> None:
         "CC0-1.0",
     ]
     assert "buiqa build recipe.toml --out DIR" in card
-    assert hash_file(tiny / "recipe.toml") in card
+    assert hash_plain(tiny / "recipe.toml") in card
     assert {"Software": "numpy", "Version": "2"} in read_markdown_table(card, "How to rebuild")
-    write_table(table_path(tiny, "failures"), FAILURES, [])
+    write_table(tiny, table_path("failures"), FAILURES, [])
     (tiny / "recipe.toml").unlink()
     card = render_card(tiny)
     assert "## Failures\n\nNone.\n" in card
@@ -149,7 +141,7 @@ def test_every_column_is_described_from_the_schema(tiny_original: Path) -> None:
 def test_a_bare_description_is_enough(tiny: Path) -> None:
     write_description(tiny, {})
     for path in list_label_files(tiny):
-        path.unlink()
+        (tiny / path).unlink()
     card = render_card(tiny)
     assert "There are none." in card
     assert "The estimators are not recorded" in card
@@ -186,7 +178,7 @@ def test_statistics_add_up(tiny_original: Path) -> None:
 
 def test_statistics_of_nothing(tiny: Path) -> None:
     shutil.rmtree(tiny / "manifests" / "labels")
-    table_path(tiny, "failures").unlink()
+    (tiny / table_path("failures")).unlink()
     labels = summarise_labels(tiny)
     assert len(labels) == 0
     assert {"scenario", "estimator", "metric", "unit", "mean", "negative_share"} <= set(labels.columns)
@@ -198,13 +190,13 @@ def test_a_scenario_without_scores_has_no_line(tiny: Path) -> None:
     rows = make_label_rows("tiny-0", "denoise/none", "add_one", np.random.default_rng(0))
     for row in rows:
         row.update(dict.fromkeys(("score", "std_error", "rank", "score_norm")))
-    write_table(labels_path(tiny, "denoise/none"), LABELS, rows)
+    write_table(tiny, labels_path("denoise/none"), LABELS, rows)
     assert set(summarise_labels(tiny)["scenario"]) == {"denoise/mean", "denoise/nlm"}
 
 
 def test_one_score_has_no_deviation(tiny: Path) -> None:
     rows = make_label_rows("tiny-0", "denoise/one", "add_one", np.random.default_rng(0))
-    write_table(labels_path(tiny, "denoise/one"), LABELS, rows)
+    write_table(tiny, labels_path("denoise/one"), LABELS, rows)
     labels = summarise_labels(tiny).set_index("scenario")
     assert labels.loc["denoise/one", "scores"] == LENGTHS["tiny-0"] - 1
     assert pd.isna(labels.loc["denoise/one", "std"])
@@ -212,9 +204,9 @@ def test_one_score_has_no_deviation(tiny: Path) -> None:
 
 
 def test_reliability_against_numpy(tiny: Path) -> None:
-    path = labels_path(tiny, "denoise/nlm")
+    path = tiny / labels_path("denoise/nlm")
     rows = [{**row, "std_error": 0.1} for row in read_labels(tiny, ["denoise/nlm"]).to_pylist()]
-    write_table(path, LABELS, rows)
+    write_table(path.parent, path.name, LABELS, rows)
     *exact, line = read_markdown_table(render_card(tiny), "How far they can be trusted")
     assert [row["Reliability"] for row in exact] == ["–", "–"]
     variances = [np.var([row["score"] for row in rows if row["burst_id"] == name], ddof=1) for name in LENGTHS]
@@ -236,7 +228,7 @@ def test_labels_made_again(tiny: Path) -> None:
         "spearman": 0.91,
     }
     row |= {"icc": 0.8, "stable_best": 2 / 3, "median_score": 0.25, "noise_error": 0.05, "length_spearman": None}
-    write_table(table_path(tiny, "reliability"), RELIABILITY, [row])
+    write_table(tiny, table_path("reliability"), RELIABILITY, [row])
     again = "# Again\n" + render_card(tiny).partition("Bursts labelled again")[2]
     line = read_markdown_table(again, "Again")[0]
     assert (line["Scenario"], line["Estimator"], line["Bursts"]) == ("denoise/nlm", "solo", "3")
@@ -249,11 +241,11 @@ def test_the_nearest_pair_across_splits(tiny: Path) -> None:
     rows = read_dataset_table(tiny, "bursts").to_pylist()
     hashes = {"tiny-0": "00" * 8, "tiny-1": "00" * 8, "tiny-2": "ff" * 8, "tiny-3": "00" * 7 + "07", "phone-0": None}
     rows = [{**row, "perceptual_hash": hashes[row["burst_id"]]} for row in rows]
-    write_table(table_path(tiny, "bursts"), TABLES["bursts"], rows)
+    write_table(tiny, table_path("bursts"), TABLES["bursts"], rows)
     assert find_nearest_bursts(tiny) == ("tiny-0", "tiny-3", 3)
     card = " ".join(render_card(tiny).split())
     assert "`tiny-0` and `tiny-3`, which differ in 3 of 64 bits" in card
-    write_table(table_path(tiny, "bursts"), TABLES["bursts"], [{**row, "perceptual_hash": None} for row in rows])
+    write_table(tiny, table_path("bursts"), TABLES["bursts"], [{**row, "perceptual_hash": None} for row in rows])
     assert find_nearest_bursts(tiny) is None
     assert "There are no pairs across splits" in render_card(tiny)
 

@@ -36,7 +36,7 @@ def test_the_page_names_every_column() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_pandas_polars_and_duckdb_read_every_table(tiny_original: Path, name: str) -> None:
     duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")
-    path = table_path(tiny_original, name)
+    path = tiny_original / table_path(name)
     expected = read_dataset_table(tiny_original, name).to_pylist()
     assert len(pd.read_parquet(path)) == len(expected)
     assert polars.read_parquet(path).to_dicts() == expected
@@ -65,7 +65,7 @@ def test_the_query_of_the_page(tiny_original: Path) -> None:
 
 def test_hugging_face_reads_the_tables(tiny_original: Path, tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
-    for path in (table_path(tiny_original, "frames"), labels_path(tiny_original, "denoise/mean")):
+    for path in ((tiny_original / table_path("frames")), (tiny_original / labels_path("denoise/mean"))):
         loaded = datasets.load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(tmp_path))
         assert loaded.to_list() == pq.read_table(path).to_pylist()
 
@@ -77,7 +77,7 @@ def test_encodings_statistics_and_pruning(tmp_path: Path, monkeypatch: pytest.Mo
         make_frame_row(f"b{burst:02d}", index, shot_noise=rng.uniform()) for burst in range(12) for index in range(7)
     ]
     path = tmp_path / "frames.parquet"
-    write_table(path, TABLES["frames"], rows)
+    write_table(path.parent, path.name, TABLES["frames"], rows)
     file = pq.ParquetFile(path)
     spans = []
     for number in range(file.metadata.num_row_groups):
@@ -110,7 +110,7 @@ def test_split_floats_are_smaller(tmp_path: Path) -> None:
         }
         for index, score in enumerate(scores)
     ]
-    write_table(tmp_path / "labels.parquet", LABELS, rows)
+    write_table(tmp_path, "labels.parquet", LABELS, rows)
     column = next(
         column
         for column in map(pq.ParquetFile(tmp_path / "labels.parquet").metadata.row_group(0).column, range(13))

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from manifests.confined.plain import hash_plain
 from manifests.images.appearance import (
     MAX_DISTANCE,
     MIN_CORRELATION,
@@ -24,7 +25,7 @@ from manifests.images.appearance import (
 )
 from manifests.images.pixels import write_png
 from manifests.schema import BURSTS, FRAMES, SPLITS
-from manifests.store import hash_file, read_dataset_table, table_path, write_table
+from manifests.store import read_dataset_table, table_path, write_table
 from manifests.verification.verify import verify
 from tests.tiny_dataset import BLACK, WHITE, finish_description
 
@@ -117,13 +118,13 @@ def show(root: Path, burst_id: str, picture: np.ndarray) -> None:
     bursts, frames = (read_dataset_table(root, name).to_pylist() for name in ("bursts", "frames"))
     own = [row for row in frames if row["burst_id"] == burst_id]
     for row in own:
-        write_png(root / row["path"], (BLACK + picture * (WHITE - BLACK)).astype(np.uint16))
-        row["sha256"] = hash_file(root / row["path"])
+        write_png(root, row["path"], (BLACK + picture * (WHITE - BLACK)).astype(np.uint16))
+        row["sha256"] = hash_plain(root / row["path"])
     for row in bursts:
         if row["burst_id"] == burst_id:
             row["perceptual_hash"] = hash_reference(root, row, own)
-    write_table(table_path(root, "bursts"), BURSTS, bursts)
-    write_table(table_path(root, "frames"), FRAMES, frames)
+    write_table(root, table_path("bursts"), BURSTS, bursts)
+    write_table(root, table_path("frames"), FRAMES, frames)
     finish_description(root)
 
 
@@ -137,13 +138,13 @@ def test_verify_reports_a_near_duplicate_across_splits(tiny: Path) -> None:
     assert "looks like tiny-3" in problem.message
     # Within one split it is no leak.
     rows = read_dataset_table(tiny, "splits").to_pylist()
-    write_table(table_path(tiny, "splits"), SPLITS, [{**row, "split": "train"} for row in rows])
+    write_table(tiny, table_path("splits"), SPLITS, [{**row, "split": "train"} for row in rows])
     finish_description(tiny)
     assert verify(tiny) == []
 
 
 def test_a_likeness_of_hashes_alone_is_no_problem(tiny: Path) -> None:
     rows = read_dataset_table(tiny, "bursts").to_pylist()
-    write_table(table_path(tiny, "bursts"), BURSTS, [{**row, "perceptual_hash": "0f" * 8} for row in rows])
+    write_table(tiny, table_path("bursts"), BURSTS, [{**row, "perceptual_hash": "0f" * 8} for row in rows])
     finish_description(tiny)
     assert verify(tiny) == []

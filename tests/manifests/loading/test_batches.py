@@ -179,7 +179,7 @@ def test_seeds_draw_other_augmentations(tiny_original: Path) -> None:
 def test_folds_take_the_place_of_splits(tiny: Path) -> None:
     rows = read_dataset_table(tiny, "splits").to_pylist()
     folds = {"phone-scene": 0, "scene-a": 1, "scene-b": 0, "scene-c": 1}
-    write_table(table_path(tiny, "splits"), SPLITS, [{**row, "fold": folds[row["scene_id"]]} for row in rows])
+    write_table(tiny, table_path("splits"), SPLITS, [{**row, "fold": folds[row["scene_id"]]} for row in rows])
     names = {
         (split, fold): BurstQualityDataset(tiny, split, ["denoise/nlm"], fold=fold).burst_ids
         for split in ("train", "test")

@@ -15,6 +15,8 @@ from click.testing import CliRunner, Result
 
 from dataset_builder.cli.main import main
 from dataset_builder.export.web_dataset import export_web_dataset
+from manifests.confined.plain import hash_plain
+from manifests.description import read_description
 from manifests.errors import ImageFileError, MergeConflictError, OutputExistsError, SchemaError, SelectionError
 from manifests.images.pixels import write_png
 from manifests.operations.combine import merge_datasets, subset_dataset
@@ -22,7 +24,7 @@ from manifests.operations.compare import compare_datasets
 from manifests.operations.pack import pack_dataset
 from manifests.schema import TABLES
 from manifests.storage import fetch_dataset, upload_dataset
-from manifests.store import hash_file, read_dataset_table, read_description, read_labels, read_table, write_table
+from manifests.store import read_dataset_table, read_labels, read_table, write_table
 from manifests.verification.verify import verify
 from tests.tiny_dataset import INGESTED, finish_description
 
@@ -32,9 +34,9 @@ MEAN = "manifests/labels/denoise--mean.parquet"
 
 def change(root: Path, file: str, edit: Callable[[list[dict[str, Any]]], object]) -> None:
     kind = TABLES["labels" if "labels" in file else Path(file).stem]
-    rows = read_table(root / file, kind).to_pylist()
+    rows = read_table(root, file, kind).to_pylist()
     edit(rows)
-    write_table(root / file, kind, rows)
+    write_table(root, file, kind, rows)
     finish_description(root)
 
 
@@ -105,11 +107,11 @@ def test_what_has_no_subset(tiny: Path, tmp_path: Path) -> None:
 def add_mask(root: Path) -> str:
     """Give a frame a mask, and return its path."""
     path = "frames/tiny/tiny-3/01_mask.png"
-    write_png(root / path, np.full((16, 16), 255, np.uint8))
+    write_png(root, path, np.full((16, 16), 255, np.uint8))
     index = next(
         i for i, row in enumerate(read_dataset_table(root, "frames").to_pylist()) if row["path"].endswith("3/01.png")
     )
-    values = {"mask_path": path, "mask_sha256": hash_file(root / path), "occlusion": 1.0}
+    values = {"mask_path": path, "mask_sha256": hash_plain(root / path), "occlusion": 1.0}
     change(root, "manifests/frames.parquet", lambda rows: rows[index].update(values))
     return path
 

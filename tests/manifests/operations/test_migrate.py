@@ -10,10 +10,11 @@ import pytest
 from click.testing import CliRunner
 
 from dataset_builder.cli.main import main
+from manifests.description import read_description
 from manifests.errors import FormatVersionError, MissingManifestError, SchemaError
 from manifests.operations.migrate import migrate_dataset
 from manifests.schema import FORMAT_VERSION
-from manifests.store import read_dataset_table, read_description, table_path
+from manifests.store import read_dataset_table, table_path
 from manifests.verification.verify import verify
 
 ADDED_SINCE_1 = {"bursts": ["perceptual_hash", "ground_truth_white"], "splits": ["fold"]}
@@ -46,8 +47,8 @@ def test_an_old_data_set_becomes_what_this_version_writes(tiny: Path, tiny_origi
 @pytest.mark.parametrize("table", ["bursts", "frames", "splits"])
 def test_it_ends_the_same_after_an_interruption(tiny: Path, tiny_original: Path, table: str) -> None:
     age(tiny)
-    done = table_path(tiny, table)
-    done.write_bytes(table_path(tiny_original, table).read_bytes())
+    done = tiny / table_path(table)
+    done.write_bytes((tiny_original / table_path(table)).read_bytes())
     assert done not in migrate_dataset(tiny)
     assert read_all(tiny) == read_all(tiny_original)
 
@@ -65,7 +66,7 @@ def test_what_cannot_be_migrated(tiny: Path, tmp_path: Path) -> None:
 
 def test_a_lost_column_is_not_invented(tiny: Path) -> None:
     age(tiny)
-    path = table_path(tiny, "frames")
+    path = tiny / table_path("frames")
     pq.write_table(pq.read_table(path).drop_columns("sha256"), path)
     with pytest.raises(SchemaError, match="'sha256' is missing"):
         migrate_dataset(tiny)

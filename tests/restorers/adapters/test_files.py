@@ -428,7 +428,7 @@ def test_wrong_options_are_answered(tmp_path):
 def test_names_of_models_are_scenarios_with_files_of_their_own(tmp_path):
     names = [f"onnx:models/a.onnx?frames={count}&domain=srgb" for count in (4, 5)]
     assert [parse_scenario(name=name).name for name in names] == names
-    paths = {labels_path(tmp_path, name).name for name in names}
+    paths = {(tmp_path / labels_path(name)).name for name in names}
     assert paths == {f"onnx~models--a.onnx%3Fframes={count}%26domain=srgb.parquet" for count in (4, 5)}
-    assert len(labels_path(tmp_path, f"onnx:{'a' * 220}").name) < 230
-    assert labels_path(tmp_path, "sr/handheld@x1.5").name == "sr--handheld@x1.5.parquet"
+    assert len((tmp_path / labels_path(f"onnx:{'a' * 220}")).name) < 230
+    assert (tmp_path / labels_path("sr/handheld@x1.5")).name == "sr--handheld@x1.5.parquet"

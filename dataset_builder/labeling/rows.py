@@ -1,0 +1,57 @@
+"""Rows of the table `labels`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_builder.labeling.estimators import rank_scores
+from dataset_builder.labeling.scenarios import Definition
+
+
+def make_label_rows(
+    burst_id: str,
+    scenario: str,
+    definition: Definition,
+    *,
+    unit: str,
+    score: NDArray[np.float64],
+    std_error: NDArray[np.float64],
+    num_evaluations: NDArray[np.int64],
+    label_key: str,
+    fingerprint: str,
+) -> list[dict[str, Any]]:
+    """One row per frame of a burst; null where it has no score.
+
+    Args:
+        burst_id: of the burst.
+        scenario: its name.
+        definition: of the scores.
+        unit: of score and standard error.
+        score: float64 [T]; NaN where there is none.
+        std_error: float64 [T]; NaN where it is not known.
+        num_evaluations: int64 [T], what each score was computed from.
+        label_key: of all of them.
+        fingerprint: of the restorer or of the judgements.
+    """
+    rank, scaled = rank_scores(score)
+    return [
+        {
+            "burst_id": burst_id,
+            "frame_index": index,
+            "scenario": scenario,
+            "estimator": definition.estimator,
+            "metric": definition.metric,
+            "score": float(score[index]) if known else None,
+            "std_error": float(std_error[index]) if known and np.isfinite(std_error[index]) else None,
+            "unit": unit,
+            "rank": int(rank[index]) if known else None,
+            "score_norm": float(scaled[index]) if known else None,
+            "num_evaluations": int(num_evaluations[index]),
+            "label_key": label_key,
+            "restorer_fingerprint": fingerprint,
+        }
+        for index, known in enumerate((rank > 0).tolist())
+    ]

@@ -1,0 +1,28 @@
+"""Text from strangers, made fit to be shown: on one line, of bounded length, without characters that a terminal obeys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+LONGEST_VALUE = 80
+"""Characters of a value that are shown."""
+
+
+def escape_controls(text: str) -> str:
+    r"""Text in which everything that does not print is written as an escape: `\n`, `\x1b`, `\u202e`.
+
+    Not printing, besides control characters, are those that turn the direction of writing, lone halves of surrogate pairs, and all spaces
+    but the common one.
+    """
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def show(value: Any, *, quoted: bool = False) -> str:
+    """A value as text for a message; text itself in quotes if wanted."""
+    if isinstance(value, str):
+        shown = escape_controls(value[:LONGEST_VALUE]) + "…" * (len(value) > LONGEST_VALUE)
+        return f"'{shown}'" if quoted else shown
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

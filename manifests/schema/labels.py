@@ -1,0 +1,103 @@
+"""Tables about labels: the label files, and `reliability`."""
+
+from __future__ import annotations
+
+from manifests.schema.rules import (
+    CORRELATION,
+    ESTIMATOR,
+    IDENTIFIER,
+    METRIC,
+    NOT_NEGATIVE,
+    NUMBER,
+    SCENARIO,
+    SHA256,
+    UNIT,
+    within,
+)
+from manifests.schema.table import INTEGER, REAL, TEXT_TYPE, Column, TableSchema
+from manifests.schema.words import LARGEST, MOST_FRAMES
+
+LABELS = TableSchema(
+    "labels",
+    (
+        Column("burst_id", TEXT_TYPE, "Burst.", IDENTIFIER),
+        Column("estimator", TEXT_TYPE, "How worth is derived from fidelities.", ESTIMATOR),
+        Column("metric", TEXT_TYPE, "Fidelity metric; its conventions stand in dataset.json.", METRIC),
+        Column("frame_index", INTEGER, "Frame.", within(0, MOST_FRAMES)),
+        Column("scenario", TEXT_TYPE, "Task, restorer and setting.", SCENARIO),
+        Column(
+            "score",
+            REAL,
+            "Worth of the frame; null where the estimator defines none (the reference).",
+            NUMBER,
+            nullable=True,
+        ),
+        Column(
+            "std_error",
+            REAL,
+            "Standard error of the estimator; 0 when nothing was sampled; null with score.",
+            NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column("unit", TEXT_TYPE, "Unit of score and std_error.", UNIT),
+        Column(
+            "rank",
+            INTEGER,
+            "1 = best in the burst; equal scores share the better rank; null with score.",
+            within(1, MOST_FRAMES),
+            nullable=True,
+        ),
+        Column(
+            "score_norm",
+            REAL,
+            "(score − worst) / (best − worst) within the burst; 0.5 if all are equal; null with score.",
+            within(0, 1),
+            nullable=True,
+        ),
+        Column("num_evaluations", INTEGER, "Fidelities that the score was computed from.", within(0, LARGEST)),
+        Column("label_key", TEXT_TYPE, "SHA-256 of everything declared that the score depends on.", SHA256),
+        Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer: version, parameters, weights.", SHA256),
+    ),
+    ("burst_id", "estimator", "metric", "frame_index"),
+)
+
+RELIABILITY = TableSchema(
+    "reliability",
+    (
+        Column("scenario", TEXT_TYPE, "Task, restorer and setting.", SCENARIO),
+        Column("estimator", TEXT_TYPE, "How worth is derived from fidelities.", ESTIMATOR),
+        Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
+        Column("bursts", INTEGER, "Bursts that were labelled again with other noise.", within(0, LARGEST)),
+        Column("frames", INTEGER, "Scores that were compared.", within(0, LARGEST)),
+        Column(
+            "spearman",
+            REAL,
+            "Mean rank correlation within bursts between both; null if undefined.",
+            CORRELATION,
+            nullable=True,
+        ),
+        Column(
+            "icc",
+            REAL,
+            "ICC(1,1) of both, relative to the means of bursts; null if undefined.",
+            CORRELATION,
+            nullable=True,
+        ),
+        Column("stable_best", REAL, "Share of bursts whose best frame stays the best.", within(0, 1)),
+        Column("median_score", REAL, "Median of the scores' absolute values.", NOT_NEGATIVE),
+        Column(
+            "noise_error",
+            REAL,
+            "Standard error of a score due to noise: root mean square difference / √2.",
+            NOT_NEGATIVE,
+        ),
+        Column(
+            "length_spearman",
+            REAL,
+            "Mean rank correlation with the labels of the burst without every second frame; null if undefined.",
+            CORRELATION,
+            nullable=True,
+        ),
+    ),
+    ("scenario", "estimator", "metric"),
+)
