@@ -31,7 +31,8 @@ def command(names: tuple[str, ...], as_json: bool, no_cost: bool) -> None:
     missing: dict[str, str] = {}
     broken: dict[str, str] = {}
     for name in names:
-        facts[name] = _describe(create(name), no_cost=no_cost)
+        with contain_exits(name):
+            facts[name] = _describe(create(name), no_cost=no_cost)
     for name, spec in () if names else list_scenarios().items():
         try:
             with contain_exits(spec.target):

@@ -6,6 +6,7 @@ import sys
 import types
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,21 @@ def write_official_file(path: Path, tag: str, state: Mapping[str, Tensor] | None
             torch.save(content, path)
         case "dbd":
             torch.save({"epoch": 3, "state_dict": state, "optimizer": make_training_state()}, path)
+        case "bpn_gray" | "bpn_color" if find_spec("h5py"):
+            _write_keras_file(path, state)
         case "bpn_gray" | "bpn_color" | "kpn_google":
             torch.save({_name_variable(key): _turn_axes(value) for key, value in state.items()}, path)
         case _:
             torch.save(OrderedDict(state), path)
     return path
+
+
+def _write_keras_file(path: Path, state: Mapping[str, Tensor]) -> None:
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for key, value in state.items():
+            file[_name_variable(key)] = _turn_axes(value).numpy()
 
 
 def _name_variable(key: str) -> str:

@@ -96,6 +96,6 @@ def test_without_h5py_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     (tmp_path / "model.hdf5").write_bytes(BEGINNING)
     with pytest.raises(
-        MissingExtraError, match=r"model\.hdf5: HDF5 needs the package 'h5py': pip install 'buiqa-toolkit\[keras\]'"
+        MissingExtraError, match=r"model\.hdf5: needs the package 'h5py': pip install 'buiqa-toolkit\[keras\]'"
     ):
         read_checkpoint(tmp_path / "model.hdf5")
