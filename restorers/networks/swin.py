@@ -106,7 +106,7 @@ def check_positions(name: str, index: Tensor) -> None:
     Raises:
         InvalidRestorerError: if it does not.
     """
-    if not torch.equal(index, _index_positions(isqrt(len(index)))):
+    if not torch.equal(index.long(), _index_positions(isqrt(len(index)))):
         raise InvalidRestorerError(f"{name}: expected the relative positions within a window, got other numbers")
 
 
