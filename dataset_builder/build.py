@@ -85,7 +85,7 @@ def add_source(
     Args:
         root: folder of the data set; created if need be.
         source: with an absolute root.
-        seed: of the data set; only for a new one, or equal to its own.
+        seed: seed of the data set; only for a new one, or equal to its own.
         workers: who does the work.
         progress: how to show progress.
 

@@ -60,7 +60,7 @@ def plan_source(
         source: from the recipe.
         base: folder that relative roots are relative to.
         dataset: the data set, where measurements of photographs are kept.
-        seed: of the whole recipe.
+        seed: seed of the whole recipe.
         presets: the recipe's own, by name.
         workers: who screens the photographs.
 
@@ -98,7 +98,7 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
 
     Args:
         root: the data set.
-        plans: of each source, by its name.
+        plans: plans of each source, by its name.
         workers: who does the work.
         progress: how to show progress.
 

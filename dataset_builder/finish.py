@@ -50,7 +50,7 @@ def finish_dataset(
     Args:
         root: the data set, locked.
         recipe: that it was built from.
-        reports: of the stages before; what is outdated by what they changed is dropped.
+        reports: reports of the stages before; what is outdated by what they changed is dropped.
         keep_splits: whether bursts keep the split that they have.
         anew: whether to write card and audit even if nothing changed since they were written.
         named: scenarios that the user named, whose restorers the report may run; of the others, those that are built in or installed.

@@ -31,7 +31,7 @@ def draw_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.
 
     Args:
         rng: every four numbers take a word from it, which must be of 64 bits as those of Philox and PCG64 are.
-        shape: of the result.
+        shape: shape of the result.
     """
     count = math.prod(shape)
     words = np.asarray(rng.bit_generator.random_raw(-(-count // 4)), "<u8")

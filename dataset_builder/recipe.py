@@ -39,7 +39,7 @@ class SplitChoice(Part):
         test: share of the scenes.
         salt: another salt draws another split.
         method: how scenes are chosen.
-        folds: of cross-validation; 0 for none.
+        folds: number of folds of cross-validation; 0 for none.
         source: the one that `leave_one_source_out` tests on.
         lists: for `official`, names of scenes or bursts by split.
     """

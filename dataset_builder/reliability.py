@@ -87,8 +87,8 @@ def compare_labels(first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFram
 
     Args:
         first: labels of the data set, columns as in the table `labels`.
-        again: of the same bursts with other noise.
-        halves: of the bursts with every second frame left out; `frame_index` is that of the whole burst.
+        again: labels of the same bursts with other noise.
+        halves: labels of the bursts with every second frame left out; `frame_index` is that of the whole burst.
 
     Returns:
         One row per scenario, estimator and metric that both have.

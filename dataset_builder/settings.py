@@ -36,10 +36,10 @@ class SourcePart(Part):
     """What every source has.
 
     Attributes:
-        name: of the source in the data set.
+        name: name of the source in the data set.
         root: its folder, relative to the recipe, or `package:NAME/FOLDER`.
-        license: of what it holds.
-        split: of all its scenes; `folders` takes it from the first folder of each path, `train`, `val`, `validation` or `test`; null
+        license: licence of what it holds.
+        split: split of all its scenes; `folders` takes it from the first folder of each path, `train`, `val`, `validation` or `test`; null
             draws it by scene.
     """
 

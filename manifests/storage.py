@@ -75,7 +75,7 @@ def fetch_dataset(uri: str, *, cache: Path | None = None, on_progress: Progress 
     interrupted fetch goes on where it stopped.
 
     Args:
-        uri: of the data set.
+        uri: address of the data set.
         cache: where to keep it; None for `default_cache()`.
         on_progress: called with the number of files done and of all.
 

@@ -62,7 +62,7 @@ def write_table(
 
     Args:
         root: the data set.
-        path: of the Parquet file in it.
+        path: path of the Parquet file in it.
         kind: what the table must look like.
         rows: mappings from column to value, or a table with the columns of `kind`.
         metadata: further key-value pairs for the file's footer.
@@ -104,7 +104,7 @@ def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[st
 
     Args:
         root: the data set.
-        path: of the Parquet file in it.
+        path: path of the Parquet file in it.
         kind: what the table must look like.
         columns: those wanted; None for all. Rules between columns are asked of those that are read.
 

@@ -35,7 +35,7 @@ class RestorerInfo:
         paper: the publication it follows.
         network_input: how a burst becomes the input of a network, in one line; empty where that goes without saying.
         license: SPDX identifier of the code, and of the weights unless `weights_license` says otherwise.
-        weights_sha256: of the weights file; None without weights.
+        weights_sha256: SHA-256 of the weights file; None without weights.
         weights_license: SPDX identifier; None without weights, `unknown` for a file that does not say.
         deterministic: equal input gives equal bits.
         device: where it computes: `cpu`, `cuda`. Other than the CPU it is part of the fingerprint: the last bits differ.

@@ -43,7 +43,7 @@ def check_restorer(scenario: str, *, side: int = 64) -> list[Finding]:
 
     Args:
         scenario: its name.
-        side: of the sample frames, even.
+        side: side of the sample frames, even.
 
     Raises:
         RestorerError: if it cannot be built at all.

@@ -43,7 +43,7 @@ class MissingExtraError(RestorerError, ImportError):
     Args:
         user: what needs it.
         package: its name.
-        extra: of this toolkit, which brings it.
+        extra: extra of this toolkit, which brings it.
         reason: why it cannot be imported, where it is not just absent.
     """
 

@@ -45,7 +45,7 @@ class MetricConvention:
         kind: what is computed.
         space: where the images are compared.
         version: changes whenever equal input would give another number.
-        unit: of the number.
+        unit: unit of the number.
         data_range: the signal's full range.
         border: ground-truth pixels dropped along each side.
         cap: ceiling of the value.

@@ -20,10 +20,10 @@ def make_sample_burst(info: RestorerInfo, *, num_frames: int = 4, side: int = 96
     """Make a burst that a restorer accepts.
 
     Args:
-        info: of the restorer: decides the domain (a mosaic if it may be) and bounds the number of frames.
+        info: facts of the restorer: decides the domain (a mosaic if it may be) and bounds the number of frames.
         num_frames: wanted.
-        side: of the square frames, even.
-        seed: of everything random.
+        side: side of the square frames, even.
+        seed: seed of everything random.
     """
     domain = next(each for each in Domain if each in info.input_domains)
     number = max(info.min_frames, num_frames if info.max_frames is None else min(num_frames, info.max_frames))

@@ -31,7 +31,7 @@ class Audit:
         statistics: what was computed.
         rules: as the recipe changed them.
         findings: worst first.
-        restorations: of a sample of bursts; may be empty.
+        restorations: restorations of a sample of bursts; may be empty.
         changes: against another build; None without one.
     """
 

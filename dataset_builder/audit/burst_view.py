@@ -30,7 +30,7 @@ class Factor:
 
     Attributes:
         name: for people.
-        unit: of the values; empty for ratios.
+        unit: unit of the values; empty for ratios.
         values: one per frame; None where unknown.
     """
 
@@ -49,10 +49,10 @@ class ScoreRow:
     """Scores of one label set for every frame of a burst.
 
     Attributes:
-        scenario: of the label set.
-        estimator: of the label set.
-        metric: of the label set.
-        unit: of the scores.
+        scenario: scenario of the label set.
+        estimator: estimator of the label set.
+        metric: metric of the label set.
+        unit: unit of the scores.
         values: one per frame; None where there is no score.
         marks: `best` and `worst` of the burst, ties included; empty elsewhere, and everywhere if no two scores differ.
     """

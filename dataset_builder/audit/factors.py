@@ -16,11 +16,11 @@ class FrameFactor:
     """One property.
 
     Attributes:
-        column: of `frames`, by which it may explain scores.
+        column: column of `frames`, by which it may explain scores.
         word: in sentences and tables.
         axis: title of a chart's axis; empty if scores are not drawn against it.
         label: in lists beside a frame; empty if it is not listed.
-        unit: of the listed values.
+        unit: unit of the listed values.
         explains: whether the audit asks how far it explains scores.
     """
 

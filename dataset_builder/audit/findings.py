@@ -69,7 +69,7 @@ def judge(
     """Apply the rules, worst findings first.
 
     Args:
-        statistics: of the data set.
+        statistics: statistics of the data set.
         rules: as `rules.override_rules` gives them.
         num_units: units of work of the data set, done and failed.
         unreadable: bursts with a frame that cannot be read.

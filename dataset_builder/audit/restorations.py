@@ -79,11 +79,11 @@ class RestorationUnit:
     """One burst restored under one scenario.
 
     Attributes:
-        rows: of the burst.
+        rows: rows of the burst.
         scenario: its name.
-        fingerprint: of its restorer.
-        metric: of the labels.
-        scores: of all frames, None where there is none.
+        fingerprint: fingerprint of its restorer.
+        metric: metric of the labels.
+        scores: scores of all frames, None where there is none.
     """
 
     rows: BurstRows

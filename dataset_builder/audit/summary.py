@@ -33,7 +33,7 @@ def print_audit(root: Path, audit: Audit, *, console: Console | None = None) -> 
 
     Args:
         root: the data set.
-        audit: of it.
+        audit: what was found in it.
         console: where to; standard output by default.
     """
     out = console or Console(highlight=False, soft_wrap=True)

@@ -39,8 +39,8 @@ def develop_jpeg(
     Args:
         signal: float64 [H, W] mosaic, black 0, white 1.
         cfa: its colour filter array.
-        profile: of the camera.
-        processing: of this frame.
+        profile: profile of the camera.
+        processing: processing of this frame.
 
     Returns:
         uint8 [H, W, 3], sRGB.

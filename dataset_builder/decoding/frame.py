@@ -47,7 +47,7 @@ class Frame:
 
     Attributes:
         picture: what `pixels` come from.
-        facts: of its capture.
+        facts: facts of its capture.
         sensor: what the numbers mean.
         file: bytes of a JPEG or PNG that hold these very pixels up to EXIF orientation; None if there are none.
         origin: the file that held `file` when it was read; copying it is cheaper than writing the bytes.

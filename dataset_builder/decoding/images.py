@@ -37,7 +37,7 @@ class DecodedPicture:
     """A picture that is known to be sound, but becomes an array only when somebody looks at it.
 
     Attributes:
-        shape: of that array, upright.
+        shape: shape of that array, upright.
         itemsize: bytes per sample.
         load: makes it.
         preview: makes a smaller one, of the same proportions, that need not be as exact.
@@ -55,7 +55,7 @@ class SourceImage:
 
     Attributes:
         picture: what `pixels` come from.
-        facts: of its EXIF.
+        facts: facts of its EXIF.
         file: bytes of the file, if it is a JPEG or PNG that holds these very pixels in RGB, up to EXIF orientation; else None.
     """
 
@@ -80,7 +80,7 @@ def read_image(path: Path, *, page: int | None = None, look: bool = True) -> Sou
 
     Args:
         path: the file.
-        page: of a TIFF of several pages, from 0; None expects a single one.
+        page: number of the page in a TIFF of several, from 0; None expects a single one.
         look: whether somebody will look at the pixels. If not, a JPEG is checked by decoding its brightness alone, to the last bit of
             the file, and is decoded again in the end if somebody does.
 

@@ -16,7 +16,7 @@ def read_planes(path: Path, channels: int) -> NDArray[np.uint16]:
     """Read a 16-bit PNG whose channels are planes, not colours, in the order in which OpenCV, which wrote them, reads them.
 
     Args:
-        path: of the file.
+        path: path of the file.
         channels: expected, 3 or 4.
 
     Returns:

@@ -26,8 +26,8 @@ class FileFrames(ReaderDefaults):
     """A burst of one file per frame, each of any kind that `read_frame` knows.
 
     Attributes:
-        folder: of the files.
-        names: of the files.
+        folder: folder of the files.
+        names: names of the files.
         reference_index: None, unless who made the reader knows it.
         look: whether somebody will look at the pixels.
     """

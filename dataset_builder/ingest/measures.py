@@ -102,10 +102,10 @@ def relate_views(
     more than six robust standard deviations after alignment and exposure are taken out.
 
     Args:
-        views: of all frames.
+        views: views of all frames.
         reference: index of the reference.
-        height: of a frame, pixels.
-        width: of a frame, pixels.
+        height: height of a frame, pixels.
+        width: width of a frame, pixels.
         estimates: what to estimate.
     """
     base = views[reference]

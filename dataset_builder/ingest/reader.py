@@ -40,7 +40,7 @@ class LensShading:
     Attributes:
         height: rows of the grid.
         width: columns of the grid.
-        gains: of R, green beside R, green beside B, B at each point, by rows.
+        gains: gains of R, green beside R, green beside B, B at each point, by rows.
     """
 
     height: int
@@ -145,7 +145,7 @@ class FoundBurst:
 
     Attributes:
         path: folder or file below the source's root, POSIX; names the burst.
-        reader: of its frames.
+        reader: reader of its frames.
         scene: name of what was photographed, where several bursts of the source show it; empty if the burst is alone.
         split: that the origin's own lists give it; None if they give none.
     """

@@ -24,8 +24,8 @@ class CropChoice(Part):
     Attributes:
         rule: `grid` spreads them evenly, `textured` takes those with most fine structure in the reference, `given` those at `corners`.
         count: how many, for `grid` and `textured`.
-        height: of a crop, pixels, even.
-        width: of a crop, pixels, even.
+        height: height of a crop, pixels, even.
+        width: width of a crop, pixels, even.
         corners: x and y of the top-left pixel of each, even, for `given`.
     """
 

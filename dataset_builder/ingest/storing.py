@@ -55,8 +55,8 @@ class StoredFrame:
     """A frame as it was written to the data set.
 
     Attributes:
-        name: of the file.
-        sha256: of the file.
+        name: name of the file.
+        sha256: SHA-256 of the file.
         origin_name: what the origin calls the frame.
         orientation: EXIF orientation still to be applied to the file's pixels.
         height: rows, upright.
@@ -64,7 +64,7 @@ class StoredFrame:
         full_height: rows of the frame that it was cut out of.
         full_width: columns of the same.
         bits: per sample.
-        facts: of its capture.
+        facts: facts of its capture.
         sensor: what its numbers mean.
         timestamp: seconds, if the origin knows them.
     """
@@ -145,7 +145,7 @@ def store_frame(
         frame: as decoded.
         root: the data set.
         folder: in it.
-        index: of the frame in its burst.
+        index: index of the frame in its burst.
         origin_name: what the origin calls it.
         window: part to store; None for all of it.
         write: puts bytes into a file that is a copy of another, and may come back before they are there; None waits for them.

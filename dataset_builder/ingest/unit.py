@@ -57,10 +57,10 @@ class CaptureUnit:
     """One real burst to take in, or one crop of it.
 
     Attributes:
-        burst_id: of the burst.
-        origin: of its files.
-        where: of its files, for messages.
-        reader: of its frames.
+        burst_id: identifier of the burst.
+        origin: origin of its files.
+        where: folder or file of its files, for messages.
+        reader: reader of its frames.
         reference_index: that the recipe gives; None leaves it to the reader, else to the rule.
         reference_rule: how the reference is chosen.
         crop: to cut out; None for whole frames.

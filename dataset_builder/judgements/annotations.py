@@ -16,7 +16,7 @@ class AnnotatedBurst:
     Attributes:
         path: `origin_path` or `burst_id` of the burst.
         names: `origin_name` of each scored frame.
-        scores: of these frames, in the order of `names`.
+        scores: scores of these frames, in the order of `names`.
     """
 
     path: str
@@ -32,7 +32,7 @@ class Annotations:
         scenario: as in the column `scenario`.
         estimator: how judgements became a score.
         metric: what was judged.
-        unit: of score and standard error.
+        unit: unit of score and standard error.
         summary: one line.
         paper: where it is described; empty for none.
         settings: all that the scores depend on beside the judgements.

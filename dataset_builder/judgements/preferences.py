@@ -60,7 +60,7 @@ def fit_preferences(judgements: Judgements, num_frames: int) -> FrameScores:
     """Scores in logits, with the standard errors that the Fisher information gives.
 
     Args:
-        judgements: of one burst.
+        judgements: judgements of one burst.
         num_frames: T.
 
     Raises:

@@ -37,7 +37,7 @@ class LabelingTask:
     Attributes:
         burst: what the restorer sees.
         truth: float32 [H·scale, W·scale, 3], linear camera RGB on the reference's grid.
-        scale: of the truth.
+        scale: scale of the truth.
         homographies: float64 [T, 3, 3], reference to frame pixel; the restorer never sees them. None if unknown.
         clear: bool [T, H, W], False where a frame shows an object that moves on its own; None for everywhere True.
     """
@@ -232,10 +232,10 @@ def is_enumerable(
     """Whether v of all subsets of a burst can be had: of every restorer where they are few, of linear merges from one Gram matrix.
 
     Args:
-        metric: of the fidelities.
-        info: of the restorer.
-        domain: of the burst.
-        num_frames: of the burst.
+        metric: metric of the fidelities.
+        info: facts of the restorer.
+        domain: domain of the burst.
+        num_frames: number of frames of the burst.
         linear: whether the restorer is a `LinearMerge`.
     """
     if num_frames <= MAX_ENUMERATED:

@@ -48,9 +48,9 @@ class HeldOutFrames:
     """Implements `without_truth.Comparison` with one part for each of the `MAX_HELD_OUT` sharpest frames.
 
     Args:
-        restorer: of all subsets.
+        restorer: restorer of all subsets.
         burst: mosaics, or frames in colour.
-        metric: of kind `held_out`.
+        metric: metric of kind `held_out`.
         colours: gives what `see_colours` sees of the burst, to whoever compares several restorers on it.
 
     Raises:

@@ -26,15 +26,15 @@ def make_label_rows(
     """One row per frame of a burst; null where it has no score.
 
     Args:
-        burst_id: of the burst.
+        burst_id: identifier of the burst.
         scenario: its name.
-        definition: of the scores.
-        unit: of score and standard error.
+        definition: definition of the scores.
+        unit: unit of score and standard error.
         score: float64 [T]; NaN where there is none.
         std_error: float64 [T]; NaN where it is not known.
         num_evaluations: int64 [T], what each score was computed from.
-        label_key: of all of them.
-        fingerprint: of the restorer or of the judgements.
+        label_key: key of all of them.
+        fingerprint: fingerprint of the restorer or of the judgements.
     """
     rank, scaled = rank_scores(score)
     return [

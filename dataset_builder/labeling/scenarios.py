@@ -108,7 +108,7 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu")
     """Build the restorer of each scenario that the user named once, to learn its facts and to fail before any work is done.
 
     Args:
-        choices: of a recipe or a command line.
+        choices: choices of a recipe or a command line.
         device: where networks compute, as `restorers.create` takes it.
 
     Raises:
@@ -124,7 +124,7 @@ def resolve_recorded(
     """As `resolve_scenarios`, for scenarios that a data set names: code and model files run if the user named them as well.
 
     Args:
-        choices: of the recipe in a data set.
+        choices: choices of the recipe in a data set.
         named: what the user named.
         device: where networks compute.
 

@@ -23,8 +23,8 @@ def to_space(
 
     Args:
         image: [H·scale, W·scale] or [H·scale, W·scale, 3]: a restored image or its truth.
-        space: of the metric.
-        info: of the restorer.
+        space: colour space of the metric.
+        info: facts of the restorer.
         burst: whose colour filter array, white balance and colour matrix apply.
 
     Raises:

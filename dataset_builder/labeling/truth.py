@@ -22,10 +22,10 @@ def project_truth(
 
     Args:
         truth: float32 [H·scale, W·scale, 3], linear light: camera RGB, or sRGB primaries for sRGB outputs.
-        info: of the restorer.
-        domain: of the burst.
-        scale: of the truth.
-        cfa: of the frames; needed for mosaic outputs.
+        info: facts of the restorer.
+        domain: domain of the burst.
+        scale: scale of the truth.
+        cfa: colour filter array of the frames; needed for mosaic outputs.
 
     Returns:
         float32 [H·info.scale, W·info.scale] or [.., 3]: averages over blocks, which is exactly what a frame pixel is.
@@ -58,11 +58,11 @@ def project_truth_to_frame(
 
     Args:
         truth: float32 [H·scale, W·scale, 3], linear camera RGB, on the reference's grid.
-        info: of the restorer.
+        info: facts of the restorer.
         homography: [3, 3], reference to frame pixel, affine.
-        domain: of the burst.
-        scale: of the truth.
-        cfa: of the frames; needed for mosaic outputs.
+        domain: domain of the burst.
+        scale: scale of the truth.
+        cfa: colour filter array of the frames; needed for mosaic outputs.
         shape: rows and columns of the frame.
         clear: bool [2, H, W], False where the frame or the reference shows what moves on its own; None for everywhere True.
 

@@ -107,7 +107,7 @@ class LoadedBurst:
 
     Attributes:
         root: the data set.
-        rows: of the burst.
+        rows: rows of the burst.
     """
 
     root: Path

@@ -18,9 +18,9 @@ class Origin:
 
     Attributes:
         source: name of the source.
-        path: of the photograph or folder below the source's root.
-        sha256: of its content.
-        license: of its content.
+        path: path of the photograph or folder below the source's root.
+        sha256: SHA-256 of its content.
+        license: licence of its content.
         scene: SHA-256 that stands for what was photographed, where several origins show it; empty if this one is alone.
         split: that the source's own layout or lists give it; None if they give none.
     """

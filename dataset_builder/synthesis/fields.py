@@ -133,7 +133,7 @@ def sample_mosaics(
     Args:
         planes: three, from `prefilter`.
         scale: latent pixels per frame pixel.
-        sites: of each frame, [n, 4, 2, 3] from `locate_sites`.
+        sites: sites of each frame, [n, 4, 2, 3] from `locate_sites`.
         shape: rows and columns of a frame, even.
         cfa: colour filter array.
         offset: as `make_field`.

@@ -37,7 +37,7 @@ class FrameParameters:
         outlier: `misaligned` or `blocked`; None for an ordinary frame.
         occluder: what blocks the lens.
         object_positions: int64 [n, 2], (x, y) in truth pixels of the moving object's centre at each pose; None without one.
-        processing: of the JPEG; None for mosaics.
+        processing: processing of the JPEG; None for mosaics.
     """
 
     timestamp: float = 0.0
@@ -91,7 +91,7 @@ class BurstParameters:
         brightness: signal of the photograph's white in the reference, before highlights are expanded.
         highlights: how many times brighter white becomes.
         lens_blur: px; standard deviation of a Gaussian before the pixel aperture.
-        depth: of the scene, in a focus series.
+        depth: depth of the scene, in a focus series.
         focus_series: px; blur radius of the farthest point when the nearest is in focus.
         moving_object: what moves through the scene, if anything.
         frames: in capture order.

@@ -27,7 +27,7 @@ class Preset(Part):
         scale: ground-truth pixels per frame pixel, where the source does not say.
         reference: which frame the truth belongs to.
         cameras: names in `CAMERAS`, or `mixed`; one is drawn.
-        bits: of the mixed camera's codes; its black level is 1/16 of the range.
+        bits: bits of the mixed camera's codes; its black level is 1/16 of the range.
         num_frames: T.
         frame_interval: seconds between the starts of two exposures, when the exposure leaves room for it.
         exposure_time: seconds.

@@ -35,7 +35,7 @@ class PhotographFacts:
         width: px.
         clipped: share of the pixels of which a channel is saturated.
         blur: perceptual blur effect (Crete et al., SPIE 2007) of the middle, 0 sharp to 1 blurred.
-        perceptual_hash: of its thumbnail (`manifests.images.appearance`); None where that shows too little.
+        perceptual_hash: perceptual hash of its thumbnail (`manifests.images.appearance`); None where that shows too little.
         thumbnail: 32 x 32 grey values 0..255 by rows, hex.
     """
 

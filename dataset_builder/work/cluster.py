@@ -40,7 +40,7 @@ class DaskWorkers:
 
     Attributes:
         address: such as `tcp://host:8786`.
-        limits: of each unit; the memory of workers is limited where they are started.
+        limits: limits of each unit; the memory of workers is limited where they are started.
         device: where networks compute; what the driver finds for `auto` goes for all workers.
         patience: minutes without any sign of life until the cluster is given up.
     """

@@ -77,7 +77,7 @@ class LocalWorkers:
 
     Attributes:
         jobs: number of processes. Results do not depend on it.
-        limits: of each unit.
+        limits: limits of each unit.
         device: where networks compute.
     """
 

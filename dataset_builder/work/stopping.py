@@ -23,7 +23,7 @@ class Stopped(KeyboardInterrupt):
     """A signal asked for the end.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
     """
 
     def __init__(self, number: int = signal.SIGINT) -> None:

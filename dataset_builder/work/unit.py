@@ -74,8 +74,8 @@ class Limits:
     """What one unit may take before it is given up.
 
     Attributes:
-        seconds: of wall-clock time.
-        memory_gib: of memory that its worker process may write to; None for the machine's memory divided by the number of workers.
+        seconds: seconds of wall-clock time.
+        memory_gib: GiB of memory that its worker process may write to; None for the machine's memory divided by the number of workers.
     """
 
     seconds: float = 3600.0

@@ -42,8 +42,8 @@ def open_descriptor(path: str | Path, flags: int, *, shown: str, folder: int | N
     """Open a plain file; whoever calls closes the descriptor.
 
     Args:
-        path: of the file, relative to `folder` if that is given.
-        flags: of open(2).
+        path: path of the file, relative to `folder` if that is given.
+        flags: flags of open(2).
         shown: what to call it in errors.
         folder: descriptor of an open folder.
 

@@ -43,7 +43,7 @@ def read_pixels(root: Path, path: str) -> NDArray[np.uint8] | NDArray[np.uint16]
 
     Args:
         root: the data set.
-        path: of the file in it.
+        path: path of the file in it.
 
     Raises:
         ImageFileError: if there is no such file or it is no image.
@@ -84,7 +84,7 @@ def read_linear(
 
     Args:
         root: the data set.
-        path: of the file in it.
+        path: path of the file in it.
         black_level: stored value that means 0.
         white_level: stored value that means 1.
         orientation: EXIF orientation to apply.

@@ -24,8 +24,8 @@ class BucketBatchSampler(Sampler[list[int]]):
     Args:
         dataset: whose bursts are batched; it is told of every epoch.
         batch_size: bursts in a batch; those left over in a bucket make a smaller one.
-        seed: of the order.
-        rank: of this process, as `torch.distributed.get_rank()`.
+        seed: seed of the order.
+        rank: rank of this process, as `torch.distributed.get_rank()`.
         world_size: number of processes.
         shuffle: whether order and company change from epoch to epoch; otherwise sorted.
         length_step: bursts whose lengths differ by less than this share a bucket; 1 leaves nothing to pad.
@@ -138,7 +138,7 @@ def plan_batches(buckets: NDArray[np.int64], batch_size: int, *, seed: tuple[int
     Args:
         buckets: bucket of each member, int64 [N].
         batch_size: members in a batch; the last of a bucket may be smaller.
-        seed: of the order of members and of batches; None for sorted order.
+        seed: seed of the order of members and of batches; None for sorted order.
 
     Returns:
         Lists of positions, together 0..N-1, each once.

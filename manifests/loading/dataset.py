@@ -97,12 +97,12 @@ class BurstQualityDataset(Dataset[BurstItem]):
         root: folder of a data set or of a pack, or the URI of one on object storage, which is fetched into the local cache first.
         split: `train`, `val` or `test`; None or `all` for every burst, whatever its split.
         scenarios: which labels; None for all there are, in the order of their file names. An empty list loads pixels alone.
-        estimator: of every scenario, or of each by scenario; None where each has but one.
+        estimator: estimator of every scenario, or of each by scenario; None where each has but one.
         metric: fidelity metric of the labels.
         score: `score` in the metric's unit, `score_norm` in 0..1 within the burst, or `rank`, 1 for the best.
-        fold: of cross-validation: `test` is that fold and `train` all others, whatever the column `split` says.
+        fold: fold of cross-validation: `test` is that fold and `train` all others, whatever the column `split` says.
         transform: applied to every item; its random numbers depend on `seed`, the epoch and the burst alone, not on the worker.
-        seed: of the transform.
+        seed: seed of the transform.
 
     Raises:
         SelectionError: if the split is empty or something chosen is not there; the message names what is.

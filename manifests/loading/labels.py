@@ -53,7 +53,7 @@ def load_label_matrix(
         root: the data set.
         index: its bursts and frames.
         scenarios: which, in this order; None for all that have labels (of `estimator`, where that is one name).
-        estimator: of every scenario, or of each by scenario; None where each scenario has but one.
+        estimator: estimator of every scenario, or of each by scenario; None where each scenario has but one.
         metric: fidelity metric.
         score: which column becomes the value.
 

@@ -27,13 +27,13 @@ class LabelChange:
         scenario: its name.
         estimator: its name.
         metric: its name.
-        unit: of the scores.
+        unit: unit of the scores.
         before: scores in the first.
         after: scores in the second.
         added: scores that only the second has.
         removed: scores that only the first has.
         common: scores that both have.
-        changed: of these, those that differ by more than `TOLERANCE`.
+        changed: scores of these, those that differ by more than `TOLERANCE`.
         median_change: median size of the changes, in the unit.
         max_change: largest of them.
     """

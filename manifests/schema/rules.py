@@ -24,7 +24,7 @@ class Rule:
 
     Attributes:
         expected: what a value must be, for messages.
-        holds: of an array, a boolean array of the same length; null where the value is null.
+        holds: holds of an array, a boolean array of the same length; null where the value is null.
     """
 
     expected: str
@@ -38,7 +38,7 @@ class RowRule:
     Attributes:
         columns: which; the first is at fault where it does not hold.
         expected: what its value must be, for messages.
-        holds: of the columns, a boolean array as long as they are; null where it does not apply.
+        holds: holds of the columns, a boolean array as long as they are; null where it does not apply.
     """
 
     columns: tuple[str, ...]

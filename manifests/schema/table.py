@@ -22,8 +22,8 @@ class Column:
     """One column.
 
     Attributes:
-        name: of the column.
-        kind: of its values.
+        name: name of the column.
+        kind: kind of its values.
         doc: what they mean; goes into the metadata of the field, and from there into the documentation.
         rule: what they must be.
         nullable: whether they may be missing.
@@ -60,7 +60,7 @@ class TableSchema:
     """One table.
 
     Attributes:
-        name: of the table.
+        name: name of the table.
         columns: in their order on disk.
         sort_by: columns that its rows are sorted by.
         unique: whether these also identify a row.

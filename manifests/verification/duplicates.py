@@ -26,10 +26,10 @@ class NearDuplicate(NamedTuple):
     Attributes:
         first: burst_id.
         second: burst_id.
-        split: of the first.
-        other_split: of the second.
+        split: split of the first.
+        other_split: other split of the second.
         distance: bits in which their hashes differ.
-        correlation: of their thumbnails.
+        correlation: correlation of their thumbnails.
     """
 
     first: str

@@ -41,16 +41,16 @@ class InputForm:
             of a mosaic or every colour by itself, as a grey burst.
         task: what for.
         scale: output pixels per frame pixel, along each side.
-        domain: of RGB: `linear_rgb` or `srgb`.
+        domain: domain of RGB: `linear_rgb` or `srgb`.
         white: the network's value of the white level.
         per_white_code: whether values above black are divided by the sensor's code of white instead of by its distance from that of black.
         clipped: whether values are held to 0..white.
         multiple: what sides of the input must be multiples of.
-        least_side: of a frame, in its pixels.
+        least_side: least side of a frame, in its pixels.
         length: how many frames it takes; None for any number.
         position: where the reference stands among them.
-        noise: of which frames it is given the noise.
-        noise_level: of all pixels, in the network's values, for a network that otherwise estimates one.
+        noise: noise of which frames it is given the noise.
+        noise_level: noise level of all pixels, in the network's values, for a network that otherwise estimates one.
         aligned: whether it is given the motion of each frame.
     """
 
@@ -122,7 +122,7 @@ def find_form(network: nn.Module, *, task: str | None = None, convention: str | 
     """The form of a network that `restorers.networks` knows.
 
     Args:
-        network: of a checkpoint.
+        network: network of a checkpoint.
         task: `demosaic` for a network of Kokkinos that was trained on mosaics; for other networks a name of one's own.
         convention: how values are scaled, where published weights of one network differ: `synthetic` or `burstsr` for super-resolution,
             `display` or `linear` for the denoisers of RGB without noise maps, `noisy` or `noisefree` for demosaicking; None for the first.

@@ -68,7 +68,7 @@ def make_image(output: FloatImage, burst: Burst, form: InputForm) -> FloatImage:
     Args:
         output: float32 [P, C, H', W'], C 3, or 1 for `planes`.
         burst: as it came.
-        form: of the network.
+        form: form of the network.
 
     Returns:
         float32 [scale·H, scale·W, 3], or [H, W] if mosaics went in plane by plane.

@@ -50,7 +50,7 @@ class BurstNetwork:
 
     Args:
         network: one that `restorers.networks` knows, on its device.
-        form: of its input and output.
+        form: form of its input and output.
         info: facts for callers.
     """
 
@@ -101,7 +101,7 @@ def load_burst_network(path: Path, options: Mapping[str, str], device: Device) -
     """Find out which network a checkpoint is of, and make it a restorer.
 
     Args:
-        path: of the checkpoint.
+        path: path of the checkpoint.
         options: `task`, `license` of the weights, and `convention` of values, see `restorers.adapters.burst_forms.find_form`.
         device: where to compute.
 

@@ -24,9 +24,9 @@ class BurstTensors:
 
     Attributes:
         frames: [T, C, h, w].
-        noise: of the same shape, or None.
+        noise: noise of the same shape, or None.
         affine: [T, 2, 3], or None.
-        noise_level: of all pixels; None to estimate it.
+        noise_level: noise level of all pixels; None to estimate it.
     """
 
     frames: Tensor

@@ -93,7 +93,7 @@ class Program:
     """A program of one input and one output, on a device.
 
     Attributes:
-        sizes: of its input.
+        sizes: sizes of its input.
     """
 
     sizes: InputSizes

@@ -25,7 +25,7 @@ def correct_aperture(image: FloatImage, scale: float, *, blur: float, regularisa
         image: float32 [H, W, 3], merged on a grid that is finer than that of the frames.
         scale: output pixels per frame pixel.
         blur: standard deviation of what blurs besides, in frame pixels.
-        regularisation: of noise to scene at the Nyquist frequency of the frames.
+        regularisation: regularisation of noise to scene at the Nyquist frequency of the frames.
     """
     mode: Literal["reflect", "edge"] = "reflect" if min(image.shape[:2]) > _PADDING else "edge"
     rows, columns = (np.pad(np.arange(side), _PADDING, mode=mode) for side in image.shape[:2])

@@ -33,10 +33,10 @@ class PreparedBurst:
     """What `fuse` starts from.
 
     Attributes:
-        observations: of all frames that could be aligned, by frame index; they refer to the frames of the burst.
+        observations: observations of all frames that could be aligned, by frame index; they refer to the frames of the burst.
         aligned: float32 [H, W]; their mosaics, resampled onto the reference, by frame index.
-        reference_index: of the burst.
-        cfa: of the burst.
+        reference_index: index of the burst.
+        cfa: colour filter array of the burst.
     """
 
     observations: dict[int, Observation]

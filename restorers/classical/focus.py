@@ -53,10 +53,10 @@ class FocusStack:
     `restore` holds that of two frames.
 
     Attributes:
-        levels: of the pyramid besides the coarsest; fewer if the image is small.
+        levels: number of levels of the pyramid besides the coarsest; fewer if the image is small.
         window: standard deviation of the Gaussian that averages energies, in pixels of the level.
         consistency: how much the energy of the next finer level counts.
-        power: of the energy; 0 is the mean, more than 4 leaves the range of float32.
+        power: power of the energy; 0 is the mean, more than 4 leaves the range of float32.
     """
 
     levels: int = 5

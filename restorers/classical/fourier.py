@@ -41,8 +41,8 @@ class PreparedBurst:
     """What `fuse` merges.
 
     Attributes:
-        spectra: of the frames that could be aligned, by frame index.
-        reference_index: of the burst.
+        spectra: spectra of the frames that could be aligned, by frame index.
+        reference_index: index of the burst.
         shape: rows and columns of a frame.
     """
 

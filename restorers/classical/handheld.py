@@ -65,8 +65,8 @@ class Handheld:
         shrink: how many times narrower across it (k_shrink).
         tolerance: of the difference between frames (`measure_robustness`). The paper has 12, which lets more ghosts through than it
             gains. Denoising needs less: what differs by aliasing tells it nothing.
-        blur: of `correct_aperture`: what lens and kernel blur, in frame pixels.
-        regularisation: of `correct_aperture`.
+        blur: blur of `correct_aperture`: what lens and kernel blur, in frame pixels.
+        regularisation: regularisation of `correct_aperture`.
     """
 
     scale: float = 2

@@ -77,7 +77,7 @@ class PairwiseMerge:
     """One burst being merged: what its frames share.
 
     Args:
-        settings: of the merge.
+        settings: settings of the merge.
         burst: to be merged; display frames are decoded first.
     """
 

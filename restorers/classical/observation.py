@@ -19,7 +19,7 @@ class Observation:
 
     Attributes:
         frame: float32 [H, W]; the mosaic, as the burst has it.
-        exposure_ratio: of the frame.
+        exposure_ratio: exposure ratio of the frame.
         usable: bool [H, W]; False where the reference does not reach and where the frame is saturated.
         to_reference: float64 [3, 3]; rigid motion from its pixels to those of the reference.
         weight: inverse noise variance at the burst's mean signal.
@@ -70,9 +70,9 @@ def sample_band(observations: Sequence[Observation], planes: Sequence[int], rows
     """Build the sampling of one colour in the high-resolution rows of a band.
 
     Args:
-        observations: of the frames.
-        planes: of the colour.
-        rows: of the reference; the high-resolution rows are `scale` times those. Pixels that would need others do not count.
+        observations: observations of the frames.
+        planes: planes of the colour.
+        rows: rows of the reference; the high-resolution rows are `scale` times those. Pixels that would need others do not count.
         scale: high-resolution pixels per frame pixel. Averaged pixel i covers pixels i .. i + scale − 1, so reference pixel p is the
             averaged pixel scale·p.
     """

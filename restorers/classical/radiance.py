@@ -41,7 +41,7 @@ class PreparedBurst:
         interpolation: float32 [P, h, w]; the error variance that interpolation adds to every frame but the reference.
         exposure_ratio: float64 [T].
         noise: shot and read noise, float64 [T] each.
-        reference_index: of the burst.
+        reference_index: index of the burst.
     """
 
     frames: dict[int, tuple[FloatImage, NDArray[np.bool_]]]
@@ -152,7 +152,7 @@ def _agrees(difference: FloatImage, comparable: NDArray[np.bool_], largest: Floa
     """Where a frame shows what the reference shows, or where that cannot be told: bool [h, w], the same for all colours.
 
     Args:
-        difference: of the frame from the reference, float32 [P, h, w].
+        difference: difference of the frame from the reference, float32 [P, h, w].
         comparable: where both count; same shape.
         largest: the square that it may have in the mean over a window and the colours.
     """

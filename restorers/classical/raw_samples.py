@@ -45,7 +45,7 @@ def sum_samples(frame: MosaicFrame, x: FloatImage, y: FloatImage, precision: Flo
     """Weighted sums of the samples in the 3 x 3 pixels about some positions, by colour.
 
     Args:
-        frame: of mosaic samples.
+        frame: frame of mosaic samples.
         x: float32 [n]; in frame pixels.
         y: the same.
         precision: float32 [3, n]; elements xx, xy, yy of the inverse covariance of the Gaussian that weights them.

@@ -37,8 +37,8 @@ def denoise_stabilised(
     """Denoise the only frame of a burst: the generalised Anscombe transform makes its noise unit Gaussian, the unbiased inverse undoes it.
 
     Args:
-        info: of the restorer.
-        burst: of one frame. Without a noise model the noise is measured (`restorers.imaging.noise`).
+        info: facts of the restorer.
+        burst: burst of one frame. Without a noise model the noise is measured (`restorers.imaging.noise`).
         denoise: changes in place what it is given: the planes of the frame divided by their largest value, views of float32 [h, w], four
             of a mosaic and three of RGB; and the standard deviation of their noise.
 

@@ -50,7 +50,7 @@ def steer_kernels(
     Between round and elongated kernels, which the paper's formulas mix up for corners, the exponent (λ1 − λ2) / (λ1 + λ2) interpolates.
 
     Args:
-        burst: of mosaics.
+        burst: burst of mosaics.
         noise: `restorers.imaging.noise.noise_levels` of the burst.
         detail: standard deviation in texture, frame pixels.
         denoise: factor of flat regions.

@@ -25,7 +25,7 @@ class TotalVariation:
     Planes are denoised one by one, each in 7 more of them.
 
     Attributes:
-        weight: of the total variation against half the squared difference, in standard deviations of the noise.
+        weight: weight of the total variation against half the squared difference, in standard deviations of the noise.
         iterations: at most.
     """
 
@@ -54,7 +54,7 @@ def minimise_total_variation(image: FloatImage, *, weight: float, iterations: in
 
     Args:
         image: float32 [h, w]; becomes u.
-        weight: of the total variation.
+        weight: weight of the total variation.
         iterations: at most.
         tolerance: share of its first value by which a step must change what is minimised for another to follow.
     """

@@ -72,7 +72,7 @@ def resample_planes(
         cfa: its colour filter array.
         homography: reference to frame, mosaic pixels, float64 [3, 3].
         local: motion that comes on top, measured between grey images of half the size after the homography.
-        interpolation: of OpenCV.
+        interpolation: interpolation of OpenCV.
 
     Returns:
         The planes of the resampled mosaic, float32 [4, H/2, W/2], and a mask of the same shape that is False where they would need

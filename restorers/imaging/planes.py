@@ -55,11 +55,11 @@ def resample_frame(
     """Bring frame `index` onto the grid of the reference, in the exposure of ratio 1.
 
     Args:
-        burst: of a linear domain.
-        index: of the frame.
+        burst: burst of a linear domain.
+        index: index of the frame.
         homography: reference to frame, float64 [3, 3].
         local: motion that comes on top, measured between the grey images.
-        interpolation: of OpenCV.
+        interpolation: interpolation of OpenCV.
 
     Returns:
         Its planes, and a mask of the same shape that is False where they reach outside the frame or, in a frame exposed longer than the
@@ -114,9 +114,9 @@ def align_colours(
     """Camera RGB of frame `index` on the grid of the reference, in the exposure of ratio 1.
 
     Args:
-        burst: of a linear domain.
-        index: of the frame.
-        alignment: of the burst.
+        burst: burst of a linear domain.
+        index: index of the frame.
+        alignment: alignment of the burst.
         saturated: count saturated pixels as usable.
 
     Returns:
@@ -154,8 +154,8 @@ def measure_local_motion(
     """What moves in frame `index` otherwise than the camera, between grey images; None if nothing does or the frame is too small.
 
     Args:
-        burst: of a linear domain.
-        index: of the frame.
+        burst: burst of a linear domain.
+        index: index of the frame.
         homography: reference to frame, float64 [3, 3].
         noise: `restorers.imaging.noise.noise_levels` of the burst.
     """

@@ -53,7 +53,7 @@ def grey_image(
 
     Args:
         frame: float32 [H, W] mosaic or [H, W, 3].
-        domain: of the frame.
+        domain: domain of the frame.
         exposure_ratio: light gathered relative to the reference.
         ceiling: value, in the exposure of the reference, above which the other frame is saturated: where one is clipped, both must be.
 
@@ -130,8 +130,8 @@ def align_grey(
     Args:
         reference: float32 [h, w], at least 16 x 16.
         frame: same shape and exposure.
-        model: of the motion.
-        noise_variance: of the difference of two pixels, if known.
+        model: model of the motion.
+        noise_variance: noise variance of the difference of two pixels, if known.
 
     Returns:
         Homography from reference to frame in grey pixels, float64 [3, 3], and the correlation of their fine structure. Where both show

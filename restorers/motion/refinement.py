@@ -45,7 +45,7 @@ def refine_motion(
         reference: float32 [h, w].
         frame: same shape.
         matrix: initial homography from reference to frame, float64 [3, 3], off by no more than about 2 pixels.
-        model: of the motion.
+        model: model of the motion.
 
     Raises:
         AlignmentError: if the motion leaves the frame or cannot be told.

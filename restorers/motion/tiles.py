@@ -85,7 +85,7 @@ def align_tiles(
         reference: float32 [h, w], at least one tile large.
         frame: same shape, already aligned globally.
         covered: bool [h, w]; False where the aligned frame has no pixels. Tiles that reach there stay put.
-        noise_variance: of the difference of two pixels.
+        noise_variance: noise variance of the difference of two pixels.
         tile_size: side of a tile at every level of the pyramid; tiles of the finest level overlap by half.
         radii: search radius per level, finest first; levels smaller than two tiles are left out.
     """

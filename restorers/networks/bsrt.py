@@ -30,7 +30,7 @@ class BSRT(PyramidSuperResolution):
 
     Args:
         width: channels of the transformer, a multiple of the number of heads.
-        heads: of its attention.
+        heads: heads of its attention.
         window: px of its windows' side.
         hidden_width: channels within its perceptrons.
         pre_layers: its blocks before the alignment.

@@ -30,7 +30,7 @@ def deform_conv2d(  # noqa: PLR0917  # callers pass them by position, as to torc
         offset: [B, 2·D·K, H', W'], for D groups of channels: (dy, dx) of each tap in px.
         weight: [O, C / groups, kh, kw].
         bias: [O].
-        stride: of the output grid in px; one number or (y, x), like the next two.
+        stride: stride of the output grid in px; one number or (y, x), like the next two.
         padding: px by which the output grid starts outside the image.
         dilation: px between taps.
         mask: [B, D·K, H', W'], factors of the taps.

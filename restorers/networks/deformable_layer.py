@@ -20,7 +20,7 @@ class DeformableKernel(nn.Module):
 
     Args:
         channels: C of input and output, a multiple of 8.
-        groups: of channels that are convolved by themselves.
+        groups: groups of channels that are convolved by themselves.
         dilation: px between undisplaced taps.
     """
 

@@ -18,7 +18,7 @@ def check_frames(
     """Check the shape of frames, [T, C, H, W].
 
     Args:
-        name: of the network, for messages.
+        name: name of the network, for messages.
         frames: the frames.
         channels: C.
         count: T; None for any from 1 on.
@@ -56,10 +56,10 @@ def join_noise(name: str, task: Task, frames: Tensor, noise: Tensor | None) -> T
     """Append to each frame its noise map, if the network's task is to denoise.
 
     Args:
-        name: of the network, for messages.
+        name: name of the network, for messages.
         task: `denoise` takes noise maps, `sr` takes none.
         frames: [T, C, H, W].
-        noise: of the frames' shape, standard deviation of the noise at each value.
+        noise: noise of the frames' shape, standard deviation of the noise at each value.
 
     Returns:
         [T, 2·C, H, W], or the frames.

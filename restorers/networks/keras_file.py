@@ -33,7 +33,7 @@ def read_keras_file(data: bytes) -> dict[str, Tensor]:
     Raises:
         UnsafeWeightsError: if the file refers outside itself, or arrays claim more than it holds.
         MissingExtraError: if h5py is not installed.
-        Exception: of any kind, if it is damaged.
+        Exception: Exception of any kind, if it is damaged.
     """
     try:
         import h5py

@@ -16,7 +16,7 @@ class PyramidSuperResolution(nn.Module):
         width: channels of the features.
         trunk_width: channels that the enlargement starts from.
         last_width: channels at four times the mosaic's size.
-        activation: of the layers outside the alignment.
+        activation: activation of the layers outside the alignment.
     """
 
     def __init__(self, *, width: int, trunk_width: int, last_width: int, activation: nn.Module) -> None:

@@ -20,7 +20,7 @@ class SwinBlock(nn.Module):
 
     Args:
         width: channels, a multiple of the number of heads.
-        heads: of the attention.
+        heads: heads of the attention.
         window: px of a window's side.
         shift: px by which the image is rolled before it is cut into windows.
         hidden_width: channels within the perceptron.
@@ -100,7 +100,7 @@ def check_positions(name: str, index: Tensor) -> None:
     """Check that a stored buffer numbers pairs of a window's pixels as attention does: others would point outside of its table.
 
     Args:
-        name: of the buffer, for messages.
+        name: name of the buffer, for messages.
         index: [n, n], n the pixels of a window.
 
     Raises:

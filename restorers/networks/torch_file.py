@@ -42,7 +42,7 @@ def read_archive(data: bytes) -> SavedContent:
 
     Raises:
         UnsafeWeightsError: if it says what cannot be true.
-        Exception: of any kind, if it is damaged.
+        Exception: Exception of any kind, if it is damaged.
     """
     archive = ZipFile(io.BytesIO(data))
     entries = archive.infolist()
@@ -72,7 +72,7 @@ def read_row(data: bytes) -> SavedContent:
 
     Raises:
         UnsafeWeightsError: if it says what cannot be true.
-        Exception: of any kind, if it is damaged.
+        Exception: Exception of any kind, if it is damaged.
     """
     (magic, protocol, machine, content, keys), storages, end = unpickle_row(data[:_MOST_PICKLED], 5)
     if magic != _MAGIC or protocol != _PROTOCOL:

@@ -106,7 +106,7 @@ def unpickle(data: bytes) -> Any:
 
     Raises:
         UnsafeWeightsError: if it asks for what no such pickle needs; nothing has run.
-        Exception: of any kind, if it is damaged.
+        Exception: Exception of any kind, if it is damaged.
     """
     return _Unpickler(io.BytesIO(data), encoding="latin1").load()
 
@@ -123,7 +123,7 @@ def unpickle_row(data: bytes, count: int) -> tuple[list[Any], Mapping[str, Stora
 
     Raises:
         UnsafeWeightsError: as `unpickle`.
-        Exception: of any kind, if they are damaged or reach beyond the data.
+        Exception: Exception of any kind, if they are damaged or reach beyond the data.
     """
     stream, contents = io.BytesIO(data), []
     storages: dict[str, Storage] = {}

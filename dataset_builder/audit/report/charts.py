@@ -28,8 +28,8 @@ def draw_interval(value: float, low: float, high: float, *, label: str) -> Marku
 
     Args:
         value: in [−1, 1]; nothing is drawn where it is not finite.
-        low: of the interval; may be NaN.
-        high: of the interval; may be NaN.
+        low: lower end of the interval; may be NaN.
+        high: upper end of the interval; may be NaN.
         label: what it says, for screen readers.
     """
     if not math.isfinite(value):

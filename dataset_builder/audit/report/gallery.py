@@ -33,8 +33,8 @@ class ShownFrame:
     """A frame on a contact sheet.
 
     Attributes:
-        burst_id: of the frame.
-        frame_index: of the frame.
+        burst_id: identifier of the frame.
+        frame_index: index of the frame.
         score: under the label set of the sheet.
     """
 
@@ -95,7 +95,7 @@ def build_gallery(root: Path, audit: Audit, label_sets: pd.DataFrame) -> Gallery
 
     Args:
         root: the data set.
-        audit: of it.
+        audit: what was found in it.
         label_sets: the scores to show of a burst, in this order.
     """
     tables, statistics = audit.tables, audit.statistics

@@ -36,7 +36,7 @@ def render_report(root: Path, audit: Audit) -> str:
 
     Args:
         root: the data set, for its pictures.
-        audit: of it.
+        audit: what was found in it.
     """
     statistics = audit.statistics
     scored = statistics.scores[statistics.scores["scores"] > 0]

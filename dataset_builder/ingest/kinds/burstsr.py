@@ -39,7 +39,7 @@ class BurstSRFrames(ReaderDefaults):
     """One crop of a sequence.
 
     Attributes:
-        folder: of the crop.
+        folder: folder of the crop.
         names: folders of its frames.
     """
 

@@ -43,8 +43,8 @@ class HdrPlusFrames(ReaderDefaults):
     """One burst.
 
     Attributes:
-        folder: of its payload.
-        names: of the frames' files.
+        folder: folder of its payload.
+        names: names of the frames' files.
         results: folder of the merged image; None if the set has none for it.
         reference_index: as the results say, else None.
     """

@@ -39,8 +39,8 @@ class KernelFrames(ReaderDefaults):
     """One burst of a file.
 
     Attributes:
-        path: of the file.
-        index: of the burst in it.
+        path: path of the file.
+        index: index of the burst in it.
         length: T.
     """
 

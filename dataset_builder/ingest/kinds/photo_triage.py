@@ -49,9 +49,9 @@ class Series:
 
     Attributes:
         number: as in the list.
-        split: of the list.
+        split: split of the list.
         photos: int64 [T], numbers of its photos, rising.
-        judgements: of its pairs, frames counted in `photos`.
+        judgements: judgements of its pairs, frames counted in `photos`.
         rank: int64 [P, 2], what the list says of the pair's photos.
     """
 
@@ -76,7 +76,7 @@ def read_pairs(path: Path, split: str, *, votes: float = 1.0) -> list[Series]:
     """Read a pair list.
 
     Args:
-        path: of the list.
+        path: path of the list.
         split: that it stands for.
         votes: judgements behind each pair, which the list does not tell.
 

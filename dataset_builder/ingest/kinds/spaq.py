@@ -49,8 +49,8 @@ class SpaqFrames(ReaderDefaults):
     """Photographs of one pseudo-burst, brought to one size.
 
     Attributes:
-        folder: of the photographs.
-        names: of their files.
+        folder: folder of the photographs.
+        names: names of their files.
         side: px of the longer side.
     """
 

@@ -28,7 +28,7 @@ class PageFrames(ReaderDefaults):
     """A burst whose frames are the pages of a TIFF.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         pages: numbers of those that count, from 0; empty until `resolve` has looked.
         every: take one page in so many.
         start: the first.

@@ -33,9 +33,9 @@ class SyntheticBurstFrames(ReaderDefaults):
     """One burst of the set.
 
     Attributes:
-        root: of the set.
-        number: of the burst, as its folders are called.
-        names: of the frames' files.
+        root: folder of the set.
+        number: number of the burst, as its folders are called.
+        names: names of the frames' files.
     """
 
     root: Path

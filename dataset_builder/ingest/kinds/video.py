@@ -32,11 +32,11 @@ class VideoFrames(ReaderDefaults):
     A picture equal to the one shown before it, as constant frame rates repeat them, does not count.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         every: take one counted picture in so many.
         start: the first, from 0.
         max_frames: pictures at most.
-        places: of the chosen pictures in the stream, from 0, repeated ones included; empty until `resolve` has looked.
+        places: places of the chosen pictures in the stream, from 0, repeated ones included; empty until `resolve` has looked.
     """
 
     path: Path

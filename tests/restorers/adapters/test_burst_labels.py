@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from dataset_builder.cli.main import main
-from manifests.store import read_description, read_labels
+from manifests.description import read_description
+from manifests.store import read_labels
 from tests.photographs import write_photographs
 from tests.restorers.networks.official_files import write_official_file
 from tests.restorers.networks.published import TAGS
