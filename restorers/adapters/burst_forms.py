@@ -49,7 +49,7 @@ class InputForm:
         least_side: least side of a frame, in its pixels.
         length: how many frames it takes; None for any number.
         position: where the reference stands among them.
-        noise: noise of which frames it is given the noise.
+        noise: whose noise it is given: that of no frame, of the reference, or of each.
         noise_level: noise level of all pixels, in the network's values, for a network that otherwise estimates one.
         aligned: whether it is given the motion of each frame.
     """
