@@ -15,6 +15,7 @@ from restorers.adapters.burst_frames import make_input
 from restorers.adapters.burst_stages import BurstTensors, encode_frames, merge_frames
 from restorers.base import check_image
 from restorers.conformance import check_restorer
+from restorers.device import TOLERANCE
 from restorers.errors import InvalidRestorerError, UnsupportedBurstError
 from restorers.imaging.color import encode_srgb
 from restorers.imaging.mosaic import join_planes, split_planes
@@ -346,6 +347,16 @@ def test_everything_that_a_network_meets_is_on_its_device(tag, folder):
 
     assert image.device.type == "meta"
     assert image.ndim == 3
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("tag", SMALL)
+def test_a_gpu_gives_what_the_cpu_gives(tag, folder):
+    burst, expected = make_frames(tag), load(tag, folder).restore(make_frames(tag))
+    restorer = create(name_small(tag, folder), device="cuda")
+
+    assert restorer.info.device == "cuda"
+    np.testing.assert_allclose(restorer.restore(burst), expected, atol=TOLERANCE * max(1, np.abs(expected).max()))
 
 
 def test_file_options_and_device_are_part_of_the_fingerprint(tmp_path):
