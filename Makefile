@@ -25,7 +25,7 @@ NETWORKS = restorers/networks restorers/adapters/burst_*.py tests/restorers/netw
 NETWORKS_RECORD = tests/restorers/networks.sha
 
 networks: .venv/installed
-	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile tests/restorers
 	git ls-files --stage $(NETWORKS) | git hash-object --stdin > $(NETWORKS_RECORD)
 
 networks-if-changed:
@@ -42,6 +42,7 @@ bench: .venv/installed
 
 torture: .venv/installed
 	$(BIN)/python -m tests.torture
+	$(BIN)/python -m pytest -m slow tests/dataset_builder
 
 clean:
 	rm -rf .venv demo build *.egg-info
