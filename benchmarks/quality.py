@@ -183,7 +183,7 @@ def measure_motion(rows: Mapping[str, Any], root: Path, burst: Burst, truth: Flo
     assert homographies is not None
     for frame, matrix in zip(rows["frames"], homographies, strict=True):
         if frame["mask_path"] and frame["outlier"] != "blocked":
-            mask = read_pixels(root, frame["mask_path"])
+            mask = read_pixels(locate_stage(root, rows["stage"]), frame["mask_path"])
             region |= cv2.warpPerspective(mask, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0
     region[:BORDER], region[-BORDER:], region[:, :BORDER], region[:, -BORDER:] = False, False, False, False
     if region.sum() < 64:

@@ -6,5 +6,5 @@ from dataset_builder.errors import SourceError
 from restorers.errors import MissingExtraError
 
 
-class MissingReaderError(SourceError, MissingExtraError):
+class MissingReaderError(MissingExtraError, SourceError):
     """A file needs a package that is not installed; it costs its own burst only."""
