@@ -41,6 +41,10 @@ class UnsupportedSensorError(SourceError):
     """A RAW file is not of a Bayer sensor."""
 
 
+class UnsupportedColorError(UnreadableImageError):
+    """What the numbers of a picture mean cannot be turned into sRGB."""
+
+
 class HostileFileError(SourceError):
     """A file tries to do more than hold data."""
 

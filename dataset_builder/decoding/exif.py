@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
+_COLOR_SPACE, _INTEROPERABILITY_IFD, _ADOBE_RGB, _UNCALIBRATED = 0xA001, 0xA005, 2, 0xFFFF
 _EXPOSURE_TIME, _F_NUMBER, _ISO, _TAKEN, _SUBSECOND = 0x829A, 0x829D, 0x8827, 0x9003, 0x9291
 
 
@@ -46,6 +47,17 @@ def read_exif(exif: Any) -> CaptureFacts:
         return build_facts({**exif, **exif.get_ifd(_EXIF_IFD)})
     except Exception:  # noqa: BLE001  # whatever a damaged directory raises
         return CaptureFacts()
+
+
+def names_adobe_rgb(exif: Any) -> bool:
+    """Whether what Pillow read says Adobe RGB, as cameras do that embed no profile (DCF 2.0: interoperability R03)."""
+    try:
+        space = exif.get_ifd(_EXIF_IFD).get(_COLOR_SPACE)
+        return space == _ADOBE_RGB or (
+            space == _UNCALIBRATED and str(exif.get_ifd(_INTEROPERABILITY_IFD).get(1)).strip("\0 ") == "R03"
+        )
+    except Exception:  # noqa: BLE001  # as above
+        return False
 
 
 def read_tiff_tags(tags: Mapping[int, Any]) -> CaptureFacts:

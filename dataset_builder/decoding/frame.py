@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from dataset_builder.decoding.exif import CaptureFacts
-from dataset_builder.decoding.images import DecodedPicture, Pixels
+from dataset_builder.decoding.pictures import DecodedPicture, Pixels
 from restorers import CFA, Domain
 
 

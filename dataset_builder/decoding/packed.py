@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.decoding.images import explain, require_size
+from dataset_builder.decoding.pictures import explain, require_size
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.errors import MissingSourceError, UnreadableImageError
 

@@ -20,8 +20,8 @@ from dataset_builder.camera.color import SRGB_TO_XYZ
 from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.packed import level_mosaic
+from dataset_builder.decoding.pictures import explain, require_size
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import apply_orientation

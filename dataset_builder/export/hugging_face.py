@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -23,6 +24,12 @@ from manifests.store import read_dataset_table
 SHARD_BYTES = 256 << 20
 _GROUP_BYTES = 8 << 20
 _HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
+_ORIENTATION = 0x0112
+_DEEP_COLOURS = """## Depth of pictures
+
+Pillow, and so `datasets`, decodes 16-bit RGB to 8 bit: frames of {count} bursts whose `white_level` is above 255, and every ground
+truth, come out as values of 0..255, 255 being white. The files hold all 16 bits: read them with `Image(decode=False)` and OpenCV.
+"""
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _LABEL = pa.struct(
     [
@@ -76,8 +83,8 @@ def export_hugging_face(
 ) -> list[Path]:
     """Write one row for each burst: its frames as images, what is known of them, and its labels by scenario.
 
-    Images are the stored files, byte for byte. Pillow, which decodes them for `datasets`, gives 16-bit mosaics their values, turns
-    16-bit RGB (the ground truth) into 8 bit, and does not apply `orientation`.
+    Images are the stored files, byte for byte. `datasets` decodes them with Pillow and turns them upright by their EXIF, so
+    `orientation` is what is left to do then. Pillow gives 16-bit mosaics their values and turns 16-bit RGB into 8 bit; the card says so.
 
     Args:
         root: the data set.
@@ -146,9 +153,23 @@ def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
         "frames": images[: len(sample.frames)],
         "ground_truth": images[-1] if len(images) > len(sample.frames) else None,
         **{name: [frame[name] for frame in sample.frames] for name, _ in _FRAME_FACTS},
+        "orientation": [
+            _find_rest(image["bytes"], frame["orientation"])
+            for image, frame in zip(images, sample.frames, strict=False)
+        ],
         "homography": [frame["homography"] for frame in sample.frames],
         "labels": list(_gather_labels(sample.labels)),
     }
+
+
+def _find_rest(data: bytes, orientation: int) -> int:
+    """Orientation still to be applied once `datasets` has turned a picture by its own EXIF."""
+    if orientation == 1:
+        return 1
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return 1 if image.getexif().get(_ORIENTATION) == orientation else orientation
 
 
 def _gather_labels(rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
@@ -202,4 +223,13 @@ def _render_card(root: Path, splits: Sequence[str]) -> str:
         ],
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items()]
-    return "\n".join(["---", *lines, "---", "", render_card(root)])
+    return "\n".join(["---", *lines, "---", "", render_card(root), *_warn_of_depth(root)])
+
+
+def _warn_of_depth(root: Path) -> list[str]:
+    """What the card must say where decoding loses bits."""
+    bursts = read_dataset_table(root, "bursts").select(["domain", "white_level", "ground_truth_path"]).to_pylist()
+    deep = sum(burst["domain"] != "raw_bayer" and burst["white_level"] > 255 for burst in bursts)
+    if not deep and all(burst["ground_truth_path"] is None for burst in bursts):
+        return []
+    return ["", _DEEP_COLOURS.format(count=deep)]

@@ -21,7 +21,7 @@ from manifests.confined.plain import open_plain
 from manifests.confined.writing import replace_file, write_file
 from manifests.images.pixels import encode_png
 
-STORE_VERSION = "2"
+STORE_VERSION = "3"
 """Changes whenever equal files would be stored or described differently."""
 _PNG_SIGNATURE = b"\x89PNG"
 

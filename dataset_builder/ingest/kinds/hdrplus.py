@@ -21,8 +21,9 @@ from pydantic import field_validator
 
 from dataset_builder.camera.develop import demosaic_bilinear
 from dataset_builder.decoding.frame import Frame
-from dataset_builder.decoding.images import explain, natural_key
+from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.packed import list_files
+from dataset_builder.decoding.pictures import explain
 from dataset_builder.decoding.raw import read_raw
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +14,16 @@ import numpy as np
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import explain, require_size
+from dataset_builder.decoding.pictures import explain, require_size
 from dataset_builder.decoding.source_files import require_file
+from dataset_builder.decoding.video_pictures import read_picture
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+_ADDRESS = re.compile(r" ?@? ?0x[0-9a-fA-F]+")
 MAX_VIDEO_FRAMES = 100_000
 """So many pictures are decoded at most in search of those that count."""
 
@@ -98,14 +101,25 @@ class VideoFrames(ReaderDefaults):
             import av
         except ImportError as error:
             raise MissingReaderError(str(self.path), "av", "video") from error
+        place = 0
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
                 stream = container.streams.video[0]
-                require_size(self.path, stream.codec_context.width, stream.codec_context.height)
-                for place, picture in enumerate(container.decode(stream)):
+                coder = stream.codec_context
+                require_size(self.path, coder.width, coder.height)
+                if coder.sample_aspect_ratio not in (None, 0, 1):
+                    raise UnreadableImageError(  # noqa: TRY301  # gets the name of the file below
+                        f"has pixels of {coder.sample_aspect_ratio} width to height; scale it to square ones"
+                    )
+                coder.thread_count = 1
+                coder.options = {"err_detect": "crccheck+bitstream+buffer+explode"}
+                for picture in _decode_strictly(container, stream):
                     yield self._make_frame(place, picture)
-        except SourceError:
-            raise
+                    place += 1
+        except SourceError as error:
+            if str(error).startswith(str(self.path)):
+                raise
+            raise type(error)(f"{self.path}: frame {place} {error}") from error
         except Exception as error:  # FFmpeg's own errors, and no stream at all
             raise UnreadableImageError(
                 f"{self.path}: cannot be decoded as video ({explain(error)}); copy it again or remove it"
@@ -115,6 +129,33 @@ class VideoFrames(ReaderDefaults):
         if place >= MAX_VIDEO_FRAMES:
             raise UnreadableImageError(f"{self.path}: more than {MAX_VIDEO_FRAMES:,} frames; cut it, or choose fewer")
         require_size(self.path, picture.width, picture.height)
-        pixels = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
+        pixels = read_picture(picture)
         time = None if picture.time is None else float(picture.time)
-        return Frame(pixels, CaptureFacts(), SensorFacts(Domain.SRGB), timestamp=time)
+        sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(pixels.dtype).max))
+        return Frame(pixels, CaptureFacts(), sensor, timestamp=time)
+
+
+def _decode_strictly(container: Any, stream: Any) -> Iterator[Any]:
+    """Pictures of a stream, as long as neither file nor pictures are damaged.
+
+    FFmpeg conceals what it can and says so in its log only, so its log is read.
+    """
+    from av import logging
+
+    packets = container.demux(stream)
+    while True:
+        before = logging.get_level()
+        logging.set_level(logging.ERROR)
+        try:
+            with logging.Capture() as messages:
+                packet = next(packets, None)
+                pictures = [] if packet is None else packet.decode()
+        finally:
+            logging.set_level(before)
+        damage = [text.strip() for level, _, text in messages if level <= logging.ERROR]
+        if damage or any(picture.is_corrupt for picture in pictures):
+            told = damage[0] if damage else "a picture that leans on what is missing"
+            raise UnreadableImageError(f"is damaged ({_ADDRESS.sub('', told)}); copy it again or remove it")
+        yield from pictures
+        if packet is None:
+            return

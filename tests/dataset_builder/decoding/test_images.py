@@ -78,11 +78,24 @@ def test_other_modes_become_rgb(tmp_path, mode):
     assert found.file is None
 
 
-def test_a_transparent_colour_is_dropped(tmp_path):
-    Image.fromarray(IMAGE).save(tmp_path / "a.png", transparency=tuple(int(value) for value in IMAGE[0, 0]))
+def test_a_transparent_colour_is_dropped_where_no_pixel_has_it(tmp_path):
+    absent = next(value for value in range(256) if value not in IMAGE[..., 0])
+    Image.fromarray(IMAGE).save(tmp_path / "a.png", transparency=(absent, 0, 0))
     found = read_image(tmp_path / "a.png")
     assert found.file is None
     np.testing.assert_array_equal(found.pixels, IMAGE)
+    Image.fromarray(IMAGE).save(tmp_path / "b.png", transparency=tuple(int(value) for value in IMAGE[0, 0]))
+    with pytest.raises(UnreadableImageError, match="wholly transparent"):
+        read_image(tmp_path / "b.png")
+
+
+def test_files_are_what_their_content_says(tmp_path):
+    Image.fromarray(IMAGE).save(tmp_path / "a.png")
+    (tmp_path / "a.png").rename(tmp_path / "a.jpg")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg").pixels, IMAGE)
+    Image.fromarray(IMAGE).save(tmp_path / "b.png", "WEBP")
+    with pytest.raises(UnreadableImageError, match="got something else"):
+        read_image(tmp_path / "b.png")
 
 
 def test_capture_facts_are_kept(tmp_path):

@@ -14,16 +14,19 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
 from dataset_builder.export.hugging_face import export_hugging_face
 from dataset_builder.export.score_lists import export_score_lists
 from dataset_builder.export.web_dataset import export_web_dataset
+from dataset_builder.recipe import parse_source
 from manifests.confined.plain import hash_plain
 from manifests.documents.croissant import describe_croissant, write_croissant
 from manifests.errors import ImageFileError, OutputExistsError, SchemaError
-from manifests.images.pixels import read_pixels
+from manifests.images.pixels import read_pixels, write_png
 from manifests.operations.pack import pack_dataset
 from manifests.store import read_dataset_table, read_labels
+from tests.photographs import make_photograph
 from tests.tiny_dataset import INGESTED, LENGTHS
 
 # webdataset leaves the closing of shards to the collector.
@@ -202,3 +205,23 @@ def test_images_of_the_shards_are_images(tiny_original: Path, tmp_path: Path) ->
     (sample,) = webdataset.WebDataset(str(shard), shardshuffle=False)
     with Image.open(io.BytesIO(sample["00.png"])) as picture:
         np.testing.assert_array_equal(np.asarray(picture), read_pixels(tiny_original, "frames/tiny/tiny-3/00.png"))
+
+
+def test_hugging_face_says_what_its_own_reader_leaves_to_do(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    for index in range(2):
+        picture = make_photograph(24, 32, seed=index)
+        write_png(tmp_path / "in/deep", f"{index}.png", picture.astype(np.uint16) * 257)
+        (tmp_path / "in/turned").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / f"in/turned/{index}.jpg", exif=turned)
+    add_source(tmp_path / "data", parse_source(name="set", kind="folders", root=str(tmp_path / "in")))
+    export_hugging_face(tmp_path / "data", tmp_path / "out")
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
+    rows = [row for part in loaded.values() for row in part]
+    assert len(rows) == 2
+    for row in rows:
+        assert row["orientation"] == [1, 1]
+        assert [frame.size for frame in row["frames"]] == [(row["width"], row["height"])] * 2
+    assert "frames of 1 bursts" in (tmp_path / "out/README.md").read_text(encoding="utf-8")

@@ -189,7 +189,7 @@ def test_heic(tmp_path):
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
-    (tmp_path / "a.heic").write_bytes(b"ftypheic")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(12))
     with pytest.raises(MissingReaderError, match=r"buiqa-toolkit\[heif\]"):
         read_image(tmp_path / "a.heic")
 
