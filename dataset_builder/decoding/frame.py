@@ -12,6 +12,21 @@ from restorers import CFA, Domain
 
 
 @dataclass(frozen=True)
+class LensShading:
+    """Gains that undo the lens's shading, on a grid over the frame.
+
+    Attributes:
+        height: rows of the grid.
+        width: columns of the grid.
+        gains: gains of R, green beside R, green beside B, B at each point, by rows.
+    """
+
+    height: int
+    width: int
+    gains: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class SensorFacts:
     """What the numbers of a frame mean.
 

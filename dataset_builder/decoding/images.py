@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from dataset_builder.decoding.heif import read_avif, read_heic
 from dataset_builder.decoding.jpeg import read_jpeg
-from dataset_builder.decoding.pictures import SourceImage, explain
+from dataset_builder.decoding.pictures import SourceImage, explain, named
 from dataset_builder.decoding.png import SIGNATURE, read_png
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.decoding.tiff import read_tiff
-from dataset_builder.errors import SourceError, UnreadableImageError
+from dataset_builder.errors import UnreadableImageError
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})
@@ -43,7 +41,7 @@ def read_image(
         page: number of the page in a TIFF of several, from 0; None expects a single one.
         look: whether somebody will look at the pixels. If not, a JPEG is checked by decoding its brightness alone, to the last bit of
             the file, and is decoded again in the end if somebody does.
-        white_level: value that means white in a TIFF; None leaves it to the file.
+        white_level: value that means white in a TIFF or a PNG of 16 bits; None leaves it to the file.
 
     Raises:
         MissingSourceError: if there is no such file.
@@ -52,20 +50,22 @@ def read_image(
         MissingReaderError: if a package that it needs is not installed.
     """
     require_file(path)
-    with _named(path), warnings.catch_warnings():
+    with named(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with path.open("rb") as stream:
             start = stream.read(16)
             kind = recognise(start)
             if kind == "TIFF":
                 return read_tiff(path, page, white_level=white_level)
+            if white_level is not None and kind != "PNG":
+                raise UnreadableImageError(f"white_level {white_level} is only for RAW, TIFF and PNG; leave it out")
             if kind == "HEIC":
                 return read_heic(path)
             data = start + stream.read()
         if kind == "JPEG":
             return read_jpeg(path, data, look=look)
         if kind == "PNG":
-            return read_png(path, data)
+            return read_png(path, data, white_level=white_level)
         if kind == "AVIF":
             return read_avif(path, data)
         raise UnreadableImageError("expected JPEG, PNG, TIFF, HEIC or AVIF, got something else; convert or remove it")
@@ -82,21 +82,6 @@ def recognise(start: bytes) -> str | None:
     if start[4:8] == b"ftyp":
         return "AVIF" if start[8:12] in _AVIF_BRANDS else "HEIC" if start[8:12] in _HEIC_BRANDS else None
     return None
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Errors of decoders in the project's words, with the name of the file."""
-    try:
-        yield
-    except SourceError as error:
-        if str(error).startswith(str(path)):
-            raise
-        raise type(error)(f"{path}: {error}") from error
-    except Exception as error:  # decoders raise anything on hostile files
-        raise UnreadableImageError(
-            f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
-        ) from error
 
 
 def count_pages(path: Path) -> int:

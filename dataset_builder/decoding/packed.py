@@ -53,30 +53,6 @@ def unpack_mosaic(planes: NDArray[np.uint16]) -> NDArray[np.uint16]:
     )
 
 
-def level_mosaic(
-    mosaic: NDArray[np.uint16], blacks: NDArray[np.float64], white: float
-) -> tuple[NDArray[np.uint16], float, float]:
-    """Shift the pixels of each cell to one black level, and end them all where the first saturates.
-
-    Codes stay whole, so the shifts are; what fractions of a code they leave is shared among the pixels.
-
-    Args:
-        mosaic: [H, W].
-        blacks: float64 [4], levels of the pixels (0, 0), (0, 1), (1, 0), (1, 1) of a cell.
-        white: level at which all saturate, before the shift.
-
-    Returns:
-        uint16 [H, W], the black level and the white level that now hold for all.
-    """
-    offsets = np.rint(blacks.max() - blacks).astype(np.int64)
-    top = int(min(white + offsets.min(), 65535))
-    levelled = np.empty_like(mosaic)
-    for (row, column), offset in zip(np.ndindex(2, 2), offsets, strict=True):
-        plane = mosaic[row::2, column::2]
-        levelled[row::2, column::2] = np.minimum(plane.astype(np.int64) + offset if offset else plane, top)
-    return levelled, float((blacks + offsets).mean()), float(top)
-
-
 def list_files(folder: Path, pattern: str) -> list[str]:
     """Names in a folder that match a pattern, sorted.
 

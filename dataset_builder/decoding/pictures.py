@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts
-from dataset_builder.errors import UnreadableImageError
+from dataset_builder.errors import SourceError, UnreadableImageError
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded."""
@@ -70,6 +71,21 @@ def require_size(path: Path, width: int, height: int) -> None:
 def explain(error: Exception) -> str:
     """What an exception says, in one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Errors of decoders in the project's words, with the name of the file."""
+    try:
+        yield
+    except SourceError as error:
+        if str(error).startswith(str(path)):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except Exception as error:  # decoders raise anything on hostile files
+        raise UnreadableImageError(
+            f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
+        ) from error
 
 
 def replicate_grey(pixels: Pixels) -> Pixels:

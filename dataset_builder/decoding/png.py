@@ -29,6 +29,7 @@ from dataset_builder.decoding.pictures import (
     DecodedPicture,
     Pixels,
     SourceImage,
+    deepen,
     drop_alpha,
     reduce_image,
     replicate_grey,
@@ -51,8 +52,13 @@ class _Header:
     narrow: bool
 
 
-def read_png(path: Path, data: bytes) -> SourceImage:
+def read_png(path: Path, data: bytes, *, white_level: int | None = None) -> SourceImage:
     """Decode a PNG completely.
+
+    Args:
+        path: the file, for messages.
+        data: its bytes.
+        white_level: value that means white in one of 16 bits; None for the largest.
 
     Raises:
         UnreadableImageError: if it is damaged, animated, too large, or has parts that show nothing.
@@ -61,6 +67,8 @@ def read_png(path: Path, data: bytes) -> SourceImage:
     from PIL import Image
 
     header = _read_header(data)
+    if white_level is not None and header.depth != 16:
+        raise UnreadableImageError(f"white_level {white_level} is only for 16 bits, got {header.depth}; leave it out")
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
         require_size(path, image.width, image.height)
         image.load()
@@ -71,12 +79,14 @@ def read_png(path: Path, data: bytes) -> SourceImage:
             meaning = make_adobe_space()
         means_srgb = meaning is None or meaning.is_srgb
         opaque = header.colour_type == 2 and "transparency" not in image.info
-        plain = opaque and means_srgb and not header.narrow and facts.orientation == 1
+        plain = opaque and means_srgb and not header.narrow and facts.orientation == 1 and white_level is None
         if plain and header.depth == 8:
             shape = image.height, image.width, 3
             picture = DecodedPicture(shape, 1, load=lambda: np.asarray(image), preview=lambda: reduce_image(image))
             return SourceImage(picture, facts, data)
         pixels = _decode_deep(data) if header.depth == 16 else _decode_shallow(image)
+    if white_level is not None:
+        pixels = deepen(pixels, white_level)
     if header.narrow:
         pixels = _widen(pixels)
     if meaning is not None and not means_srgb:

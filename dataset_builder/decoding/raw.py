@@ -1,14 +1,14 @@
 """A camera's RAW file (DNG, CR2, NEF, ARW, RAF, …) as a mosaic with all that it says of its sensor.
 
-LibRaw, through rawpy, decodes; tifffile reads what LibRaw keeps to itself: EXIF time below a second, and the noise profile
-(DNG specification 1.6, tag 51041).
+LibRaw, through rawpy, decodes; what a DNG says of its levels, geometry, noise and shading is read from its own tags
+(`dataset_builder.decoding.dng`).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ
+from dataset_builder.decoding.dng import DngTags, list_pages, read_dng_tags
 from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
 from dataset_builder.decoding.extras import MissingReaderError
-from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.packed import level_mosaic
-from dataset_builder.decoding.pictures import explain, require_size
+from dataset_builder.decoding.frame import Frame, LensShading, SensorFacts
+from dataset_builder.decoding.gain_maps import read_gain_maps, require_levels
+from dataset_builder.decoding.levels import AS_STATED, Levels, level_mosaic, require_plausible
+from dataset_builder.decoding.pictures import explain, named, require_size
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
-from manifests.images.pixels import apply_orientation
+from manifests.images.pixels import UINT16_MAX, apply_orientation, quantise
 from restorers import CFA, Domain
 
 RAW_SUFFIXES = frozenset(
@@ -46,19 +48,40 @@ RAW_SUFFIXES = frozenset(
         ".dcr",
     }
 )
-_NOISE_PROFILE, _BLACK_LEVEL, _BLACK_REPEAT = 51041, 50714, 50713
-_RATIONAL = 5
 _MAX_CONDITION = 1e4
-# LibRaw's `flip` as EXIF orientation.
-_ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
+# LibRaw's `flip`, of which the bits are mirror columns, mirror rows and transpose, as EXIF orientation.
+_ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 
 
-def read_raw(path: Path) -> Frame:
+@dataclass(frozen=True, eq=False)
+class _Mosaic:
+    """What LibRaw reads: the visible area, and where it begins.
+
+    `blacks` are float64 [2, 2], of the pixels of its first cell.
+    """
+
+    codes: NDArray[Any]
+    top: int
+    left: int
+    letters: NDArray[np.str_]
+    blacks: NDArray[np.float64]
+    white: float
+    orientation: int
+    gains: tuple[float, float, float] | None
+    matrix: tuple[float, ...] | None
+    facts: CaptureFacts
+
+
+def read_raw(path: Path, levels: Levels = AS_STATED) -> Frame:
     """Decode a RAW file of a Bayer sensor.
 
-    The mosaic is that of the sensor's visible area, turned upright, an odd last row or column dropped. Where channels have their own
+    The mosaic is that of the sensor's visible area, turned upright, an odd last row or column dropped. Where pixels have their own
     black levels, they are shifted to the highest of them, so that one level holds for all; codes above the white level are saturated
-    and end there.
+    and end there. Floating-point samples become codes of which 65535 is their white level.
+
+    Args:
+        path: the file.
+        levels: levels that are stated from outside.
 
     Raises:
         MissingSourceError: if there is no such file.
@@ -67,40 +90,121 @@ def read_raw(path: Path) -> Frame:
         UnreadableImageError: if the file is damaged, too large, or contradicts itself.
     """
     require_file(path)
+    with named(path):
+        tags = read_dng_tags(path)
+        if tags is not None:
+            require_levels(tags.opcodes)
+        mosaic = _decode(path, tags)
+        facts = _read_exif(path, mosaic.facts)
+        codes, blacks, white = _read_levels(path, mosaic, tags)
+        codes = codes[: codes.shape[0] & ~1, : codes.shape[1] & ~1]
+        blacks = blacks[: codes.shape[0], : codes.shape[1]]
+        if levels.black is not None:
+            blacks = blacks - blacks.mean() + levels.black
+        white = white if levels.white is None else levels.white
+        require_plausible(codes, float(blacks.max()), white)
+        levelled, black, white = level_mosaic(codes, blacks, white)
+    orientation = mosaic.orientation if tags is None else tags.orientation
+    cfa = CFA("".join(apply_orientation(mosaic.letters, orientation).ravel()))
+    noise = _mean_noise(tags.noise) if tags is not None and tags.noise else (None, None)
+    sensor = SensorFacts(Domain.RAW_BAYER, cfa, black, white, mosaic.gains, mosaic.matrix, *noise)
+    return Frame(apply_orientation(levelled, orientation), replace(facts, orientation=1), sensor)
+
+
+def read_raw_shading(path: Path) -> LensShading | None:
+    """Gains that undo the shading of a RAW file's lens, by its gain maps; None if it states none.
+
+    Raises:
+        UnreadableImageError: if they are damaged.
+    """
+    require_file(path)
+    with named(path):
+        tags = read_dng_tags(path)
+        return None if tags is None else read_gain_maps(tags)
+
+
+def _decode(path: Path, tags: DngTags | None) -> _Mosaic:
     try:
         import rawpy
     except ImportError as error:
         raise MissingReaderError(str(path), "rawpy", "raw") from error
     try:
         with rawpy.imread(str(path)) as raw:
-            require_size(path, raw.sizes.raw_width, raw.sizes.raw_height)
-            pattern = _read_pattern(path, raw)
-            codes = np.array(raw.raw_image_visible)
-            blacks = np.asarray(raw.black_level_per_channel, np.float64)[pattern.ravel()]
-            white = _read_white_level(path, raw, blacks)
-            orientation = _ORIENTATIONS.get(int(raw.sizes.flip), 1)
-            colour_names = raw.color_desc.decode("ascii", "replace")
-            gains = _read_gains(raw)
-            matrix = _read_matrix(raw)
-            facts = _read_shot(raw)
+            sizes = raw.sizes
+            require_size(path, sizes.raw_width, sizes.raw_height)
+            if abs(float(sizes.pixel_aspect) - 1) > 0.01:
+                raise UnreadableImageError(  # noqa: TRY301  # one of ours, as those below
+                    f"{path}: has pixels of {sizes.pixel_aspect:g} to 1, expected square ones; develop it"
+                )
+            top, left = int(sizes.top_margin), int(sizes.left_margin)
+            if tags is None:
+                pattern = _read_pattern(path, raw)
+                letters = np.array(list(raw.color_desc.decode("ascii", "replace")))[pattern]
+                blacks = np.asarray(raw.black_level_per_channel, np.float64)[pattern]
+            else:
+                letters = np.roll(tags.cfa, (tags.origin[0] - top, tags.origin[1] - left), axis=(0, 1))
+                blacks = np.zeros((2, 2))
+                _require_bayer(path, "".join(letters.ravel()))
+            return _Mosaic(
+                codes=np.array(raw.raw_image_visible),
+                top=top,
+                left=left,
+                letters=letters,
+                blacks=blacks,
+                white=float(raw.white_level),
+                orientation=_ORIENTATIONS.get(int(sizes.flip), 1),
+                gains=_read_gains(raw),
+                matrix=_read_matrix(raw),
+                facts=_read_shot(raw),
+            )
     except (UnreadableImageError, UnsupportedSensorError):
         raise
     except Exception as error:  # LibRaw's own errors, and whatever half-read files make of its arrays
         raise UnreadableImageError(
             f"{path}: cannot be decoded as RAW ({explain(error)}); copy it again or remove it"
         ) from error
-    letters = np.array(list(colour_names))[pattern]
-    codes = codes[: codes.shape[0] & ~1, : codes.shape[1] & ~1]
-    facts, noise, exact = _read_tags(path, facts)
-    # LibRaw cuts fractions off; the file's own levels count where they are the same but for that.
-    if exact is not None and (np.floor(exact) == blacks).all():
-        blacks = exact
-    mosaic, black, white = level_mosaic(codes, blacks, white)
-    cfa = CFA("".join(apply_orientation(letters, orientation).ravel()))
-    sensor = SensorFacts(
-        Domain.RAW_BAYER, cfa, black, white, gains, matrix, *(_mean_noise(noise) if noise else (None, None))
-    )
-    return Frame(apply_orientation(mosaic, orientation), replace(facts, orientation=1), sensor)
+
+
+def _read_levels(
+    path: Path, mosaic: _Mosaic, tags: DngTags | None
+) -> tuple[NDArray[np.uint16], NDArray[np.float64], float]:
+    """Codes, their black levels, [2, 2] or of each pixel, and their white level: a DNG's own, else LibRaw's."""
+    codes = mosaic.codes
+    if tags is None:
+        return codes, mosaic.blacks, mosaic.white
+    height, width = codes.shape
+    shift = mosaic.top - tags.origin[0], mosaic.left - tags.origin[1]
+    window = slice(mosaic.top, mosaic.top + height), slice(mosaic.left, mosaic.left + width)
+    inside = min(shift) >= 0 and shift[0] + height <= tags.active[0] and shift[1] + width <= tags.active[1]
+    if not inside or codes.ndim != 2:
+        raise UnreadableImageError(
+            f"tells of {tags.active} px from {tags.origin} on, but decodes to {codes.shape} px from {mosaic.top, mosaic.left} on; "
+            "convert it anew"
+        )
+    blacks = tags.map_black(mosaic.top, mosaic.left, (height, width))
+    if not tags.floating:
+        return codes, blacks, mosaic.white if tags.white is None else tags.white
+    white = 1.0 if tags.white is None else tags.white
+    if not white > 0:
+        raise UnreadableImageError(f"expected a white level above 0, got {white:g}; convert it anew")
+    # LibRaw scales each file by its own brightest pixel.
+    values = _read_floats(path, tags)[window]
+    return quantise(values / white), blacks * (UINT16_MAX / white), float(UINT16_MAX)
+
+
+def _read_floats(path: Path, tags: DngTags) -> NDArray[np.float32]:
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            values = np.asarray(list_pages(tiff)[tags.page].asarray(maxworkers=1), np.float32)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        raise MissingReaderError(str(path), "imagecodecs", "tiff") from error
+    if values.shape != tags.shape or not np.isfinite(values).all():
+        raise UnreadableImageError("holds samples that are no numbers; remove it")
+    return values
 
 
 def _read_pattern(path: Path, raw: Any) -> NDArray[np.int64]:
@@ -124,20 +228,16 @@ def _read_pattern(path: Path, raw: Any) -> NDArray[np.int64]:
         )
     cell = np.array(visible[:2, :2], np.int64)
     letters = "".join(names[index] for index in cell.ravel())
+    _require_bayer(path, letters)
+    return cell
+
+
+def _require_bayer(path: Path, letters: str) -> None:
+    """Raise UnsupportedSensorError unless letters are those of a Bayer cell."""
     if letters not in CFA.__members__:
         raise UnsupportedSensorError(
             f"{path}: expected a colour filter array of {', '.join(CFA)}, got {letters}; develop it to JPEG, PNG or TIFF"
         )
-    return cell
-
-
-def _read_white_level(path: Path, raw: Any, blacks: NDArray[np.float64]) -> float:
-    white = float(raw.white_level)
-    if not white > blacks.max():
-        raise UnreadableImageError(
-            f"{path}: expected a white level above the black level, got {white:g} and {blacks.max():g}; copy it again"
-        )
-    return white
 
 
 def _read_gains(raw: Any) -> tuple[float, float, float] | None:
@@ -188,37 +288,17 @@ def _read_shot(raw: Any) -> CaptureFacts:
     return CaptureFacts(1, taken, positive("shutter_speed"), positive("iso_speed"), positive("aperture"))
 
 
-def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[float], NDArray[np.float64] | None]:
-    """What TIFF tags add: EXIF, the noise profile as slope and offset for each plane, and exact black levels of the cell."""
+def _read_exif(path: Path, known: CaptureFacts) -> CaptureFacts:
+    """What TIFF tags add to what LibRaw knows."""
     import tifffile
 
-    noise: Sequence[float] = ()
-    blacks: NDArray[np.float64] | None = None
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [page for first in tiff.pages for page in (first, *(first.pages or ()))]
-            tags = {tag.code: tag.value for tag in pages[0].tags.values()}
-            for page in pages:
-                if _NOISE_PROFILE in page.tags:
-                    noise = tuple(float(value) for value in page.tags[_NOISE_PROFILE].value)
-                if _BLACK_LEVEL in page.tags:
-                    blacks = _read_blacks(page.tags)
-        found = read_tiff_tags(tags)
+            found = read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()})
     except Exception:  # noqa: BLE001  # not every RAW file is a TIFF, and metadata must not cost the pixels
-        return known, (), None
+        return known
     facts = {name: value for name in CaptureFacts.__dataclass_fields__ if (value := getattr(found, name)) is not None}
-    return replace(known, **facts), noise, blacks
-
-
-def _read_blacks(tags: Any) -> NDArray[np.float64] | None:
-    """Black levels of a cell of 2 x 2 by rows, from rationals or integers; None for other cells."""
-    values = np.atleast_1d(np.asarray(tags[_BLACK_LEVEL].value, np.float64))
-    if tags[_BLACK_LEVEL].dtype == _RATIONAL:
-        values = values[0::2] / values[1::2]
-    cell = tags[_BLACK_REPEAT].value if _BLACK_REPEAT in tags else (1, 1)
-    if len(values) == 1:
-        return np.full(4, values[0])
-    return values if tuple(cell) == (2, 2) and len(values) == 4 and np.isfinite(values).all() else None
+    return replace(known, **facts)
 
 
 def _mean_noise(profile: Sequence[float]) -> tuple[float | None, float | None]:

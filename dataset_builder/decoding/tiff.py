@@ -117,10 +117,16 @@ def _read_colours(
         return _look_up(samples[..., 0], tags.get(_COLOR_MAP), bits)
     if photometric in (CIELAB, ICCLAB):
         return _read_lab(samples, signed=photometric == CIELAB)
-    codes = deepen(samples, full if white_level is None else white_level)
+    codes = deepen(samples, full) if white_level is None else _scale(samples, white_level, deep=bits > 8)
     if photometric == MIN_IS_WHITE:
         return np.invert(codes)
     return _from_ycbcr(codes, tags) if photometric == YCBCR else codes
+
+
+def _scale(samples: NDArray[Any], white_level: int, *, deep: bool) -> Pixels:
+    """Codes of which `white_level` is white, in 16 bits wherever the file has more than 8."""
+    full = 65535 if deep else 255
+    return look_up(round_codes(np.arange(65536) * (full / white_level), full), samples)
 
 
 def _look_up(indices: NDArray[Any], colour_map: Any, bits: int) -> Pixels:

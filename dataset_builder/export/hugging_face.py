@@ -147,15 +147,15 @@ def _write_file(out: Path, name: str, first: dict[str, Any], rows: Iterator[dict
 
 
 def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
-    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample)]
+    files = list(read_sample_files(root, sample))
+    images = [{"bytes": data, "path": path} for path, data in files]
     return {
         **{name: sample.burst[name] for name, _ in _FACTS},
         "frames": images[: len(sample.frames)],
         "ground_truth": images[-1] if len(images) > len(sample.frames) else None,
         **{name: [frame[name] for frame in sample.frames] for name, _ in _FRAME_FACTS},
         "orientation": [
-            _find_rest(image["bytes"], frame["orientation"])
-            for image, frame in zip(images, sample.frames, strict=False)
+            _find_rest(data, frame["orientation"]) for (_, data), frame in zip(files, sample.frames, strict=False)
         ],
         "homography": [frame["homography"] for frame in sample.frames],
         "labels": list(_gather_labels(sample.labels)),

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_builder.decoding.exif import read_exif, read_tiff_tags
-from dataset_builder.decoding.frame import Frame, SensorFacts
+from dataset_builder.decoding.frame import Frame, LensShading, SensorFacts
 from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
-from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
-from dataset_builder.errors import MissingSourceError, TooFewFramesError
+from dataset_builder.decoding.levels import AS_STATED, Levels
+from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw, read_raw_shading
+from dataset_builder.errors import MissingSourceError, TooFewFramesError, UnreadableImageError
 from dataset_builder.ingest.reader import ReaderDefaults
 from manifests.confined.plain import hash_plain, open_plain
 from restorers import Domain
@@ -30,12 +31,19 @@ class FileFrames(ReaderDefaults):
         names: names of the files.
         reference_index: None, unless who made the reader knows it.
         look: whether somebody will look at the pixels.
+        levels: of the files, where somebody knows better than they.
     """
 
     folder: Path
     names: tuple[str, ...]
     reference_index: int | None = None
     look: bool = True
+    levels: Levels = AS_STATED
+
+    @property
+    def settings(self) -> list[int]:
+        """The levels."""
+        return self.levels.settings
 
     def digest(self) -> str:
         """SHA-256 over the digests of the files in order."""
@@ -56,22 +64,30 @@ class FileFrames(ReaderDefaults):
 
     def read(self, index: int) -> Frame:
         """Decode one file."""
-        return read_frame(self.folder / self.names[index], look=self.look)
+        return read_frame(self.folder / self.names[index], look=self.look, levels=self.levels)
+
+    def read_shading(self, reference: int) -> LensShading | None:
+        """Where the reference is a RAW file that states it."""
+        path = self.folder / self.names[reference]
+        return read_raw_shading(path) if path.suffix.lower() in RAW_SUFFIXES else None
 
     def iterate(self) -> Iterator[Frame]:
         """Decode file after file."""
         return map(self.read, range(len(self.names)))
 
 
-def read_frame(path: Path, *, look: bool = True) -> Frame:
-    """Decode one file: a RAW mosaic, or anything that `read_image` knows; `look` as there.
+def read_frame(path: Path, *, look: bool = True, levels: Levels = AS_STATED) -> Frame:
+    """Decode one file: a RAW mosaic, or anything that `read_image` knows; `look` as there, `levels` as in `read_raw`.
 
     Raises:
         SourceError: if it cannot be read.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
-        return read_raw(path)
-    image = read_image(path, look=look)
+        return read_raw(path, levels)
+    white = None if levels.white is None else round(levels.white)
+    if levels.black is not None:
+        raise UnreadableImageError(f"{path}: black_level {levels.black:g} is only for RAW files; leave it out")
+    image = read_image(path, look=look, white_level=white)
     sensor = SensorFacts(Domain.SRGB, white_level=float(2 ** (8 * image.picture.itemsize) - 1))
     return Frame(image.picture, image.facts, sensor, image.file, path)
 

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.decoding.frame import Frame
+from dataset_builder.decoding.frame import Frame, LensShading
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,21 +31,6 @@ class Truth:
     method: str = ""
     white: float = 1.0
     mask: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True)
-class LensShading:
-    """Gains that undo the lens's shading, on a grid over the frame.
-
-    Attributes:
-        height: rows of the grid.
-        width: columns of the grid.
-        gains: gains of R, green beside R, green beside B, B at each point, by rows.
-    """
-
-    height: int
-    width: int
-    gains: tuple[float, ...]
 
 
 class BurstReader(Protocol):
@@ -101,8 +86,11 @@ class BurstReader(Protocol):
         """
         ...
 
-    def read_shading(self) -> LensShading | None:
+    def read_shading(self, reference: int) -> LensShading | None:
         """Decode the map of the lens's shading; None if there is none.
+
+        Args:
+            reference: index of the frame that became the reference.
 
         Raises:
             SourceError: if it cannot be read.
@@ -134,7 +122,7 @@ class ReaderDefaults:
         """None."""
         return None
 
-    def read_shading(self) -> LensShading | None:
+    def read_shading(self, reference: int) -> LensShading | None:  # noqa: ARG002  # there is none
         """None."""
         return None
 

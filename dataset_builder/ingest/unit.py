@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.decoding.frame import LensShading
 from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
 from dataset_builder.ingest.files import require_frames
+from dataset_builder.ingest.leveling import cut_shading, match_levels
 from dataset_builder.ingest.measures import (
     MEASURES_VERSION,
     FrameView,
@@ -135,7 +137,7 @@ class CaptureUnit:
             reference_index=reference,
             reference_rule="given" if given is not None else self.reference_rule,
             **stored[reference].describe_sensor(),
-            **_describe_shading(reader),
+            **_describe_shading(reader.read_shading(reference), window, stored[reference]),
             **truth,
         )
         if sure is None:
@@ -150,8 +152,9 @@ class CaptureUnit:
         stored: list[StoredFrame] = []
         views: list[FrameView] = []
         appearance: str | None = None
-        for index, frame in enumerate(reader.iterate()):
+        for index, found in enumerate(reader.iterate()):
             name = reader.names[index]
+            frame = match_levels(found, stored[0].sensor) if stored else found
             stored.append(
                 store_frame(frame, root, self.folder, index, origin_name=name, window=window, write=writer.write)
             )
@@ -256,10 +259,11 @@ class CaptureUnit:
         return rows
 
 
-def _describe_shading(reader: BurstReader) -> dict[str, Any]:
-    shading = reader.read_shading()
+def _describe_shading(shading: LensShading | None, window: Window | None, reference: StoredFrame) -> dict[str, Any]:
     if shading is None:
         return {}
+    if window is not None:
+        shading = cut_shading(shading, window, (reference.full_height, reference.full_width))
     return {"lens_shading": list(shading.gains), "lens_shading_size": [shading.height, shading.width]}
 
 

@@ -26,8 +26,12 @@ def write_dng(
     iso=200,
     taken="2020:01:02 03:04:05",
     pattern=None,
+    extra=(),
 ):
-    """Write a mosaic, uint16 [H, W], as an uncompressed DNG; `black` of the four pixels of a cell may be fractions of 256."""
+    """Write a mosaic, uint16 or float32 [H, W], as an uncompressed DNG.
+
+    `black` of the four pixels of a cell may be fractions of 256; tags of `extra` go before those of the same number.
+    """
     height, width = pattern or (2, 2)
     codes = bytes(CFA_CODES[letter] for letter in cfa)
     blacks = [part for value in black for part in (round(value * 256), 256)]
@@ -51,6 +55,8 @@ def write_dng(
         tags.append((51041, "d", len(noise), tuple(noise), True))
     if orientation != 1:
         tags.append((274, "H", 1, orientation, True))
+    given = {tag[0] for tag in extra}
+    tags = [tag for tag in tags if tag[0] not in given] + list(extra)
     path.parent.mkdir(parents=True, exist_ok=True)
     tifffile.imwrite(path, mosaic, photometric=32803, extratags=tags, metadata=None, software=False)
     return path

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from dataset_builder.decoding.levels import Levels
 from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
@@ -30,6 +31,8 @@ class FolderSource(CaptureSource):
             between their EXIF times (gap), or a regular expression (pattern). Null: a folder is a burst.
         gap_seconds: Seconds of pause that begin a new burst.
         pattern: Regular expression with a group (?P<burst>…) and perhaps (?P<frame>…); files that do not match are passed over.
+        black_level: Code that means no light in RAW files whose own levels are wrong.
+        white_level: Code that means white in RAW files whose own levels are wrong, or in TIFF and PNG of fewer bits than 16 in 16.
     """
 
     command = "folder"
@@ -39,6 +42,8 @@ class FolderSource(CaptureSource):
     group: Literal["stem", "gap", "pattern"] | None = None
     gap_seconds: float = Field(default=2.0, gt=0)
     pattern: str | None = None
+    black_level: float | None = Field(default=None, ge=0, le=65535)
+    white_level: float | None = Field(default=None, gt=0, le=65535)
 
     @field_validator("folders")
     @classmethod
@@ -63,11 +68,11 @@ class FolderSource(CaptureSource):
                 yield RejectedBurst(path, error)
                 continue
             if self.group is None:
-                yield _make_burst(root, path, path, names)
+                yield _make_burst(self, root, path, path, names)
                 continue
             groups, rejected = _group(self, folder, names)
             for name, members in groups.items():
-                yield _make_burst(root, path, _join(path, name), members)
+                yield _make_burst(self, root, path, _join(path, name), members)
             for name, reason in rejected:
                 yield RejectedBurst(_join(path, name), reason)
 
@@ -81,14 +86,16 @@ def _group(source: FolderSource, folder: Path, names: list[str]) -> tuple[Groups
     return group_by_stem(names), []
 
 
-def _make_burst(root: Path, folder: str, path: str, names: Sequence[str]) -> Finding:
+def _make_burst(source: FolderSource, root: Path, folder: str, path: str, names: Sequence[str]) -> Finding:
     try:
         require_frames(root / path, len(names))
         for name in names:
             resolve_inside(root, _join(folder, name))
     except (SourceError, UnsafePathError, OSError) as error:
         return RejectedBurst(path, error)
-    return FoundBurst(path, FileFrames(root / folder, tuple(names)))
+    return FoundBurst(
+        path, FileFrames(root / folder, tuple(names), levels=Levels(source.black_level, source.white_level))
+    )
 
 
 def _join(folder: str, name: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import field_validator
 
 from dataset_builder.camera.develop import demosaic_bilinear
-from dataset_builder.decoding.frame import Frame
+from dataset_builder.decoding.frame import Frame, LensShading
 from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.packed import list_files
 from dataset_builder.decoding.pictures import explain
@@ -29,7 +29,7 @@ from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_matrix
-from dataset_builder.ingest.reader import Finding, FoundBurst, LensShading, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
@@ -94,8 +94,8 @@ class HdrPlusFrames(ReaderDefaults):
             rgb[row::2, column::2, channel] = signal[row::2, column::2]
         return Truth(quantise(rgb), 1, "reference_capture", f"hdrplus_merge: {self.results.parent.name}")
 
-    def read_shading(self) -> LensShading | None:
-        """Lens shading of the reference; None if the burst has no map."""
+    def read_shading(self, reference: int) -> LensShading | None:  # noqa: ARG002  # part of the digest is the set's own only
+        """Lens shading of the set's own reference; None if the burst has no map."""
         path = self._shading_path
         if not path.is_file():
             return None

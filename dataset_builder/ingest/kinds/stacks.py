@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +29,7 @@ class PageFrames(ReaderDefaults):
 
     Attributes:
         path: path of the file.
+        white_level: value that means white; None leaves it to the file.
         pages: numbers of those that count, from 0; empty until `resolve` has looked.
         every: take one page in so many.
         start: the first.
@@ -39,6 +40,7 @@ class PageFrames(ReaderDefaults):
     every: int
     start: int
     max_frames: int
+    white_level: int | None = None
     pages: tuple[int, ...] = ()
     reference_index: int | None = None
 
@@ -50,7 +52,7 @@ class PageFrames(ReaderDefaults):
     @property
     def settings(self) -> list[int]:
         """What the frames depend on beside the file."""
-        return [self.start, self.every, self.max_frames]
+        return [self.start, self.every, self.max_frames, *([] if self.white_level is None else [self.white_level])]
 
     def digest(self) -> str:
         """SHA-256 over that of the file."""
@@ -59,11 +61,11 @@ class PageFrames(ReaderDefaults):
     def resolve(self, *, look: bool) -> PageFrames:  # noqa: ARG002  # nothing is left to later
         """Choose the pages."""
         chosen = tuple(range(self.start, count_pages(self.path), self.every))[: self.max_frames]
-        return PageFrames(self.path, self.every, self.start, self.max_frames, chosen)
+        return replace(self, pages=chosen)
 
     def read(self, index: int) -> Frame:
         """Decode one page."""
-        image = read_image(self.path, page=self.pages[index])
+        image = read_image(self.path, page=self.pages[index], white_level=self.white_level)
         sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
         return Frame(image.pixels, image.facts, sensor)
 
@@ -82,6 +84,7 @@ class StackSource(CaptureSource):
         start: First frame, from 0.
         every: Take one frame in so many.
         max_frames: Frames of a burst at most.
+        white_level: Value that means white in TIFFs of fewer bits than 16 in 16.
     """
 
     command = "stack"
@@ -91,6 +94,7 @@ class StackSource(CaptureSource):
     start: int = Field(default=0, ge=0)
     every: int = Field(default=1, ge=1)
     max_frames: int = Field(default=30, ge=2, le=1000)
+    white_level: int | None = Field(default=None, gt=0, le=65535)
 
     @field_validator("files")
     @classmethod
@@ -115,7 +119,7 @@ def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | 
     settings = source.every, source.start, source.max_frames
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return VideoFrames(path, *settings)
-    return PageFrames(path, *settings) if source.files or count_pages(path) > 1 else None
+    return PageFrames(path, *settings, source.white_level) if source.files or count_pages(path) > 1 else None
 
 
 def _list_stacks(root: Path) -> list[str]:
