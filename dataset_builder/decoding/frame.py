@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from dataset_builder.decoding.exif import CaptureFacts
-from dataset_builder.decoding.pictures import DecodedPicture, Pixels
+from dataset_builder.decoding.pictures import SAMPLED_ROWS, DecodedPicture, Pixels
 from restorers import CFA, Domain
 
 
@@ -85,6 +88,15 @@ class Frame:
     def preview(self) -> Pixels:
         """The pixels, or a smaller picture of the same proportions that is cheaper to have."""
         return self.picture.preview() if isinstance(self.picture, DecodedPicture) else self.picture
+
+    @property
+    def sample(self) -> str:
+        """Digest of some of the pixels: equal for equal pixels of one kind of file, and seldom for others."""
+        picture = self.picture
+        rows = picture.sample() if isinstance(picture, DecodedPicture) else picture[::SAMPLED_ROWS]
+        return hashlib.sha256(
+            repr((self.shape, rows.shape)).encode() + np.ascontiguousarray(rows).tobytes()
+        ).hexdigest()
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -30,6 +30,7 @@ from dataset_builder.errors import UnsupportedColorError
 
 _HEADER = 128
 _MOST_TAGS = 200
+_ROUNDING = 1e-3
 _CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")
 _CHANNELS = {b"GRAY": 1, b"RGB ": 3, b"CMYK": 4}
 _TABLES = (b"A2B0", b"A2B1", b"D2B0", b"D2B1")
@@ -124,7 +125,10 @@ def _read(data: bytes) -> ColorMeaning:
         if space == b"RGB " and connection == b"XYZ " and all(name in tags for name in (*_COLUMNS, *_CURVES)):
             columns = np.stack([_read_xyz(tags[name]) for name in _COLUMNS], axis=1)
             red, green, blue = (_read_curve(tags[name]) for name in _CURVES)
-            return ColorSpace(_XYZ_TO_SRGB @ columns, (red, green, blue))
+            matrix = _XYZ_TO_SRGB @ columns
+            # Profiles round their columns; those of sRGB's own primaries must not tint the dark.
+            same = bool(np.abs(matrix - np.eye(3)).max() < _ROUNDING)
+            return ColorSpace(np.eye(3) if same else matrix, (red, green, blue))
         if space == b"GRAY" and connection == b"XYZ " and b"kTRC" in tags:
             curve = _read_curve(tags[b"kTRC"])
             return ColorSpace(np.eye(3), (curve, curve, curve))

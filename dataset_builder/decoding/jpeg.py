@@ -18,7 +18,9 @@ from dataset_builder.decoding.pictures import (
     reduce_image,
     replicate_grey,
     require_size,
+    sample_image,
 )
+from dataset_builder.decoding.strict_jpeg import StrictFile
 from dataset_builder.errors import UnsupportedColorError
 from manifests.images.pixels import apply_orientation
 
@@ -32,7 +34,8 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
     """
     from PIL import Image
 
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    stream = StrictFile(data)
+    with Image.open(stream, formats=("JPEG",)) as image:
         require_size(path, image.width, image.height)
         exif = image.getexif()
         facts = read_exif(exif)
@@ -41,7 +44,9 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
         plain = image.mode == "RGB" and means_srgb
         if plain and not look:
             image.draft("L", image.size)
+        stream.watch(image)
         image.load()
+        stream.require_complete(image, data)
         if plain:
             swapped = facts.orientation >= 5
             shape = (image.width, image.height, 3) if swapped else (image.height, image.width, 3)
@@ -50,6 +55,7 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
                 1,
                 load=lambda: apply_orientation(_to_array(image, data), facts.orientation),
                 preview=lambda: apply_orientation(reduce_image(image), facts.orientation),
+                sample=lambda: sample_image(image),
             )
             return SourceImage(picture, facts, data)
         if image.mode == "CMYK" and meaning is None:

@@ -19,6 +19,8 @@ MAX_PIXELS = 200_000_000
 """Larger images are refused before they are decoded."""
 
 _PREVIEW_SIDE = 192
+SAMPLED_ROWS = 8
+"""One row in so many is a sample."""
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -32,12 +34,14 @@ class DecodedPicture:
         itemsize: bytes per sample.
         load: makes it.
         preview: makes a smaller one, of the same proportions, that need not be as exact.
+        sample: makes some of its rows, perhaps in brightness alone and not upright: equal for equal pixels of one kind of file.
     """
 
     shape: tuple[int, ...]
     itemsize: int
     load: Callable[[], Pixels]
     preview: Callable[[], Pixels]
+    sample: Callable[[], Pixels]
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,3 +148,9 @@ def reduce_image(image: Any) -> Pixels:
     factor = max(1, min(image.size) // _PREVIEW_SIDE)
     pixels = np.asarray(image.reduce(factor) if factor > 1 else image)
     return pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+
+
+def sample_image(image: Any) -> Pixels:
+    """Some rows of a Pillow image."""
+    rows = -(-image.height // SAMPLED_ROWS)
+    return np.asarray(image.resize((image.width, rows), 0))  # 0: nearest

@@ -34,6 +34,7 @@ from dataset_builder.decoding.pictures import (
     reduce_image,
     replicate_grey,
     require_size,
+    sample_image,
 )
 from dataset_builder.errors import UnreadableImageError, UnsupportedColorError
 from manifests.images.pixels import apply_orientation
@@ -82,7 +83,13 @@ def read_png(path: Path, data: bytes, *, white_level: int | None = None) -> Sour
         plain = opaque and means_srgb and not header.narrow and facts.orientation == 1 and white_level is None
         if plain and header.depth == 8:
             shape = image.height, image.width, 3
-            picture = DecodedPicture(shape, 1, load=lambda: np.asarray(image), preview=lambda: reduce_image(image))
+            picture = DecodedPicture(
+                shape,
+                1,
+                load=lambda: np.asarray(image),
+                preview=lambda: reduce_image(image),
+                sample=lambda: sample_image(image),
+            )
             return SourceImage(picture, facts, data)
         pixels = _decode_deep(data) if header.depth == 16 else _decode_shallow(image)
     if white_level is not None:

@@ -57,6 +57,7 @@ class StoredFrame:
     Attributes:
         name: name of the file.
         sha256: SHA-256 of the file.
+        sample: digest of some of the pixels, as `Frame.sample`; empty for a window.
         origin_name: what the origin calls the frame.
         orientation: EXIF orientation still to be applied to the file's pixels.
         height: rows, upright.
@@ -71,6 +72,7 @@ class StoredFrame:
 
     name: str
     sha256: str
+    sample: str
     origin_name: str
     orientation: int
     height: int
@@ -168,6 +170,7 @@ def store_frame(
     return StoredFrame(
         name=name,
         sha256=hashlib.sha256(data).hexdigest(),
+        sample=frame.sample if window is None else "",
         origin_name=origin_name,
         orientation=orientation,
         height=height,

@@ -33,7 +33,7 @@ from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
-from manifests.images.pixels import write_png
+from manifests.images.pixels import apply_orientation, read_pixels, write_png
 
 _ESTIMATED_COLUMNS: Mapping[str, Estimate] = {
     "shot_noise": "noise",
@@ -125,7 +125,7 @@ class CaptureUnit:
         with BackgroundWriter() as writer:
             stored, views, appearance = self._store_frames(root, reader, window, sure, writer)
         reference = sure if sure is not None else choose_reference(views, self.reference_rule)
-        self._require_different(stored)
+        self._require_different(root, stored)
         truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
         frames = self._describe_frames(stored, views, reference)
         burst = make_burst_row(
@@ -192,14 +192,22 @@ class CaptureUnit:
                 "frames of a burst must agree"
             )
 
-    def _require_different(self, stored: Sequence[StoredFrame]) -> None:
-        names: dict[str, str] = {}
+    def _require_different(self, root: Path, stored: Sequence[StoredFrame]) -> None:
+        known: dict[str, StoredFrame] = {}
         for frame in stored:
-            if frame.sha256 in names:
-                raise DuplicateFrameError(
-                    f"{self.where}: {frame.origin_name} holds the same pixels as {names[frame.sha256]}; remove one"
-                )
-            names[frame.sha256] = frame.origin_name
+            for digest in (frame.sha256, frame.sample):
+                other = known.setdefault(digest, frame) if digest else frame
+                if other is not frame and (digest == frame.sha256 or self._look_alike(root, frame, other)):
+                    raise DuplicateFrameError(
+                        f"{self.where}: {frame.origin_name} holds the same pixels as {other.origin_name}; remove one"
+                    )
+
+    def _look_alike(self, root: Path, *frames: StoredFrame) -> bool:
+        """Whether two stored frames have equal pixels, whatever else their files say."""
+        first, second = (
+            apply_orientation(read_pixels(root, f"{self.folder}/{frame.name}"), frame.orientation) for frame in frames
+        )
+        return bool(np.array_equal(first, second))
 
     def _store_truth(
         self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None
