@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import cv2
@@ -132,6 +132,7 @@ def make_space(primaries: tuple[Point, Point, Point], white: Point, *curves: Cur
     return ColorSpace(to_srgb, (first, second, third))
 
 
+@lru_cache(maxsize=64)
 def make_coded_space(primaries: int, transfer: int) -> ColorSpace:
     """The space of H.273's codes for primaries and transfer characteristics; what is unspecified counts as sRGB.
 

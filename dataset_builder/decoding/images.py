@@ -9,7 +9,8 @@ from pathlib import Path
 from dataset_builder.decoding.heif import read_avif, read_heic
 from dataset_builder.decoding.jpeg import read_jpeg
 from dataset_builder.decoding.pictures import SourceImage, explain, named
-from dataset_builder.decoding.png import SIGNATURE, read_png
+from dataset_builder.decoding.png import read_png
+from dataset_builder.decoding.png_chunks import SIGNATURE
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.decoding.tiff import read_tiff
 from dataset_builder.errors import UnreadableImageError
@@ -40,7 +41,7 @@ def read_image(
         path: the file.
         page: number of the page in a TIFF of several, from 0; None expects a single one.
         look: whether somebody will look at the pixels. If not, a JPEG is checked by decoding its brightness alone, to the last bit of
-            the file, and is decoded again in the end if somebody does.
+            the file, a PNG by unpacking it, and is decoded in the end if somebody does.
         white_level: value that means white in a TIFF or a PNG of 16 bits; None leaves it to the file.
 
     Raises:
@@ -61,11 +62,12 @@ def read_image(
                 raise UnreadableImageError(f"white_level {white_level} is only for RAW, TIFF and PNG; leave it out")
             if kind == "HEIC":
                 return read_heic(path)
-            data = start + stream.read()
+            stream.seek(0)
+            data = stream.read()
         if kind == "JPEG":
             return read_jpeg(path, data, look=look)
         if kind == "PNG":
-            return read_png(path, data, white_level=white_level)
+            return read_png(path, data, look=look, white_level=white_level)
         if kind == "AVIF":
             return read_avif(path, data)
         raise UnreadableImageError("expected JPEG, PNG, TIFF, HEIC or AVIF, got something else; convert or remove it")

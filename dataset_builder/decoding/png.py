@@ -1,30 +1,16 @@
-"""PNG: its pixels, and what its chunks say they mean (W3C PNG, third edition)."""
+"""PNG (W3C PNG, third edition): its pixels as upright sRGB."""
 
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.decoding.color_spaces import (
-    D65,
-    SRGB_PRIMARIES,
-    ColorMeaning,
-    decode_srgb_curve,
-    make_adobe_space,
-    make_coded_space,
-    make_power,
-    make_space,
-)
-from dataset_builder.decoding.exif import names_adobe_rgb, read_exif
-from dataset_builder.decoding.icc import read_profile
+from dataset_builder.decoding.color_spaces import make_adobe_space
+from dataset_builder.decoding.exif import CaptureFacts, names_adobe_rgb, read_exif
 from dataset_builder.decoding.pictures import (
     DecodedPicture,
     Pixels,
@@ -34,134 +20,91 @@ from dataset_builder.decoding.pictures import (
     reduce_image,
     replicate_grey,
     require_size,
-    sample_image,
 )
-from dataset_builder.errors import UnreadableImageError, UnsupportedColorError
+from dataset_builder.decoding.png_chunks import PngChunks, read_chunks, restore_first_row, unpack_rows
+from dataset_builder.decoding.png_color import has_narrow_range, read_meaning, widen
+from dataset_builder.errors import UnreadableImageError
 from manifests.images.pixels import apply_orientation
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MAX_PROFILE = 16 << 20
-_SRGB_GAMMA = 45455
-_KEPT = (b"IHDR", b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"acTL")
+_RGB = 2
 
 
-@dataclass(frozen=True)
-class _Header:
-    depth: int
-    colour_type: int
-    meaning: ColorMeaning | None
-    narrow: bool
-
-
-def read_png(path: Path, data: bytes, *, white_level: int | None = None) -> SourceImage:
-    """Decode a PNG completely.
+def read_png(path: Path, data: bytes, *, look: bool, white_level: int | None = None) -> SourceImage:
+    """Decode a PNG completely; what is kept as it is and not looked at is unpacked only, which proves it sound.
 
     Args:
         path: the file, for messages.
         data: its bytes.
+        look: as in `dataset_builder.decoding.images.read_image`.
         white_level: value that means white in one of 16 bits; None for the largest.
 
     Raises:
         UnreadableImageError: if it is damaged, animated, too large, or has parts that show nothing.
         UnsupportedColorError: if its colours cannot be brought to sRGB.
     """
-    from PIL import Image
-
-    header = _read_header(data)
-    if white_level is not None and header.depth != 16:
-        raise UnreadableImageError(f"white_level {white_level} is only for 16 bits, got {header.depth}; leave it out")
-    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-        require_size(path, image.width, image.height)
-        image.load()
-        exif = image.getexif()
-        facts = read_exif(exif)
-        meaning = header.meaning
-        if meaning is None and names_adobe_rgb(exif):
-            meaning = make_adobe_space()
-        means_srgb = meaning is None or meaning.is_srgb
-        opaque = header.colour_type == 2 and "transparency" not in image.info
-        plain = opaque and means_srgb and not header.narrow and facts.orientation == 1 and white_level is None
-        if plain and header.depth == 8:
-            shape = image.height, image.width, 3
-            picture = DecodedPicture(
-                shape,
-                1,
-                load=lambda: np.asarray(image),
-                preview=lambda: reduce_image(image),
-                sample=lambda: sample_image(image),
-            )
-            return SourceImage(picture, facts, data)
-        pixels = _decode_deep(data) if header.depth == 16 else _decode_shallow(image)
+    chunks = read_chunks(data)
+    require_size(path, chunks.width, chunks.height)
+    if b"acTL" in chunks.early:
+        raise UnreadableImageError("is animated; extract its frames as single images")
+    if white_level is not None and chunks.depth != 16:
+        raise UnreadableImageError(f"white_level {white_level} is only for 16 bits, got {chunks.depth}; leave it out")
+    exif = _read_exif(chunks, data)
+    facts = CaptureFacts() if exif is None else read_exif(exif)
+    meaning = read_meaning(chunks.early)
+    if meaning is None and exif is not None and names_adobe_rgb(exif):
+        meaning = make_adobe_space()
+    narrow, means_srgb = has_narrow_range(chunks.early), meaning is None or meaning.is_srgb
+    opaque = chunks.colour_type == _RGB and b"tRNS" not in chunks.early
+    plain = opaque and means_srgb and not narrow and facts.orientation == 1 and white_level is None
+    if plain and chunks.depth == 8 and not chunks.interlaced and not look:
+        return SourceImage(_check(chunks, data), facts, data)
+    image = _load(data)
+    pixels = _decode_deep(data) if chunks.depth == 16 else _decode_shallow(image)
     if white_level is not None:
         pixels = deepen(pixels, white_level)
-    if header.narrow:
-        pixels = _widen(pixels)
+    if narrow:
+        pixels = widen(pixels)
     if meaning is not None and not means_srgb:
         pixels = meaning.convert(pixels)
     upright = apply_orientation(replicate_grey(pixels), facts.orientation)
     return SourceImage(upright, facts, data if plain else None)
 
 
-def _read_header(data: bytes) -> _Header:
-    """What the chunks say, in the standard's order: cICP, iCCP, sRGB, gAMA and cHRM."""
-    chunks = _list_chunks(data)
-    if b"acTL" in chunks:
-        raise UnreadableImageError("is animated; extract its frames as single images")
-    if len(chunks.get(b"IHDR", b"")) != 13:
-        raise UnreadableImageError("has no header; copy it again or remove it")
-    _, _, depth, colour_type = struct.unpack_from(">IIBB", chunks[b"IHDR"])
-    if (code := chunks.get(b"cICP")) is not None:
-        if len(code) != 4 or code[2] != 0:
-            raise UnsupportedColorError(f"has a cICP chunk {list(code[:8])} that is not of RGB; convert it to sRGB")
-        return _Header(depth, colour_type, make_coded_space(code[0], code[1]), narrow=code[3] == 0)
-    if (profile := chunks.get(b"iCCP")) is not None:
-        return _Header(depth, colour_type, read_profile(_unpack_profile(profile)), narrow=False)
-    meaning = None if b"sRGB" in chunks else _read_gamma(chunks)
-    return _Header(depth, colour_type, meaning, narrow=False)
+def _read_exif(chunks: PngChunks, data: bytes) -> Any:
+    """EXIF as Pillow has it; None if there is none."""
+    from PIL import Image
 
-
-def _list_chunks(data: bytes) -> Mapping[bytes, bytes]:
-    """Chunks that tell what pixels mean; of several of a kind, the first."""
-    found: dict[bytes, bytes] = {}
-    place = len(SIGNATURE)
-    while place + 8 <= len(data):
-        size = int.from_bytes(data[place : place + 4], "big")
-        kind = data[place + 4 : place + 8]
-        if kind == b"IDAT":
-            break  # all that matter come before the pixels
-        if kind in _KEPT:
-            found.setdefault(kind, data[place + 8 : place + 8 + size])
-        place += size + 12
-    return found
-
-
-def _unpack_profile(chunk: bytes) -> bytes:
-    _, _, packed = chunk.partition(b"\0")
-    unpacker = zlib.decompressobj()
-    try:
-        profile = unpacker.decompress(packed[1:], _MAX_PROFILE)
-    except zlib.error as error:
-        raise UnsupportedColorError("has a damaged colour profile; remove the profile or convert it to sRGB") from error
-    if not unpacker.eof:
-        raise UnsupportedColorError(
-            f"has a colour profile that is cut off or unpacks to more than {_MAX_PROFILE:,} bytes; remove it"
-        )
-    return profile
-
-
-def _read_gamma(chunks: Mapping[bytes, bytes]) -> ColorMeaning | None:
-    """gAMA and cHRM; what one leaves open is as in sRGB, and the gamma that sRGB's own writers give means its curve."""
-    gamma = int.from_bytes(chunks[b"gAMA"], "big") if len(chunks.get(b"gAMA", b"")) == 4 else None
-    points = struct.unpack(">8I", chunks[b"cHRM"]) if len(chunks.get(b"cHRM", b"")) == 32 else None
-    if gamma is None and points is None:
+    if chunks.has_texts:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            return image.getexif()
+    if chunks.exif is None:
         return None
-    if gamma == 0:
-        raise UnsupportedColorError("has a gamma of 0; convert it to sRGB")
-    curve = decode_srgb_curve if gamma in (None, _SRGB_GAMMA) else make_power(100_000 / gamma)
-    if points is None:
-        return make_space(SRGB_PRIMARIES, D65, curve)
-    white, red, green, blue = ((points[i] / 100_000, points[i + 1] / 100_000) for i in range(0, 8, 2))
-    return make_space((red, green, blue), white, curve)
+    exif = Image.Exif()
+    try:
+        exif.load(b"Exif\0\0" + bytes(chunks.exif))
+    except Exception:  # noqa: BLE001  # whatever a damaged directory raises; it must not cost the pixels
+        return None
+    return exif
+
+
+def _check(chunks: PngChunks, data: bytes) -> DecodedPicture:
+    rows = unpack_rows(chunks)
+    first = restore_first_row(rows[0])
+    return DecodedPicture(
+        (chunks.height, chunks.width, 3),
+        1,
+        load=lambda: np.asarray(_load(data)),
+        preview=lambda: reduce_image(_load(data)),
+        sample=lambda: first,
+    )
+
+
+def _load(data: bytes) -> Any:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        image.load()
+    return image
 
 
 def _decode_shallow(image: Any) -> Pixels:
@@ -188,11 +131,3 @@ def _decode_deep(data: bytes) -> Pixels:
     if pixels.shape[2] == 4:
         return drop_alpha(pixels[..., 2::-1], pixels[..., 3], associated=False)
     return pixels[..., ::-1]
-
-
-def _widen(pixels: Pixels) -> Pixels:
-    """Narrow range (H.273: 16 to 235 of 8 bits) to full range."""
-    full = np.iinfo(pixels.dtype).max
-    codes = np.arange(full + 1) * (256 / (full + 1))
-    table = np.rint(np.clip((codes - 16) / 219, 0, 1) * full).astype(pixels.dtype)
-    return np.asarray(table[pixels])

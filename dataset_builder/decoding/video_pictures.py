@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from dataset_builder.decoding.color_spaces import UNSPECIFIED, ColorMeaning, make_coded_space
+from dataset_builder.decoding.color_spaces import UNSPECIFIED, make_coded_space
 from dataset_builder.decoding.pictures import Pixels, deepen, drop_alpha, replicate_grey
 from dataset_builder.errors import UnreadableImageError, UnsupportedColorError
 from manifests.images.pixels import apply_orientation
@@ -40,17 +39,12 @@ def read_picture(picture: Any) -> Pixels:
     """
     if picture.interlaced_frame:
         raise UnreadableImageError("is interlaced: each picture shows two moments; deinterlace it first")
-    meaning = _find_meaning(int(picture.color_primaries), int(picture.color_trc))
+    meaning = make_coded_space(int(picture.color_primaries) or UNSPECIFIED, int(picture.color_trc) or UNSPECIFIED)
     if any(side.type.name.startswith("DOVI") for side in picture.side_data) and int(picture.color_trc) == UNSPECIFIED:
         raise UnsupportedColorError("has colours of Dolby Vision's own; export it as SDR")
     orientation = _find_orientation(picture)
     pixels = _to_rgb(picture)
     return apply_orientation(pixels if meaning.is_srgb else meaning.convert(pixels), orientation)
-
-
-@lru_cache(maxsize=64)
-def _find_meaning(primaries: int, transfer: int) -> ColorMeaning:
-    return make_coded_space(primaries or UNSPECIFIED, transfer or UNSPECIFIED)
 
 
 def _to_rgb(picture: Any) -> Pixels:

@@ -1,4 +1,5 @@
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, 
 from dataset_builder.ingest.storing import relate_captures, store_frame
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from manifests.images.pixels import apply_orientation, read_pixels, write_png
+from tests.dataset_builder.decoding.colour_files import chunk, make_png
 from tests.photographs import make_photograph
 
 IMAGE = make_photograph(20, 30)
@@ -229,3 +231,48 @@ def test_bursts_are_subfolders_or_the_folder_itself(tmp_path):
     assert list_folders(folder) == ["."]
     shutil.rmtree(folder)
     assert list_folders(folder.parent) == []
+
+
+def filter_row(row, kind):
+    """A row of RGB pixels [W, 3] below nothing, filtered (W3C PNG, section 9)."""
+    left = np.vstack([np.zeros((1, 3), np.uint8), row[:-1]])
+    return row - {0: 0, 1: left, 2: 0, 3: left >> 1, 4: left}[kind]
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_a_png_that_nobody_looks_at_is_sound_and_known_by_its_first_row(tmp_path, kind):
+    first = filter_row(IMAGE[0], kind).astype(np.uint8)
+    rows = bytes([kind]) + first.tobytes() + b"".join(b"\0" + row.tobytes() for row in IMAGE[1:])
+    data = make_png(IMAGE)
+    pixels = chunk(b"IDAT", zlib.compress(rows))
+    (tmp_path / "a.png").write_bytes(data[:33] + pixels + chunk(b"IEND", b""))
+    found = read_image(tmp_path / "a.png", look=False)
+    np.testing.assert_array_equal(found.picture.sample()[0], IMAGE[0])
+    np.testing.assert_array_equal(found.pixels, IMAGE)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"\0" * (20 * 91 - 1),
+        b"\0" * (20 * 91 + 1),
+        b"\7" + b"\0" * (20 * 91 - 1),
+    ],
+)
+def test_a_png_of_other_rows_than_its_header_says_is_refused(tmp_path, rows):
+    data = make_png(IMAGE)
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    with pytest.raises(UnreadableImageError, match=r"a\.png: .*(cut off|damaged)"):
+        read_image(tmp_path / "a.png", look=False)
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_every_changed_byte_of_a_png_is_noticed(tmp_path_factory, data):
+    content = bytearray(make_png(IMAGE))
+    place = data.draw(st.integers(8, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path = tmp_path_factory.mktemp("png") / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(UnreadableImageError):
+        read_image(path, look=data.draw(st.booleans()))
