@@ -88,9 +88,12 @@ def read_avif(path: Path, data: bytes) -> SourceImage:
     from PIL import Image, ImageOps
 
     boxes = list_properties(data)
-    if deep := [body for name, body in boxes if name == b"pixi" and max(body[5:], default=8) > 8]:
+    depths = [value for name, body in boxes if name == b"pixi" for value in body[5:]]
+    # AV1 codec configuration: bit 6 of the third byte says more than 8, bit 5 says 12.
+    depths += [12 if body[2] & 0x20 else 10 for name, body in boxes if name == b"av1C" and body[2:3] and body[2] & 0x40]
+    if max(depths, default=8) > 8:
         raise UnsupportedColorError(
-            f"has {max(deep[0][5:])} bits per channel, of which its reader would leave 8; convert it to PNG"
+            f"has {max(depths)} bits per channel, of which its reader would leave 8; convert it to PNG"
         )
     coded = [body for name, body in boxes if name == b"colr" and body[:4] == b"nclx"]
     if len({body[4:8] for body in coded}) > 1:

@@ -23,6 +23,8 @@ from dataset_builder.errors import UnsupportedColorError
 
 _MAX_PROFILE = 16 << 20
 _SRGB_GAMMA = 45455
+_PQ_NAME = b"ITUR_2100_PQ_FULL"
+"""Before cICP, this name of a profile meant PQ, whatever the profile says (W3C note, 2017)."""
 Chunks = Mapping[bytes, memoryview]
 
 
@@ -55,7 +57,9 @@ def widen(pixels: Pixels) -> Pixels:
 
 
 def _unpack_profile(chunk: bytes) -> bytes:
-    _, _, packed = chunk.partition(b"\0")
+    name, _, packed = chunk.partition(b"\0")
+    if name == _PQ_NAME:
+        make_coded_space(9, 16)  # raises
     unpacker = zlib.decompressobj()
     try:
         profile = unpacker.decompress(packed[1:], _MAX_PROFILE)

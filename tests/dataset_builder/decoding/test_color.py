@@ -125,6 +125,35 @@ def test_a_profile_of_tables_is_left_to_littlecms_at_8_bits_and_refused_at_16(tm
     assert read_profile(lab).is_srgb
 
 
+def make_ink_profile():
+    """A profile of tables from CMYK to Lab at the sixteen corners, of the plain inks: each takes away its complement."""
+    inks = np.array(list(np.ndindex(2, 2, 2, 2)))
+    linear = decode((1 - inks[:, :3]) * (1 - inks[:, 3:]))
+    white = np.array([0.9642, 1.0, 0.8249])
+    to_xyz = np.array([[0.4360, 0.3851, 0.1431], [0.2225, 0.7169, 0.0606], [0.0139, 0.0971, 0.7141]])  # sRGB under D50
+    ratio = linear @ to_xyz.T / white
+    f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
+    lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+    codes = np.rint(np.clip((lab + [0, 128, 128]) * [652.8, 256, 256], 0, 65535)).astype(">u2")
+    ends = np.array([0, 65535], ">u2").tobytes()
+    table = b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + (65536 * np.eye(3)).astype(">i4").tobytes()
+    table += struct.pack(">2H", 2, 2) + ends * 4 + codes.tobytes() + ends * 3
+    profile = bytearray(make_profile(SRGB, srgb_tag(), more=[(b"A2B0", table)]))
+    profile[12:24] = b"prtrCMYKLab "
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".jpg"])
+def test_inks_are_converted_by_their_profile(tmp_path, suffix):
+    inks = np.array(list(np.ndindex(2, 2, 2, 2))).reshape(2, 8, 4).repeat(8, axis=0).repeat(8, axis=1)
+    path = tmp_path / f"a{suffix}"
+    options = {"quality": 100, "subsampling": 0} if suffix == ".jpg" else {}
+    picture = Image.fromarray((inks * 255).astype(np.uint8), "CMYK")
+    picture.save(path, icc_profile=make_ink_profile(), **options)
+    expected = (1 - inks[..., :3]) * (1 - inks[..., 3:])
+    assert difference(read_image(path).pixels, expected)[1] < 6
+
+
 @pytest.mark.parametrize(
     "profile",
     [b"", b"nonsense" * 40, make_profile(P3, srgb_tag())[:300], make_profile(P3, b"what" + bytes(20))],
@@ -196,6 +225,13 @@ def test_png_chunks_that_say_srgb_keep_the_bytes(tmp_path, chunks):
 def test_what_srgb_cannot_hold_is_refused_by_name(tmp_path, code, reason):
     (tmp_path / "a.png").write_bytes(make_png(to_codes(SCENE, 16), cicp(*code)))
     with pytest.raises(UnsupportedColorError, match=rf"a\.png: .*{reason}"):
+        read_image(tmp_path / "a.png")
+
+
+def test_a_profile_by_the_name_of_pq_is_refused(tmp_path):
+    profile = chunk(b"iCCP", b"ITUR_2100_PQ_FULL\0\0" + zlib.compress(SPACES["p3"][0]))
+    (tmp_path / "a.png").write_bytes(make_png(to_codes(SCENE, 16), profile))
+    with pytest.raises(UnsupportedColorError, match="PQ"):
         read_image(tmp_path / "a.png")
 
 

@@ -108,6 +108,11 @@ def test_avif(tmp_path):
     with pytest.raises(UnsupportedColorError, match="PQ"):
         read_image(tmp_path / "pq.avif")
     data = bytearray((tmp_path / "a.avif").read_bytes())
+    data[data.index(b"av1C") + 6] |= 0x40
+    (tmp_path / "configured.avif").write_bytes(data)
+    with pytest.raises(UnsupportedColorError, match="10 bits"):
+        read_image(tmp_path / "configured.avif")
+    data = bytearray((tmp_path / "a.avif").read_bytes())
     place = data.index(b"pixi")
     data[place + 9 : place + 12] = b"\x0a\x0a\x0a"
     (tmp_path / "deep.avif").write_bytes(data)

@@ -92,6 +92,11 @@ def test_float_files_of_a_burst_have_one_scale(tmp_path):
         np.testing.assert_allclose(signal_of(frame), expected, atol=1e-5)
 
 
+def test_half_precision_is_read(tmp_path):
+    frame = read_raw(write_dng(tmp_path / "a.dng", SIGNAL.astype(np.float16), black=(0,) * 4, white=1))
+    np.testing.assert_allclose(signal_of(frame), SIGNAL.astype(np.float16), atol=1e-5)
+
+
 def test_float_files_keep_their_black(tmp_path):
     values = (SIGNAL * 0.9 + 0.1).astype(np.float32)
     extra = [(50714, "2I", 4, to_rationals([0.1] * 4), True)]
