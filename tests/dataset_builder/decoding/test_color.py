@@ -134,7 +134,7 @@ def make_ink_profile():
     ratio = linear @ to_xyz.T / white
     f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
     lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
-    codes = np.rint(np.clip((lab + [0, 128, 128]) * [652.8, 256, 256], 0, 65535)).astype(">u2")
+    codes = np.rint(np.clip((lab + np.array([0, 128, 128])) * [652.8, 256, 256], 0, 65535)).astype(">u2")
     ends = np.array([0, 65535], ">u2").tobytes()
     table = b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + (65536 * np.eye(3)).astype(">i4").tobytes()
     table += struct.pack(">2H", 2, 2) + ends * 4 + codes.tobytes() + ends * 3
