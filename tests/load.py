@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 LENGTH = 10
-SHARED_MEMORY = Path("/dev/shm")
+SHARED_MEMORY = "/dev/shm/"
 SLACK = 8
 """By how much two runs of one command differ anyway: how many results are on their way when somebody looks."""
 LOAD = """
@@ -52,8 +52,8 @@ class Held:
         descriptors: open files of the process that has most of them.
         threads: threads of the process that has most of them.
         zombies: processes that ended and were not waited for.
-        shared: files in /dev/shm that were not there before.
-        left: processes, temporary files and files in /dev/shm that are there two seconds after the end.
+        shared: files in /dev/shm that they map.
+        left: those of the processes, of temporary files and of files in /dev/shm that are still there two seconds after the end.
     """
 
     descriptors: int = 0
@@ -95,17 +95,19 @@ def count(folder: Path) -> int:
     return sum(1 for _ in folder.iterdir())
 
 
-def look(session: int, shared_before: set[Path]) -> Held:
-    """What the processes of a session hold now."""
-    held = Held(shared=len(set(SHARED_MEMORY.iterdir()) - shared_before))
+def look(session: int) -> tuple[Held, set[Path]]:
+    """What the processes of a session hold now, and the files of shared memory among it."""
+    held, shared = Held(), set()
     for process in list_session(session):
         try:
             state = (process / "stat").read_text().rpartition(")")[2].split()[0]
             now = Held(count(process / "fd"), count(process / "task"), int(state == "Z"))
+            mapped = [line.split() for line in (process / "maps").read_text().splitlines() if SHARED_MEMORY in line]
         except OSError:
             continue
         held = held.widen(now)
-    return held
+        shared |= {Path(columns[5]) for columns in mapped if columns[-1] != "(deleted)"}
+    return held.widen(Held(shared=len(shared))), shared
 
 
 def watch(command: list[str], scratch: Path) -> Held:
@@ -116,18 +118,18 @@ def watch(command: list[str], scratch: Path) -> Held:
     """
     temporary = scratch / "tmp"
     temporary.mkdir()
-    before = set(SHARED_MEMORY.iterdir())
-    environment = os.environ | {"TMPDIR": str(temporary)}
+    held, shared = Held(), set()
     with (scratch / "log").open("wb") as log:
+        environment = os.environ | {"TMPDIR": str(temporary)}
         stage = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
-        held = Held()
         while stage.poll() is None:
-            held = held.widen(look(stage.pid, before))
+            now, files = look(stage.pid)
+            held, shared = held.widen(now), shared | files
             time.sleep(0.1)
     if stage.returncode:
         raise click.ClickException(f"{' '.join(command)}: {(scratch / 'log').read_text()[-2000:]}")
     time.sleep(2)
-    left = list_session(stage.pid) + list(temporary.iterdir()) + sorted(set(SHARED_MEMORY.iterdir()) - before)
+    left = [*list_session(stage.pid), *temporary.iterdir(), *(path for path in shared if path.exists())]
     shutil.rmtree(temporary)
     return held.widen(Held(left=len(left)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -75,6 +76,40 @@ def test_ranks_share_an_epoch_out(tiny_original: Path, world_size: int, uneven) 
     else:
         assert len(lengths) == 1
         assert set(counts) == set(range(5)) if uneven == "repeat" else set(counts.values()) == {1}
+
+
+class Shapes:
+    """What a sampler asks of a dataset."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.shapes = np.array([[length, 1, 8, 8] for length in lengths], np.int64)
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=40),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_each_burst_once_an_epoch_for_any_ranks_and_workers_after_any_stop(
+    lengths: list[int], size: int, world_size: int, workers: int, data: st.DataObject
+) -> None:
+    counts: Counter = Counter()
+    epoch = data.draw(st.integers(0, 3))
+    for rank in range(world_size):
+        choices = {"seed": 2, "rank": rank, "world_size": world_size, "uneven": "keep"}
+        before, after = (BucketBatchSampler(Shapes(lengths), size, **choices) for _ in range(2))
+        before.set_epoch(epoch)
+        done = data.draw(st.integers(0, len(before)))
+        counts.update(position for batch in itertools.islice(before, done) for position in batch)
+        after.load_state_dict(before.state_dict(batches_done=done))
+        shares = [itertools.islice(after, worker, None, workers) for worker in range(workers)]
+        counts.update(position for share in shares for batch in share for position in batch)
+    assert counts == dict.fromkeys(range(len(lengths)), 1)
 
 
 def test_buckets_are_of_one_size_and_similar_length(tiny_original: Path) -> None:
