@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,11 +13,11 @@ import pyarrow.compute as pc
 
 from manifests.confined.reading import has_file, hash_file, read_files
 from manifests.confined.writing import write_new_file
-from manifests.description import DESCRIPTION, PACKED_FORM, read_description, write_description
+from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.errors import ImageFileError, MergeConflictError, SchemaError, SelectionError
-from manifests.images.listing import list_image_files
+from manifests.errors import MergeConflictError, SchemaError, SelectionError
+from manifests.images.listing import list_image_files, require_digest
 from manifests.operations.output import require_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
@@ -160,7 +159,7 @@ def _read_contents(root: Path) -> _Contents:
     paths = list_label_files(root)
     return _Contents(
         root,
-        {name: value for name, value in description.items() if name not in {"manifests", "checksum"}},
+        drop_seal(description),
         bursts=read_dataset_table(root, "bursts"),
         frames=read_dataset_table(root, "frames"),
         splits=read_dataset_table(root, "splits"),
@@ -201,8 +200,7 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
     files = [file for file in files if not has_file(contents.root, file.path)]
     for (path, digest), data in zip(files, read_files(origin.root, [path for path, _ in files]), strict=True):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{origin.root / path}: SHA-256 differs from its table; restore it or build again")
+        require_digest(data, digest, origin.root / path)
         write_new_file(contents.root, path, data)
 
 

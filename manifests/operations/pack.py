@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from manifests.confined.reading import hash_file, read_files
 from manifests.confined.writing import copy_file, replace_file
-from manifests.description import DESCRIPTION, PACKED_FORM, read_description
+from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description
 from manifests.errors import ImageFileError, SchemaError
+from manifests.images.listing import require_digest
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex, load_burst_index
 from manifests.operations.output import require_new_folder
@@ -82,8 +83,7 @@ def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_pr
     for path in list_documents(root):
         if path != "manifests/packs.parquet" and not path.startswith(("audit/", f"{IMAGE_FOLDER}/")):
             copy_file(root, path, out)
-    content = {name: value for name, value in description.items() if name not in {"manifests", "checksum"}}
-    seal_dataset(out, {**content, "source_sha256": hash_file(root, DESCRIPTION), "form": PACKED_FORM})
+    seal_dataset(out, {**drop_seal(description), "source_sha256": hash_file(root, DESCRIPTION), "form": PACKED_FORM})
     return count
 
 
@@ -142,8 +142,7 @@ def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
     for path, data, orientation, digest in zip(
         paths, read_files(root, paths), index.orientation[rows].tolist(), source.digests[rows], strict=True
     ):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{root / path}: SHA-256 differs from the table frames; restore it or build again")
+        require_digest(data, digest, root / path)
         pixels = apply_orientation(decode_pixels(data, root / path), orientation)
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if planes.shape != shape:
