@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import FOLDER, dataset_argument
 
 
 @click.command()
@@ -19,7 +19,7 @@ from dataset_builder.cli.options import dataset_argument
     help="hf: Parquet with images for Hugging Face datasets. webdataset: tar shards. croissant: metadata alone. "
     "csv: name, score and split of every frame, as pyiqa reads.",
 )
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New folder of the export.")
+@click.option("--out", required=True, metavar="DIR", type=FOLDER, help="New folder of the export.")
 def command(dataset: Path, form: str, out: Path) -> None:
     """Write DIR in a form that other tools read."""
     from dataset_builder.cli.console import show_count

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import importlib
 import re
+import traceback
 from typing import Any
 
 import click
 
 from dataset_builder.cli.lazy import LazyGroup
+from manifests.address import hide_in_text
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -48,10 +50,14 @@ class _Commands(LazyGroup):
         except KeyboardInterrupt as stop:
             click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
             ctx.exit(getattr(stop, "status", 130))
+        except click.ClickException as error:
+            error.message = hide_in_text(error.message)
+            raise
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
+                _require_no_secret(ctx, error)
                 raise
-            raise click.ClickException(_explain(error)) from error
+            raise click.ClickException(hide_in_text(_explain(error))) from error
 
 
 def _load(name: str) -> click.Command:
@@ -72,6 +78,14 @@ def main(debug: bool) -> None:
 
     Exit status: 0 done; 1 could not be done; 2 wrong usage; 3 done, but some bursts or labels failed (see failures).
     """
+
+
+def _require_no_secret(ctx: click.Context, error: Exception) -> None:
+    """Show a traceback here where the interpreter would show credentials in it, and end."""
+    text = "".join(traceback.format_exception(error))
+    if (cleaned := hide_in_text(text)) != text:
+        click.echo(cleaned, err=True)
+        ctx.exit(1)
 
 
 def _is_expected(error: Exception) -> bool:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import out_option
+from dataset_builder.cli.options import FOLDER, out_option
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A", type=FOLDER)
+@click.argument("second", metavar="B", type=FOLDER)
 @out_option
 def command(first: Path, second: Path, out: Path) -> None:
     """Write a data set that holds the bursts and labels of A and B.
