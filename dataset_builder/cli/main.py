@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from dataset_builder.cli.lazy import LazyGroup
-from manifests.address import hide_in_text
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -51,13 +50,13 @@ class _Commands(LazyGroup):
             click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
             ctx.exit(getattr(stop, "status", 130))
         except click.ClickException as error:
-            error.message = hide_in_text(error.message)
+            error.message = _hide_credentials(error.message)  # type: ignore[misc]  # nothing else knows what click shows
             raise
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
                 _require_no_secret(ctx, error)
                 raise
-            raise click.ClickException(hide_in_text(_explain(error))) from error
+            raise click.ClickException(_hide_credentials(_explain(error))) from error
 
 
 def _load(name: str) -> click.Command:
@@ -83,9 +82,15 @@ def main(debug: bool) -> None:
 def _require_no_secret(ctx: click.Context, error: Exception) -> None:
     """Show a traceback here where the interpreter would show credentials in it, and end."""
     text = "".join(traceback.format_exception(error))
-    if (cleaned := hide_in_text(text)) != text:
+    if (cleaned := _hide_credentials(text)) != text:
         click.echo(cleaned, err=True)
         ctx.exit(1)
+
+
+def _hide_credentials(text: str) -> str:
+    from manifests.address import hide_in_text
+
+    return hide_in_text(text)
 
 
 def _is_expected(error: Exception) -> bool:
