@@ -27,11 +27,11 @@ def command(dataset: Path, form: str, out: Path) -> None:
     from dataset_builder.export.score_lists import export_score_lists
     from dataset_builder.export.web_dataset import export_web_dataset
     from manifests.documents.croissant import CROISSANT_NAME, write_croissant
-    from manifests.operations.output import make_new_folder
+    from manifests.operations.output import write_new_folder
 
     if form == "croissant":
-        make_new_folder(out)
-        files = [write_croissant(dataset, out / CROISSANT_NAME)]
+        with write_new_folder(out) as folder:
+            files = [write_croissant(dataset, folder / CROISSANT_NAME)]
     else:
         exporters = {"hf": export_hugging_face, "webdataset": export_web_dataset, "csv": export_score_lists}
         with show_count("export") as on_progress:

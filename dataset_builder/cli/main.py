@@ -47,7 +47,7 @@ class _Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
+            click.echo("Stopped. Run the same command again; what a build has finished is kept.", err=True)
             ctx.exit(getattr(stop, "status", 130))
         except click.ClickException as error:
             error.message = _hide_credentials(error.message)  # type: ignore[misc]  # nothing else knows what click shows

@@ -23,7 +23,8 @@ def command(first: Path, second: Path, out: Path) -> None:
     from manifests.operations.combine import merge_datasets
     from manifests.verification.verify import verify
 
-    merge_datasets(first, second, out)
-    print_notes(redo_reports(out))
+    remarks: list[str] = []
+    merge_datasets(first, second, out, finish=lambda folder: remarks.extend(redo_reports(folder)))
+    print_notes(remarks)
     # Scenes that are apart in each may look alike together.
     click.get_current_context().exit(print_problems(verify(out, hashes=False)))
