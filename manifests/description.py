@@ -16,6 +16,11 @@ from manifests.schema import FORMAT_VERSION
 DESCRIPTION = "dataset.json"
 PACKED_FORM = "packed"
 """Under `form` in `dataset.json` of a pack; a data set of image files has no such key."""
+DIGESTS = "manifests"
+"""Under it stand the SHA-256 of all documents, by path."""
+UNFINISHED = "unfinished"
+"""True from when a build begins to write what follows from the tables until it has sealed the data set; else there is no such key."""
+_CHECKSUM = "checksum"
 
 
 def read_description(root: Path) -> dict[str, Any]:
@@ -57,6 +62,23 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
         raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
 
 
+def has_sound_checksum(root: Path, description: Mapping[str, Any]) -> bool:
+    """Whether `dataset.json` is, byte for byte, what this toolkit writes for a description.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    try:
+        return read_file(root, DESCRIPTION) == render_description(description).encode()
+    except (ValueError, RecursionError):
+        return False
+
+
+def drop_seal(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What a description says of a data set, without what it says of its files."""
+    return {name: value for name, value in description.items() if name not in {DIGESTS, UNFINISHED, _CHECKSUM}}
+
+
 def write_description(root: Path, description: Mapping[str, Any]) -> None:
     """Write `dataset.json` with sorted keys, the format version and a checksum over all the rest."""
     write_text(root, DESCRIPTION, render_description({"format_version": FORMAT_VERSION, **description}))
@@ -64,8 +86,8 @@ def write_description(root: Path, description: Mapping[str, Any]) -> None:
 
 def render_description(description: Mapping[str, Any]) -> str:
     """The text of `dataset.json`; its key `checksum` is the SHA-256 of the text without that key."""
-    content = {name: value for name, value in description.items() if name != "checksum"}
-    return _to_json({**content, "checksum": hashlib.sha256(_to_json(content).encode()).hexdigest()})
+    content = {name: value for name, value in description.items() if name != _CHECKSUM}
+    return _to_json({**content, _CHECKSUM: hashlib.sha256(_to_json(content).encode()).hexdigest()})
 
 
 def check_format_version(found: Any, path: Path) -> None:

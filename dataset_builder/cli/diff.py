@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dataset_builder.cli.options import FOLDER
+
 if TYPE_CHECKING:
     from manifests.operations.compare import DatasetDifference
 
@@ -16,8 +18,8 @@ _MOST = 10
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A", type=FOLDER)
+@click.argument("second", metavar="B", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import FOLDER, dataset_argument
 
 
 @click.command()
 @dataset_argument
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New folder of the pack.")
+@click.option("--out", required=True, metavar="DIR", type=FOLDER, help="New folder of the pack.")
 @click.option(
     "--shard-megabytes", default=256, show_default=True, type=click.IntRange(min=1), help="Size of a shard, roughly."
 )

@@ -25,7 +25,13 @@ def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) ->
     from dataset_builder.cli.console import print_notes
     from manifests.operations.combine import subset_dataset
 
-    count = subset_dataset(dataset, out, where, scenarios=scenarios or None)
-    remarks = redo_reports(out)
+    remarks: list[str] = []
+    count = subset_dataset(
+        dataset,
+        out,
+        where,
+        scenarios=scenarios or None,
+        finish=lambda folder: remarks.extend(redo_reports(folder)),
+    )
     click.echo(f"{out}: {count} bursts")
     print_notes(remarks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import pyarrow.compute as pc
 
 from manifests.confined.reading import read_files
 from manifests.description import PACKED_FORM, read_description
-from manifests.errors import ImageFileError, SchemaError
+from manifests.errors import SchemaError
+from manifests.images.listing import require_digest
 from manifests.store import list_label_files, read_dataset_table, read_labels
 
 Row = Mapping[str, Any]
@@ -81,8 +81,7 @@ def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]
 
 def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")
+        require_digest(data, digest, root / path)
         yield path, data
 
 

@@ -7,7 +7,7 @@ import io
 from pathlib import Path, PurePosixPath
 
 from manifests.confined.writing import write_text
-from manifests.operations.output import make_new_folder
+from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
 from manifests.schema import LABELS
 from manifests.store import list_label_files, read_dataset_table, read_table
@@ -26,13 +26,17 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
     Raises:
         ManifestError: if `out` holds something, or a table is damaged.
     """
-    make_new_folder(out)
+    with write_new_folder(out) as folder:
+        return [out / name for name in _write_lists(root, folder, on_progress)]
+
+
+def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[str]:
     paths = {
         (row["burst_id"], row["frame_index"]): row["path"]
         for row in read_dataset_table(root, "frames").select(["burst_id", "frame_index", "path"]).to_pylist()
     }
     splits = {row["burst_id"]: row["split"] for row in read_dataset_table(root, "splits").to_pylist()}
-    files: list[Path] = []
+    files: list[str] = []
     sources = list_label_files(root)
     for number, source in enumerate(sources, start=1):
         columns = ["burst_id", "frame_index", "estimator", "metric", "score"]
@@ -42,10 +46,10 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
                 line = paths[row["burst_id"], row["frame_index"]], row["score"], splits[row["burst_id"]]
                 tables.setdefault((row["estimator"], row["metric"]), []).append(line)
         for (estimator, metric), lines in sorted(tables.items()):
-            files.append(out / f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
+            files.append(f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
             text = io.StringIO(newline="")
             csv.writer(text, lineterminator="\n").writerows([("name", "score", "split"), *lines])
-            write_text(out, files[-1].name, text.getvalue())
+            write_text(out, files[-1], text.getvalue())
         if on_progress is not None:
             on_progress(number, len(sources))
     return files

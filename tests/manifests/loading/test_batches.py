@@ -247,13 +247,28 @@ def _count_rows(dataset: BurstQualityDataset) -> None:
 
 def test_no_temporary_file_is_left_behind(tiny_original: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from manifests import BurstQualityDataset; from torch.utils.data import DataLoader\n"
+        "import os, sys; from manifests import BurstQualityDataset; from torch.utils.data import DataLoader\n"
         "d = BurstQualityDataset(sys.argv[1], 'all', [])\n"
-        "assert len(list(DataLoader(d, batch_size=None, num_workers=2))) == 5"
+        "assert len(list(DataLoader(d, batch_size=None, num_workers=2))) == 5\n"
+        "os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", code, str(tiny_original)], check=True, env=environment)
-    assert not list(tmp_path.glob("buiqa-*"))
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_original)], check=False, env=environment)
+    assert done.returncode == -9
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_another_process_has_under_that_number_is_not_taken_for_it(tiny_original: Path) -> None:
+    dataset = open_dataset(tiny_original, transform=None)
+    state = pickle.dumps(dataset)
+    place = dataset._shared.__getstate__()
+    other = dataset._shared.__class__({"numbers": np.zeros(3)}).__getstate__()
+    assert (place.device, place.inode) != (other.device, other.inode)
+    moved = pickle.dumps(place._replace(inode=place.inode + 1))
+    shared = dataset._shared.__class__.__new__(dataset._shared.__class__)
+    with pytest.raises(MissingManifestError, match="gone with the process"):
+        shared.__setstate__(pickle.loads(moved))
+    assert len(pickle.loads(state)) == 5
 
 
 def test_spawned_processes_map_the_same_file(tiny_original: Path) -> None:

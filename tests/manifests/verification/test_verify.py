@@ -97,7 +97,8 @@ def test_every_bit_of_the_description_counts(tiny: Path) -> None:
     # Without tables the rest of `verify` is quick, so that every byte can have its turn.
     shutil.rmtree(tiny / "manifests")
     path = tiny / "dataset.json"
-    write_description(tiny, {"name": "x", "scenarios": {"a/b": {"scale": 1}}})
+    digest = read_description(tiny)["manifests"]["DATASET.md"]
+    write_description(tiny, {"name": "x", "scenarios": {"a/b": {"scale": 1}}, "manifests": {"DATASET.md": digest}})
     data = path.read_bytes()
     assert not [problem for problem in verify(tiny) if problem.file == "dataset.json"]
     for position in range(len(data)):
@@ -106,6 +107,15 @@ def test_every_bit_of_the_description_counts(tiny: Path) -> None:
             damaged[position] ^= 1 << bit
             path.write_bytes(damaged)
             assert [problem for problem in verify(tiny) if problem.file == "dataset.json"], (position, bit)
+
+
+def test_a_data_set_without_a_seal_is_not_sound(tiny: Path) -> None:
+    description = read_description(tiny)
+    for digests in ({}, {"manifests": {}}):
+        write_description(tiny, {**{name: description[name] for name in ("name", "recipe")}, **digests})
+        expect(tiny, "dataset.json", "", "nobody can tell")
+    write_description(tiny, {**description, "unfinished": True})
+    expect(tiny, "dataset.json", "", "interrupted")
 
 
 def test_damage_to_tables_that_nobody_hashed_never_raises(tiny: Path) -> None:
