@@ -28,7 +28,6 @@ FORM: Mapping[str, Any] = {
     "metrics.*": dict,
     "scenarios": dict,
     "scenarios.*": dict,
-    "scenarios.*.*": _SCALAR,
     "manifests": dict,
     "manifests.*": str,
     "provenance": dict,

@@ -81,7 +81,7 @@ def decode_pixels(data: bytes, path: Path | str, *, most: int = MOST_PIXELS) -> 
 
 
 def read_linear(
-    root: Path, path: str, *, black_level: float, white_level: float, orientation: int = 1
+    root: Path, path: str, *, black_level: float, white_level: float, orientation: int = 1, most: int = MOST_PIXELS
 ) -> NDArray[np.float32]:
     """Read a stored frame as float32 where `black_level` is 0 and `white_level` is 1; nothing is clipped.
 
@@ -91,11 +91,13 @@ def read_linear(
         black_level: stored value that means 0.
         white_level: stored value that means 1.
         orientation: EXIF orientation to apply.
+        most: pixels that the file may have.
 
     Raises:
         ManifestError: as `read_pixels`.
     """
-    return to_linear(read_pixels(root, path), black_level=black_level, white_level=white_level, orientation=orientation)
+    pixels = decode_pixels(read_image_file(root, path), root / path, most=most)
+    return to_linear(pixels, black_level=black_level, white_level=white_level, orientation=orientation)
 
 
 def to_linear(
