@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _SCALAR = (str, int, float, bool, type(None))
@@ -63,7 +63,9 @@ def _find(value: Any, steps: list[str], name: str) -> Iterator[tuple[str, Any]]:
         return
     step, rest = steps[0], steps[1:]
     if step == "*":
-        entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        entries: Iterable[tuple[Any, Any]] = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
     else:
         entries = ((step, value[step]),) if isinstance(value, dict) and step in value else ()
     for inner, found in entries:

@@ -12,6 +12,7 @@ from manifests.confined.plain import open_plain
 
 MOST_DIRECTORIES = 10_000
 """Pages of a TIFF."""
+_ORDERS = {b"II": "<", b"MM": ">"}
 # By the version in the header: type of an offset and of the number of entries, bytes of an entry (TIFF 6.0, section 2; BigTIFF).
 _FORMS = {42: ("I", "H", 12), 43: ("Q", "Q", 20)}
 
@@ -36,7 +37,7 @@ def require_few_directories(path: Path) -> None:
 def _follow_chain(stream: BinaryIO) -> Iterator[int]:
     """Offsets of the directories, until the chain ends or the file does."""
     start = stream.read(16)
-    order = {b"II": "<", b"MM": ">"}.get(start[:2])
+    order = _ORDERS.get(start[:2], "")
     form = _FORMS.get(struct.unpack(f"{order}H", start[2:4])[0]) if order and len(start) >= 8 else None
     if form is None or (form is _FORMS[43] and len(start) < 16):
         return

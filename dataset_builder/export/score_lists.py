@@ -44,7 +44,7 @@ def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[st
         lists: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
         for row in read_label_file(root, source, tables, columns=columns).to_pylist():
             if row["score"] is not None:
-                line = paths[row["burst_id"], row["frame_index"]], row["score"], splits[row["burst_id"]]
+                line = _name(paths[row["burst_id"], row["frame_index"]]), row["score"], splits[row["burst_id"]]
                 lists.setdefault((row["estimator"], row["metric"]), []).append(line)
         for (estimator, metric), lines in sorted(lists.items()):
             files.append(f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
@@ -54,3 +54,8 @@ def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[st
         if on_progress is not None:
             on_progress(number, len(sources))
     return files
+
+
+def _name(path: str) -> str:
+    """A path that no spreadsheet takes for a formula."""
+    return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path
