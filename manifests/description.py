@@ -10,7 +10,9 @@ from typing import Any
 
 from manifests.confined.reading import read_file
 from manifests.confined.writing import write_text
+from manifests.description_form import find_form_problems
 from manifests.errors import FormatVersionError, MissingManifestError, SchemaError
+from manifests.plain_text import escape_controls
 from manifests.schema import FORMAT_VERSION
 
 DESCRIPTION = "dataset.json"
@@ -42,7 +44,7 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
     Raises:
         MissingManifestError: if `root` is no data set.
         FormatVersionError: if it names no version.
-        SchemaError: if it is no JSON object.
+        SchemaError: if it is no JSON object, or a key holds something else than it should.
     """
     path = root / DESCRIPTION
     try:
@@ -57,9 +59,13 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
             f"{path}: expected a JSON object with format_version ({error}); restore it or build again"
         ) from error
     try:
-        return description, int(found)
+        version = int(found)
     except (TypeError, ValueError, OverflowError):
         raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
+    # What a newer version means by its keys is not known here.
+    for problem in find_form_problems(description) if version <= FORMAT_VERSION else ():
+        raise SchemaError(f"{path}: {escape_controls(problem)}; restore it or build again")
+    return description, version
 
 
 def has_sound_checksum(root: Path, description: Mapping[str, Any]) -> bool:

@@ -122,7 +122,8 @@ def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[st
             f"{root / path}: {describe_row(kind, table, row)}: {describe_value(table, violation, row)}; "
             "`buiqa verify` lists all that is wrong; restore the file, or build again"
         )
-    return table
+    # Whoever wrote it may have allowed nulls where there are none.
+    return table.cast(pa.schema([kind.schema.field(name) for name in table.column_names]))
 
 
 def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:

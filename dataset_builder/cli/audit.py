@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dataset_builder.cli.options import FOLDER, dataset_argument, trusted_option, work_options
+from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -43,7 +44,7 @@ def command(
     audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers)
     print_notes(remarks)
     if as_json:
-        click.echo(describe_audit(audit))
+        say(describe_audit(audit))
     else:
         print_audit(dataset, audit)
     if strict and any(finding.severity == "severe" for finding in audit.findings):

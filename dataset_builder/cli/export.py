@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -36,4 +37,4 @@ def command(dataset: Path, form: str, out: Path) -> None:
         exporters = {"hf": export_hugging_face, "webdataset": export_web_dataset, "csv": export_score_lists}
         with show_count("export") as on_progress:
             files = exporters[form](dataset, out, on_progress=on_progress)
-    click.echo(f"{out}: {len(files)} files")
+    say(f"{out}: {len(files)} files")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import CREDENTIALS_NOTE
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -25,5 +26,5 @@ def command(uri: str, cache: Path | None) -> None:
 
     with show_count("fetch") as on_progress:
         root = fetch_dataset(uri, cache=cache, on_progress=on_progress)
-    click.echo(root)
+    say(root)
     print_notes([CREDENTIALS_NOTE] if has_credentials(uri) else [])

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from dataset_builder.cli.lazy import LazyGroup
+from dataset_builder.cli.terminal import say, tame
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -47,7 +48,7 @@ class _Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            click.echo("Stopped. Run the same command again; what a build has finished is kept.", err=True)
+            say("Stopped. Run the same command again; what a build has finished is kept.", err=True)
             ctx.exit(getattr(stop, "status", 130))
         except click.ClickException as error:
             error.message = _hide_credentials(error.message)  # type: ignore[misc]  # nothing else knows what click shows
@@ -56,7 +57,7 @@ class _Commands(LazyGroup):
             if ctx.params.get("debug") or not _is_expected(error):
                 _require_no_secret(ctx, error)
                 raise
-            raise click.ClickException(_hide_credentials(_explain(error))) from error
+            raise click.ClickException(tame(_hide_credentials(_explain(error)))) from error
 
 
 def _load(name: str) -> click.Command:
@@ -83,7 +84,7 @@ def _require_no_secret(ctx: click.Context, error: Exception) -> None:
     """Show a traceback here where the interpreter would show credentials in it, and end."""
     text = "".join(traceback.format_exception(error))
     if (cleaned := _hide_credentials(text)) != text:
-        click.echo(cleaned, err=True)
+        say(cleaned, err=True)
         ctx.exit(1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -25,4 +26,4 @@ def command(dataset: Path, out: Path, shard_megabytes: int) -> None:
 
     with show_count("pack") as on_progress:
         count = pack_dataset(dataset, out, shard_bytes=shard_megabytes << 20, on_progress=on_progress)
-    click.echo(f"{out}: {count} shards")
+    say(f"{out}: {count} shards")

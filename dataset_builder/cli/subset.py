@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import dataset_argument, out_option
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -33,5 +34,5 @@ def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) ->
         scenarios=scenarios or None,
         finish=lambda folder: remarks.extend(redo_reports(folder)),
     )
-    click.echo(f"{out}: {count} bursts")
+    say(f"{out}: {count} bursts")
     print_notes(remarks)

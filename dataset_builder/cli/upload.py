@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import CREDENTIALS_NOTE, dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -24,5 +25,5 @@ def command(dataset: Path, uri: str) -> None:
 
     with show_count("upload") as on_progress:
         count = upload_dataset(dataset, uri, on_progress=on_progress)
-    click.echo(f"{hide_credentials(uri)}: {count} files")
+    say(f"{hide_credentials(uri)}: {count} files")
     print_notes([CREDENTIALS_NOTE] if has_credentials(uri) else [])

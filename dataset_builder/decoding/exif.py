@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
-_EXPOSURE_TIME, _F_NUMBER, _ISO, _TAKEN, _SUBSECOND = 0x829A, 0x829D, 0x8827, 0x9003, 0x9291
+_NUMBERS = _EXPOSURE_TIME, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
+_TAKEN, _SUBSECOND = 0x9003, 0x9291
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ def read_exif(exif: Any) -> CaptureFacts:
         return build_facts({**exif, **exif.get_ifd(_EXIF_IFD)})
     except Exception:  # noqa: BLE001  # whatever a damaged directory raises
         return CaptureFacts()
+
+
+def read_known_tags(tags: Any) -> dict[int, Any]:
+    """Values of those tags of a tifffile page that `read_tiff_tags` looks at; thousands of others may point to one huge value."""
+    return {code: tags[code].value for code in (_ORIENTATION, _EXIF_IFD, _TAKEN, _SUBSECOND, *_NUMBERS) if code in tags}
 
 
 def read_tiff_tags(tags: Mapping[int, Any]) -> CaptureFacts:

@@ -207,5 +207,5 @@ def _render_card(root: Path, splits: Sequence[str]) -> str:
             }
         ],
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items()]
+    lines = [f"{name}: {json.dumps(value)}" for name, value in header.items()]
     return "\n".join(["---", *lines, "---", "", render_card(root)])

@@ -18,15 +18,14 @@ from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.errors import MergeConflictError, SchemaError, SelectionError
 from manifests.images.listing import list_image_files, require_digest
+from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.store import (
     list_label_files,
-    read_dataset_table,
     read_footer,
     read_or_empty,
-    read_table,
     table_path,
     write_table,
 )
@@ -172,14 +171,15 @@ def _read_contents(root: Path) -> _Contents:
     if description.get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack, which lacks the files; name the data set that it was made from")
     paths = list_label_files(root)
+    tables = read_burst_tables(root)
     return _Contents(
         root,
         drop_seal(description),
-        bursts=read_dataset_table(root, "bursts"),
-        frames=read_dataset_table(root, "frames"),
-        splits=read_dataset_table(root, "splits"),
+        bursts=tables.bursts,
+        frames=tables.frames,
+        splits=read_splits(root, tables),
         failures=read_or_empty(root, table_path("failures"), FAILURES),
-        labels={path: read_table(root, path, LABELS) for path in paths},
+        labels={path: read_label_file(root, path, tables) for path in paths},
         footers={path: _read_footer(root, path) for path in paths},
     )
 

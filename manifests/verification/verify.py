@@ -127,11 +127,6 @@ def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
     if UNFINISHED in description:
         yield Problem("dataset.json", "", f"{UNFINISHED}: a build was interrupted; run the same command again")
     digests = description.get(DIGESTS, {})
-    if not isinstance(digests, dict):
-        yield Problem(
-            "dataset.json", "", f"manifests: expected a mapping from path to SHA-256, got {type(digests).__name__}"
-        )
-        return
     if not digests and UNFINISHED not in description:
         yield Problem(
             "dataset.json",

@@ -313,7 +313,7 @@ WRONG_ROWS = [
     (MEAN, set_value(1, rank=2), "burst_id=tiny-0", "rank: expected its place"),
     (MEAN, set_value(1, score_norm=0.4), "burst_id=tiny-0", "score_norm: expected (score"),
     (MEAN, set_value(1, score_norm=1.4), "burst_id=tiny-0", "score_norm: expected 0..1"),
-    (MEAN, set_value(1, unit="1"), "metric=psnr", "unit: expected one"),
+    (MEAN, set_value(1, unit="1"), "metric=psnr", "unit: expected one unit"),
     (MEAN, set_value(1, num_evaluations=-1), "burst_id=tiny-0", "num_evaluations"),
     (MEAN, set_value(1, label_key="?"), "burst_id=tiny-0", "label_key: expected a SHA-256"),
     (NLM, set_value(0, restorer_fingerprint=""), "burst_id=tiny-0", "restorer_fingerprint: expected a SHA-256"),
