@@ -15,14 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.pictures import explain
+from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 
 CFA_IMAGE, _LINEAR_RAW = 32803, 34892
-_SUBFILE, _ORIENTATION, _CFA_REPEAT, _CFA_PATTERN, _SUB_IFDS = 254, 274, 33421, 33422, 330
+_SUBFILE, _ORIENTATION, _CFA_REPEAT, _CFA_PATTERN = 254, 274, 33421, 33422
 _VERSION, _LAYOUT, _LINEARIZATION = 50706, 50711, 50712
 _BLACK_REPEAT, _BLACK, _BLACK_DELTA_H, _BLACK_DELTA_V, _WHITE = 50713, 50714, 50715, 50716, 50717
 _ACTIVE_AREA, _NOISE_PROFILE = 50829, 51041
 _OPCODES = (51008, 51009)
+_KNOWN = (
+    *(_CFA_REPEAT, _CFA_PATTERN, _LAYOUT, _LINEARIZATION, _ACTIVE_AREA, _NOISE_PROFILE),
+    *(_BLACK_REPEAT, _BLACK, _BLACK_DELTA_H, _BLACK_DELTA_V, _WHITE, *_OPCODES),
+)
 _COLOURS = "RGBCMYW"
 _RATIONALS = (5, 10)
 _MAX_CELL = 64
@@ -89,14 +94,15 @@ def read_dng_tags(path: Path) -> DngTags | None:
     import tifffile
 
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
             pages = list_pages(tiff)
             if not pages or _VERSION not in pages[0].tags:
                 return None
             number = _choose_page(pages)
             first, page = pages[0], pages[number]
-            tags = {tag.code: tag.value for tag in page.tags.values()}
-            rational = {tag.code for tag in page.tags.values() if int(tag.dtype) in _RATIONALS}
+            tags = {code: page.tags[code].value for code in _KNOWN if code in page.tags}
+            rational = {code for code in tags if int(page.tags[code].dtype) in _RATIONALS}
             orientation = first.tags.valueof(_ORIENTATION, 1)
             noise = tags.get(_NOISE_PROFILE, first.tags.valueof(_NOISE_PROFILE, ()))
             shape = int(page.imagelength), int(page.imagewidth)

@@ -12,7 +12,8 @@ import numpy as np
 
 _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _COLOR_SPACE, _INTEROPERABILITY_IFD, _ADOBE_RGB, _UNCALIBRATED = 0xA001, 0xA005, 2, 0xFFFF
-_EXPOSURE_TIME, _F_NUMBER, _ISO, _TAKEN, _SUBSECOND = 0x829A, 0x829D, 0x8827, 0x9003, 0x9291
+_NUMBERS = _EXPOSURE_TIME, _F_NUMBER, _ISO = 0x829A, 0x829D, 0x8827
+_TAKEN, _SUBSECOND = 0x9003, 0x9291
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def names_adobe_rgb(exif: Any) -> bool:
         )
     except Exception:  # noqa: BLE001  # as above
         return False
+
+
+def read_known_tags(tags: Any) -> dict[int, Any]:
+    """Values of those tags of a tifffile page that `read_tiff_tags` looks at; thousands of others may point to one huge value."""
+    return {code: tags[code].value for code in (_ORIENTATION, _EXIF_IFD, _TAKEN, _SUBSECOND, *_NUMBERS) if code in tags}
 
 
 def read_tiff_tags(tags: Mapping[int, Any]) -> CaptureFacts:

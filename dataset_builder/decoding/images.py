@@ -12,7 +12,8 @@ from dataset_builder.decoding.pictures import SourceImage, explain, named
 from dataset_builder.decoding.png import read_png
 from dataset_builder.decoding.png_chunks import SIGNATURE
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.decoding.tiff import read_tiff
+from dataset_builder.decoding.tiff import require_few_directories
+from dataset_builder.decoding.tiff_pictures import read_tiff
 from dataset_builder.errors import UnreadableImageError
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
@@ -90,13 +91,16 @@ def count_pages(path: Path) -> int:
     """Number of pages of a TIFF.
 
     Raises:
-        SourceError: if it is no TIFF.
+        SourceError: if it is no TIFF, or has more than `MOST_DIRECTORIES`.
     """
     import tifffile
 
     require_file(path)
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
             return len(tiff.pages)
+    except UnreadableImageError:
+        raise
     except Exception as error:  # as in read_image
         raise UnreadableImageError(f"{path}: cannot be read as TIFF ({explain(error)}); remove it") from error

@@ -21,7 +21,8 @@ from dataset_builder.decoding.pictures import (
     sample_image,
 )
 from dataset_builder.decoding.strict_jpeg import StrictFile
-from dataset_builder.errors import UnsupportedColorError
+from dataset_builder.errors import UnreadableImageError, UnsupportedColorError
+from manifests.images.headers import MOST_SCANS, count_scans
 from manifests.images.pixels import apply_orientation
 
 
@@ -34,6 +35,7 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
     """
     from PIL import Image
 
+    require_few_scans(path, data)
     stream = StrictFile(data)
     with Image.open(stream, formats=("JPEG",)) as image:
         require_size(path, image.width, image.height)
@@ -66,6 +68,12 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
             if meaning is not None and not means_srgb:
                 pixels = meaning.convert(pixels)
     return SourceImage(apply_orientation(replicate_grey(pixels), facts.orientation), facts, None)
+
+
+def require_few_scans(path: Path, data: bytes) -> None:
+    """Raise UnreadableImageError for a JPEG of more than `MOST_SCANS` scans."""
+    if (scans := count_scans(data)) > MOST_SCANS:
+        raise UnreadableImageError(f"{path}: expected a JPEG of at most {MOST_SCANS} scans, got {scans}; save it anew")
 
 
 def _find_meaning(image: Any, exif: Any) -> ColorMeaning | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset_builder.errors import UnreadableImageError
 
@@ -48,6 +49,7 @@ class JpegScans:
     """Frame and scans of a JPEG.
 
     Attributes:
+        markers: places and second bytes of all that could be markers.
         height: rows.
         width: columns.
         kind: marker of the frame.
@@ -57,6 +59,7 @@ class JpegScans:
         scans: in order.
     """
 
+    markers: tuple[NDArray[np.int64], NDArray[np.uint8]]
     height: int = 0
     width: int = 0
     kind: int = 0
@@ -85,7 +88,7 @@ def read_scans(data: bytes) -> JpegScans:
     Raises:
         UnreadableImageError: if it is damaged or cut off.
     """
-    found = JpegScans()
+    found = JpegScans(markers=_find_markers(data))
     place = 2
     while True:
         while data[place : place + 2] == b"\xff\xff":
@@ -141,7 +144,7 @@ def _read_scan(data: bytes, start: int, found: JpegScans, body: bytes) -> int:
     # Zero bits are a run of flat blocks where both tables give them the symbol of nothing.
     flat = all(found.tables.get(number >> 4) == 0 and found.tables.get(16 | (number & 15)) == 0 for number in chosen)
     first, last, bits = body[-3:]
-    end, markers = _find_end(data, start, only_eoi=found.kind in _SEQUENTIAL and count == len(found.sampling))
+    end, markers = _find_end(data, start, found, only_eoi=found.kind in _SEQUENTIAL and count == len(found.sampling))
     scan = Scan(start, end, components, (first, last), (bits >> 4, bits & 15), flat)
     found.scans.append(scan)
     _require_restarts(markers, found.restart, found.count_units(components))
@@ -149,25 +152,31 @@ def _read_scan(data: bytes, start: int, found: JpegScans, body: bytes) -> int:
     return end
 
 
-def _find_end(data: bytes, start: int, *, only_eoi: bool) -> tuple[int, bytes]:
-    """Place of the first marker that ends a scan, and the restart markers before it."""
+def _find_markers(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Places of all that could be markers in entropy-coded data, and what follows their first byte."""
     values = np.frombuffer(data, np.uint8)
-    places = start + np.flatnonzero(values[start:-1] == 0xFF)
+    places = np.flatnonzero(values[:-1] == 0xFF)
     following = values[places + 1]
     real = (following != 0) & (following != 0xFF)
-    markers, places = following[real], places[real]
-    restarts = (markers >= 0xD0) & (markers <= 0xD7)
-    ends = np.flatnonzero(~restarts)
+    return places[real], following[real]
+
+
+def _find_end(data: bytes, start: int, found: JpegScans, *, only_eoi: bool) -> tuple[int, bytes]:
+    """Place of the first marker that ends a scan, and the restart markers before it."""
+    places, markers = found.markers
+    first = int(np.searchsorted(places, start))
+    ends = np.flatnonzero((markers[first:] < 0xD0) | (markers[first:] > 0xD7))
     if not len(ends):
         raise UnreadableImageError("is cut off; copy it again or remove it")
-    marker, end = int(markers[ends[0]]), int(places[ends[0]])
+    last = first + int(ends[0])
+    marker, end = int(markers[last]), int(places[last])
     if marker != _EOI and (only_eoi or marker not in _BETWEEN_SCANS):
         raise UnreadableImageError(
             f"is damaged: marker {marker:02x} stands at byte {end:,} amid the picture; copy it again or remove it"
         )
     while end > start and data[end - 1] == 0xFF:
         end -= 1  # bytes of fill before a marker
-    return end, markers[: ends[0]].tobytes()
+    return end, markers[first:last].tobytes()
 
 
 def _require_restarts(markers: bytes, interval: int, units: int) -> None:

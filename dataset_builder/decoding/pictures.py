@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.errors import SourceError, UnreadableImageError
-
-MAX_PIXELS = 200_000_000
-"""Larger images are refused before they are decoded."""
+from manifests.schema.words import MOST_PIXELS
 
 _PREVIEW_SIDE = 192
 
@@ -62,12 +60,10 @@ class SourceImage:
         return self.picture.load() if isinstance(self.picture, DecodedPicture) else self.picture
 
 
-def require_size(path: Path, width: int, height: int) -> None:
-    """Raise UnreadableImageError for more than `MAX_PIXELS`."""
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"{path}: {width} x {height} px is more than {MAX_PIXELS:,} px; crop or reduce it first"
-        )
+def require_size(path: Path, width: int, height: int, *, most: int = MOST_PIXELS) -> None:
+    """Raise UnreadableImageError for more than `most` pixels."""
+    if width * height > most:
+        raise UnreadableImageError(f"{path}: {width} x {height} px is more than {most:,} px; crop or reduce it first")
 
 
 def explain(error: Exception) -> str:

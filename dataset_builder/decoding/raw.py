@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ
 from dataset_builder.decoding.dng import DngTags, list_pages, read_dng_tags
-from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
+from dataset_builder.decoding.exif import CaptureFacts, read_known_tags, read_tiff_tags
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, LensShading, SensorFacts
 from dataset_builder.decoding.gain_maps import read_gain_maps, require_levels
 from dataset_builder.decoding.levels import AS_STATED, Levels, level_mosaic, require_plausible
 from dataset_builder.decoding.pictures import explain, named, require_size
 from dataset_builder.decoding.source_files import require_file
+from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import UINT16_MAX, apply_orientation, quantise
 from restorers import CFA, Domain
@@ -293,8 +294,9 @@ def _read_exif(path: Path, known: CaptureFacts) -> CaptureFacts:
     import tifffile
 
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
-            found = read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()})
+            found = read_tiff_tags(read_known_tags(tiff.pages.first.tags))
     except Exception:  # noqa: BLE001  # not every RAW file is a TIFF, and metadata must not cost the pixels
         return known
     facts = {name: value for name in CaptureFacts.__dataclass_fields__ if (value := getattr(found, name)) is not None}

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataset_builder.decoding.exif import read_exif, read_tiff_tags
+from dataset_builder.decoding.exif import read_exif, read_known_tags, read_tiff_tags
 from dataset_builder.decoding.frame import Frame, LensShading, SensorFacts
 from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
 from dataset_builder.decoding.levels import AS_STATED, Levels
@@ -135,7 +135,7 @@ def read_capture_time(path: Path) -> str | None:
             import tifffile
 
             with open_plain(path) as stream, tifffile.TiffFile(stream) as tiff:
-                return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
+                return read_tiff_tags(read_known_tags(tiff.pages.first.tags)).captured_at
         from PIL import Image
 
         with open_plain(path) as stream, Image.open(stream, formats=_EXIF_FORMATS) as image:

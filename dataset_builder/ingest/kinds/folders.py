@@ -30,7 +30,7 @@ class FolderSource(CaptureSource):
         group: How the files of a folder that holds many bursts belong together: names that differ in their last number (stem), pauses
             between their EXIF times (gap), or a regular expression (pattern). Null: a folder is a burst.
         gap_seconds: Seconds of pause that begin a new burst.
-        pattern: Regular expression with a group (?P<burst>…) and perhaps (?P<frame>…); files that do not match are passed over.
+        pattern: Regular expression (RE2) with a group (?P<burst>…) and perhaps (?P<frame>…); files that do not match are passed over.
         black_level: Code that means no light in RAW files whose own levels are wrong.
         white_level: Code that means white in RAW files whose own levels are wrong, or in TIFF and PNG of fewer bits than 16 in 16.
     """
