@@ -32,10 +32,10 @@ class Levels:
 
     @property
     def settings(self) -> list[int]:
-        """Both, for keys; empty if neither is given."""
+        """Both in thousandths, for keys; empty if neither is given."""
         if self.black is None and self.white is None:
             return []
-        return [-1 if level is None else round(level) for level in (self.black, self.white)]
+        return [-1 if level is None else round(1000 * level) for level in (self.black, self.white)]
 
 
 AS_STATED = Levels()

@@ -41,7 +41,7 @@ def list_photographs(root: Path) -> list[str]:
 def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint16]:
     """Decode a photograph to linear sRGB, reduced in linear light.
 
-    Grey images become three equal channels, CMYK is converted, alpha is dropped; of a camera's RAW file each 2 x 2 pixels become one.
+    Colours are read as `dataset_builder.decoding.images.read_image` reads them; of a camera's RAW file each 2 x 2 pixels become one.
 
     Args:
         path: the file.
