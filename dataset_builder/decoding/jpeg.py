@@ -35,7 +35,6 @@ def read_jpeg(path: Path, data: bytes, *, look: bool) -> SourceImage:
     """
     from PIL import Image
 
-    require_few_scans(path, data)
     stream = StrictFile(data)
     with Image.open(stream, formats=("JPEG",)) as image:
         require_size(path, image.width, image.height)

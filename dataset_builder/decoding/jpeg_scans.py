@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.errors import UnreadableImageError
+from manifests.images.headers import MOST_SCANS, count_scans
 
 _EOI, _SOS, _DHT, _DRI = 0xD9, 0xDA, 0xC4, 0xDD
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
@@ -89,17 +90,9 @@ def read_scans(data: bytes) -> JpegScans:
         UnreadableImageError: if it is damaged or cut off.
     """
     found = JpegScans(markers=_find_markers(data))
-    place = 2
-    while True:
-        while data[place : place + 2] == b"\xff\xff":
-            place += 1
-        if place + 4 > len(data) or data[place] != 0xFF:
-            if data[place : place + 2] == b"\xff\xd9":
-                break
-            raise UnreadableImageError("is cut off or damaged between its parts; copy it again or remove it")
-        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if marker == _EOI:
-            break
+    place = _skip_fill(data, 2, found)
+    while (marker := data[place + 1]) != _EOI:
+        size = int.from_bytes(data[place + 2 : place + 4], "big")
         body = data[place + 4 : place + 2 + size]
         place += 2 + size
         if marker == _DHT:
@@ -110,8 +103,19 @@ def read_scans(data: bytes) -> JpegScans:
             _read_frame(found, marker, body)
         elif marker == _SOS:
             place = _read_scan(data, place, found, body)
+        place = _skip_fill(data, place, found)
     _require_all_passes(found)
     return found
+
+
+def _skip_fill(data: bytes, place: int, found: JpegScans) -> int:
+    """Place of the marker that must stand here, but for bytes of fill before it."""
+    places, _ = found.markers
+    index = int(np.searchsorted(places, place))
+    marker = int(places[index]) if index < len(places) else len(data)
+    if marker == len(data) or data[place:marker].strip(b"\xff"):
+        raise UnreadableImageError("is cut off or damaged between its parts; copy it again or remove it")
+    return marker
 
 
 def _read_frame(found: JpegScans, marker: int, body: bytes) -> None:
@@ -147,6 +151,10 @@ def _read_scan(data: bytes, start: int, found: JpegScans, body: bytes) -> int:
     end, markers = _find_end(data, start, found, only_eoi=found.kind in _SEQUENTIAL and count == len(found.sampling))
     scan = Scan(start, end, components, (first, last), (bits >> 4, bits & 15), flat)
     found.scans.append(scan)
+    if len(found.scans) > MOST_SCANS:
+        raise UnreadableImageError(
+            f"expected a JPEG of at most {MOST_SCANS} scans, got {count_scans(data)}; save it anew"
+        )
     _require_restarts(markers, found.restart, found.count_units(components))
     _require_no_hole(data, found.kind, scan)
     return end
