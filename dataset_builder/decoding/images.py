@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,12 +66,6 @@ class SourceImage:
     def pixels(self) -> Pixels:
         """uint8 or uint16 [H, W, 3], RGB, upright. Grey becomes three equal channels, CMYK is converted, alpha is dropped."""
         return self.picture.load() if isinstance(self.picture, DecodedPicture) else self.picture
-
-
-def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key under which `BURST2` comes before `BURST10`, and different names never tie."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.casefold()) for part in parts), name
 
 
 def read_image(path: Path, *, page: int | None = None, look: bool = True) -> SourceImage:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataset_builder.decoding.exif import read_exif, read_tiff_tags
+from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import IMAGE_SUFFIXES, TIFF_SUFFIXES, natural_key, read_image
+from dataset_builder.decoding.headers import merge_facts, read_headers
+from dataset_builder.decoding.images import IMAGE_SUFFIXES, read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import MissingSourceError, TooFewFramesError
+from dataset_builder.ingest.order import order_frames
 from dataset_builder.ingest.reader import ReaderDefaults
-from manifests.confined.plain import hash_plain, open_plain
+from manifests.confined.plain import hash_plain
 from restorers import Domain
 
 FRAME_SUFFIXES = IMAGE_SUFFIXES | RAW_SUFFIXES
-_EXIF_FORMATS = ("JPEG", "PNG")
 
 
 @dataclass(frozen=True)
@@ -30,33 +33,46 @@ class FileFrames(ReaderDefaults):
         names: names of the files.
         reference_index: None, unless who made the reader knows it.
         look: whether somebody will look at the pixels.
+        facts: what the headers of each file say; empty until `resolve` has looked.
+        seconds: since the first frame, None where unknown; empty until `resolve` has looked.
+        remarks: what is worth knowing of their order.
     """
 
     folder: Path
     names: tuple[str, ...]
     reference_index: int | None = None
     look: bool = True
+    facts: tuple[CaptureFacts, ...] = ()
+    seconds: tuple[float | None, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 over the digests of the files in order."""
         return hash_files([self.folder / name for name in self.names])
 
     def resolve(self, *, look: bool) -> FileFrames:
-        """In order of capture where the EXIF of every file knows its time to below a second; else as they are named."""
-        times = []
-        for name in self.names:
-            moment = read_capture_time(self.folder / name)
-            if moment is None or "." not in moment:
-                return replace(self, look=look)
-            times.append(moment)
-        order = sorted(range(len(times)), key=lambda index: (times[index], index))
-        given = None if self.reference_index is None else order.index(self.reference_index)
-        names = tuple(self.names[index] for index in order)
-        return replace(self, names=names, reference_index=given, look=look)
+        """In order of capture, as far as the headers of the files and their names tell it."""
+        facts = [read_headers(self.folder / name) for name in self.names]
+        found = order_frames(self.names, [fact.captured_at for fact in facts])
+        given = None if self.reference_index is None else found.order.index(self.reference_index)
+        return replace(
+            self,
+            names=tuple(self.names[index] for index in found.order),
+            reference_index=given,
+            look=look,
+            facts=tuple(facts[index] for index in found.order),
+            seconds=found.seconds,
+            remarks=found.remarks,
+        )
 
     def read(self, index: int) -> Frame:
         """Decode one file."""
-        return read_frame(self.folder / self.names[index], look=self.look)
+        frame = read_frame(self.folder / self.names[index], look=self.look)
+        if not self.facts:
+            return frame
+        facts = merge_facts(replace(self.facts[index], orientation=frame.facts.orientation), frame.facts)
+        seconds = self.seconds[index]
+        return replace(frame, facts=facts, timestamp=math.nan if seconds is None else seconds)
 
     def iterate(self) -> Iterator[Frame]:
         """Decode file after file."""
@@ -110,20 +126,3 @@ def require_frames(where: Path, count: int) -> None:
     """Raise TooFewFramesError unless there are at least two frames."""
     if count < 2:
         raise TooFewFramesError(f"{where}: a burst needs at least 2 frames, found {count}; add frames or remove it")
-
-
-def read_capture_time(path: Path) -> str | None:
-    """Time of capture in a file's EXIF, ISO 8601 without zone; None if it has none. Nothing is decoded."""
-    try:
-        if path.suffix.lower() in RAW_SUFFIXES | TIFF_SUFFIXES:
-            import tifffile
-
-            with open_plain(path) as stream, tifffile.TiffFile(stream) as tiff:
-                return read_tiff_tags({tag.code: tag.value for tag in tiff.pages.first.tags.values()}).captured_at
-        from PIL import Image
-
-        with open_plain(path) as stream, Image.open(stream, formats=_EXIF_FORMATS) as image:
-            # Without an early EXIF chunk, Pillow would decode a whole PNG in search of a late one.
-            return read_exif(image.getexif()).captured_at if "exif" in image.info else None
-    except Exception:  # noqa: BLE001  # whoever decodes the file will say what is wrong with it
-        return None

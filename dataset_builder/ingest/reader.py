@@ -66,6 +66,11 @@ class BurstReader(Protocol):
         """What the frames depend on beside the content of the files."""
         ...
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth knowing of the frames and their order, once they are settled."""
+        ...
+
     def digest(self) -> str:
         """SHA-256 (hex) over the digests of the files that the burst is read from, in order.
 
@@ -126,6 +131,11 @@ class ReaderDefaults:
         """Nothing."""
         return []
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def resolve(self, *, look: bool) -> Self:  # noqa: ARG002  # nothing is left to later
         """Itself: frames and order are settled."""
         return self
@@ -164,4 +174,11 @@ class RejectedBurst:
     error: Exception
 
 
-Finding = FoundBurst | RejectedBurst
+@dataclass(frozen=True)
+class Remark:
+    """What was left out or taken on trust, for the person at the terminal."""
+
+    text: str
+
+
+Finding = FoundBurst | RejectedBurst | Remark

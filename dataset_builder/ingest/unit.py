@@ -140,7 +140,9 @@ class CaptureUnit:
         )
         if sure is None:
             appearance = hash_reference(root, burst, frames)
-        return {"burst": {**burst, "perceptual_hash": appearance}, "frames": frames, "stage": stage}
+        remarks = [f"{self.where}: {remark}" for remark in reader.remarks if self.crop is None]
+        burst = {**burst, "perceptual_hash": appearance}
+        return {"burst": burst, "frames": frames, "stage": stage, "remarks": remarks}
 
     def _store_frames(
         self, root: Path, reader: BurstReader, window: Window | None, reference: int | None, writer: BackgroundWriter

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes
-from dataset_builder.decoding.images import IMAGE_SUFFIXES, natural_key, read_image
+from dataset_builder.decoding.images import IMAGE_SUFFIXES, read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
 from dataset_builder.errors import UnreadableImageError
 from restorers.imaging.mosaic import average_cells

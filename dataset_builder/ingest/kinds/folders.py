@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
-from dataset_builder.ingest.kinds.groups import Groups, group_by_gap, group_by_pattern, group_by_stem
-from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.kinds.groups import Grouping, group_by_gap, group_by_pattern, group_by_stem
+from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
@@ -65,20 +65,21 @@ class FolderSource(CaptureSource):
             if self.group is None:
                 yield _make_burst(root, path, path, names)
                 continue
-            groups, rejected = _group(self, folder, names)
-            for name, members in groups.items():
+            grouping = _group(self, folder, names)
+            for name, members in grouping.groups.items():
                 yield _make_burst(root, path, _join(path, name), members)
-            for name, reason in rejected:
+            for name, reason in grouping.rejected:
                 yield RejectedBurst(_join(path, name), reason)
+            yield from (Remark(text) for text in grouping.remarks)
 
 
-def _group(source: FolderSource, folder: Path, names: list[str]) -> tuple[Groups, list[tuple[str, Exception]]]:
+def _group(source: FolderSource, folder: Path, names: list[str]) -> Grouping:
     if source.group == "gap":
         return group_by_gap(folder, names, source.gap_seconds)
     if source.group == "pattern":
         assert source.pattern is not None
-        return group_by_pattern(names, source.pattern), []
-    return group_by_stem(names), []
+        return group_by_pattern(names, source.pattern)
+    return group_by_stem(folder, names, source.gap_seconds)
 
 
 def _make_burst(root: Path, folder: str, path: str, names: Sequence[str]) -> Finding:

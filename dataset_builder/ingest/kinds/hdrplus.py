@@ -21,7 +21,8 @@ from pydantic import field_validator
 
 from dataset_builder.camera.develop import demosaic_bilinear
 from dataset_builder.decoding.frame import Frame
-from dataset_builder.decoding.images import explain, natural_key
+from dataset_builder.decoding.images import explain
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.packed import list_files
 from dataset_builder.decoding.raw import read_raw
 from dataset_builder.decoding.source_files import require_file, resolve_inside

@@ -22,7 +22,8 @@ from pydantic import Field
 
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import Pixels, explain, natural_key, read_image
+from dataset_builder.decoding.images import Pixels, explain, read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files

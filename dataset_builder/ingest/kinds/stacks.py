@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
+from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.source_files import require_plain, resolve_inside
 from dataset_builder.errors import SourceError
 from dataset_builder.ingest.files import hash_files

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataset_builder.decoding.images import natural_key, read_image
+from dataset_builder.decoding.images import read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.errors import (
     MissingSourceError,
     SourceError,
@@ -24,12 +25,24 @@ IMAGE = make_photograph(20, 30)
 EXIF_IFD = 0x8769
 
 
-def save(path, image=IMAGE, *, orientation=None, taken=None, subsecond=None, exposure=None, iso=None, **options):
+def save(
+    path,
+    image=IMAGE,
+    *,
+    orientation=None,
+    taken=None,
+    subsecond=None,
+    exposure=None,
+    iso=None,
+    f_number=None,
+    tags=None,
+    **options,
+):
     picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
     exif = picture.getexif()
     if orientation:
         exif[0x0112] = orientation
-    facts = {0x9003: taken, 0x9291: subsecond, 0x829A: exposure, 0x8827: iso}
+    facts = {0x9003: taken, 0x9291: subsecond, 0x829A: exposure, 0x8827: iso, 0x829D: f_number, **(tags or {})}
     exif.get_ifd(EXIF_IFD).update({tag: value for tag, value in facts.items() if value is not None})
     exif[EXIF_IFD] = 0  # without an entry of its own, TIFF files lose it
     picture.save(path, exif=exif, **options)
@@ -86,12 +99,13 @@ def test_a_transparent_colour_is_dropped(tmp_path):
 
 
 def test_capture_facts_are_kept(tmp_path):
-    path = save(tmp_path / "a.jpg", taken="2016:04:02 21:09:44", subsecond="250", exposure=0.1, iso=3153)
+    path = save(tmp_path / "a.jpg", taken="2016:04:02 21:09:44", subsecond="250", exposure=0.1, iso=3153, f_number=2.0)
     facts = read_image(path).facts
     assert facts.captured_at == "2016-04-02T21:09:44.250"
     assert facts.exposure_time == pytest.approx(0.1)
     assert facts.iso == 3153
-    assert facts.exposure == pytest.approx(315.3)
+    assert facts.f_number == 2
+    assert facts.exposure == pytest.approx(315.3 / 4)
 
 
 @pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "yesterday", ""])
@@ -180,6 +194,7 @@ def make_folder(tmp_path, suffixes=(".jpg", ".png", ".tif"), **options):
             subsecond=f"{index}50",
             exposure=0.01 * 2**index,
             iso=100,
+            f_number=1.8,
             **options,
         )
     return folder
