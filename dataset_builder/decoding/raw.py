@@ -27,25 +27,6 @@ from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import apply_orientation
 from restorers import CFA, Domain
 
-RAW_SUFFIXES = frozenset(
-    {
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".nrw",
-        ".arw",
-        ".sr2",
-        ".raf",
-        ".orf",
-        ".rw2",
-        ".pef",
-        ".srw",
-        ".raw",
-        ".kdc",
-        ".dcr",
-    }
-)
 _NOISE_PROFILE, _BLACK_LEVEL, _BLACK_REPEAT = 51041, 50714, 50713
 _RATIONAL = 5
 _MAX_CONDITION = 1e4

@@ -1,4 +1,4 @@
-"""Bursts of one file per frame: reading, listing and ordering them."""
+"""Bursts of one file per frame: reading and ordering them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataset_builder.decoding.exif import CaptureFacts
+from dataset_builder.decoding.file_kinds import READABLE, FileKind, count_pictures, recognise, refuse_kind
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.headers import merge_facts, read_headers
-from dataset_builder.decoding.images import IMAGE_SUFFIXES, read_image
-from dataset_builder.decoding.natural_order import natural_key
-from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
-from dataset_builder.errors import MissingSourceError, TooFewFramesError
+from dataset_builder.decoding.images import read_image
+from dataset_builder.decoding.raw import read_raw
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import MissingSourceError, TooFewFramesError, UnreadableImageError
 from dataset_builder.ingest.order import order_frames
 from dataset_builder.ingest.reader import ReaderDefaults
 from manifests.confined.plain import hash_plain
 from restorers import Domain
-
-FRAME_SUFFIXES = IMAGE_SUFFIXES | RAW_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -85,24 +84,17 @@ def read_frame(path: Path, *, look: bool = True) -> Frame:
     Raises:
         SourceError: if it cannot be read.
     """
-    if path.suffix.lower() in RAW_SUFFIXES:
+    require_file(path)
+    kind = recognise(path)
+    if kind is FileKind.RAW:
         return read_raw(path)
+    if kind not in READABLE:
+        raise refuse_kind(path, kind)
+    if kind is FileKind.HEIF and (several := count_pictures(path)) > 1:
+        raise UnreadableImageError(f"{path}: holds {several} pictures or more; split it into single ones")
     image = read_image(path, look=look)
     sensor = SensorFacts(Domain.SRGB, white_level=float(2 ** (8 * image.picture.itemsize) - 1))
     return Frame(image.picture, image.facts, sensor, image.file, path)
-
-
-def list_frames(folder: Path) -> list[str]:
-    """Image and RAW files of a folder in natural order, which is the order of capture in the names that phones give."""
-    # What is no plain file counts as well: a burst that lacks a frame without a word would be worse than one that fails.
-    found = (path.name for path in folder.iterdir() if path.suffix.lower() in FRAME_SUFFIXES and not path.is_dir())
-    return sorted((name for name in found if not name.startswith(".")), key=natural_key)
-
-
-def list_folders(root: Path) -> list[str]:
-    """Sub-folders of `root` in natural order; `.` if it has none but holds images itself."""
-    found = (path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return sorted(found, key=natural_key) or (["."] if list_frames(root) else [])
 
 
 def hash_files(paths: Sequence[Path]) -> str:

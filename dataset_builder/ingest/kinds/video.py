@@ -17,10 +17,10 @@ from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.kinds.containers import require_whole
 from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 MAX_VIDEO_FRAMES = 100_000
 """So many pictures are decoded at most in search of those that count."""
 
@@ -94,13 +94,14 @@ class VideoFrames(ReaderDefaults):
 
     def _decode(self) -> Iterator[Frame]:
         require_file(self.path)
+        require_whole(self.path)
         try:
             import av
         except ImportError as error:
             raise MissingReaderError(str(self.path), "av", "video") from error
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
-                stream = container.streams.video[0]
+                stream = _choose_stream(self.path, container)
                 require_size(self.path, stream.codec_context.width, stream.codec_context.height)
                 for place, picture in enumerate(container.decode(stream)):
                     yield self._make_frame(place, picture)
@@ -118,3 +119,15 @@ class VideoFrames(ReaderDefaults):
         pixels = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))
         time = None if picture.time is None else float(picture.time)
         return Frame(pixels, CaptureFacts(), SensorFacts(Domain.SRGB), timestamp=time)
+
+
+def _choose_stream(path: Path, container: Any) -> Any:
+    """The stream of pictures, cover art left aside; a file with several says of none that it is the one."""
+    from av.stream import Disposition
+
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if len(streams) != 1:
+        raise UnreadableImageError(
+            f"{path}: expected one stream of pictures, got {len(streams)}; write the one that is meant to a file of its own"
+        )
+    return streams[0]

@@ -15,7 +15,8 @@ from dataset_builder.errors import (
     TooFewFramesError,
     UnreadableImageError,
 )
-from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
+from dataset_builder.ingest.files import FileFrames, require_frames
+from dataset_builder.ingest.listing import list_folders, list_frames
 from dataset_builder.ingest.storing import relate_captures, store_frame
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from manifests.images.pixels import apply_orientation, read_pixels, write_png
