@@ -1,5 +1,7 @@
 """Nothing that a folder holds is left out without a word."""
 
+import contextlib
+import io
 import struct
 from types import SimpleNamespace
 
@@ -8,9 +10,10 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dataset_builder.build import add_source
+from dataset_builder.bursts import plan_source
 from dataset_builder.decoding.file_kinds import FileKind, recognise
 from dataset_builder.decoding.tiff_stacks import UnsupportedStackError, list_frame_pages
 from dataset_builder.errors import UnreadableImageError
@@ -18,6 +21,8 @@ from dataset_builder.ingest.kinds.containers import require_whole
 from dataset_builder.ingest.listing import choose_versions
 from dataset_builder.ingest.reader import FoundBurst, RejectedBurst, Remark
 from dataset_builder.recipe import parse_source
+from dataset_builder.work.local import ONE_WORKER
+from dataset_builder.work.unit import Failure
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.data.dng import write_dng
@@ -277,3 +282,35 @@ def test_cover_art_is_no_video_and_two_streams_are_one_too_many(tmp_path):
     bursts = read_dataset_table(tmp_path / "out", "bursts").to_pylist()
     assert [(burst["origin_path"], burst["num_frames"]) for burst in bursts] == [("cover.mp4", 3)]
     assert "two.mkv: expected one stream of pictures, got 2" in report.failures[0]["message"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(
+        st.text(st.characters(exclude_characters="/\0", exclude_categories=[]), min_size=1, max_size=20), max_size=4
+    ),
+    group=st.sampled_from([None, "stem", "gap"]),
+)
+def test_no_name_ends_the_run(tmp_path_factory, names, group):
+    root = tmp_path_factory.mktemp("names")
+    (root / "a.jpg").touch()
+    for index, name in enumerate(names):
+        with contextlib.suppress(OSError, UnicodeEncodeError):  # of names that no disk would hold
+            (root / f"{name}.jpg").write_bytes(bytes([index]))
+    source = parse_source(name="set", kind="folders", root=str(root), **({"group": group} if group else {}))
+    plan = plan_source(source, root, root, seed=0, presets={}, workers=ONE_WORKER)
+    assert plan.units or plan.rejected
+    for _, _, failure in plan.rejected:
+        assert failure.message.encode()
+        assert "\n" not in failure.message
+
+
+def test_messages_tell_no_address():
+    """Equal builds gave other tables: the message of an unknown file held where a buffer lay in memory."""
+    with pytest.raises(UnidentifiedImageError) as caught:
+        Image.open(io.BytesIO(b"nothing"))
+    assert "0x" in str(caught.value)
+    message = Failure.from_exception(caught.value).message
+    assert message == "cannot identify image file …"
+    assert Failure.from_exception(ValueError("[matroska @ 0x55d0c8a0f2c0] EBML")).message == "[matroska @ …] EBML"
+    assert Failure.from_exception(ValueError("tag 0x9003 of 0x12")).message == "tag 0x9003 of 0x12"
