@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 from pyarrow import fs
 
-from manifests.confined.reading import has_file, hash_file, open_file
-from manifests.confined.writing import replace_file, write_file
+from manifests.confined.reading import has_file, hash_file, open_file, walk_files
+from manifests.confined.writing import remove_file, replace_file, write_file
 from manifests.description import DESCRIPTION, PACKED_FORM, read_description
 from manifests.errors import MissingManifestError, SchemaError, StorageError
 from manifests.images.listing import StoredFile, list_image_files
@@ -94,6 +94,10 @@ def fetch_dataset(uri: str, *, cache: Path | None = None, on_progress: Progress 
     digests = description.get("manifests")
     if not isinstance(digests, dict):
         raise SchemaError(f"{uri}/dataset.json: expected digests under `manifests`; build the data set again")
+    # Whoever lists the folder must not find what the data set held once and no longer does.
+    for path, _ in list(walk_files(root, "manifests")):
+        if path not in digests:
+            remove_file(root, path)
     documents = [StoredFile(path, str(sha256)) for path, sha256 in sorted(digests.items())]
     _run_all(lambda file: _fetch(filesystem, base, root, file, uri), documents, None)
     files = [] if description.get("form") == PACKED_FORM else _list_images(root)

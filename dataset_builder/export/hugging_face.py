@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -185,6 +186,13 @@ def _describe_features() -> dict[str, Any]:
     }
 
 
+def _name_config(root: Path) -> str:
+    """A name that no other data set has."""
+    description = read_description(root)
+    digest = hashlib.sha256(json.dumps(description.get("manifests", description), sort_keys=True).encode()).hexdigest()
+    return f"bursts-{digest[:12]}"
+
+
 def _render_card(root: Path, splits: Sequence[str]) -> str:
     """The data set's card under the header that the hub reads; JSON is YAML."""
     licenses = sorted(set(count_licenses(root)["license"]))
@@ -196,7 +204,9 @@ def _render_card(root: Path, splits: Sequence[str]) -> str:
         "tags": ["burst-photography", "image-quality-assessment"],
         "configs": [
             {
-                "config_name": "default",
+                # `datasets` keeps what it prepared by the name of the folder and of this; equal names of other data would be served again.
+                "config_name": _name_config(root),
+                "default": True,
                 "data_files": [{"split": _HUB_NAMES[s], "path": f"data/{_HUB_NAMES[s]}-*.parquet"} for s in splits],
             }
         ],

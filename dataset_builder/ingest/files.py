@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -48,6 +48,10 @@ class FileFrames(ReaderDefaults):
     def digest(self) -> str:
         """SHA-256 over the digests of the files in order."""
         return hash_files([self.folder / name for name in self.names])
+
+    def has_digest(self, sha256: str, copied: Mapping[str, str]) -> bool:
+        """Whether the files still have that digest; what was copied was hashed as it was read."""
+        return _combine(copied.get(name) or _hash_file(self.folder / name) for name in self.names) == sha256
 
     def resolve(self, *, look: bool) -> FileFrames:
         """In order of capture, as far as the headers of the files and their names tell it."""
@@ -104,12 +108,16 @@ def hash_files(paths: Sequence[Path]) -> str:
         MissingSourceError: if a file cannot be read.
     """
     with ThreadPoolExecutor(2) as pool:
-        return hashlib.sha256(b"".join(pool.map(_hash_file, paths))).hexdigest()
+        return _combine(pool.map(_hash_file, paths))
 
 
-def _hash_file(path: Path) -> bytes:
+def _combine(digests: Iterable[str]) -> str:
+    return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
     try:
-        return bytes.fromhex(hash_plain(path))
+        return hash_plain(path)
     except OSError as error:
         raise MissingSourceError(f"{path}: cannot be read ({error.strerror}); correct it or its permissions") from error
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -79,6 +80,18 @@ class BurstReader(Protocol):
         """
         ...
 
+    def has_digest(self, sha256: str, copied: Mapping[str, str]) -> bool:
+        """Whether the files still are what they were when their digest was taken.
+
+        Args:
+            sha256: what `digest` gave then.
+            copied: SHA-256 of what was read of those files that were copied byte for byte, by the name of their frame.
+
+        Raises:
+            SourceError: if a file cannot be read.
+        """
+        ...
+
     def resolve(self, *, look: bool) -> BurstReader:
         """The same burst with its frames and their order settled, as far as that needs a look into the files.
 
@@ -123,8 +136,16 @@ class BurstReader(Protocol):
         ...
 
 
-class ReaderDefaults:
+class ReaderDefaults(ABC):
     """What most readers do, for them to inherit."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """As `BurstReader`."""
+
+    def has_digest(self, sha256: str, copied: Mapping[str, str]) -> bool:  # noqa: ARG002  # most readers copy nothing
+        """Whether the files have that digest now."""
+        return self.digest() == sha256
 
     @property
     def settings(self) -> list[int]:

@@ -68,6 +68,7 @@ class StoredFrame:
         facts: facts of its capture.
         sensor: what its numbers mean.
         timestamp: seconds, as in `Frame`.
+        copied: whether the file is that of the origin, byte for byte.
     """
 
     name: str
@@ -82,6 +83,7 @@ class StoredFrame:
     facts: CaptureFacts
     sensor: SensorFacts
     timestamp: float | None
+    copied: bool
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -179,6 +181,7 @@ def store_frame(
         facts=frame.facts,
         sensor=frame.sensor,
         timestamp=frame.timestamp,
+        copied=data is frame.file,
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
+from dataset_builder.errors import ChangedSourceError, DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
 from dataset_builder.ingest.files import require_frames
 from dataset_builder.ingest.measures import (
@@ -124,6 +124,7 @@ class CaptureUnit:
             stored, views, appearance = self._store_frames(root, reader, window, sure, writer)
         reference = sure if sure is not None else choose_reference(views, self.reference_rule)
         self._require_different(stored)
+        self._require_unchanged(stored)
         truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
         frames = self._describe_frames(stored, views, reference)
         burst = make_burst_row(
@@ -199,6 +200,14 @@ class CaptureUnit:
                     f"{self.where}: {frame.origin_name} holds the same pixels as {names[frame.sha256]}; remove one"
                 )
             names[frame.sha256] = frame.origin_name
+
+    def _require_unchanged(self, stored: Sequence[StoredFrame]) -> None:
+        """The key, which says that these pixels are known, is that of the files as they were when they were listed."""
+        copied = {frame.origin_name: frame.sha256 for frame in stored if frame.copied}
+        if not self.reader.has_digest(self.origin.sha256, copied):
+            raise ChangedSourceError(
+                f"{self.where}: files were replaced while they were read; run the same command again"
+            )
 
     def _store_truth(
         self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None

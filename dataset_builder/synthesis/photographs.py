@@ -14,7 +14,8 @@ from dataset_builder.decoding.images import read_image
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.raw import read_raw
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.errors import UnreadableImageError
+from dataset_builder.errors import ChangedSourceError, UnreadableImageError
+from manifests.confined.plain import hash_plain
 from restorers.imaging.mosaic import average_cells
 
 _ZURICH_FOLDERS = ("train", "test")
@@ -67,6 +68,19 @@ def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint1
     height, width = linear.shape[0] // factor, linear.shape[1] // factor
     whole = linear[: height * factor, : width * factor]
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint16, copy=False)
+
+
+def read_hashed_photograph(path: Path, *, shorter_side: int | None, sha256: str) -> NDArray[np.uint16]:
+    """As `read_photograph`, of a file that still is what it was when it was hashed.
+
+    Raises:
+        ChangedSourceError: if it is not.
+        SourceError: if it cannot be read.
+    """
+    linear = read_photograph(path, shorter_side=shorter_side)
+    if hash_plain(path) != sha256:
+        raise ChangedSourceError(f"{path}: was replaced while it was read; run the same command again")
+    return linear
 
 
 def read_raw_photograph(path: Path) -> NDArray[np.uint16]:

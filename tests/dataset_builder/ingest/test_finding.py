@@ -1,6 +1,7 @@
 """Nothing that a folder holds is left out without a word."""
 
 import contextlib
+import hashlib
 import io
 import struct
 from types import SimpleNamespace
@@ -16,13 +17,14 @@ from dataset_builder.build import add_source
 from dataset_builder.bursts import plan_source
 from dataset_builder.decoding.file_kinds import FileKind, recognise
 from dataset_builder.decoding.tiff_stacks import UnsupportedStackError, list_frame_pages
-from dataset_builder.errors import UnreadableImageError
+from dataset_builder.errors import ChangedSourceError, UnreadableImageError
 from dataset_builder.ingest.kinds.containers import require_whole
 from dataset_builder.ingest.listing import choose_versions
 from dataset_builder.ingest.reader import FoundBurst, RejectedBurst, Remark
 from dataset_builder.recipe import parse_source
+from dataset_builder.synthesis.photographs import read_hashed_photograph
 from dataset_builder.work.local import ONE_WORKER
-from dataset_builder.work.unit import Failure
+from dataset_builder.work.unit import Desk, Failure
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.data.dng import write_dng
@@ -314,3 +316,26 @@ def test_messages_tell_no_address():
     assert message == "cannot identify image file …"
     assert Failure.from_exception(ValueError("[matroska @ 0x55d0c8a0f2c0] EBML")).message == "[matroska @ …] EBML"
     assert Failure.from_exception(ValueError("tag 0x9003 of 0x12")).message == "tag 0x9003 of 0x12"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+def test_a_frame_that_is_replaced_between_hashing_and_reading(tmp_path, suffix):
+    """New pixels were stored under the old digest, and found again when the old file was back."""
+    (tmp_path / "in/b").mkdir(parents=True)
+    for index in range(2):
+        save(tmp_path / f"in/b/{index}{suffix}", make_photograph(32, 40, seed=index))
+    source = parse_source(name="set", kind="folders", root=str(tmp_path / "in"))
+    (unit,) = plan_source(source, tmp_path, tmp_path, seed=0, presets={}, workers=ONE_WORKER).units
+    assert unit.run(tmp_path / "out", Desk())["burst"]["num_frames"] == 2
+    save(tmp_path / f"in/b/1{suffix}", make_photograph(32, 40, seed=7))
+    with pytest.raises(ChangedSourceError, match="replaced while they were read; run the same command again"):
+        unit.run(tmp_path / "out", Desk())
+
+
+def test_a_photograph_that_is_replaced_after_it_was_hashed(tmp_path):
+    path = save(tmp_path / "a.png")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert read_hashed_photograph(path, shorter_side=None, sha256=sha256).shape == (20, 30, 3)
+    save(path, make_photograph(20, 30, seed=9))
+    with pytest.raises(ChangedSourceError):
+        read_hashed_photograph(path, shorter_side=None, sha256=sha256)
