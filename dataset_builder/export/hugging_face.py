@@ -24,6 +24,10 @@ from manifests.store import read_dataset_table
 SHARD_BYTES = 256 << 20
 _GROUP_BYTES = 8 << 20
 _HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
+_STRIPPED = """## Metadata of pictures
+
+Places, serial numbers, names and all other metadata were left out of the files here; what pixels mean was kept.
+"""
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _LABEL = pa.struct(
     [
@@ -73,11 +77,17 @@ _SCHEMA = pa.schema(
 
 
 def export_hugging_face(
-    root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None
+    root: Path,
+    out: Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    on_progress: Progress | None = None,
+    strip: bool = True,
 ) -> list[Path]:
     """Write one row for each burst: its frames as images, what is known of them, and its labels by scenario.
 
-    Images are the stored files, byte for byte. Pillow, which decodes them for `datasets`, gives 16-bit mosaics their values, turns
+    Images are the stored files, byte for byte but for stripped metadata.
+    Pillow, which decodes them for `datasets`, gives 16-bit mosaics their values, turns
     16-bit RGB (the ground truth) into 8 bit, and does not apply `orientation`.
 
     Args:
@@ -85,6 +95,7 @@ def export_hugging_face(
         out: new folder.
         shard_bytes: a file is closed after the burst that takes it beyond this size.
         on_progress: called with the number of bursts written and of all.
+        strip: whether to leave out metadata that are not what pixels mean: places, serial numbers, names.
 
     Returns:
         The Parquet files.
@@ -97,13 +108,13 @@ def export_hugging_face(
     files: dict[str, list[Path]] = {}
     done = 0
     for split, samples in groupby(iterate_samples(root), key=lambda sample: sample.split):
-        rows = _count((_make_row(root, sample) for sample in samples), done, total, on_progress)
+        rows = _count((_make_row(root, sample, strip=strip) for sample in samples), done, total, on_progress)
         parts = files[split] = []
         while (first := next(rows, None)) is not None:
             name = f"data/{_HUB_NAMES[split]}-{len(parts):05d}.parquet"
             parts.append(out / name)
             done += _write_file(out, name, first, rows, shard_bytes)
-    write_text(out, "README.md", _render_card(root, sorted(files)))
+    write_text(out, "README.md", _render_card(root, sorted(files), strip=strip))
     return [path for parts in files.values() for path in parts]
 
 
@@ -140,8 +151,8 @@ def _write_file(out: Path, name: str, first: dict[str, Any], rows: Iterator[dict
     return count
 
 
-def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
-    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample)]
+def _make_row(root: Path, sample: Sample, *, strip: bool) -> dict[str, Any]:
+    images = [{"bytes": data, "path": path} for path, data in read_sample_files(root, sample, strip=strip)]
     return {
         **{name: sample.burst[name] for name, _ in _FACTS},
         "frames": images[: len(sample.frames)],
@@ -186,14 +197,16 @@ def _describe_features() -> dict[str, Any]:
     }
 
 
-def _name_config(root: Path) -> str:
+def _name_config(root: Path, *, strip: bool) -> str:
     """A name that no other data set has."""
     description = read_description(root)
-    digest = hashlib.sha256(json.dumps(description.get("manifests", description), sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(
+        json.dumps([description.get("manifests", description), strip], sort_keys=True).encode()
+    ).hexdigest()
     return f"bursts-{digest[:12]}"
 
 
-def _render_card(root: Path, splits: Sequence[str]) -> str:
+def _render_card(root: Path, splits: Sequence[str], *, strip: bool) -> str:
     """The data set's card under the header that the hub reads; JSON is YAML."""
     licenses = sorted(set(count_licenses(root)["license"]))
     header = {
@@ -204,12 +217,12 @@ def _render_card(root: Path, splits: Sequence[str]) -> str:
         "tags": ["burst-photography", "image-quality-assessment"],
         "configs": [
             {
-                # `datasets` keeps what it prepared by the name of the folder and of this; equal names of other data would be served again.
-                "config_name": _name_config(root),
+                # `datasets` keeps what it prepared by the names of folder and configuration, whatever they hold.
+                "config_name": _name_config(root, strip=strip),
                 "default": True,
                 "data_files": [{"split": _HUB_NAMES[s], "path": f"data/{_HUB_NAMES[s]}-*.parquet"} for s in splits],
             }
         ],
     }
     lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items()]
-    return "\n".join(["---", *lines, "---", "", render_card(root)])
+    return "\n".join(["---", *lines, "---", "", render_card(root), *([_STRIPPED] if strip else [])])

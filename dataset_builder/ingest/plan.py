@@ -74,4 +74,5 @@ def _make_unit(
         reference_rule=source.reference_rule,
         crop=crop,
         estimates=source.estimate,
+        strip_metadata=source.strip_metadata,
     )

@@ -20,6 +20,7 @@ from dataset_builder.ingest.crops import Window
 from dataset_builder.ingest.order import tell_seconds
 from manifests.confined.plain import open_plain
 from manifests.confined.writing import replace_file, write_file
+from manifests.images.personal import strip_metadata
 from manifests.images.pixels import encode_png
 
 STORE_VERSION = "3"
@@ -181,8 +182,19 @@ def store_frame(
         facts=frame.facts,
         sensor=frame.sensor,
         timestamp=frame.timestamp,
-        copied=data is frame.file,
+        copied=data is frame.file and frame.origin is not None,
     )
+
+
+def strip_frame(frame: Frame) -> Frame:
+    """The same frame; where it is stored as it came, the file tells nothing but its pixels."""
+    if frame.file is None:
+        return frame
+    try:
+        stripped = strip_metadata(frame.file)
+    except ValueError:  # of a kind of damage that its decoder does not mind
+        return replace(frame, picture=frame.pixels, file=None, origin=None)
+    return frame if stripped == frame.file else replace(frame, file=stripped, origin=None)
 
 
 def _write(root: Path, path: str, data: bytes, origin: Path | None) -> None:

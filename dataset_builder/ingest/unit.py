@@ -26,7 +26,14 @@ from dataset_builder.ingest.measures import (
 )
 from dataset_builder.ingest.reader import BurstReader, Truth
 from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
-from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
+from dataset_builder.ingest.storing import (
+    STORE_VERSION,
+    BackgroundWriter,
+    StoredFrame,
+    relate_captures,
+    store_frame,
+    strip_frame,
+)
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
@@ -65,6 +72,7 @@ class CaptureUnit:
         reference_rule: how the reference is chosen.
         crop: to cut out; None for whole frames.
         estimates: what to estimate where the files do not say it.
+        strip_metadata: whether stored files are to tell nothing but their pixels.
     """
 
     burst_id: str
@@ -75,6 +83,7 @@ class CaptureUnit:
     reference_rule: ReferenceRule
     crop: CropPlan | None
     estimates: tuple[Estimate, ...]
+    strip_metadata: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -91,6 +100,7 @@ class CaptureUnit:
                 "crop": None if crop is None else [CROPS_VERSION, crop.choice.model_dump(mode="json"), crop.index],
                 "estimates": [MEASURES_VERSION if measured else None, *self.estimates],
                 "folder": self.folder,
+                "strip_metadata": self.strip_metadata,
             }
         )
 
@@ -153,8 +163,8 @@ class CaptureUnit:
         stored: list[StoredFrame] = []
         views: list[FrameView] = []
         appearance: str | None = None
-        for index, frame in enumerate(reader.iterate()):
-            name = reader.names[index]
+        for index, decoded in enumerate(reader.iterate()):
+            frame, name = strip_frame(decoded) if self.strip_metadata else decoded, reader.names[index]
             stored.append(
                 store_frame(frame, root, self.folder, index, origin_name=name, window=window, write=writer.write)
             )

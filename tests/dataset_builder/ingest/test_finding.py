@@ -9,12 +9,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tifffile
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, UnidentifiedImageError
 
 from dataset_builder.build import add_source
 from dataset_builder.bursts import plan_source
+from dataset_builder.cli.main import main
 from dataset_builder.decoding.file_kinds import FileKind, recognise
 from dataset_builder.decoding.tiff_stacks import UnsupportedStackError, list_frame_pages
 from dataset_builder.errors import ChangedSourceError, UnreadableImageError
@@ -339,3 +341,31 @@ def test_a_photograph_that_is_replaced_after_it_was_hashed(tmp_path):
     save(path, make_photograph(20, 30, seed=9))
     with pytest.raises(ChangedSourceError):
         read_hashed_photograph(path, shorter_side=None, sha256=sha256)
+
+
+def test_metadata_are_left_out_of_stored_files(tmp_path):
+    (tmp_path / "in/b").mkdir(parents=True)
+    for index in range(2):
+        picture = make_photograph(32, 40, seed=index)
+        save(
+            tmp_path / f"in/b/{index}.jpg",
+            picture,
+            orientation=6,
+            taken=f"2024:05:05 10:00:0{index}",
+            tags={0xA431: "SERIAL"},
+        )
+    for name, options in (("kept", []), ("stripped", ["--strip-metadata"])):
+        command = ["ingest", "folder", str(tmp_path / "in"), "--out", str(tmp_path / name), *options]
+        assert CliRunner().invoke(main, command).exit_code == 0
+    kept, stripped = (read_dataset_table(tmp_path / name, "frames").to_pylist() for name in ("kept", "stripped"))
+    card = (tmp_path / "kept/DATASET.md").read_text(encoding="utf-8")
+    assert "serial number: 2" in card
+    assert "serial number" not in (tmp_path / "stripped/DATASET.md").read_text(encoding="utf-8")
+    for frame, other in zip(kept, stripped, strict=True):
+        assert {**frame, "sha256": ""} == {**other, "sha256": ""} | {
+            "burst_id": frame["burst_id"],
+            "path": frame["path"],
+        }
+        assert b"SERIAL" in (tmp_path / "kept" / frame["path"]).read_bytes()
+        assert b"SERIAL" not in (tmp_path / "stripped" / other["path"]).read_bytes()
+    assert verify(tmp_path / "stripped") == []
