@@ -18,6 +18,9 @@ from dataset_builder.decoding.source_files import require_plain
 from dataset_builder.errors import SourceError
 
 if TYPE_CHECKING:
+    from _csv import Reader
+
+if TYPE_CHECKING:
     pass
 
 MAX_CSV_BYTES = 200_000_000
