@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.errors import ChangedSourceError, DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
+from dataset_builder.ingest.doubts import find_doubt
 from dataset_builder.ingest.files import require_frames
 from dataset_builder.ingest.measures import (
     MEASURES_VERSION,
@@ -39,6 +40,7 @@ from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import write_png
+from manifests.schema.words import DOUBTFUL
 
 _ESTIMATED_COLUMNS: Mapping[str, Estimate] = {
     "shot_noise": "noise",
@@ -135,7 +137,9 @@ class CaptureUnit:
         reference = sure if sure is not None else choose_reference(views, self.reference_rule)
         self._require_different(stored)
         self._require_unchanged(stored)
-        truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
+        found = reader.read_truth()
+        doubt = "" if found is None else find_doubt(reader.read(reference), found)
+        truth = self._store_truth(root, found, stored[reference], window, doubt)
         frames = self._describe_frames(stored, views, reference)
         burst = make_burst_row(
             self.burst_id,
@@ -151,7 +155,8 @@ class CaptureUnit:
         )
         if sure is None:
             appearance = hash_reference(root, burst, frames)
-        remarks = [f"{self.where}: {remark}" for remark in reader.remarks if self.crop is None]
+        notes = [*reader.remarks, *([f"ground truth is doubtful: {doubt}"] if doubt else [])]
+        remarks = [f"{self.where}: {note}" for note in notes if self.crop is None]
         burst = {**burst, "perceptual_hash": appearance}
         return {"burst": burst, "frames": frames, "stage": stage, "remarks": remarks}
 
@@ -220,7 +225,7 @@ class CaptureUnit:
             )
 
     def _store_truth(
-        self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None
+        self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None, doubt: str
     ) -> dict[str, Any]:
         if truth is None:
             return {"scale": 1}
@@ -234,7 +239,7 @@ class CaptureUnit:
         row = {
             "scale": truth.scale,
             "ground_truth_kind": truth.kind,
-            "ground_truth_method": truth.method or None,
+            "ground_truth_method": "; ".join(filter(None, [truth.method, doubt and DOUBTFUL + doubt])) or None,
             "ground_truth_white": truth.white,
         }
         images: dict[str, Any] = {"ground_truth": truth.pixels}
