@@ -1,5 +1,7 @@
 """Names of frames as phones and cameras give them, and times that deny what names say."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -144,3 +146,9 @@ def test_groups_by_gap_across_time_zones(tmp_path):
     for name, time, offset in (("a.jpg", "02:59:59", "+02:00"), ("b.jpg", "02:00:00", "+01:00")):
         save(tmp_path / name, taken=f"2023:10:29 {time}", tags={0x9011: offset})
     assert list(group_by_gap(tmp_path, ["a.jpg", "b.jpg"], 2.0).groups.values()) == [["a.jpg", "b.jpg"]]
+
+
+def test_the_page_lists_the_rules():
+    page = (Path(__file__).parents[3] / "docs/ingest.md").read_text(encoding="utf-8")
+    rows = [f"| {rule.makers} | `{rule.example}` | {rule.how} |" for rule in NAME_RULES]
+    assert "\n".join(rows) in page
