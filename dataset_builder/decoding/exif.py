@@ -14,7 +14,7 @@ _ORIENTATION, _EXIF_IFD = 0x0112, 0x8769
 _EXPOSURE_TIME, _F_NUMBER = 0x829A, 0x829D
 _ISO, _SENSITIVITY_TYPE = 0x8827, 0x8830
 _STANDARD_OUTPUT, _RECOMMENDED_INDEX, _ISO_SPEED = 0x8831, 0x8832, 0x8833
-_LARGEST_ISO = 65535
+LARGEST_ISO = 65535
 """The most that the 16 bits of PhotographicSensitivity hold: it stands for all that is more."""
 # EXIF 3.0, table 16: which of the three fields PhotographicSensitivity repeats.
 _BY_TYPE: Mapping[object, int] = {1: _STANDARD_OUTPUT, 2: _RECOMMENDED_INDEX, 3: _ISO_SPEED}
@@ -151,7 +151,7 @@ def _read_sensitivity(tags: Mapping[int, Any]) -> float | None:
     given = tags.get(_ISO)
     values = given if isinstance(given, tuple | list) else (given,)
     iso = next((number for value in values if (number := _read_positive(value)) is not None), None)
-    if iso is not None and iso != _LARGEST_ISO:
+    if iso is not None and iso != LARGEST_ISO:
         return iso
     named = _BY_TYPE.get(tags.get(_SENSITIVITY_TYPE), _RECOMMENDED_INDEX)
     wider = (_read_positive(tags.get(tag)) for tag in (named, _RECOMMENDED_INDEX, _ISO_SPEED, _STANDARD_OUTPUT))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dataset_builder.decoding.exif import CaptureFacts, parse_time, read_exif
+from dataset_builder.decoding.exif import LARGEST_ISO, CaptureFacts, parse_time, read_exif
 from manifests.confined.plain import open_plain
 
 _LARGEST_BLOCK = 16 << 20
@@ -42,7 +42,11 @@ def read_headers(path: Path) -> CaptureFacts:
 def merge_facts(first: CaptureFacts, second: CaptureFacts) -> CaptureFacts:
     """What the first says, and what the second adds; the orientation is the first's."""
     names = ("captured_at", "exposure_time", "iso", "f_number")
-    return dataclasses.replace(first, **{name: getattr(second, name) for name in names if getattr(first, name) is None})
+    added = {name: getattr(second, name) for name in names if getattr(first, name) is None}
+    # LibRaw hands on the most that a field of 16 bits holds as if it were a sensitivity.
+    return dataclasses.replace(
+        first, **{name: value for name, value in added.items() if (name, value) != ("iso", LARGEST_ISO)}
+    )
 
 
 def _list_facts(stream: io.BufferedReader, head: bytes) -> Found:

@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataset_builder.build import add_source
-from dataset_builder.decoding.exif import build_facts, parse_time
-from dataset_builder.decoding.headers import read_headers
+from dataset_builder.decoding.exif import CaptureFacts, build_facts, parse_time
+from dataset_builder.decoding.headers import merge_facts, read_headers
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.ingest.files import FileFrames
 from dataset_builder.ingest.order import order_frames, sort_names, tell_pause, tell_seconds
+from dataset_builder.ingest.storing import relate_captures, store_frame
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
@@ -279,3 +280,47 @@ def test_a_reader_tells_frames_what_headers_say(tmp_path):
     frames = FileFrames(tmp_path, names).resolve(look=False)
     assert frames.seconds == (None, None)
     assert tell_seconds([frame.facts.captured_at for frame in frames.iterate()]) == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("tags", "iso"),
+    [
+        ({0x8827: 200}, 200),
+        ({0x8827: (100, 100)}, 100),
+        ({0x8827: (0, 400, 50)}, 400),
+        ({0x8827: 65535, 0x8830: 2, 0x8832: 102400}, 102400),
+        ({0x8827: 65535, 0x8830: 3, 0x8832: 5, 0x8833: 204800}, 204800),
+        ({0x8827: 65535, 0x8830: 1, 0x8831: 80000}, 80000),
+        ({0x8827: 65535, 0x8833: 409600}, 409600),
+        ({0x8833: 800}, 800),
+        ({0x8827: 65535}, None),
+        ({0x8827: 0}, None),
+        ({0x8827: "many"}, None),
+        ({}, None),
+    ],
+)
+def test_sensitivities(tags, iso):
+    assert build_facts(tags).iso == iso
+
+
+def test_the_limit_of_a_field_is_no_sensitivity_whoever_says_it():
+    assert merge_facts(CaptureFacts(), CaptureFacts(iso=65535.0)).iso is None
+    assert merge_facts(CaptureFacts(iso=100.0), CaptureFacts(iso=200.0, f_number=2.0)) == CaptureFacts(
+        iso=100.0, f_number=2.0
+    )
+
+
+@pytest.mark.parametrize("missing", ["exposure", "iso", "f_number"])
+def test_no_ratio_where_one_factor_of_one_frame_is_unknown(tmp_path, missing):
+    for index in range(3):
+        known = {"exposure": 0.01 * 2**index, "iso": 100, "f_number": 2.0}
+        if index == 1:
+            del known[missing]
+        save(tmp_path / f"{index}.jpg", make_photograph(16, 16, seed=index), **known)
+    frames = FileFrames(tmp_path, ("0.jpg", "1.jpg", "2.jpg")).resolve(look=False).iterate()
+    stored = [
+        store_frame(frame, tmp_path, "out", index, origin_name=str(index), window=None)
+        for index, frame in enumerate(frames)
+    ]
+    assert [capture["exposure_ratio"] for capture in relate_captures(stored, 0)] == [None] * 3
+    assert [capture["exposure_ratio"] for capture in relate_captures(stored[::2], 0)] == pytest.approx([1, 4])
