@@ -42,7 +42,9 @@ BY_PRODUCTS = frozenset(
 )
 """Folders that programs and disks put beside pictures, in lower case: what they hold are copies."""
 _DEEPEST = 16
-_VERSION = re.compile(r"\.RAW-\d+\.(COVER|ORIGINAL)$", re.IGNORECASE)
+# Pixel cameras write what they made of a picture, and the picture itself, as NAME.MOTION-01.COVER and NAME.MOTION-02.ORIGINAL; edited
+# copies end in ~2.
+_VERSION = re.compile(r"(?:\.(?!BURST)[A-Z_]+-\d+\.(?P<made>COVER|ORIGINAL))?(?P<edited>~\d+)?$", re.IGNORECASE)
 # Of pictures developed twice, the one that was not made from the other.
 _RANKS = {".heic": 0, ".heif": 0, ".hif": 0, ".avif": 0, ".tif": 1, ".tiff": 1, ".png": 2}
 
@@ -180,8 +182,16 @@ def _choose_version(names: Sequence[str], prefer: Preference | None) -> Sequence
     developed = [name for name in names if name not in raws]
     if raws and (prefer != "jpeg" or not developed):
         return raws
-    best = min(_RANKS.get(Path(name).suffix.lower(), 3) for name in developed)
-    return [name for name in developed if _RANKS.get(Path(name).suffix.lower(), 3) == best]
+    best = min(map(_rank_version, developed))
+    return [name for name in developed if _rank_version(name) == best]
+
+
+def _rank_version(name: str) -> tuple[bool, bool, int]:
+    """The lower, the nearer to what the camera saw."""
+    path = Path(name)
+    found = _VERSION.search(path.stem)
+    edited, made = (found["edited"], found["made"]) if found else (None, None)
+    return edited is not None, (made or "").upper() == "COVER", _RANKS.get(path.suffix.lower(), 3)
 
 
 def _find_below(root: Path, path: str, *, beside: Sequence[str], inside: bool, depth: int) -> Iterator[Place]:

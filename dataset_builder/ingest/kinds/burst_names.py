@@ -78,6 +78,12 @@ NAME_RULES = (
         r"(?P<burst>IMG_\d{8}_\d{6}Z?)_(?:EXP|FB)_?(?P<frame>\d{1,3})",
         "IMG_20231115_170431_EXP0",
     ),
+    NameRule(
+        "Google Pixel, named bursts",
+        "shared",
+        r"(?P<burst>PXL_\d{8}_\d{9})\.BURST-(?P<frame>\d+)(?:\.(?:COVER|ORIGINAL))?",
+        "PXL_20231026_205755225.BURST-01.COVER",
+    ),
     NameRule("GoPro, bursts", "shared", r"(?P<burst>G\d{3})(?P<frame>\d{4})", "G0010001"),
     NameRule(
         "Google Pixel, from 2020", "stamped", r"PXL_(?P<time>\d{8}_\d{9})(?:[.~].*)?", "PXL_20231026_205755225.MP"

@@ -11,6 +11,32 @@ from dataset_builder.errors import UnreadableImageError
 from manifests.confined.plain import open_plain
 
 _EBML, _SEGMENT, _CLUSTER = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
+_ELEMENTS = frozenset(
+    bytes.fromhex(name)
+    for name in (
+        *("1a45dfa3", "18538067", "114d9b74", "1549a966", "1654ae6b", "1f43b675", "1c53bb6b", "1941a469", "1043a770"),
+        *("1254c367", "ec", "bf", "e7", "a3", "a0", "ab", "a7", "5854"),
+    )
+)
+"""What may stand in a Matroska file, in a segment and in a cluster."""
+_BOXES = frozenset(
+    (
+        b"ftyp",
+        b"styp",
+        b"moov",
+        b"moof",
+        b"mdat",
+        b"mfra",
+        b"sidx",
+        b"free",
+        b"skip",
+        b"wide",
+        b"uuid",
+        b"meta",
+        b"udta",
+    )
+)
+# Cameras put what they like behind a file; only what has a name of the format says where it should end.
 
 
 def require_whole(path: Path) -> None:
@@ -27,7 +53,7 @@ def require_whole(path: Path) -> None:
         elif head.startswith(b"RIFF"):
             ends = list(_list_riff(descriptor, size))
         elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
-            ends = list(list_boxes(descriptor).values())
+            ends = [end for name, end in list_boxes(descriptor).items() if name in _BOXES]
         else:
             return
     if ends and max(ends) > size:
@@ -44,6 +70,8 @@ def _list_matroska(descriptor: int, size: int) -> Iterator[int]:
         if found is None:
             return
         name, start, length = found
+        if name not in _ELEMENTS:
+            return
         if length is None:
             if name not in (_SEGMENT, _CLUSTER):
                 return

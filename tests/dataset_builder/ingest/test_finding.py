@@ -160,6 +160,14 @@ def test_any_bytes_are_of_some_kind(tmp_path_factory, data, start):
         (["1.dng", "2.dng"], "jpeg", ["1.dng", "2.dng"], False),
         (["IMG_1.HEIC", "IMG_1.JPG", "IMG_2.HEIC", "IMG_2.JPG"], None, ["IMG_1.HEIC", "IMG_2.HEIC"], True),
         (["PXL_1.RAW-01.COVER.jpg", "PXL_1.RAW-02.ORIGINAL.dng"], "jpeg", ["PXL_1.RAW-01.COVER.jpg"], False),
+        (["PXL_1.MOTION-01.COVER.jpg", "PXL_1.MOTION-02.ORIGINAL.jpg"], None, ["PXL_1.MOTION-02.ORIGINAL.jpg"], True),
+        (
+            ["PXL_1.BURST-01.COVER.jpg", "PXL_1.BURST-02.jpg"],
+            None,
+            ["PXL_1.BURST-01.COVER.jpg", "PXL_1.BURST-02.jpg"],
+            False,
+        ),
+        (["PXL_1.MP.jpg", "PXL_1.MP~2.jpg"], None, ["PXL_1.MP.jpg"], True),
         (["1.jpg", "2.png"], None, ["1.jpg", "2.png"], False),
         (["1.jpg", "1.jpeg"], None, ["1.jpg", "1.jpeg"], False),
     ],
@@ -253,9 +261,11 @@ def test_videos_that_were_cut_off(tmp_path, name):
         b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67\x01" + b"\xff" * 7 + b"\x1f\x43\xb6\x75\xff" + b"\xa3\x81x",
         b"RIFF\0\0\0\0AVI ",
         struct.pack(">I4s4sI", 16, b"ftyp", b"mp42", 0) + struct.pack(">I4s", 0, b"mdat") + b"to the end",
+        struct.pack(">I4s4sI", 16, b"ftyp", b"mp42", 0) + struct.pack(">I4s", 8, b"mdat") + b"what a camera adds",
+        b"\x1a\x45\xdf\xa3\x80" + b"\x18\x53\x80\x67\x80" + b"what a camera adds",
         b"FLV\x01 and more",
     ],
-    ids=["matroska", "avi", "mp4", "flv"],
+    ids=["matroska", "avi", "mp4", "mp4 and more", "matroska and more", "flv"],
 )
 def test_lengths_that_are_not_told_are_not_missed(tmp_path, data):
     (tmp_path / "live").write_bytes(data)
