@@ -4,15 +4,32 @@ JOBS ?= 2
 DEMO ?= demo
 BIN := .venv/bin
 
-.PHONY: demo test networks networks-if-changed lint bench torture clean
+.PHONY: demo test networks networks-if-changed lint bench torture lock advisories clean
 .DELETE_ON_ERROR:
 
-# basicsr imports torch while it is built, so torch comes first and build isolation is off.
-.venv/installed: pyproject.toml constraints.txt
+# Every package is one whose hash `requirements/` states. basicsr imports torch while it is built, so torch comes first and build isolation is
+# off; the build of torch that was found says whether it wants CUDA's packages.
+LOCKED = $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement
+.venv/installed: pyproject.toml requirements/first.txt requirements/cuda.txt requirements/all.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt torch torchvision numpy "setuptools>=77" wheel cython
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-build-isolation --editable ".[basicsr,realesrgan,spandrel,onnx,demosaicnet,raw,heif,keras,video,preferences,dask,dev]"
+	$(LOCKED) requirements/first.txt
+	if $(BIN)/pip show torch | grep --quiet '^Requires:.*cuda'; then $(LOCKED) requirements/cuda.txt; fi
+	$(LOCKED) requirements/all.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	touch $@
+
+# The packages and hashes of `requirements/` anew, after a change of pyproject.toml or constraints.txt.
+lock:
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/pip install --quiet uv
+	PATH=$(CURDIR)/.venv/lock/bin:$$PATH $(PYTHON) requirements/lock.py
+
+# Known vulnerabilities of the locked packages, where PyPI's advisories can be reached.
+advisories:
+	$(PYTHON) -m venv .venv/advisories
+	.venv/advisories/bin/pip install --quiet pip-audit
+	.venv/advisories/bin/pip-audit --require-hashes --disable-pip --requirement requirements/all.txt
 
 demo: .venv/installed
 	$(BIN)/buiqa build recipes/demo.toml --out $(DEMO) --jobs $(JOBS)

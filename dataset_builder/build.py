@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,20 +12,24 @@ from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_burs
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe, Source, SplitChoice
+from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
 from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
 from manifests.confined.writing import write_file, write_new_file
-from manifests.description import DESCRIPTION, read_description, write_description
-from manifests.store import read_dataset_table, table_path
+from manifests.description import DESCRIPTION, DIGESTS, read_description, write_description
+from manifests.errors import SchemaError
+from manifests.journal import note_digest
+from manifests.store import labels_path, read_dataset_table, table_path
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
@@ -59,14 +64,16 @@ def build_dataset(
     _require_usable(root)
     with lock_dataset(root):
         _require_named(root, recipe)
+        altered = take_stock(root, _list_remade(recipe))
         plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
+        bursts.remarks += altered
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
-        write_file(root, "recipe.toml", recipe_path.read_bytes())
+        _write_recipe(root, recipe_path.read_bytes())
         named = [scenario.name for scenario in scenarios]
         labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
     return [bursts, labels]
@@ -94,6 +101,7 @@ def add_source(
     """
     _require_usable(root)
     with lock_dataset(root):
+        altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
@@ -109,7 +117,7 @@ def add_source(
         record_failures(root, bursts, "source", plans)
         if labels.counts:
             record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
-        bursts.remarks += finish_dataset(root, recipe, [bursts, labels], workers=workers)
+        bursts.remarks += [*altered, *finish_dataset(root, recipe, [bursts, labels], workers=workers)]
     return [bursts, labels] if labels.counts else [bursts]
 
 
@@ -130,12 +138,13 @@ def add_labels(
     read_description(root)
     scenarios = resolve_scenarios(choices, device=workers.device)
     with lock_dataset(root):
+        altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
         recipe = read_built_recipe(root)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         named = [scenario.name for scenario in scenarios]
         record_failures(root, labels, "scenario", named)
         recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
-        labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
+        labels.remarks += [*altered, *finish_dataset(root, recipe, [labels], named=named, workers=workers)]
     return [labels]
 
 
@@ -149,6 +158,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
     read_description(root)
     report = StageReport("labels")
     with lock_dataset(root):
+        altered = take_stock(root, [table_path("splits")])
         bursts = read_bursts(root)
         by_name = {rows.burst["origin_path"]: rows for rows in bursts.values() if rows.burst["crop"] is None} | bursts
         by_name = {compose(name): rows for name, rows in by_name.items()} | by_name
@@ -157,7 +167,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
         write_annotations(root, annotations, by_name, report, source="")
         record_failures(root, report, "scenario", [annotations.scenario])
-        report.remarks += finish_dataset(root, read_built_recipe(root))
+        report.remarks += [*altered, *finish_dataset(root, read_built_recipe(root))]
     return [report]
 
 
@@ -172,7 +182,9 @@ def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     """
     read_description(root)
     with lock_dataset(root):
-        return finish_dataset(root, read_built_recipe(root).model_copy(update={"splits": splits}), keep_splits=False)
+        altered = take_stock(root, [table_path("splits")])
+        recipe = read_built_recipe(root).model_copy(update={"splits": splits})
+        return [*altered, *finish_dataset(root, recipe, keep_splits=False)]
 
 
 def redo_reports(root: Path) -> list[str]:
@@ -186,6 +198,7 @@ def redo_reports(root: Path) -> list[str]:
     """
     read_description(root)
     with lock_dataset(root):
+        take_stock(root, [])
         return finish_dataset(root, read_built_recipe(root), anew=True)
 
 
@@ -210,10 +223,12 @@ def redo_audit(
 
     description = read_description(root)
     with lock_dataset(root):
+        drop_altered_caches(root)
         remarks = restore_bursts(root, named=named, workers=workers)
         audit = write_audit(root, against=against)
-        digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
-        write_description(root, {**description, "manifests": {**description.get("manifests", {}), **digests}})
+        if DIGESTS in description:
+            digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
+            write_description(root, {**description, DIGESTS: {**description[DIGESTS], **digests}})
     return audit, remarks
 
 
@@ -243,6 +258,7 @@ def preview_dataset(
     bursts, kept = preview_bursts(root, plans)
     there = read_bursts(root) if kept else {}
     labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
+    bursts.remarks += list_altered(root, _list_remade(recipe))
     waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
     if waiting > 0 and scenarios:
         labels.remarks.append(f"labels of {waiting} bursts that are yet to be made are not counted")
@@ -257,6 +273,19 @@ def preview_labels(root: Path, choices: Sequence[ScenarioChoice], *, device: str
         RestorerError: if a scenario is unknown.
     """
     return preview_stage(root, resolve_scenarios(choices, device=device), read_bursts(root))
+
+
+def _list_remade(recipe: Recipe) -> list[str]:
+    """Tables that a build makes anew where they are missing."""
+    judged = [source.judged_as for source in recipe.sources if isinstance(source, CaptureSource) and source.judged_as]
+    names = [*judged, *(choice.name for choice in recipe.scenarios)]
+    tables = [table_path(name) for name in ("bursts", "frames", "splits", "failures")]
+    return [RECIPE, *tables, *map(labels_path, names)]
+
+
+def _write_recipe(root: Path, data: bytes) -> None:
+    note_digest(root, RECIPE, hashlib.sha256(data).hexdigest())
+    write_file(root, RECIPE, data)
 
 
 def _plan_sources(
@@ -289,9 +318,11 @@ def _require_named(root: Path, recipe: Recipe) -> None:
     """A build makes a data set what the recipe says; it must not delete what somebody added under another name."""
     if not has_file(root, table_path("bursts")):
         return
-    foreign = set(read_dataset_table(root, "bursts").column("source").to_pylist()) - {
-        source.name for source in recipe.sources
-    }
+    try:
+        held = set(read_dataset_table(root, "bursts").column("source").to_pylist())
+    except SchemaError:  # damaged: what was sealed last says as much
+        held = {source.name for source in read_built_recipe(root).sources}
+    foreign = held - {source.name for source in recipe.sources}
     if foreign:
         raise OutputError(
             f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "

@@ -77,6 +77,10 @@ class LockedError(OutputError):
     """Another build works on the same data set."""
 
 
+class AlteredError(BuildError):
+    """A table is not what this toolkit wrote, and the command at hand does not make it anew."""
+
+
 class WorkerDiedError(BuildError, RuntimeError):
     """A unit of work killed the process that ran it."""
 

@@ -17,12 +17,13 @@ from dataset_builder.work.report import StageReport
 from dataset_builder.work.stopping import check_stop
 from manifests.confined.reading import has_file, hash_file
 from manifests.confined.writing import remove_file
-from manifests.description import DESCRIPTION, read_description, write_description
+from manifests.description import DESCRIPTION, read_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.images.personal import count_personal
+from manifests.journal import close_journal
 from manifests.schema import LABELS, RELIABILITY, SPLITS
-from manifests.seal import is_sealed, seal_dataset
+from manifests.seal import is_sealed, open_seal, seal_dataset
 from manifests.splits import plan_splits
 from manifests.store import (
     list_label_files,
@@ -66,10 +67,11 @@ def finish_dataset(
     write_table(root, table_path("splits"), SPLITS, splits)
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
+        close_journal(root)
         return []
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
-    write_description(root, description)
+    open_seal(root, description)
     write_croissant(root)
     check_stop()
     write_card(root)

@@ -16,10 +16,13 @@ from dataset_builder.errors import RecipeError
 from dataset_builder.ingest.kinds.catalogue import KINDS
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.labeling.scenarios import ScenarioChoice
+from dataset_builder.recipe_limits import MOST_BYTES, require_shallow, require_shallow_keys
 from dataset_builder.settings import Name, Part
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.source import PhotographSource
+from manifests.confined.plain import read_plain
+from manifests.plain_text import show
 from manifests.splits import SplitFractions, SplitMethod, SplitPlan
 
 if TYPE_CHECKING:
@@ -119,7 +122,11 @@ def read_recipe(path: Path) -> Recipe:
         RecipeError: naming the file, the key and what is allowed.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = read_plain(path, most=MOST_BYTES).decode("utf-8")
+        require_shallow_keys(text, str(path))
+        data = tomllib.loads(text)
+    except RecursionError as error:
+        raise RecipeError(f"{path}: is nested too deeply; write tables of tables") from error
     except OSError as error:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); name an existing recipe") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -167,6 +174,7 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
     Raises:
         RecipeError: one line per problem, naming the key and what is allowed.
     """
+    require_shallow(data, where)
     try:
         return Recipe.model_validate(data)
     except ValidationError as error:
@@ -196,7 +204,11 @@ def _describe(problem: Any) -> list[str]:
             f"{place}: {expected}, got {context['tag']!r}" if "tag" in context else f"{place}: is required; {expected}"
         ]
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    text = message if problem["type"] == "value_error" else f"expected {message}, got {problem['input']!r}"
+    text = (
+        message
+        if problem["type"] == "value_error"
+        else f"expected {message}, got {show(problem['input'], quoted=True)}"
+    )
     return [f"{key}: {text}" if key else text]
 
 

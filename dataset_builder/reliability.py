@@ -19,6 +19,7 @@ from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorde
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.recipe import Recipe
 from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Progress, StageReport, no_progress
@@ -66,6 +67,7 @@ def measure_reliability(
     """
     read_description(root)
     with lock_dataset(root):
+        altered = take_stock(root, [table_path(name) for name in ("splits", RELIABILITY.name)])
         recipe = read_built_recipe(root)
         scenarios, remarks = resolve_recorded(recipe.scenarios, named, device=workers.device)
         plans = _plan_again(root, base, recipe, most_bursts, workers)
@@ -78,7 +80,8 @@ def measure_reliability(
         halves = _label_halves(root, scenarios, chosen, workers=workers, progress=progress, report=reports[-1])
         write_table(root, table_path(RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
         remove_tree(root, f"{WORK_FOLDER}/replica")
-        reports[-1].remarks += [*remarks, *finish_dataset(root, recipe, anew=True, named=named, workers=workers)]
+        finished = finish_dataset(root, recipe, anew=True, named=named, workers=workers)
+        reports[-1].remarks += [*altered, *remarks, *finished]
     return reports
 
 

@@ -10,12 +10,19 @@ from typing import Any
 
 from manifests.confined.reading import read_file
 from manifests.confined.writing import write_text
+from manifests.description_form import find_form_problems
 from manifests.errors import FormatVersionError, MissingManifestError, SchemaError
+from manifests.plain_text import escape_controls
 from manifests.schema import FORMAT_VERSION
 
 DESCRIPTION = "dataset.json"
 PACKED_FORM = "packed"
 """Under `form` in `dataset.json` of a pack; a data set of image files has no such key."""
+DIGESTS = "manifests"
+"""Under it stand the SHA-256 of all documents, by path."""
+UNFINISHED = "unfinished"
+"""True from when a build begins to write what follows from the tables until it has sealed the data set; else there is no such key."""
+_CHECKSUM = "checksum"
 
 
 def read_description(root: Path) -> dict[str, Any]:
@@ -37,7 +44,7 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
     Raises:
         MissingManifestError: if `root` is no data set.
         FormatVersionError: if it names no version.
-        SchemaError: if it is no JSON object.
+        SchemaError: if it is no JSON object, or a key holds something else than it should.
     """
     path = root / DESCRIPTION
     try:
@@ -52,9 +59,30 @@ def read_any_version(root: Path) -> tuple[dict[str, Any], int]:
             f"{path}: expected a JSON object with format_version ({error}); restore it or build again"
         ) from error
     try:
-        return description, int(found)
+        version = int(found)
     except (TypeError, ValueError, OverflowError):
         raise FormatVersionError(f"{path}: no format_version; it was not written by this toolkit") from None
+    # What a newer version means by its keys is not known here.
+    for problem in find_form_problems(description) if version <= FORMAT_VERSION else ():
+        raise SchemaError(f"{path}: {escape_controls(problem)}; restore it or build again")
+    return description, version
+
+
+def has_sound_checksum(root: Path, description: Mapping[str, Any]) -> bool:
+    """Whether `dataset.json` is, byte for byte, what this toolkit writes for a description.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    try:
+        return read_file(root, DESCRIPTION) == render_description(description).encode()
+    except (ValueError, RecursionError):
+        return False
+
+
+def drop_seal(description: Mapping[str, Any]) -> dict[str, Any]:
+    """What a description says of a data set, without what it says of its files."""
+    return {name: value for name, value in description.items() if name not in {DIGESTS, UNFINISHED, _CHECKSUM}}
 
 
 def write_description(root: Path, description: Mapping[str, Any]) -> None:
@@ -64,8 +92,8 @@ def write_description(root: Path, description: Mapping[str, Any]) -> None:
 
 def render_description(description: Mapping[str, Any]) -> str:
     """The text of `dataset.json`; its key `checksum` is the SHA-256 of the text without that key."""
-    content = {name: value for name, value in description.items() if name != "checksum"}
-    return _to_json({**content, "checksum": hashlib.sha256(_to_json(content).encode()).hexdigest()})
+    content = {name: value for name, value in description.items() if name != _CHECKSUM}
+    return _to_json({**content, _CHECKSUM: hashlib.sha256(_to_json(content).encode()).hexdigest()})
 
 
 def check_format_version(found: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Frames of bursts: that the two tables fit each other, and where the frames of a burst are."""
+"""Tables against each other: the frames of each burst and where they are, and that splits and labels name none but these."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from manifests.errors import SchemaError
 from manifests.plain_text import show
-from manifests.schema import BURSTS, FRAMES
+from manifests.schema import BURSTS, FRAMES, LABELS, SPLITS
 from manifests.store import read_table, table_path
 
 
@@ -50,6 +50,47 @@ def read_burst_tables(
     return BurstTables(bursts, frames, _match(bursts, frames, root / path))
 
 
+def read_splits(root: Path, tables: BurstTables, *, columns: list[str] | None = None) -> pa.Table:
+    """Read `splits`, and check it against the bursts.
+
+    Args:
+        root: the data set.
+        tables: its bursts.
+        columns: those wanted, at least `burst_id`; None for all.
+
+    Raises:
+        ManifestError: as `read_table`.
+        SchemaError: if it names a burst that is not there.
+    """
+    path = table_path("splits")
+    splits = read_table(root, path, SPLITS, columns=columns)
+    require_bursts(splits, tables, root / path)
+    return splits
+
+
+def require_bursts(table: pa.Table, tables: BurstTables, path: Path) -> None:
+    """Raise SchemaError if a table, whose file is `path`, names a burst that is not there."""
+    locate(table.column("burst_id"), tables.bursts.column("burst_id").combine_chunks(), path)
+
+
+def read_label_file(root: Path, path: str, tables: BurstTables, *, columns: list[str] | None = None) -> pa.Table:
+    """Read a label file, and check it against bursts and frames.
+
+    Args:
+        root: the data set.
+        path: of the file in it.
+        tables: its bursts and frames.
+        columns: those wanted, at least `burst_id` and `frame_index`; None for all.
+
+    Raises:
+        ManifestError: as `read_table`.
+        SchemaError: if it names a burst or a frame that is not there.
+    """
+    labels = read_table(root, path, LABELS, columns=columns)
+    locate_frames(labels, tables.bursts.column("burst_id").combine_chunks(), tables.starts, root / path)
+    return labels
+
+
 def locate(burst_ids: pa.ChunkedArray, known: pa.Array, table: Path) -> NDArray[np.int64]:
     """Positions of bursts that another table names.
 
@@ -66,6 +107,32 @@ def locate(burst_ids: pa.ChunkedArray, known: pa.Array, table: Path) -> NDArray[
         stranger = show(burst_ids.filter(pc.is_null(found))[0].as_py(), quoted=True)
         raise SchemaError(f"{table}: burst_id: {stranger} is not in the table bursts; run `buiqa verify`")
     positions: NDArray[np.int64] = found.to_numpy().astype(np.int64)
+    return positions
+
+
+def locate_frames(labels: pa.Table, known: pa.Array, starts: NDArray[np.int64], path: Path) -> NDArray[np.int64]:
+    """Frames that another table names, as rows of `frames`.
+
+    Args:
+        labels: at least `burst_id` and `frame_index`.
+        known: the bursts.
+        starts: where their frames are, as in `BurstTables`.
+        path: file that names them, for the error.
+
+    Raises:
+        SchemaError: if a burst or a frame is not there.
+    """
+    bursts = locate(labels.column("burst_id"), known, path)
+    frames = labels.column("frame_index").to_numpy()
+    positions: NDArray[np.int64] = starts[bursts] + frames
+    inside = (frames >= 0) & (positions < starts[bursts + 1])
+    if not inside.all():
+        row = int(np.argmin(inside))
+        burst, count = known[int(bursts[row])].as_py(), int(np.diff(starts)[bursts[row]])
+        raise SchemaError(
+            f"{path}: burst_id={show(burst)}: frame_index: expected a frame of the burst, below {count}, "
+            f"got {frames[row]}; run `buiqa verify`"
+        )
     return positions
 
 

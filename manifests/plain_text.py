@@ -8,15 +8,22 @@ LONGEST_VALUE = 80
 """Characters of a value that are shown."""
 
 
-def escape_controls(text: str) -> str:
+def escape_controls(text: str, *, keep: str = "") -> str:
     r"""Text in which everything that does not print is written as an escape: `\n`, `\x1b`, `\u202e`.
 
     Not printing, besides control characters, are those that turn the direction of writing, lone halves of surrogate pairs, and all spaces
     but the common one.
+
+    Args:
+        text: the text.
+        keep: characters that stay all the same.
     """
     if text.isprintable():
         return text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(
+        letter if letter.isprintable() or letter in keep else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def show(value: Any, *, quoted: bool = False) -> str:

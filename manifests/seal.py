@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from manifests.confined.reading import hash_file, list_files, list_folder, walk_files
-from manifests.description import DESCRIPTION, read_description, write_description
-from manifests.errors import ManifestError
+from manifests.confined.reading import has_file, hash_file, list_files, list_folder, walk_files
+from manifests.description import DESCRIPTION, DIGESTS, UNFINISHED, read_description, write_description
+from manifests.errors import ManifestError, SchemaError
+from manifests.journal import JOURNAL, close_journal, read_journal
 
 IMAGE_FOLDER = "frames"
 
@@ -36,13 +37,20 @@ def _walk_documents(root: Path) -> Iterator[tuple[str, bool]]:
 
 
 def seal_dataset(root: Path, description: Mapping[str, Any]) -> None:
-    """Write `dataset.json` with the SHA-256 of all documents that are there now, under `manifests`.
+    """Write `dataset.json` with the SHA-256 of all documents that are there now, under `manifests`; that ends the journal.
 
     Raises:
         OSError: if a file cannot be read.
     """
     digests = {path: hash_file(root, path) for path, plain in sorted(_walk_documents(root)) if plain}
-    write_description(root, {**description, "manifests": digests})
+    write_description(root, {**description, DIGESTS: digests})
+    close_journal(root)
+
+
+def open_seal(root: Path, description: Mapping[str, Any]) -> None:
+    """Write `dataset.json` for those who read it before all is written: marked as unfinished, with the digests of the last seal."""
+    digests = read_description(root).get(DIGESTS, {}) if has_file(root, DESCRIPTION) else {}
+    write_description(root, {**description, DIGESTS: digests, UNFINISHED: True})
 
 
 def is_sealed(root: Path, description: Mapping[str, Any]) -> bool:
@@ -50,8 +58,39 @@ def is_sealed(root: Path, description: Mapping[str, Any]) -> bool:
     try:
         sealed = read_description(root)
         paths = list_documents(root)
-        return all(sealed.get(key) == value for key, value in description.items()) and sealed.get("manifests") == {
-            path: hash_file(root, path) for path in paths
-        }
+        return (
+            UNFINISHED not in sealed
+            and all(sealed.get(key) == value for key, value in description.items())
+            and sealed.get(DIGESTS) == {path: hash_file(root, path) for path in paths}
+        )
     except (ManifestError, OSError):
         return False
+
+
+def find_altered(root: Path, paths: Iterable[str]) -> list[str]:
+    """Those files that are there, but neither as they were sealed nor as the journal says that they were written since.
+
+    A data set whose `dataset.json` never had digests has nothing to compare with.
+
+    Args:
+        root: the data set; where it has no `dataset.json`, the journal alone counts.
+        paths: relative, POSIX.
+
+    Raises:
+        SchemaError: if `dataset.json` cannot be read, or its digests are no mapping.
+        UnsafePathError: if a file is a link or no plain file.
+        OSError: if a file cannot be read.
+    """
+    sealed: Any = {}
+    if has_file(root, DESCRIPTION):
+        sealed = read_description(root).get(DIGESTS)
+        if sealed is None and not has_file(root, JOURNAL):
+            return []
+    if not isinstance(sealed, dict):
+        raise SchemaError(f"{root / DESCRIPTION}: {DIGESTS}: expected a mapping from path to SHA-256; restore the file")
+    noted = read_journal(root)
+    return [
+        path
+        for path in paths
+        if has_file(root, path) and hash_file(root, path) not in {sealed.get(path), *noted.get(path, ())}
+    ]

@@ -21,6 +21,7 @@ from manifests.confined.reading import has_file, list_folder, open_file
 from manifests.confined.writing import replace_file
 from manifests.description import check_format_version
 from manifests.errors import MissingManifestError, SchemaError
+from manifests.journal import note_digest
 from manifests.plain_text import show
 from manifests.schema import FORMAT_VERSION, TABLES, TableSchema, Violation
 
@@ -58,7 +59,7 @@ def write_table(
     *,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Write rows sorted, typed and atomically.
+    """Write rows sorted, typed and atomically; where a journal is open, the digest is noted first.
 
     Args:
         root: the data set.
@@ -83,9 +84,8 @@ def write_table(
     table = table.cast(kind.schema).replace_schema_metadata(footer)
     leaves = dict(_list_leaves(kind))
     encodings = {name: encoding for name, encoding in leaves.items() if encoding}
-    with (
-        replace_file(root, path) as stream,
-        pq.ParquetWriter(
+    with replace_file(root, path) as stream:
+        with pq.ParquetWriter(
             stream,
             schema,
             compression="zstd",
@@ -93,10 +93,11 @@ def write_table(
             write_page_index=True,
             use_dictionary=[name for name in leaves if name not in encodings],
             column_encoding=encodings,
-        ) as writer,
-    ):
-        for start, stop in _row_groups(table, kind):
-            writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
+        ) as writer:
+            for start, stop in _row_groups(table, kind):
+                writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
+        stream.seek(0)
+        note_digest(root, path, hashlib.file_digest(stream, "sha256").hexdigest())
 
 
 def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
@@ -121,7 +122,8 @@ def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[st
             f"{root / path}: {describe_row(kind, table, row)}: {describe_value(table, violation, row)}; "
             "`buiqa verify` lists all that is wrong; restore the file, or build again"
         )
-    return table
+    # Whoever wrote it may have allowed nulls where there are none.
+    return table.cast(pa.schema([kind.schema.field(name) for name in table.column_names]))
 
 
 def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:

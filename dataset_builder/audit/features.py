@@ -21,6 +21,7 @@ from manifests.images.pixels import read_linear
 from manifests.schema import Column, TableSchema
 from manifests.schema.rules import NUMBER, SHA256
 from manifests.schema.table import REAL, TEXT_TYPE
+from manifests.schema.words import MOST_PIXELS_HERE
 from manifests.store import read_or_empty, write_table
 
 MAX_PIXELS = 50_000_000
@@ -145,6 +146,7 @@ def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, An
             black_level=float(burst["black_level"]),
             white_level=float(burst["white_level"]),
             orientation=int(frame["orientation"]),
+            most=MOST_PIXELS_HERE,
         )
         return measure_pixels(image, burst["domain"])
     except (ManifestError, OSError, ValueError, ZeroDivisionError):

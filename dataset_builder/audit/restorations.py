@@ -99,6 +99,11 @@ class RestorationUnit:
         return hash_facts([VERSION, self.rows.content, self.scenario, self.fingerprint, metric, list(self.scores)])
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Burst and key, by which its rows are found."""
+        return self.rows.burst["burst_id"], self.key
+
+    @property
     def part(self) -> str:
         """Where its result waits for the table."""
         return f"audit/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"
@@ -210,14 +215,15 @@ def restore_sample(
     Returns:
         What could not be restored and why, one line each.
     """
-    known: dict[str, list[dict[str, Any]]] = {}
+    # Bursts of equal content and equal scores have equal keys.
+    known: dict[tuple[str, str], list[dict[str, Any]]] = {}
     makers: dict[tuple[str, str], str] = {}
     for row in _read_rows(root):
-        known.setdefault(row["key"], []).append(row)
+        known.setdefault((row["burst_id"], row["key"]), []).append(row)
         makers[row["burst_id"], row["scenario"]] = row["restorer_fingerprint"]
     planned = list(_plan(bursts, label_sets, labels, named, makers))
-    rows = [row for unit, _ in planned for row in known.get(unit.key, ())]
-    lacking = [(unit, hindrance) for unit, hindrance in planned if unit.key not in known]
+    rows = [row for unit, _ in planned for row in known.get(unit.place, ())]
+    lacking = [(unit, hindrance) for unit, hindrance in planned if unit.place not in known]
     missing = [unit for unit, hindrance in lacking if not hindrance]
     failed: defaultdict[str, list[str]] = defaultdict(list)
     for unit, failure in workers.run(missing, root):

@@ -13,14 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.findings import count_severities, describe_findings
 from dataset_builder.audit.statistics import histogram_scores
 from dataset_builder.audit.tables import to_rows
-from dataset_builder.audit.wording import count, format_number, percent
+from dataset_builder.audit.wording import count, format_number, percent, to_markup
 from manifests.schema import LABEL_SET, is_marginal
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -44,14 +43,14 @@ def print_audit(root: Path, audit: Audit, *, console: Console | None = None) -> 
     for finding in audit.findings:
         style = _STYLES[finding.severity]
         out.print(
-            f"[{style}]{finding.severity}[/] {escape(finding.rule)}, {escape(finding.subject)}: {escape(finding.evidence)}"
+            f"[{style}]{finding.severity}[/] {to_markup(finding.rule)}, {to_markup(finding.subject)}: {to_markup(finding.evidence)}"
         )
-        out.print(f"    [dim]{escape(finding.remedy)}[/]")
+        out.print(f"    [dim]{to_markup(finding.remedy)}[/]")
     if audit.changes is not None:
         changed, common = (int(audit.changes.labels[name].sum()) for name in ("changed", "common"))
-        out.print(f"against {escape(audit.changes.other)}: {changed:,} of {count(common, 'common label')} changed")
+        out.print(f"against {to_markup(audit.changes.other)}: {changed:,} of {count(common, 'common label')} changed")
     out.print(", ".join(f"{number} {name}" for name, number in counts.items()))
-    out.print(f"report {escape(str(root / 'audit' / 'index.html'))}")
+    out.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
 
 
 def describe_audit(audit: Audit) -> str:
@@ -65,7 +64,7 @@ def describe_audit(audit: Audit) -> str:
             "unexplained": list(audit.changes.unexplained),
         }
     content = {**describe_findings(audit.findings, audit.rules), "statistics": tables, "changes": changes}
-    return json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return json.dumps(content, allow_nan=False)
 
 
 def draw_bars(counts: NDArray[Any]) -> str:
@@ -75,7 +74,7 @@ def draw_bars(counts: NDArray[Any]) -> str:
 
 
 def _tabulate_scores(root: Path, audit: Audit) -> Table:
-    table = Table(title=escape(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=to_markup(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("scenario", "estimator"):
         table.add_column(name)
     for name in ("scores", "median", "below 0"):
@@ -86,10 +85,10 @@ def _tabulate_scores(root: Path, audit: Audit) -> Table:
     for row in to_rows(audit.statistics.scores):
         signed = is_marginal(row["estimator"])
         table.add_row(
-            escape(row["scenario"]),
-            escape(row["estimator"]),
+            to_markup(row["scenario"]),
+            to_markup(row["estimator"]),
             f"{row['scores']:,.0f}",
-            f"{format_number(row['q50'], 2, signed=signed)} {escape(row['unit'])}",
+            f"{format_number(row['q50'], 2, signed=signed)} {to_markup(row['unit'])}",
             percent(row["negative_share"]) if signed else "",
             bars.get(tuple(row[name] for name in LABEL_SET), ""),
         )

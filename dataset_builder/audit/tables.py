@@ -14,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from manifests.errors import ManifestError
+from manifests.matching import BurstTables, read_burst_tables, read_label_file, require_bursts
 from manifests.schema import FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
-from manifests.store import list_label_files, read_dataset_table, read_or_empty, read_table, table_path
+from manifests.store import list_label_files, read_or_empty, table_path
 
 _LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error")
 _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]
@@ -105,8 +106,9 @@ def read_tables(root: Path) -> Tables:
     """Read the manifests of a data set; labels, splits and failures may be absent or damaged.
 
     Raises:
-        ManifestError: if the table of bursts or of frames is missing or damaged.
+        ManifestError: if the table of bursts or of frames is missing or damaged, or the two do not fit each other.
     """
+    known = read_burst_tables(root)
     problems: list[str] = []
 
     def attempt(read: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
@@ -116,26 +118,35 @@ def read_tables(root: Path) -> Tables:
             problems.append(str(error).replace(f"{root}/", ""))
             return None
 
-    def read_whole(kind: TableSchema) -> pd.DataFrame:
-        found = attempt(lambda: read_or_empty(root, table_path(kind.name), kind).to_pandas())
+    def read_optional(kind: TableSchema) -> pd.DataFrame:
+        path = table_path(kind.name)
+
+        def read() -> pd.DataFrame:
+            table = read_or_empty(root, path, kind)
+            if kind is SPLITS:
+                require_bursts(table, known, root / path)
+            found: pd.DataFrame = table.to_pandas()
+            return found
+
+        found = attempt(read)
         return kind.schema.empty_table().to_pandas() if found is None else found
 
     parts: list[Callable[[], pd.DataFrame]] = []
     sets: list[pd.DataFrame] = []
     for path in list_label_files(root):
-        part = partial(_read_labels, root, path)
+        part = partial(_read_labels, root, path, known)
         if (labels := attempt(part)) is not None:
             parts.append(part)
             sets.append(find_label_sets(labels))
     if not parts:
         parts, sets = [_read_no_labels], [find_label_sets(_read_no_labels())]
     return Tables(
-        bursts=read_dataset_table(root, "bursts").to_pandas(),
-        frames=read_dataset_table(root, "frames").to_pandas(),
+        bursts=known.bursts.to_pandas(),
+        frames=known.frames.to_pandas(),
         labels=Labels(tuple(parts), pd.concat(sets).sort_values(LABEL_SET, ignore_index=True)),
-        splits=read_whole(SPLITS),
-        failures=read_whole(FAILURES),
-        reliability=read_whole(RELIABILITY),
+        splits=read_optional(SPLITS),
+        failures=read_optional(FAILURES),
+        reliability=read_optional(RELIABILITY),
         problems=tuple(problems),
     )
 
@@ -196,10 +207,9 @@ def as_plain(table: pd.DataFrame) -> pd.DataFrame:
     return table.astype({name: object for name in (*LABEL_SET, "unit") if name in table})
 
 
-def _read_labels(root: Path, path: str) -> pd.DataFrame:
-    labels: pd.DataFrame = _encode_text(read_table(root, path, LABELS, columns=_LABEL_COLUMNS)).to_pandas()
-    # An infinite score is no score; labels written by the toolkit hold none.
-    labels["score"] = labels["score"].where(np.isfinite(labels["score"]))
+def _read_labels(root: Path, path: str, known: BurstTables) -> pd.DataFrame:
+    table = read_label_file(root, path, known, columns=list(_LABEL_COLUMNS))
+    labels: pd.DataFrame = _encode_text(table).to_pandas()
     return labels
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+from rich.markup import escape
+
+from manifests.plain_text import escape_controls
+
 
 def format_number(value: float | None, decimals: int, *, signed: bool = False) -> str:
     """A number as text with a true minus sign and thousands set apart; an en dash for None and NaN; no sign on what rounds to 0."""
@@ -36,3 +40,8 @@ def format_interval(low: float, high: float, decimals: int = 2) -> str:
     if not (math.isfinite(low) and math.isfinite(high)):
         return ""
     return f"{format_number(low, decimals, signed=True)} to {format_number(high, decimals, signed=True)}"
+
+
+def to_markup(text: str) -> str:
+    """Text of a data set as it stands, for a console of rich: it marks nothing up, and holds nothing that a terminal obeys."""
+    return escape(escape_controls(text))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
+from dataset_builder.cli.options import FOLDER, dataset_argument, trusted_option, work_options
+from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -17,9 +18,7 @@ SEVERE_STATUS = 4
 
 @click.command()
 @dataset_argument
-@click.option(
-    "--against", metavar="OTHER", type=click.Path(path_type=Path), help="Another build: show what changed, and why."
-)
+@click.option("--against", metavar="OTHER", type=FOLDER, help="Another build: show what changed, and why.")
 @click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
 @click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines.")
 @trusted_option
@@ -45,7 +44,7 @@ def command(
     audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers)
     print_notes(remarks)
     if as_json:
-        click.echo(describe_audit(audit))
+        say(describe_audit(audit))
     else:
         print_audit(dataset, audit)
     if strict and any(finding.severity == "severe" for finding in audit.findings):

@@ -6,10 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -23,8 +21,11 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from dataset_builder.audit.wording import to_markup
+from dataset_builder.cli.terminal import say
 from dataset_builder.work.report import Advance, StageReport
 from manifests.description import read_description
+from manifests.plain_text import escape_controls
 from manifests.problem import Problem
 
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
@@ -74,7 +75,7 @@ class _Rate(ProgressColumn):
 def print_notes(remarks: Sequence[str]) -> None:
     """Print remarks beside the result, one line each."""
     for remark in remarks:
-        click.echo(f"note: {remark}", err=True)
+        say(f"note: {escape_controls(remark)}", err=True)
 
 
 def print_warnings() -> None:
@@ -82,14 +83,14 @@ def print_warnings() -> None:
     from restorers.registry import read_scenarios  # takes a second to import
 
     for problem in read_scenarios().problems:
-        click.echo(f"warning: {problem}", err=True)
+        say(f"warning: {problem}", err=True)
 
 
 def print_problems(problems: Sequence[Problem]) -> int:
     """Print a line for each problem and their number; return the exit status."""
     for problem in problems:
-        click.echo(problem)
-    click.echo(f"{len(problems)} problems" if problems else "no problems")
+        say(escape_controls(str(problem)))
+    say(f"{len(problems)} problems" if problems else "no problems")
     return 1 if problems else 0
 
 
@@ -103,20 +104,22 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     for report in reports:
         for row in report.failures[:_MAX_FAILURES]:
             unit = " ".join(part for part in (row["burst_id"], row["scenario"]) if part)
-            console.print(f"[red]failed[/] {escape(unit)}: {escape(row['error_type'])}: {escape(row['message'])}")
+            console.print(
+                f"[red]failed[/] {to_markup(unit)}: {to_markup(row['error_type'])}: {to_markup(row['message'])}"
+            )
         if len(report.failures) > _MAX_FAILURES:
             console.print(
                 f"[red]failed[/] and {len(report.failures) - _MAX_FAILURES} more: see manifests/failures.parquet"
             )
-    console.print(f"card   {escape(str(root / 'DATASET.md'))}")
-    console.print(f"report {escape(str(root / 'audit' / 'index.html'))}")
+    console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
+    console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
     return FAILED_STATUS if any(report.failures for report in reports) else 0
 
 
 def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     """Print a table of what became, or would become, of the units of each stage."""
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title=escape(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=to_markup(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("stage")
     for action in _ACTIONS:
         table.add_column(action, justify="right")
@@ -125,7 +128,7 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     console.print(table)
     remarks = [remark for report in reports for remark in report.remarks]
     for remark in remarks[:_MAX_REMARKS]:
-        console.print(f"[yellow]note[/] {escape(remark)}")
+        console.print(f"[yellow]note[/] {to_markup(remark)}")
     if len(remarks) > _MAX_REMARKS:
         console.print(f"[yellow]note[/] and {len(remarks) - _MAX_REMARKS} more notes")
     return console
@@ -143,7 +146,8 @@ def print_reliability(root: Path) -> None:
     for row in read_table(root, table_path(RELIABILITY.name), RELIABILITY).to_pylist():
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
-        table.add_row(row["scenario"], row["estimator"], row["metric"], str(row["bursts"]), *shown)
+        names = (to_markup(row[name]) for name in ("scenario", "estimator", "metric"))
+        table.add_row(*names, str(row["bursts"]), *shown)
     Console(highlight=False, soft_wrap=True).print(table)
 
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dataset_builder.cli.options import FOLDER
+from dataset_builder.cli.terminal import say
+
 if TYPE_CHECKING:
     from manifests.operations.compare import DatasetDifference
 
@@ -16,8 +19,8 @@ _MOST = 10
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A", type=FOLDER)
+@click.argument("second", metavar="B", type=FOLDER)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.pass_context
 def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> None:
@@ -29,7 +32,7 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
 
     difference = compare_datasets(first, second)
     if as_json:
-        click.echo(json.dumps(asdict(difference), indent=2, default=str))
+        say(json.dumps(asdict(difference), indent=2, default=str))
     else:
         _print(difference)
     ctx.exit(1 if difference else 0)
@@ -42,18 +45,18 @@ def _print(difference: DatasetDifference) -> None:
     _print_some("splits changed", [f"{name} ({a} to {b})" for name, (a, b) in difference.moved.items()])
     for change in difference.labels:
         size = f", by {change.median_change:.4g} {change.unit} at the median and {change.max_change:.4g} at most"
-        click.echo(
+        say(
             f"labels {change.scenario} {change.estimator} {change.metric}: {change.added} added, {change.removed} removed, "
             f"{change.changed} of {change.common} changed{size if change.changed else ''}"
         )
     for title, values in (("recipe", difference.parameters), ("software", difference.versions)):
         for key, (before, after) in values.items():
-            click.echo(f"{title} {key}: {before!r} to {after!r}")
+            say(f"{title} {key}: {before!r} to {after!r}")
     if not difference:
-        click.echo("no differences")
+        say("no differences")
 
 
 def _print_some(title: str, names: tuple[str, ...] | list[str]) -> None:
     if names:
         more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
-        click.echo(f"{title}: {len(names)}: {', '.join(names[:_MOST])}{more}")
+        say(f"{title}: {len(names)}: {', '.join(names[:_MOST])}{more}")

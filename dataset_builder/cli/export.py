@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -21,7 +22,7 @@ from dataset_builder.cli.options import dataset_argument
     help="hf: Parquet with images for Hugging Face datasets. webdataset: tar shards. croissant: metadata alone. "
     "csv: name, score and split of every frame, as pyiqa reads.",
 )
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New folder of the export.")
+@click.option("--out", required=True, metavar="DIR", type=FOLDER, help="New folder of the export.")
 @click.option(
     "--strip-metadata/--keep-metadata",
     "strip",
@@ -35,11 +36,11 @@ def command(dataset: Path, form: str, out: Path, strip: bool) -> None:
     from dataset_builder.export.score_lists import export_score_lists
     from dataset_builder.export.web_dataset import export_web_dataset
     from manifests.documents.croissant import CROISSANT_NAME, write_croissant
-    from manifests.operations.output import make_new_folder
+    from manifests.operations.output import write_new_folder
 
     if form == "croissant":
-        make_new_folder(out)
-        files = [write_croissant(dataset, out / CROISSANT_NAME)]
+        with write_new_folder(out) as folder:
+            files = [write_croissant(dataset, folder / CROISSANT_NAME)]
     else:
         exporters: dict[str, Callable[..., list[Path]]] = {
             "hf": functools.partial(export_hugging_face, strip=strip),
@@ -48,4 +49,4 @@ def command(dataset: Path, form: str, out: Path, strip: bool) -> None:
         }
         with show_count("export") as on_progress:
             files = exporters[form](dataset, out, on_progress=on_progress)
-    click.echo(f"{out}: {len(files)} files")
+    say(f"{out}: {len(files)} files")

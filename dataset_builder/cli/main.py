@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import importlib
 import re
+import traceback
 from typing import Any
 
 import click
 
 from dataset_builder.cli.lazy import LazyGroup
+from dataset_builder.cli.terminal import say, tame
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -46,12 +48,16 @@ class _Commands(LazyGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            click.echo("Stopped. Finished work is kept: run the same command again to go on.", err=True)
+            say("Stopped. Run the same command again; what a build has finished is kept.", err=True)
             ctx.exit(getattr(stop, "status", 130))
+        except click.ClickException as error:
+            error.message = _hide_credentials(error.message)  # type: ignore[misc]  # nothing else knows what click shows
+            raise
         except Exception as error:
             if ctx.params.get("debug") or not _is_expected(error):
+                _require_no_secret(ctx, error)
                 raise
-            raise click.ClickException(_explain(error)) from error
+            raise click.ClickException(tame(_hide_credentials(_explain(error)))) from error
 
 
 def _load(name: str) -> click.Command:
@@ -72,6 +78,20 @@ def main(debug: bool) -> None:
 
     Exit status: 0 done; 1 could not be done; 2 wrong usage; 3 done, but some bursts or labels failed (see failures).
     """
+
+
+def _require_no_secret(ctx: click.Context, error: Exception) -> None:
+    """Show a traceback here where the interpreter would show credentials in it, and end."""
+    text = "".join(traceback.format_exception(error))
+    if (cleaned := _hide_credentials(text)) != text:
+        say(cleaned, err=True)
+        ctx.exit(1)
+
+
+def _hide_credentials(text: str) -> str:
+    from manifests.address import hide_in_text
+
+    return hide_in_text(text)
 
 
 def _is_expected(error: Exception) -> bool:

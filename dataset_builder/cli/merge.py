@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import out_option
+from dataset_builder.cli.options import FOLDER, out_option
 
 
 @click.command()
-@click.argument("first", metavar="A", type=click.Path(path_type=Path))
-@click.argument("second", metavar="B", type=click.Path(path_type=Path))
+@click.argument("first", metavar="A", type=FOLDER)
+@click.argument("second", metavar="B", type=FOLDER)
 @out_option
 def command(first: Path, second: Path, out: Path) -> None:
     """Write a data set that holds the bursts and labels of A and B.
@@ -23,7 +23,8 @@ def command(first: Path, second: Path, out: Path) -> None:
     from manifests.operations.combine import merge_datasets
     from manifests.verification.verify import verify
 
-    merge_datasets(first, second, out)
-    print_notes(redo_reports(out))
+    remarks: list[str] = []
+    merge_datasets(first, second, out, finish=lambda folder: remarks.extend(redo_reports(folder)))
+    print_notes(remarks)
     # Scenes that are apart in each may look alike together.
     click.get_current_context().exit(print_problems(verify(out, hashes=False)))

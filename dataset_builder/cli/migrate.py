@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -22,4 +23,4 @@ def command(dataset: Path) -> None:
     with lock_dataset(dataset):
         changed = migrate_dataset(dataset)
     text = f"{len(changed)} tables rewritten" if changed else "nothing to do"
-    click.echo(f"{dataset}: format {FORMAT_VERSION}, {text}")
+    say(f"{dataset}: format {FORMAT_VERSION}, {text}")

@@ -9,10 +9,20 @@ from typing import Any
 
 import click
 
-dataset_argument = click.argument("dataset", metavar="DIR", type=click.Path(path_type=Path))
-out_option = click.option(
-    "--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="Folder of the data set."
-)
+
+class _Folder(click.Path):
+    """A folder here; an address is refused without being shown, for it may hold credentials."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As every path."""
+        if "://" in str(value):
+            self.fail("is an address; bring the data set here with `buiqa fetch` and name its folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+FOLDER = _Folder(path_type=Path)
+dataset_argument = click.argument("dataset", metavar="DIR", type=FOLDER)
+out_option = click.option("--out", required=True, metavar="DIR", type=FOLDER, help="Folder of the data set.")
 name_option = click.option("--name", help="Name of the source in the data set; default: that of the folder.")
 license_option = click.option(
     "--license", "license_", default="unknown", show_default=True, help="Licence of the images."
@@ -68,6 +78,12 @@ _WORK_OPTIONS = (
         help="Most memory of one worker.  [default: its share of the machine's]",
     ),
     device_option,
+)
+
+
+CREDENTIALS_NOTE = (
+    "credentials in an address are seen by whoever lists processes or reads the shell's history; "
+    "use AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
 
 

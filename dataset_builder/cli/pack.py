@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
 @dataset_argument
-@click.option("--out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="New folder of the pack.")
+@click.option("--out", required=True, metavar="DIR", type=FOLDER, help="New folder of the pack.")
 @click.option(
     "--shard-megabytes", default=256, show_default=True, type=click.IntRange(min=1), help="Size of a shard, roughly."
 )
@@ -25,4 +26,4 @@ def command(dataset: Path, out: Path, shard_megabytes: int) -> None:
 
     with show_count("pack") as on_progress:
         count = pack_dataset(dataset, out, shard_bytes=shard_megabytes << 20, on_progress=on_progress)
-    click.echo(f"{out}: {count} shards")
+    say(f"{out}: {count} shards")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import dataset_argument, device_option
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -25,4 +26,4 @@ def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path 
     path = out or Path(f"{burst_id}.png")
     image, captions = restore_side_by_side(dataset, burst_id, scenario, device=device)
     write_png(path.parent, path.name, image)
-    click.echo(f"{path}: {' | '.join(captions)}")
+    say(f"{path}: {' | '.join(captions)}")

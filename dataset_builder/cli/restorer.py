@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from dataset_builder.cli.terminal import say
+
 
 @click.group()
 def command() -> None:
@@ -27,7 +29,7 @@ def check(ctx: click.Context, name: str, side: int) -> None:
     print_warnings()
     findings = check_restorer(name, side=side + side % 2)
     for finding in findings:
-        click.echo(f"{finding.outcome}  {finding.check:12} {finding.detail}")
+        say(f"{finding.outcome}  {finding.check:12} {finding.detail}")
     failed = sum(finding.outcome == "fail" for finding in findings)
-    click.echo(f"{failed} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed")
+    say(f"{failed} of {len(findings)} checks failed" if failed else f"all {len(findings)} checks passed")
     ctx.exit(1 if failed else 0)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataset_builder.cli.terminal import say
+
 if TYPE_CHECKING:
     from restorers import Restorer
 
@@ -42,21 +44,21 @@ def command(names: tuple[str, ...], as_json: bool, no_cost: bool) -> None:
         except Exception as error:  # noqa: BLE001  # whatever an installed package raises costs its own line only
             reason = str(error) if isinstance(error, RestorerError) else describe_error(error)
             broken[name] = f"{spec.target} cannot be used: {' '.join(reason.split())}; mend or uninstall its package"
-            click.echo(f"warning: {name}: {broken[name]}", err=True)
+            say(f"warning: {name}: {broken[name]}", err=True)
     if as_json:
         unavailable = {name: {"unavailable": reason} for name, reason in (missing | broken).items()}
-        click.echo(json.dumps(facts | unavailable, indent=2))
+        say(json.dumps(facts | unavailable, indent=2))
         return
     for name, fact in facts.items():
-        click.echo(_format(name, fact))
+        say(_format(name, fact))
     if names:
         return
     for name, reason in missing.items():
-        click.echo(f"not installed: {name}: {reason}")
-    click.echo(
+        say(f"not installed: {name}: {reason}")
+    say(
         "Your own: buiqa label DIR --scenario module:attr, burst:FILE, onnx:FILE, torchscript:FILE, pt2:FILE, spandrel:FILE"
     )
-    click.echo("or basicsr:ARCH?weights=FILE; see docs/restorers.md")
+    say("or basicsr:ARCH?weights=FILE; see docs/restorers.md")
 
 
 def _describe(restorer: Restorer, *, no_cost: bool) -> dict[str, Any]:

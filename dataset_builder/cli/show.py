@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -21,4 +22,4 @@ def command(dataset: Path, burst_id: str, out: Path | None, columns: int) -> Non
 
     path = out or Path(f"{burst_id}.png")
     write_png(path.parent, path.name, draw_contact_sheet(dataset, burst_id, columns=columns))
-    click.echo(path)
+    say(path)

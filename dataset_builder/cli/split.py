@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -48,10 +49,10 @@ def command(
     remarks = redo_splits(dataset, choice)
     table = read_dataset_table(dataset, "splits")
     counts = Counter(table.column("split").to_pylist())
-    click.echo(", ".join(f"{name}: {counts[name]} bursts" for name in SPLIT_NAMES))
+    say(", ".join(f"{name}: {counts[name]} bursts" for name in SPLIT_NAMES))
     if folds:
         counts = Counter(table.column("fold").to_pylist())
-        click.echo(", ".join(f"fold {fold}: {counts[fold]} bursts" for fold in range(folds)))
+        say(", ".join(f"fold {fold}: {counts[fold]} bursts" for fold in range(folds)))
     print_notes(remarks)
 
 

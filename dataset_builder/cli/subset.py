@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dataset_builder.cli.options import dataset_argument, out_option
+from dataset_builder.cli.terminal import say
 
 
 @click.command()
@@ -25,7 +26,13 @@ def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) ->
     from dataset_builder.cli.console import print_notes
     from manifests.operations.combine import subset_dataset
 
-    count = subset_dataset(dataset, out, where, scenarios=scenarios or None)
-    remarks = redo_reports(out)
-    click.echo(f"{out}: {count} bursts")
+    remarks: list[str] = []
+    count = subset_dataset(
+        dataset,
+        out,
+        where,
+        scenarios=scenarios or None,
+        finish=lambda folder: remarks.extend(redo_reports(folder)),
+    )
+    say(f"{out}: {count} bursts")
     print_notes(remarks)

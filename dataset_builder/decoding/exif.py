@@ -21,6 +21,12 @@ _BY_TYPE: Mapping[object, int] = {1: _STANDARD_OUTPUT, 2: _RECOMMENDED_INDEX, 3:
 _MODIFIED, _MODIFIED_FRACTION, _MODIFIED_OFFSET = 0x0132, 0x9290, 0x9010
 _TIMES = ((0x9003, 0x9291, 0x9011), (0x9004, 0x9292, 0x9012), (_MODIFIED, _MODIFIED_FRACTION, _MODIFIED_OFFSET))
 """Time, fraction of a second and offset from UTC: of capture; of digitising; of the last change, which in a camera is the capture."""
+KNOWN_TAGS = frozenset(
+    (
+        *(_ORIENTATION, _EXIF_IFD, _EXPOSURE_TIME, _F_NUMBER, _ISO, _SENSITIVITY_TYPE, _STANDARD_OUTPUT),
+        *(_RECOMMENDED_INDEX, _ISO_SPEED, *(tag for tags in _TIMES for tag in tags)),
+    )
+)
 _TIME = re.compile(
     r"(\d{4})[:/.-](\d\d)[:/.-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
@@ -68,6 +74,11 @@ def read_exif(exif: Any) -> CaptureFacts:
         return build_facts({**exif, **exif.get_ifd(_EXIF_IFD)})
     except Exception:  # noqa: BLE001  # whatever a damaged directory raises
         return CaptureFacts()
+
+
+def read_known_tags(tags: Any) -> dict[int, Any]:
+    """Values of those tags of a tifffile page that `read_tiff_tags` looks at; thousands of others may point to one huge value."""
+    return {code: tags[code].value for code in KNOWN_TAGS if code in tags}
 
 
 def read_tiff_tags(tags: Mapping[int, Any]) -> CaptureFacts:

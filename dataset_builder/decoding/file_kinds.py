@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from dataset_builder.decoding.heif_items import list_items
 from dataset_builder.errors import UnreadableImageError
 from manifests.confined.plain import open_plain
 
@@ -111,7 +112,7 @@ def refuse_kind(path: Path, kind: FileKind) -> UnreadableImageError:
 
 
 def count_pictures(path: Path) -> int:
-    """Number of pictures in a HEIC file, thumbnails and depth maps not counted; 1 where pillow-heif is missing, or cannot tell.
+    """Number of pictures in a HEIC file, thumbnails and depth maps not counted; 1 where its lists are damaged.
 
     A sequence, which is a video in all but name, counts as two.
     """
@@ -119,11 +120,9 @@ def count_pictures(path: Path) -> int:
         if b"moov" in list_boxes(stream.fileno()):
             return 2
         try:
-            import pillow_heif
-
-            return len(pillow_heif.open_heif(stream))
-        except Exception:  # noqa: BLE001  # whoever decodes it will say what is wrong
-            return 1
+            return list_items(stream.fileno()).pictures
+        except ValueError:
+            return 1  # whoever decodes it will say what is wrong
 
 
 def list_boxes(descriptor: int) -> dict[bytes, int]:

@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from dataset_builder.decoding.exif import LARGEST_ISO, CaptureFacts, parse_time, read_exif
+from dataset_builder.decoding.exif import KNOWN_TAGS, LARGEST_ISO, CaptureFacts, build_facts, parse_time
+from dataset_builder.decoding.exif_directory import read_directory
+from dataset_builder.decoding.heif_items import list_items, read_item
 from manifests.confined.plain import open_plain
 
 _LARGEST_BLOCK = 16 << 20
@@ -55,9 +57,9 @@ def _list_facts(stream: io.BufferedReader, head: bytes) -> Found:
     elif head.startswith(b"\x89PNG\r\n\x1a\n"):
         yield from _walk_png(stream.fileno())
     elif head[:4] in _TIFF:
-        yield from _read_tiff(stream, head)
+        yield from _read_tiff(stream.fileno())
     elif head[4:8] == b"ftyp":
-        yield from _read_canon(stream) if head[8:12] == b"crx " else _read_heif(stream)
+        yield from _read_canon(stream) if head[8:12] == b"crx " else _read_heif(stream.fileno())
     elif head.startswith(b"FUJIFILMCCD-RAW"):
         yield from _walk_jpeg(stream, int.from_bytes(os.pread(stream.fileno(), 4, 84), "big") + 2)
     elif head[:4] == b"RIFF" and head[8:12] == b"WEBP":
@@ -121,15 +123,14 @@ def _walk_webp(descriptor: int) -> Found:
         place += 8 + size + size % 2
 
 
-def _read_heif(stream: BinaryIO) -> Found:
-    import pillow_heif
-
-    stream.seek(0)
-    info = pillow_heif.open_heif(stream).info
-    if info.get("exif"):
-        yield _read_exif(info["exif"])
-    if info.get("xmp"):
-        yield _read_xmp(info["xmp"])
+def _read_heif(descriptor: int) -> Found:
+    for kind, start, length in list_items(descriptor).places:
+        block = read_item(descriptor, start, length)
+        if kind == b"Exif":
+            # The block begins with how far its TIFF structure is from its own end.
+            yield _read_exif(block[4 + int.from_bytes(block[:4], "big") :])
+        elif b"xmpmeta" in block or b"rdf:RDF" in block:
+            yield _read_xmp(block)
 
 
 def _read_canon(stream: BinaryIO) -> Found:
@@ -142,26 +143,17 @@ def _read_canon(stream: BinaryIO) -> Found:
             yield _read_exif(start[place + 4 : place - 4 + int.from_bytes(start[place - 4 : place], "big")])
 
 
-def _read_tiff(stream: BinaryIO, head: bytes) -> Found:
-    from PIL import Image
-
-    big = head[2:4] in (b"+\0", b"\0+")
-    exif = Image.Exif()
-    exif.bigtiff, exif.endian = big, "<" if head[:2] == b"II" else ">"
-    place = head[8:16] if big else head[4:8]
-    exif.load_from_fp(stream, int.from_bytes(place, "little" if head[:2] == b"II" else "big"))
-    yield read_exif(exif)
-    packet = exif.get(_XMP_TAG)
-    if packet:
-        yield _read_xmp(bytes(packet))
+def _read_tiff(descriptor: int) -> Found:
+    tags = read_directory(lambda place, size: os.pread(descriptor, size, place), {*KNOWN_TAGS, _XMP_TAG})
+    yield build_facts(tags)
+    packet = tags.get(_XMP_TAG)
+    if isinstance(packet, bytes):
+        yield _read_xmp(packet)
 
 
 def _read_exif(data: bytes) -> CaptureFacts:
-    from PIL import Image
-
-    exif = Image.Exif()
-    exif.load(data)
-    return read_exif(exif)
+    block = data.removeprefix(b"Exif\0\0")
+    return build_facts(read_directory(lambda place, size: block[place : place + size], KNOWN_TAGS))
 
 
 def _read_xmp(packet: bytes) -> CaptureFacts:

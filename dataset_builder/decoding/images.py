@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_tiff_tags
+from dataset_builder.decoding.exif import CaptureFacts, read_exif, read_known_tags, read_tiff_tags
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.source_files import require_file
+from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.errors import UnreadableImageError
+from manifests.images.headers import MOST_SCANS, count_scans
 from manifests.images.pixels import apply_orientation
+from manifests.schema.words import MOST_PIXELS
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
 HEIF_SUFFIXES = frozenset({".heic", ".heif"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"}) | TIFF_SUFFIXES | HEIF_SUFFIXES
-MAX_PIXELS = 200_000_000
-"""Larger images are refused before they are decoded."""
 
 _PREVIEW_SIDE = 192
 
@@ -107,14 +108,17 @@ def count_pages(path: Path) -> int:
     """Number of pages of a TIFF.
 
     Raises:
-        SourceError: if it is no TIFF.
+        SourceError: if it is no TIFF, or has more than `MOST_DIRECTORIES`.
     """
     import tifffile
 
     require_file(path)
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
             return len(tiff.pages)
+    except UnreadableImageError:
+        raise
     except Exception as error:  # as in read_image
         raise UnreadableImageError(f"{path}: cannot be read as TIFF ({explain(error)}); remove it") from error
 
@@ -127,6 +131,8 @@ def _read_with_pillow(path: Path, *, look: bool) -> SourceImage:
         require_size(path, image.width, image.height)
         if getattr(image, "n_frames", 1) > 1 and image.format == "PNG":
             raise UnreadableImageError(f"{path}: is animated; extract its frames as single images")
+        if image.format == "JPEG":
+            require_few_scans(path, data)
         facts = read_exif(image.getexif())
         depth16 = image.format == "PNG" and data[24:25] == b"\x10"
         colour = image.mode
@@ -182,6 +188,7 @@ def _read_heif(path: Path) -> SourceImage:
 def _read_tiff(path: Path, number: int | None) -> SourceImage:
     import tifffile
 
+    require_few_directories(path)
     with tifffile.TiffFile(path) as tiff:
         if number is None and len(tiff.pages) > 1:
             raise UnreadableImageError(
@@ -189,7 +196,7 @@ def _read_tiff(path: Path, number: int | None) -> SourceImage:
             )
         page = tiff.pages[number or 0].aspage()
         require_size(path, page.imagewidth, page.imagelength)
-        tags = {tag.code: tag.value for tag in page.tags.values()}
+        tags = read_known_tags(page.tags)
         pixels = page.asarray()
     if pixels.dtype not in (np.uint8, np.uint16):
         raise UnreadableImageError(f"{path}: expected 8 or 16 bit per channel, got {pixels.dtype}; convert it")
@@ -216,9 +223,13 @@ def _decode_png16(path: Path, data: bytes) -> Pixels:
     return _to_rgb(path, pixels[..., 2::-1] if pixels.ndim == 3 else pixels)
 
 
-def require_size(path: Path, width: int, height: int) -> None:
-    """Raise UnreadableImageError for more than `MAX_PIXELS`."""
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(
-            f"{path}: {width} x {height} px is more than {MAX_PIXELS:,} px; crop or reduce it first"
-        )
+def require_size(path: Path, width: int, height: int, *, most: int = MOST_PIXELS) -> None:
+    """Raise UnreadableImageError for more than `most` pixels."""
+    if width * height > most:
+        raise UnreadableImageError(f"{path}: {width} x {height} px is more than {most:,} px; crop or reduce it first")
+
+
+def require_few_scans(path: Path, data: bytes) -> None:
+    """Raise UnreadableImageError for a JPEG of more than `MOST_SCANS` scans."""
+    if (scans := count_scans(data)) > MOST_SCANS:
+        raise UnreadableImageError(f"{path}: expected a JPEG of at most {MOST_SCANS} scans, got {scans}; save it anew")

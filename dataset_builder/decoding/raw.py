@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import SRGB_TO_XYZ
-from dataset_builder.decoding.exif import CaptureFacts, read_tiff_tags
+from dataset_builder.decoding.exif import CaptureFacts, read_known_tags, read_tiff_tags
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import explain, require_size
 from dataset_builder.decoding.packed import level_mosaic
 from dataset_builder.decoding.source_files import require_file
+from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import apply_orientation
 from restorers import CFA, Domain
@@ -176,9 +177,10 @@ def _read_tags(path: Path, known: CaptureFacts) -> tuple[CaptureFacts, Sequence[
     noise: Sequence[float] = ()
     blacks: NDArray[np.float64] | None = None
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
             pages = [page for first in tiff.pages for page in (first, *(first.pages or ()))]
-            tags = {tag.code: tag.value for tag in pages[0].tags.values()}
+            tags = read_known_tags(pages[0].tags)
             for page in pages:
                 if _NOISE_PROFILE in page.tags:
                     noise = tuple(float(value) for value in page.tags[_NOISE_PROFILE].value)

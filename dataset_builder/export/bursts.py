@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,11 @@ import pyarrow.compute as pc
 from manifests.confined.reading import read_files
 from manifests.description import PACKED_FORM, read_description
 from manifests.errors import ImageFileError, SchemaError
+from manifests.images.listing import require_digest
 from manifests.images.personal import strip_metadata
-from manifests.store import list_label_files, read_dataset_table, read_labels
+from manifests.matching import read_burst_tables, read_label_file, read_splits
+from manifests.schema import LABELS
+from manifests.store import list_label_files
 
 Row = Mapping[str, Any]
 
@@ -45,10 +47,11 @@ def iterate_samples(root: Path) -> Iterator[Sample]:
     """
     if read_description(root).get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack, which lacks the files; name the data set that it was made from")
-    bursts = read_dataset_table(root, "bursts").to_pylist()
-    splits = {row["burst_id"]: row["split"] for row in read_dataset_table(root, "splits").to_pylist()}
-    frames = _Groups(read_dataset_table(root, "frames"))
-    labels = _Groups(read_labels(root) if list_label_files(root) else read_labels(root, []))
+    tables = read_burst_tables(root)
+    splits = {row["burst_id"]: row["split"] for row in read_splits(root, tables).to_pylist()}
+    parts = [read_label_file(root, path, tables) for path in list_label_files(root)]
+    frames, labels = _Groups(tables.frames), _Groups(pa.concat_tables([LABELS.schema.empty_table(), *parts]))
+    bursts = tables.bursts.to_pylist()
     for split in ("train", "val", "test"):
         for burst in bursts:
             name = burst["burst_id"]
@@ -97,8 +100,7 @@ def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]
 
 def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{root / path}: SHA-256 differs from its table; restore it or build again")
+        require_digest(data, digest, root / path)
         yield path, data
 
 

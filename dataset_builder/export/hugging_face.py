@@ -17,7 +17,7 @@ from manifests.confined.writing import replace_file, write_text
 from manifests.description import read_description
 from manifests.documents.card import render_card
 from manifests.documents.statistics import count_licenses
-from manifests.operations.output import make_new_folder
+from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
 from manifests.store import read_dataset_table
 
@@ -103,19 +103,27 @@ def export_hugging_face(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    make_new_folder(out)
+    with write_new_folder(out) as folder:
+        files = _write_files(root, folder, shard_bytes, on_progress, strip=strip)
+        write_text(folder, "README.md", _render_card(root, sorted(files), strip=strip))
+    return [out / name for parts in files.values() for name in parts]
+
+
+def _write_files(
+    root: Path, out: Path, shard_bytes: int, on_progress: Progress | None, *, strip: bool
+) -> dict[str, list[str]]:
+    """Write the Parquet files; return their names by split."""
     total = read_dataset_table(root, "bursts").num_rows
-    files: dict[str, list[Path]] = {}
+    files: dict[str, list[str]] = {}
     done = 0
     for split, samples in groupby(iterate_samples(root), key=lambda sample: sample.split):
         rows = _count((_make_row(root, sample, strip=strip) for sample in samples), done, total, on_progress)
         parts = files[split] = []
         while (first := next(rows, None)) is not None:
             name = f"data/{_HUB_NAMES[split]}-{len(parts):05d}.parquet"
-            parts.append(out / name)
+            parts.append(name)
             done += _write_file(out, name, first, rows, shard_bytes)
-    write_text(out, "README.md", _render_card(root, sorted(files), strip=strip))
-    return [path for parts in files.values() for path in parts]
+    return files
 
 
 def _count(
@@ -224,5 +232,5 @@ def _render_card(root: Path, splits: Sequence[str], *, strip: bool) -> str:
             }
         ],
     }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in header.items()]
+    lines = [f"{name}: {json.dumps(value)}" for name, value in header.items()]
     return "\n".join(["---", *lines, "---", "", render_card(root), *([_STRIPPED] if strip else [])])

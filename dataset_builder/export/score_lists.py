@@ -7,10 +7,10 @@ import io
 from pathlib import Path, PurePosixPath
 
 from manifests.confined.writing import write_text
-from manifests.operations.output import make_new_folder
+from manifests.matching import read_burst_tables, read_label_file, read_splits
+from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
-from manifests.schema import LABELS
-from manifests.store import list_label_files, read_dataset_table, read_table
+from manifests.store import list_label_files
 
 
 def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = None) -> list[Path]:
@@ -26,26 +26,36 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
     Raises:
         ManifestError: if `out` holds something, or a table is damaged.
     """
-    make_new_folder(out)
+    with write_new_folder(out) as folder:
+        return [out / name for name in _write_lists(root, folder, on_progress)]
+
+
+def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[str]:
+    tables = read_burst_tables(root)
     paths = {
         (row["burst_id"], row["frame_index"]): row["path"]
-        for row in read_dataset_table(root, "frames").select(["burst_id", "frame_index", "path"]).to_pylist()
+        for row in tables.frames.select(["burst_id", "frame_index", "path"]).to_pylist()
     }
-    splits = {row["burst_id"]: row["split"] for row in read_dataset_table(root, "splits").to_pylist()}
-    files: list[Path] = []
+    splits = {row["burst_id"]: row["split"] for row in read_splits(root, tables).to_pylist()}
+    files: list[str] = []
     sources = list_label_files(root)
     for number, source in enumerate(sources, start=1):
         columns = ["burst_id", "frame_index", "estimator", "metric", "score"]
-        tables: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
-        for row in read_table(root, source, LABELS, columns=columns).to_pylist():
+        lists: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
+        for row in read_label_file(root, source, tables, columns=columns).to_pylist():
             if row["score"] is not None:
-                line = paths[row["burst_id"], row["frame_index"]], row["score"], splits[row["burst_id"]]
-                tables.setdefault((row["estimator"], row["metric"]), []).append(line)
-        for (estimator, metric), lines in sorted(tables.items()):
-            files.append(out / f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
+                line = _name(paths[row["burst_id"], row["frame_index"]]), row["score"], splits[row["burst_id"]]
+                lists.setdefault((row["estimator"], row["metric"]), []).append(line)
+        for (estimator, metric), lines in sorted(lists.items()):
+            files.append(f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
             text = io.StringIO(newline="")
             csv.writer(text, lineterminator="\n").writerows([("name", "score", "split"), *lines])
-            write_text(out, files[-1].name, text.getvalue())
+            write_text(out, files[-1], text.getvalue())
         if on_progress is not None:
             on_progress(number, len(sources))
     return files
+
+
+def _name(path: str) -> str:
+    """A path that no spreadsheet takes for a formula."""
+    return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path

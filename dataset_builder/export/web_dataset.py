@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, read_sample_masks
 from manifests.confined.writing import replace_file
-from manifests.operations.output import make_new_folder
+from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
 from manifests.store import read_dataset_table
 
@@ -45,19 +45,23 @@ def export_web_dataset(
     Raises:
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
-    make_new_folder(out)
+    with write_new_folder(out) as folder:
+        return [out / name for name in _write_shards(root, folder, shard_bytes, on_progress, strip=strip)]
+
+
+def _write_shards(root: Path, out: Path, shard_bytes: int, on_progress: Progress | None, *, strip: bool) -> list[str]:
     total = read_dataset_table(root, "bursts").num_rows
     samples = iterate_samples(root)
     waiting = next(samples, None)
-    shards: list[Path] = []
+    shards: list[str] = []
     done = 0
     while waiting is not None:
         split = waiting.split
-        number = sum(path.name.startswith(f"{split}-") for path in shards)
-        shards.append(out / f"{split}-{number:06d}.tar")
+        number = sum(name.startswith(f"{split}-") for name in shards)
+        shards.append(f"{split}-{number:06d}.tar")
         written = 0
         with (
-            replace_file(out, shards[-1].name) as stream,
+            replace_file(out, shards[-1]) as stream,
             tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
             while waiting is not None and waiting.split == split and (not written or written < shard_bytes):

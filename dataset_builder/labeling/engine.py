@@ -59,18 +59,20 @@ class LabelPlan:
 def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> LabelPlan:
     """Compare what the label files hold with what bursts, restorers and definitions ask for."""
     plan = LabelPlan()
-    contents = _list_contents(bursts)
     for scenario in scenarios:
         table = read_or_empty(root, labels_path(scenario.name), LABELS)
-        held = _keep_current(table, contents, scenario.fingerprint)
+        held = _keep_current(table, bursts, scenario.fingerprint)
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
-        seen, present = _distinct(table, "burst_id"), _distinct(held, "label_key")
+        seen = set(table.column("burst_id").unique().to_pylist())
+        present = set(_name_labels(held).unique().to_pylist())
         for burst_id, rows in bursts.items():
             reasons = [_explain(rows, scenario, definition) for definition in scenario.definitions]
             asked = [each for each, reason in zip(scenario.definitions, reasons, strict=True) if reason is None]
             missing = [
-                each for each in asked if make_label_key(rows.content, scenario.fingerprint, each) not in present
+                each
+                for each in asked
+                if f"{burst_id} {make_label_key(rows.content, scenario.fingerprint, each)}" not in present
             ]
             if missing:
                 plan.units.append(LabelUnit(rows, scenario, tuple(missing), exists=burst_id in seen))
@@ -105,7 +107,7 @@ def build_labels(
                 burst = unit.rows.burst
                 report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=unit.scenario.name)
             advance()
-    _merge(root, scenarios, plan, report, _list_contents(bursts))
+    _merge(root, scenarios, plan, report, bursts)
     for unit in plan.units:
         remove_part(root, unit)
     return report
@@ -138,7 +140,7 @@ def _merge(
     scenarios: Sequence[ResolvedScenario],
     plan: LabelPlan,
     report: StageReport,
-    contents: Mapping[str, str],
+    bursts: Mapping[str, BurstRows],
 ) -> None:
     """Write the files that change, one scenario at a time, so that memory does not grow with their number."""
     units: dict[str, list[LabelUnit]] = defaultdict(list)
@@ -158,7 +160,7 @@ def _merge(
                 report.fail(lost, source=unit.rows.burst["source"], burst_id=burst_id, scenario=scenario.name)
         path, facts = labels_path(scenario.name), scenario.describe()
         if tables or scenario.name in plan.stale or (has_file(root, path) and read_scenario_facts(root, path) != facts):
-            held = _keep_current(read_or_empty(root, path, LABELS), contents, scenario.fingerprint)
+            held = _keep_current(read_or_empty(root, path, LABELS), bursts, scenario.fingerprint)
             _write_labels(root, path, pa.concat_tables([held, *tables]), facts)
 
 
@@ -180,38 +182,42 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     return next((reason for reason, hinders in hindrances.items() if hinders), None)
 
 
-def _keep_current(table: pa.Table, contents: Mapping[str, str], fingerprint: str | None) -> pa.Table:
-    """Rows whose key still follows from the burst, the restorer and the definitions of today.
+def _keep_current(table: pa.Table, bursts: Mapping[str, BurstRows], fingerprint: str | None) -> pa.Table:
+    """Rows whose key still follows from the burst, the restorer and the definitions of today, where every frame has its row.
 
     With `fingerprint` None every row's own restorer is taken for granted.
     """
-    groups = table.group_by(["burst_id", "estimator", "metric", "restorer_fingerprint"]).aggregate([])
-    true = [
-        make_label_key(
-            contents[row["burst_id"]], row["restorer_fingerprint"], Definition(row["estimator"], row["metric"])
-        )
+    facts = ["burst_id", "estimator", "metric", "restorer_fingerprint", "label_key"]
+    groups = table.group_by(facts).aggregate([("frame_index", "count_distinct"), ("frame_index", "max")])
+    current = [
+        f"{row['burst_id']} {row['label_key']}"
         for row in groups.to_pylist()
-        if row["burst_id"] in contents and fingerprint in (None, row["restorer_fingerprint"])
+        if row["burst_id"] in bursts and _is_current(row, bursts[row["burst_id"]], fingerprint)
     ]
-    return table.filter(pc.is_in(table.column("label_key"), value_set=pa.array(true, pa.string())))
+    return table.filter(pc.is_in(_name_labels(table), value_set=pa.array(current, pa.string())))
 
 
-def _list_contents(bursts: Mapping[str, BurstRows]) -> dict[str, str]:
-    return {burst_id: rows.content for burst_id, rows in bursts.items()}
+def _is_current(group: Mapping[str, Any], rows: BurstRows, fingerprint: str | None) -> bool:
+    maker, definition = group["restorer_fingerprint"], Definition(group["estimator"], group["metric"])
+    return (
+        fingerprint in (None, maker)
+        and group["frame_index_count_distinct"] == len(rows.frames) == group["frame_index_max"] + 1
+        and group["label_key"] == make_label_key(rows.content, maker, definition)
+    )
 
 
-def _distinct(table: pa.Table, column: str) -> set[str]:
-    return set(table.column(column).unique().to_pylist())
+def _name_labels(table: pa.Table) -> pa.ChunkedArray:
+    """Burst and key of each row: bursts of equal content have equal keys."""
+    return pc.binary_join_element_wise(table.column("burst_id"), table.column("label_key"), " ")
 
 
 def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> None:
     own = {labels_path(scenario.name) for scenario in chosen}
-    contents = _list_contents(bursts)
     for path in list_label_files(root):
         if path in own:
             continue
         table = read_or_empty(root, path, LABELS)
-        kept = _keep_current(table, contents, None)
+        kept = _keep_current(table, bursts, None)
         if kept.num_rows < table.num_rows:
             _write_labels(root, path, kept, read_scenario_facts(root, path))
 

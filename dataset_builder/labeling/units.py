@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -22,7 +21,8 @@ from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_masks, load_truth
 from dataset_builder.work.unit import Desk, hash_facts
-from manifests.store import labels_path, read_dataset_table
+from manifests.matching import read_burst_tables
+from manifests.store import labels_path
 from restorers import Burst, Restorer, create
 from restorers.burst import FloatImage
 from restorers.errors import InvalidRestorerError
@@ -75,13 +75,18 @@ class BurstRows:
 
 
 def read_bursts(root: Path) -> dict[str, BurstRows]:
-    """All bursts of a data set by id, with those columns of their frames, in order, that labels may depend on."""
-    columns = ["burst_id", "frame_index", "path", "mask_path", *_FRAME_FACTS]
-    frames: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for frame in read_dataset_table(root, "frames").select(columns).to_pylist():
-        frames[frame["burst_id"]].append(frame)
-    bursts = read_dataset_table(root, "bursts").to_pylist()
-    return {burst["burst_id"]: BurstRows(burst, tuple(frames[burst["burst_id"]])) for burst in bursts}
+    """All bursts of a data set by id, with those columns of their frames, in order, that labels may depend on.
+
+    Raises:
+        ManifestError: if a table cannot be read, or the two do not fit each other.
+    """
+    columns = ["burst_id", "frame_index", "is_reference", "path", "mask_path", *_FRAME_FACTS]
+    tables = read_burst_tables(root, frame_columns=columns)
+    frames = tables.frames.to_pylist()
+    return {
+        burst["burst_id"]: BurstRows(burst, tuple(frames[start:stop]))
+        for burst, start, stop in zip(tables.bursts.to_pylist(), tables.starts[:-1], tables.starts[1:], strict=True)
+    }
 
 
 def make_label_key(content: str, fingerprint: str, definition: Definition) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from manifests.confined.reading import read_files
-from manifests.images.pixels import UINT16_MAX, decode_pixels, read_linear, read_pixels, to_linear
+from manifests.images.listing import require_digest
+from manifests.images.pixels import UINT16_MAX, decode_pixels, to_linear
 from restorers import CFA, Burst, Domain
 
 Row = Mapping[str, Any]
@@ -25,14 +26,14 @@ def load_burst(root: Path, burst: Row, frames: Sequence[Row]) -> Burst:
         frames: its rows of `frames`, in order.
 
     Raises:
-        ManifestError: if a file is missing or unreadable.
+        ManifestError: if a file is missing, unreadable, or not that which its table names.
         InvalidBurstError: if the rows contradict the pixels.
     """
     levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
-    paths = [frame["path"] for frame in frames]
+    stored = _read_checked(root, [(frame["path"], frame["sha256"]) for frame in frames])
     pixels = [
-        to_linear(decode_pixels(data, root / frame["path"]), **levels, orientation=frame["orientation"])
-        for data, frame in zip(read_files(root, paths), frames, strict=True)
+        to_linear(values, **levels, orientation=frame["orientation"])
+        for values, frame in zip(stored, frames, strict=True)
     ]
     # The noise of the sensor is not that of a developed picture.
     columns = ("exposure_ratio",) if burst["domain"] == Domain.SRGB else ("shot_noise", "read_noise", "exposure_ratio")
@@ -63,10 +64,11 @@ def load_truth(root: Path, burst: Row) -> NDArray[np.float32]:
     1 is white in the reference; values go up to `ground_truth_white`.
 
     Raises:
-        ManifestError: if the file is missing or unreadable.
+        ManifestError: if the file is missing, unreadable, or not that which its table names.
     """
     white = UINT16_MAX / burst["ground_truth_white"]
-    return read_linear(root, burst["ground_truth_path"], black_level=0, white_level=white)
+    (stored,) = _read_checked(root, [(burst["ground_truth_path"], burst["ground_truth_sha256"])])
+    return to_linear(stored, black_level=0, white_level=white)
 
 
 def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool_]:
@@ -75,12 +77,13 @@ def load_masks(root: Path, burst: Row, frames: Sequence[Row]) -> NDArray[np.bool
     A blocked lens is no such object: what it hides is the frame's loss.
 
     Raises:
-        ManifestError: if a file is missing or unreadable.
+        ManifestError: if a file is missing, unreadable, or not that which its table names.
     """
     clear = np.ones((len(frames), burst["height"], burst["width"]), bool)
-    for shown, frame in zip(clear, frames, strict=True):
-        if frame["mask_path"] and frame["outlier"] != "blocked":
-            shown[:] = read_pixels(root, frame["mask_path"]) == 0
+    masked = [index for index, frame in enumerate(frames) if frame["mask_path"] and frame["outlier"] != "blocked"]
+    files = [(frames[index]["mask_path"], frames[index]["mask_sha256"]) for index in masked]
+    for index, mask in zip(masked, _read_checked(root, files), strict=True):
+        clear[index] = mask == 0
     return clear
 
 
@@ -88,3 +91,10 @@ def load_homographies(frames: Sequence[Row]) -> NDArray[np.float64] | None:
     """float64 [T, 3, 3], reference to frame pixel; None unless known for all frames."""
     rows = [frame["homography"] for frame in frames]
     return None if None in rows else np.reshape(rows, (-1, 3, 3)).astype(np.float64)
+
+
+def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[NDArray[Any]]:
+    """Stored values of images, each of which must have its SHA-256: what is computed from them is kept under it."""
+    for (path, sha256), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
+        require_digest(data, sha256, root / path)
+        yield decode_pixels(data, root / path)

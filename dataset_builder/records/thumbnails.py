@@ -15,7 +15,9 @@ from PIL import Image
 
 from dataset_builder.camera.develop import demosaic_bilinear, develop
 from manifests.errors import ImageFileError, ManifestError
+from manifests.images.headers import require_decodable
 from manifests.images.pixels import apply_orientation, read_image_file, read_linear
+from manifests.schema.words import MOST_PIXELS, MOST_PIXELS_HERE
 from restorers import CFA
 from restorers.imaging.mosaic import average_cells
 
@@ -56,6 +58,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         black_level=float(burst["black_level"]),
         white_level=float(burst["white_level"]),
         orientation=orientation,
+        most=MOST_PIXELS_HERE,
     )
     if burst["domain"] == "raw_bayer":
         # Large mosaics are halved at once: each cell becomes a pixel.
@@ -78,8 +81,9 @@ def _read_jpeg(root: Path, path: str, shape: tuple[int, int], size: int) -> NDAr
     """Decode at the smallest fraction that is still at least `size`; RGB as stored, EXIF orientation not applied."""
     fits = (flag for factor, flag in _JPEG_REDUCTIONS if max(shape) >= factor * size)
     flags = next(fits, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
-    data = np.frombuffer(read_image_file(root, path), np.uint8)
-    pixels = cv2.imdecode(data, flags) if len(data) else None
+    data = read_image_file(root, path)
+    require_decodable(data, str(root / path), most=MOST_PIXELS)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ImageFileError(f"{root / path}: cannot be read as a JPEG; restore it or build again")
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)

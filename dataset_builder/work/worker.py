@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from dataset_builder.work.unit import Failure, run_unit
+from dataset_builder.work.unit import Failure, Unit, run_unit
 
 IDLE_SECONDS = 60
 """A worker that nobody asks for so long ends."""
@@ -40,7 +40,7 @@ class Task:
 
 
 BEGUN = "begun"
-"""What comes first: from now on the clock runs."""
+"""What comes first, when all that the unit is made of is imported: from now on the clock runs."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def serve(handle: int, *, driver: int, memory: int) -> None:
             task: Task = pipe.recv()
         except EOFError:
             return
+        unit = _unpack(task)
         pipe.send(BEGUN)
-        outcome = _run(task)
+        outcome = unit if isinstance(unit, Failure) else _run(unit, task.root)
         if os.getpid() != me:  # a child that a restorer forked and that came back from it
             os._exit(0)
         wants_out = isinstance(outcome, Failure) and outcome.wants_out
@@ -83,16 +84,21 @@ def serve(handle: int, *, driver: int, memory: int) -> None:
             return
 
 
-def _run(task: Task) -> Failure | OSError | None:
+def _unpack(task: Task) -> Unit | Failure:
+    """The unit, with all that it is made of imported."""
     try:
         os.chdir(task.folder)
         sys.path[:] = task.path
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        unit = pickle.loads(task.unit)  # noqa: S301  # the driver's own
+        unit: Unit = pickle.loads(task.unit)  # noqa: S301  # the driver's own
     except Exception as error:  # noqa: BLE001  # imports what the unit is made of
         return Failure.from_exception(error)
+    return unit
+
+
+def _run(unit: Unit, root: Path) -> Failure | OSError | None:
     try:
-        return run_unit(unit, task.root)
+        return run_unit(unit, root)
     except OSError as error:
         return OSError(error.errno, error.strerror, error.filename)
 

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from manifests.errors import UnsafePathError
+from manifests.errors import FileTooLargeError, UnsafePathError
 
 # Whoever opens a pipe waits for its other end unless told not to, and whoever opens a terminal may be given it.
 _CAREFUL = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
@@ -25,6 +25,21 @@ def open_plain(path: Path) -> io.BufferedReader:
         OSError: if it cannot be opened.
     """
     return open_stream(open_descriptor(path, os.O_RDONLY, shown=str(path)))
+
+
+def read_plain(path: Path, *, most: int) -> bytes:
+    """The bytes of a file of the user's own choice.
+
+    Raises:
+        FileTooLargeError: if it has more than `most`.
+        UnsafePathError: as `open_plain`.
+        OSError: if it cannot be read.
+    """
+    with open_plain(path) as stream:
+        data = stream.read(most + 1)
+    if len(data) > most:
+        raise FileTooLargeError(f"{path}: has more than {most:,} bytes; name another file")
+    return data
 
 
 def hash_plain(path: Path) -> str:

@@ -90,6 +90,25 @@ def copy_file(root: Path, path: str, out: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
+def append_to_file(root: Path, path: str, data: bytes) -> None:
+    """Add to the end of a file, if it is there, and wait for the disk; raises as `replace_file`."""
+    parent, name = split_path(root, path)
+    with _enter_or_none(root, parent) as folder:
+        if folder is None:
+            return
+        try:
+            flags = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW
+            descriptor = open_descriptor(name, flags, shown=f"{root}/{path}", folder=folder)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise explain_link(error, f"{root}/{path}") from None
+        with os.fdopen(descriptor, "ab") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
 def open_to_lock(root: Path, path: str) -> int:
     """Descriptor of a file that is there to be locked, made empty as needed; whoever calls closes it. Raises as `replace_file`."""
     parent, name = split_path(root, path)

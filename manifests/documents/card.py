@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from manifests.confined.writing import write_text
 from manifests.description import read_description
 from manifests.documents import statistics
 from manifests.documents.croissant import cite
-from manifests.documents.markdown import escape_cell, join_lines, render_columns, render_table
+from manifests.documents.markdown import escape_cell, quote_code, render_columns, render_table
 from manifests.schema import FORMAT_VERSION, TABLES
 
 CARD_NAME = "DATASET.md"
@@ -38,6 +39,10 @@ def write_card(root: Path) -> None:
     write_text(root, CARD_NAME, render_card(root))
 
 
+_VERSION = re.compile(r"[0-9][0-9a-z.+]{0,40}")
+"""What may stand in a command that people copy (PEP 440)."""
+
+
 def render_card(root: Path) -> str:
     """The card as Markdown.
 
@@ -46,6 +51,7 @@ def render_card(root: Path) -> str:
     """
     description = read_description(root)
     recipe = _mapping(description, "recipe")
+    version = str(_mapping(description, "software").get("buiqa-toolkit", ""))
     contents, labels = statistics.count_contents(root), statistics.summarise_labels(root)
     # Markdown, not HTML: what needs escaping is escaped by `_cell`.
     environment = jinja2.Environment(  # noqa: S701
@@ -53,7 +59,7 @@ def render_card(root: Path) -> str:
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )
-    environment.filters.update(cell=escape_cell, line=join_lines)
+    environment.filters.update(cell=escape_cell, code=quote_code)
     return environment.get_template("card.md.j2").render(
         table=render_table,
         name=description.get("name") or "Burst quality data set",
@@ -87,7 +93,7 @@ def render_card(root: Path) -> str:
         ],
         repetition=list(_list_repetition(statistics.read_repetition(root))),
         citation=cite(description),
-        version=_mapping(description, "software").get("buiqa-toolkit", ""),
+        version=version if _VERSION.fullmatch(version) else "",
         provenance=json.dumps(provenance, indent=2, sort_keys=True)
         if (provenance := _mapping(description, "provenance"))
         else "",

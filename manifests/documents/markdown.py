@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
+from manifests.plain_text import escape_controls
 from manifests.schema import TableSchema
+
+# Underscores within words mark nothing, and what begins a line only counts there.
+_MARKS = re.compile(r"[\\`*\[\]<|&~]")
 
 
 def render_table(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -27,15 +32,29 @@ def join_lines(value: Any) -> str:
     return " ".join(str(value).split())
 
 
+class Markdown(str):
+    """Text that is Markdown already."""
+
+    __slots__ = ()
+
+
 def escape_cell(value: Any) -> str:
-    """A value as text that is safe in a cell."""
-    return join_lines(value).replace("|", "\\|").replace("<", "\\<")
+    """A value as text that marks nothing up, in a cell and elsewhere; the toolkit's own Markdown stays what it is, but in its cell."""
+    if isinstance(value, Markdown):
+        return value.replace("|", "\\|").replace("<", "\\<")
+    return _MARKS.sub(r"\\\g<0>", escape_controls(join_lines(value)))
+
+
+def quote_code(value: Any) -> str:
+    """A value for between two backticks."""
+    return escape_controls(join_lines(value)).replace("`", "'")
 
 
 def _list_columns(kind: TableSchema) -> Iterator[tuple[str, ...]]:
     for field in kind.schema:
         name = f"**`{field.name}`**" if field.name in kind.sort_by else f"`{field.name}`"
-        yield name, _name_type(field.type), "yes" if field.nullable else "no", field.metadata[b"doc"].decode()
+        doc = Markdown(join_lines(field.metadata[b"doc"].decode()))
+        yield Markdown(name), Markdown(_name_type(field.type)), "yes" if field.nullable else "no", doc
 
 
 def _name_type(kind: pa.DataType) -> str:

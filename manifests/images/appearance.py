@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 
 from manifests.images.pixels import read_linear
+from manifests.schema.words import MOST_PIXELS
 
 BITS = 64
 MAX_DISTANCE = 8
@@ -65,19 +66,22 @@ def hash_thumbnail(thumbnail: NDArray[np.float32]) -> str | None:
     return np.packbits(low > np.median(low)).tobytes().hex()
 
 
-def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> NDArray[np.float32]:
+def read_thumbnail(
+    root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], *, most: int = MOST_PIXELS
+) -> NDArray[np.float32]:
     """Thumbnail of a stored frame.
 
     Args:
         root: the data set.
         burst: row of `bursts`.
         frame: row of `frames`.
+        most: pixels that the file may have.
 
     Raises:
-        ManifestError: if the file is missing, unreadable or outside the data set.
+        ManifestError: if the file is missing, unreadable, too large or outside the data set.
     """
     levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
-    pixels = read_linear(root, frame["path"], **levels, orientation=frame["orientation"])
+    pixels = read_linear(root, frame["path"], **levels, orientation=frame["orientation"], most=most)
     return make_thumbnail(pixels, burst["domain"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import struct
 import warnings
 from typing import BinaryIO, NamedTuple
@@ -13,6 +15,13 @@ from manifests.errors import ImageFileError
 HEADER_BYTES = 33
 """So many leading bytes of a PNG hold all that `parse_png_header` reads."""
 
+MOST_SCANS = 64
+"""Of a JPEG; libjpeg's own progressive script has ten."""
+
+_JPEG_START = b"\xff\xd8"
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+# All but those without a length: stuffed zeros, TEM, restarts, the start of an image.
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # PNG (third edition), section 11.2.1: channels by colour type; a palette is expanded to RGB when read.
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}
@@ -46,6 +55,39 @@ def parse_png_header(start: bytes) -> ImageHeader | None:
     if color_type not in _PNG_CHANNELS:
         return None
     return ImageHeader(height, width, _PNG_CHANNELS[color_type], 8 if color_type == 3 else max(8, bits))
+
+
+def require_decodable(data: bytes, name: str, *, most: int) -> None:
+    """Refuse, by its header, an image file that would take much memory or time to decode.
+
+    Args:
+        data: the file.
+        name: what to call it in errors.
+        most: pixels that it may have.
+
+    Raises:
+        ImageFileError: if it has more, or is a JPEG of more than `MOST_SCANS` scans, or no image at all.
+    """
+    header = parse_png_header(data[:HEADER_BYTES]) or read_header(io.BytesIO(data), name)
+    if header.height * header.width > most:
+        raise ImageFileError(
+            f"{name}: expected at most {most:,} px, got {header.width} x {header.height}; restore it or build again"
+        )
+    if data[:2] == _JPEG_START and (scans := count_scans(data)) > MOST_SCANS:
+        raise ImageFileError(f"{name}: expected a JPEG of at most {MOST_SCANS} scans, got {scans}; save it anew")
+
+
+def count_scans(data: bytes) -> int:
+    """Scans of a JPEG (ITU-T T.81, B.2): each makes a decoder go over all of its pixels once more.
+
+    Segments are skipped by their length, for metadata may hold pictures; within a scan nothing looks like a marker. What follows the end
+    of the image is not looked at.
+    """
+    scans, place = 0, 0
+    while (found := _MARKER.search(data, place)) is not None and found[0] != _END_OF_IMAGE:
+        scans += found[0] == _START_OF_SCAN
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
+    return scans
 
 
 def read_header(stream: BinaryIO, name: str) -> ImageHeader:

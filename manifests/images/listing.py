@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+
+from manifests.errors import ImageFileError
 
 
 class StoredFile(NamedTuple):
@@ -32,3 +36,13 @@ def list_image_files(bursts: pa.Table, frames: pa.Table) -> list[StoredFile]:
         for path, sha256 in zip(paths.to_pylist(), digests.to_pylist(), strict=True)
         if path is not None
     )
+
+
+def require_digest(data: bytes, sha256: str, path: Path) -> None:
+    """Refuse the bytes of an image that are not those that its table names.
+
+    Raises:
+        ImageFileError: with the way out.
+    """
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ImageFileError(f"{path}: SHA-256 differs from its table; restore the file, or delete it and build again")

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from manifests.confined.reading import read_file
 from manifests.confined.writing import write_file
 from manifests.errors import ImageFileError
+from manifests.images.headers import require_decodable
+from manifests.schema.words import MOST_PIXELS
 
 UINT16_MAX = 65535
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -62,12 +64,13 @@ def read_image_file(root: Path, path: str) -> bytes:
         ) from error
 
 
-def decode_pixels(data: bytes, path: Path | str) -> NDArray[np.uint8] | NDArray[np.uint16]:
+def decode_pixels(data: bytes, path: Path | str, *, most: int = MOST_PIXELS) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Decode the bytes of an image file, as `read_pixels` does; `path` names them in the error.
 
     Raises:
-        ImageFileError: if they are no grey or RGB image of 8 or 16 bit.
+        ImageFileError: if they are no grey or RGB image of 8 or 16 bit, or have more than `most` pixels.
     """
+    require_decodable(data, str(path), most=most)
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # no bytes at all, or more pixels than OpenCV allows
@@ -78,7 +81,7 @@ def decode_pixels(data: bytes, path: Path | str) -> NDArray[np.uint8] | NDArray[
 
 
 def read_linear(
-    root: Path, path: str, *, black_level: float, white_level: float, orientation: int = 1
+    root: Path, path: str, *, black_level: float, white_level: float, orientation: int = 1, most: int = MOST_PIXELS
 ) -> NDArray[np.float32]:
     """Read a stored frame as float32 where `black_level` is 0 and `white_level` is 1; nothing is clipped.
 
@@ -88,11 +91,13 @@ def read_linear(
         black_level: stored value that means 0.
         white_level: stored value that means 1.
         orientation: EXIF orientation to apply.
+        most: pixels that the file may have.
 
     Raises:
         ManifestError: as `read_pixels`.
     """
-    return to_linear(read_pixels(root, path), black_level=black_level, white_level=white_level, orientation=orientation)
+    pixels = decode_pixels(read_image_file(root, path), root / path, most=most)
+    return to_linear(pixels, black_level=black_level, white_level=white_level, orientation=orientation)
 
 
 def to_linear(

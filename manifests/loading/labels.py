@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from manifests.confined.reading import has_file
 from manifests.errors import SchemaError, SelectionError
 from manifests.loading.index import BurstIndex
+from manifests.matching import locate_frames
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table
 
@@ -124,11 +125,7 @@ def _choose_estimator(scenario: str, table: pa.Table, estimator: str | Mapping[s
 
 def _fill_row(row: NDArray[np.float32], labels: pa.Table, index: BurstIndex, path: Path, score: ScoreColumn) -> None:
     """Put the values of one scenario where the index has their frames."""
-    bursts = index.locate(labels.column("burst_id"), path)
-    frames = labels.column("frame_index").to_numpy()
-    positions = index.starts[bursts] + frames
-    if ((frames < 0) | (positions >= index.starts[bursts + 1])).any():
-        raise SchemaError(f"{path}: a label names a frame that its burst does not have; run `buiqa verify`")
+    positions = locate_frames(labels, index.burst_ids, index.starts, path)
     if len(np.unique(positions)) < len(positions):
         raise SchemaError(f"{path}: a frame has several labels of one estimator and metric; run `buiqa verify`")
     row[positions] = labels.column(score).cast(pa.float64()).to_numpy()

@@ -15,6 +15,7 @@ from manifests.errors import ImageFileError
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex
 from manifests.loading.pack_files import PackFiles
+from manifests.schema.words import MOST_PIXELS
 
 
 class BurstReader(Protocol):
@@ -48,22 +49,27 @@ class FileReader:
         height, width, channels = int(index.height[burst]), int(index.width[burst]), int(index.channels[burst])
         black = index.black_level[burst]
         gain = np.float32(1) / (index.white_level[burst] - black)
-        frames = np.empty((rows.stop - rows.start, channels, height, width), np.float32)
+        shape = (rows.stop - rows.start, channels, height, width)
+        frames: NDArray[np.float32] | None = None
         paths, root = index.paths[rows].to_pylist(), str(self._root)
-        for frame, path, data, orientation in zip(
-            frames, paths, read_files(self._root, paths), index.orientation[rows].tolist(), strict=True
+        for place, (path, data, orientation) in enumerate(
+            zip(paths, read_files(self._root, paths), index.orientation[rows].tolist(), strict=True)
         ):
-            pixels = decode_pixels(data, f"{root}/{path}")
+            pixels = decode_pixels(data, f"{root}/{path}", most=min(height * width, MOST_PIXELS))
             if orientation != 1:
                 pixels = apply_orientation(pixels, orientation)
             planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-            if planes.shape != frame.shape:
+            if planes.shape != shape[1:]:
                 raise ImageFileError(
                     f"{root}/{path}: expected {channels} x {height} x {width}, got {' x '.join(map(str, planes.shape))}"
                 )
+            if frames is None:  # only now: a table may state any size
+                frames = np.empty(shape, np.float32)
+            frame = frames[place]
             np.subtract(planes, black, out=frame, dtype=np.float32)
             np.multiply(frame, gain, out=frame)
             frame.clip(0, 1, out=frame)
+        assert frames is not None  # a burst has a frame at least
         return torch.from_numpy(frames)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,26 +13,27 @@ import pyarrow.compute as pc
 
 from manifests.confined.reading import has_file, hash_file, read_files
 from manifests.confined.writing import write_new_file
-from manifests.description import DESCRIPTION, PACKED_FORM, read_description, write_description
+from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.errors import ImageFileError, MergeConflictError, SchemaError, SelectionError
-from manifests.images.listing import list_image_files
-from manifests.operations.output import require_new_folder
+from manifests.errors import MergeConflictError, SchemaError, SelectionError
+from manifests.images.listing import list_image_files, require_digest
+from manifests.matching import read_burst_tables, read_label_file, read_splits
+from manifests.operations.output import require_new_folder, write_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.store import (
     list_label_files,
-    read_dataset_table,
     read_footer,
     read_or_empty,
-    read_table,
     table_path,
     write_table,
 )
 
 _FOLLOWS_NAMES = ("hash", "stratified")
 """Methods of splitting that hold for any part of a data set."""
+Finish = Callable[[Path], object]
+"""What else is done to a new data set before it gets its place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,11 @@ class _Contents:
     footers: Mapping[str, Mapping[str, str]]
 
 
-def merge_datasets(first: Path, second: Path, out: Path) -> None:
+def _leave_alone(root: Path) -> None:
+    """As `Finish`."""
+
+
+def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _leave_alone) -> None:
     """Write a data set that holds the bursts and labels of two.
 
     What both hold must be equal: a burst by its key and the digests of its frames, labels by their keys, the restorer of a scenario
@@ -60,6 +64,7 @@ def merge_datasets(first: Path, second: Path, out: Path) -> None:
         first: its name, seed and way of splitting go on.
         second: the other.
         out: new folder.
+        finish: what else is done to the data set before it gets its place.
 
     Raises:
         MergeConflictError: if the two contradict each other; names where, and the way out.
@@ -91,10 +96,17 @@ def merge_datasets(first: Path, second: Path, out: Path) -> None:
     merged = _Contents(
         out, description, bursts, frames, splits, failures.select(FAILURES.schema.names), labels, footers
     )
-    _write_contents(merged, [one, other])
+    _write_contents(merged, [one, other], finish)
 
 
-def subset_dataset(root: Path, out: Path, query: str, *, scenarios: Sequence[str] | None = None) -> int:
+def subset_dataset(
+    root: Path,
+    out: Path,
+    query: str,
+    *,
+    scenarios: Sequence[str] | None = None,
+    finish: Finish = _leave_alone,
+) -> int:
     """Write a data set of the bursts that a query chooses.
 
     Args:
@@ -103,6 +115,7 @@ def subset_dataset(root: Path, out: Path, query: str, *, scenarios: Sequence[str
         query: a condition on the columns of `bursts`, and `split` and `fold`, as `pandas.DataFrame.eval` reads it, such as
             `source == 'phone' and num_frames >= 8`. It may call what pandas lets it call: take no query from strangers.
         scenarios: whose labels to keep; None for all.
+        finish: what else is done to the data set before it gets its place.
 
     Returns:
         Number of bursts.
@@ -149,7 +162,7 @@ def subset_dataset(root: Path, out: Path, query: str, *, scenarios: Sequence[str
         labels,
         contents.footers,
     )
-    _write_contents(part, [contents])
+    _write_contents(part, [contents], finish)
     return len(names)
 
 
@@ -158,14 +171,15 @@ def _read_contents(root: Path) -> _Contents:
     if description.get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack, which lacks the files; name the data set that it was made from")
     paths = list_label_files(root)
+    tables = read_burst_tables(root)
     return _Contents(
         root,
-        {name: value for name, value in description.items() if name not in {"manifests", "checksum"}},
-        bursts=read_dataset_table(root, "bursts"),
-        frames=read_dataset_table(root, "frames"),
-        splits=read_dataset_table(root, "splits"),
+        drop_seal(description),
+        bursts=tables.bursts,
+        frames=tables.frames,
+        splits=read_splits(root, tables),
         failures=read_or_empty(root, table_path("failures"), FAILURES),
-        labels={path: read_table(root, path, LABELS) for path in paths},
+        labels={path: read_label_file(root, path, tables) for path in paths},
         footers={path: _read_footer(root, path) for path in paths},
     )
 
@@ -174,25 +188,29 @@ def _read_footer(root: Path, path: str) -> dict[str, str]:
     return {key: value for key, value in read_footer(root, path).items() if key not in {"format_version", "pandas"}}
 
 
-def _write_contents(contents: _Contents, origins: Iterable[_Contents]) -> None:
-    root = contents.root
-    for origin in origins:
-        _copy_images(origin, contents)
-    for kind in (FRAMES, SPLITS, FAILURES, BURSTS):
-        write_table(root, table_path(kind.name), kind, getattr(contents, kind.name))
-    for path, table in contents.labels.items():
-        write_table(root, path, LABELS, table, metadata=contents.footers.get(path))
-    scores = sum(len(table) - table.column("score").null_count for table in contents.labels.values())
-    totals = {
+def _write_contents(contents: _Contents, origins: Iterable[_Contents], finish: Finish) -> None:
+    """Write a data set; its `root` is where it will be once it is whole."""
+    with write_new_folder(contents.root) as folder:
+        for origin in origins:
+            _copy_images(origin, replace(contents, root=folder))
+        for kind in (FRAMES, SPLITS, FAILURES, BURSTS):
+            write_table(folder, table_path(kind.name), kind, getattr(contents, kind.name))
+        for path, table in contents.labels.items():
+            write_table(folder, path, LABELS, table, metadata=contents.footers.get(path))
+        description = {**contents.description, "totals": _count_rows(contents)}
+        write_description(folder, description)
+        write_croissant(folder)
+        write_card(folder)
+        seal_dataset(folder, description)
+        finish(folder)
+
+
+def _count_rows(contents: _Contents) -> dict[str, int]:
+    return {
         **{name: getattr(contents, name).num_rows for name in ("bursts", "frames", "failures")},
-        "labels": scores,
+        "labels": sum(len(table) - table.column("score").null_count for table in contents.labels.values()),
         "scenarios": len(contents.labels),
     }
-    description = {**contents.description, "totals": totals}
-    write_description(root, description)
-    write_croissant(root)
-    write_card(root)
-    seal_dataset(root, description)
 
 
 def _copy_images(origin: _Contents, contents: _Contents) -> None:
@@ -201,8 +219,7 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
     files = [file for file in files if not has_file(contents.root, file.path)]
     for (path, digest), data in zip(files, read_files(origin.root, [path for path, _ in files]), strict=True):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{origin.root / path}: SHA-256 differs from its table; restore it or build again")
+        require_digest(data, digest, origin.root / path)
         write_new_file(contents.root, path, data)
 
 

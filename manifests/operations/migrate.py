@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from manifests.confined.reading import has_file, list_folder
+from manifests.confined.reading import has_file, hash_file, list_folder
 from manifests.confined.writing import replace_file
-from manifests.description import read_any_version, read_description
+from manifests.description import DIGESTS, drop_seal, read_any_version, read_description
 from manifests.documents.card import write_card
-from manifests.errors import FormatVersionError, ManifestError
+from manifests.errors import FormatVersionError, ManifestError, SchemaError
 from manifests.images.appearance import hash_reference
 from manifests.schema import FORMAT_VERSION, TABLES, TableSchema
 from manifests.seal import seal_dataset
@@ -34,7 +34,7 @@ def migrate_dataset(root: Path) -> list[str]:
     Raises:
         MissingManifestError: if `root` is no data set.
         FormatVersionError: if a file is newer than this version reads, or has no version.
-        SchemaError: if a table cannot be read, or lacks a column that nothing can fill.
+        SchemaError: if a table cannot be read, was changed since it was sealed, or lacks a column that nothing can fill.
     """
     description, version = read_any_version(root)
     if version >= FORMAT_VERSION:
@@ -42,21 +42,26 @@ def migrate_dataset(root: Path) -> list[str]:
         return []
     files = {table_path(name): kind for name, kind in TABLES.items() if name != "labels"}
     files |= dict.fromkeys(list_label_files(root), TABLES["labels"])
-    changed = [file for file, kind in files.items() if has_file(root, file) and _migrate_table(root, file, kind)]
+    sealed = description.get(DIGESTS)
+    digests = sealed if isinstance(sealed, dict) else {}
+    changed = [
+        file for file, kind in files.items() if has_file(root, file) and _migrate_table(root, file, kind, digests)
+    ]
     for name in list_folder(root, "audit"):
         if name.endswith(".parquet"):
-            _restamp(root, f"audit/{name}")
-    content = {name: value for name, value in description.items() if name not in {"format_version", "manifests"}}
+            _restamp(root, f"audit/{name}", digests)
+    content = {name: value for name, value in drop_seal(description).items() if name != "format_version"}
     seal_dataset(root, content)
     write_card(root)
     seal_dataset(root, content)
     return changed
 
 
-def _migrate_table(root: Path, path: str, kind: TableSchema) -> bool:
+def _migrate_table(root: Path, path: str, kind: TableSchema, digests: Mapping[str, Any]) -> bool:
     table, version = _read_any_version(root, path)
     if version >= FORMAT_VERSION:
         return False
+    _require_sealed(root, path, digests)
     for step in range(version, FORMAT_VERSION):
         table = _STEPS.get((step, kind.name), _change_nothing)(root, table)
     for field in kind.schema:
@@ -78,9 +83,18 @@ def _read_any_version(root: Path, path: str) -> tuple[pa.Table, int]:
     return table, version
 
 
-def _restamp(root: Path, path: str) -> None:
+def _require_sealed(root: Path, path: str, digests: Mapping[str, Any]) -> None:
+    """Refuse a table of the old version that is not as the old version sealed it: a new seal would make it look sound."""
+    if path in digests and hash_file(root, path) != digests[path]:
+        raise SchemaError(f"{root / path}: was changed since it was sealed; restore it, then migrate again")
+
+
+def _restamp(root: Path, path: str, digests: Mapping[str, Any]) -> None:
     """Give a table that the format does not describe, as the audit's statistics, the version of its data set."""
-    table, _ = _read_any_version(root, path)
+    table, version = _read_any_version(root, path)
+    if version >= FORMAT_VERSION:
+        return
+    _require_sealed(root, path, digests)
     table = table.replace_schema_metadata({**table.schema.metadata, b"format_version": str(FORMAT_VERSION).encode()})
     with replace_file(root, path) as stream:
         pq.write_table(table, stream, compression="zstd", write_page_checksum=True)

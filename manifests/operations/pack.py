@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from manifests.confined.reading import hash_file, read_files
 from manifests.confined.writing import copy_file, replace_file
-from manifests.description import DESCRIPTION, PACKED_FORM, read_description
+from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description
 from manifests.errors import ImageFileError, SchemaError
+from manifests.images.listing import require_digest
 from manifests.images.pixels import apply_orientation, decode_pixels
 from manifests.loading.index import BurstIndex, load_burst_index
-from manifests.operations.output import require_new_folder
+from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
 from manifests.schema import FRAMES, PACKS
 from manifests.seal import IMAGE_FOLDER, list_documents, seal_dataset
@@ -66,24 +67,14 @@ def pack_dataset(root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_pr
     description = read_description(root)
     if description.get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack already; name the data set that it was made from")
-    require_new_folder(out)
-    source = _Source(root, load_burst_index(root), _read_digests(root))
-    out.mkdir(parents=True, exist_ok=True)
-    rows: list[dict[str, Any]] = []
-    total, count = len(source.index.burst_ids), 0
-    while len(rows) < total:
-        shard = f"shards/{count:05d}.arrow"
-        for row in _write_shard(source, out, shard, first=len(rows), shard_bytes=shard_bytes):
-            rows.append(row)
-            if on_progress is not None:
-                on_progress(len(rows), total)
-        count += 1
-    write_table(out, table_path("packs"), PACKS, rows)
-    for path in list_documents(root):
-        if path != "manifests/packs.parquet" and not path.startswith(("audit/", f"{IMAGE_FOLDER}/")):
-            copy_file(root, path, out)
-    content = {name: value for name, value in description.items() if name not in {"manifests", "checksum"}}
-    seal_dataset(out, {**content, "source_sha256": hash_file(root, DESCRIPTION), "form": PACKED_FORM})
+    with write_new_folder(out) as folder:
+        source = _Source(root, load_burst_index(root), _read_digests(root))
+        count = _write_shards(source, folder, shard_bytes, on_progress)
+        for path in list_documents(root):
+            if path != table_path("packs") and not path.startswith(("audit/", f"{IMAGE_FOLDER}/")):
+                copy_file(root, path, folder)
+        facts = {"source_sha256": hash_file(root, DESCRIPTION), "form": PACKED_FORM}
+        seal_dataset(folder, {**drop_seal(description), **facts})
     return count
 
 
@@ -94,6 +85,21 @@ class _Source:
     root: Path
     index: BurstIndex
     digests: Sequence[str]
+
+
+def _write_shards(source: _Source, out: Path, shard_bytes: int, on_progress: Progress | None) -> int:
+    """Write all shards and the table that says where what is; return their number."""
+    rows: list[dict[str, Any]] = []
+    total, count = len(source.index.burst_ids), 0
+    while len(rows) < total:
+        shard = f"shards/{count:05d}.arrow"
+        for row in _write_shard(source, out, shard, first=len(rows), shard_bytes=shard_bytes):
+            rows.append(row)
+            if on_progress is not None:
+                on_progress(len(rows), total)
+        count += 1
+    write_table(out, table_path("packs"), PACKS, rows)
+    return count
 
 
 def _write_shard(source: _Source, out: Path, shard: str, *, first: int, shard_bytes: int) -> list[dict[str, Any]]:
@@ -142,8 +148,7 @@ def _read_codes(source: _Source, burst: int) -> NDArray[Any]:
     for path, data, orientation, digest in zip(
         paths, read_files(root, paths), index.orientation[rows].tolist(), source.digests[rows], strict=True
     ):
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise ImageFileError(f"{root / path}: SHA-256 differs from the table frames; restore it or build again")
+        require_digest(data, digest, root / path)
         pixels = apply_orientation(decode_pixels(data, root / path), orientation)
         planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
         if planes.shape != shape:

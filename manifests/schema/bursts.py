@@ -29,8 +29,10 @@ from manifests.schema.words import (
     GROUND_TRUTH_KINDS,
     LARGEST,
     LARGEST_SCALE,
+    LEAST_RANGE,
     LONGEST_SIDE,
     MOST_FRAMES,
+    MOST_PIXELS,
     REFERENCE_RULES,
     SPLIT_NAMES,
 )
@@ -43,6 +45,20 @@ def _is_even_in_mosaics(side: pa.Array, domain: pa.Array) -> pa.Array:
 def _fills_grid(gains: pa.Array, size: pa.Array) -> pa.Array:
     points = pc.multiply(pc.cast(pc.list_element(size, 0), pa.int64()), pc.cast(pc.list_element(size, 1), pa.int64()))
     return pc.equal(pc.cast(pc.list_value_length(gains), pa.int64()), pc.multiply(points, 4))
+
+
+def _is_below(black: pa.Array, white: pa.Array) -> pa.Array:
+    # Loaders count in single precision, where the difference must not vanish.
+    difference = pc.subtract(pc.cast(white, pa.float32()), pc.cast(black, pa.float32()))
+    return pc.greater_equal(difference, LEAST_RANGE)
+
+
+def _is_decodable(height: pa.Array, width: pa.Array) -> pa.Array:
+    return pc.less_equal(pc.multiply(pc.cast(height, pa.int64()), pc.cast(width, pa.int64())), MOST_PIXELS)
+
+
+def _has_area(crop: pa.Array) -> pa.Array:
+    return pc.and_(pc.greater(pc.list_element(crop, 2), 0), pc.greater(pc.list_element(crop, 3), 0))
 
 
 BURSTS = TableSchema(
@@ -194,7 +210,9 @@ BURSTS = TableSchema(
     ("burst_id",),
     rules=(
         RowRule(("reference_index", "num_frames"), "a frame of the burst, below num_frames", pc.less),
-        RowRule(("black_level", "white_level"), "less than white_level", pc.less),
+        RowRule(("black_level", "white_level"), f"less than white_level, by {LEAST_RANGE:g} or more", _is_below),
+        RowRule(("height", "width"), f"at most {MOST_PIXELS:,} px with width", _is_decodable),
+        RowRule(("crop",), "a width and a height of at least 1", _has_area),
         *null_where("cfa", "domain", "the domain is not raw_bayer", lambda domain: pc.not_equal(domain, "raw_bayer")),
         *(
             RowRule((side, "domain"), "an even number for raw_bayer", _is_even_in_mosaics)

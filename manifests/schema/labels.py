@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from manifests.schema.rules import (
     CORRELATION,
     ESTIMATOR,
@@ -12,10 +16,18 @@ from manifests.schema.rules import (
     SCENARIO,
     SHA256,
     UNIT,
+    RowRule,
     within,
 )
 from manifests.schema.table import INTEGER, REAL, TEXT_TYPE, Column, TableSchema
 from manifests.schema.words import LARGEST, MOST_FRAMES
+
+
+def _has_one_unit(unit: pa.Array, metric: pa.Array) -> pa.Array:
+    groups = metric.dictionary_encode().indices.fill_null(0).to_numpy()
+    _, first = np.unique(groups, return_index=True)
+    return pc.equal(unit, unit.take(pa.array(first[groups])))
+
 
 LABELS = TableSchema(
     "labels",
@@ -59,6 +71,10 @@ LABELS = TableSchema(
         Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer: version, parameters, weights.", SHA256),
     ),
     ("burst_id", "estimator", "metric", "frame_index"),
+    rules=(
+        RowRule(("scenario",), "one scenario in a file", lambda names: pc.equal(names, pc.first(names))),
+        RowRule(("unit", "metric"), "one unit for each metric", _has_one_unit),
+    ),
 )
 
 RELIABILITY = TableSchema(

@@ -29,7 +29,13 @@ UNIT = r"[^\x00-\x1f\x7f]{1,40}"
 MOST_FRAMES = 100_000
 LONGEST_SIDE = 100_000
 """Of a frame, px."""
+MOST_PIXELS = 200_000_000
+"""Of an image; larger ones are not decoded."""
+MOST_PIXELS_HERE = 64_000_000
+"""Of an image that the process of a command decodes itself, and not a worker, whose time and memory are limited."""
 LARGEST_SCALE = 1_000
+LEAST_RANGE = 1e-6
+"""Between the file values that mean no light and white."""
 LONGEST_TEXT = 100_000
 """Bytes."""
 LARGEST = 2_147_483_647

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from manifests.errors import ManifestError
 from manifests.images.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, read_thumbnail
 from manifests.problem import Problem
-from manifests.schema.words import PERCEPTUAL_HASH
+from manifests.schema.words import MOST_PIXELS_HERE, PERCEPTUAL_HASH
 
 _MAX_COMPARISONS = 100_000
 """Pairs of pictures that are compared for good; a data set of flat pictures has millions whose hashes are close."""
@@ -94,7 +94,7 @@ def _remember_thumbnails(root: Path, rows: pd.DataFrame, references: pd.DataFram
         if burst["burst_id"] not in references.index:
             return None
         try:
-            return read_thumbnail(root, burst, references.loc[burst["burst_id"]].to_dict())
+            return read_thumbnail(root, burst, references.loc[burst["burst_id"]].to_dict(), most=MOST_PIXELS_HERE)
         except (ManifestError, OSError, ValueError, ZeroDivisionError):
             return None  # the checks of files and rows report it
 

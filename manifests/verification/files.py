@@ -24,6 +24,9 @@ _FILES_PER_TASK = 32
 _BUFFER_BYTES = 1 << 20
 _SMALL_FILE = 1 << 16
 _SAMPLE = 32
+# Rows without these are reported as such; nothing can be asked of their files.
+_NEEDED_OF_BURSTS = ["burst_id", "height", "width", "scale"]
+_NEEDED_OF_FRAMES = ["burst_id", "frame_index", "path", "sha256", "orientation"]
 
 
 class ExpectedImage(NamedTuple):
@@ -60,7 +63,7 @@ class ExpectedImage(NamedTuple):
 
 
 def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Iterator[ExpectedImage]:
-    """Every file that the tables name, one by one; frames of unknown bursts are left to the checks of the tables.
+    """Every file that the tables name, one by one; rows that lack a fact and frames of unknown bursts are left to the checks of the tables.
 
     Args:
         bursts: the table `bursts`, `burst_id` unique.
@@ -79,6 +82,7 @@ def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Itera
         "ground_truth_mask_path",
         "ground_truth_mask_sha256",
     ]
+    bursts = bursts.dropna(subset=_NEEDED_OF_BURSTS)
     for row in _iterate_rows(bursts, facts):
         burst_id, height, width, domain, white_level, scale, path, sha256, mask, mask_sha256 = row
         form = {"channels": 1 if domain == "raw_bayer" else 3, "bits": 16 if white_level > 255 else 8}
@@ -88,7 +92,7 @@ def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Itera
             yield ExpectedImage(burst_id, None, path, sha256, truth)
             if isinstance(mask, str) and isinstance(mask_sha256, str):
                 yield ExpectedImage(burst_id, None, mask, mask_sha256, truth._replace(channels=1, bits=8))
-    known = frames[frames["burst_id"].isin(bursts["burst_id"])]
+    known = frames[frames["burst_id"].isin(bursts["burst_id"])].dropna(subset=_NEEDED_OF_FRAMES)
     for burst_id, index, path, sha256, orientation in _iterate_rows(
         known, ["burst_id", "frame_index", "path", "sha256", "orientation"]
     ):

@@ -20,7 +20,7 @@ _TOLERANCE = 1e-6
 def check_labels(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     """One scenario's labels: one row for each frame, nulls where nothing is defined, ranks and norms that follow the scores."""
     labels = rows.frame
-    for scenario in sorted(set(labels["scenario"])):
+    for scenario in sorted(set(labels["scenario"].dropna())):
         if labels_path(scenario) != rows.file:
             yield Problem(rows.file, f"scenario={show(scenario)}", f"expected in the file {labels_path(scenario)}")
     yield from rows.require_known_burst(bursts.frame)
@@ -30,23 +30,20 @@ def check_labels(rows: Rows, bursts: Rows) -> Iterator[Problem]:
 
 
 def _check_coverage(rows: Rows, bursts: Rows) -> Iterator[Problem]:
-    """Every burst that has labels of an estimator and metric has a row for each frame, all in one unit."""
+    """Every burst that has labels of an estimator and metric has a row for each frame."""
     labels = rows.frame
     lengths = bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["num_frames"]
     length = labels["burst_id"].map(lengths)
     outside = length.notna() & ~((labels["frame_index"] >= 0) & (labels["frame_index"] < length))
     yield from rows.report(outside, "frame_index", "a frame of the burst")
-    groups = labels.groupby(_GROUP).agg(frames=("frame_index", "nunique"), units=("unit", "nunique")).reset_index()
+    groups = labels.groupby(_GROUP).agg(frames=("frame_index", "nunique")).reset_index()
     groups["expected"] = groups["burst_id"].map(lengths)
     for group in groups[groups["expected"].notna() & (groups["frames"] != groups["expected"])].to_dict("records"):
         yield Problem(
             rows.file,
-            ", ".join(f"{key}={group[key]}" for key in _GROUP),
+            ", ".join(f"{key}={show(group[key])}" for key in _GROUP),
             f"frame_index: expected a row for each of {group['expected']:g} frames, got {group['frames']}",
         )
-    for metric, units in labels.groupby("metric")["unit"].unique().items():
-        if len(units) > 1:
-            yield Problem(rows.file, f"metric={metric}", f"unit: expected one, got {', '.join(sorted(units))}")
 
 
 def _check_nulls(rows: Rows, bursts: Rows) -> Iterator[Problem]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.confined.reading import has_file, hash_file, read_file, walk_files
-from manifests.description import DESCRIPTION, read_description, render_description
+from manifests.confined.reading import has_file, hash_file, walk_files
+from manifests.description import DIGESTS, UNFINISHED, has_sound_checksum, read_description
 from manifests.errors import ManifestError
 from manifests.loading.pack_files import check_packs
 from manifests.problem import Problem, Progress
@@ -36,8 +36,8 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
 
     A flipped byte is found in every file: `dataset.json` holds a checksum of itself and the SHA-256 of every other document, the
     tables hold those of the images, and what none of these names is reported as left over. Out of reach are hidden files (`.work/`)
-    and someone who changes a file and its digests together. Where the key `manifests` of `dataset.json` is missing, damage to a table
-    shows only as far as its page checksums, its schema or the rules between the tables are broken.
+    and someone who changes a file and its digests together. Where the key `manifests` of `dataset.json` is missing, that is a problem,
+    for damage to a table then shows only as far as its page checksums, its schema or the rules between the tables are broken.
 
     Args:
         root: folder of the data set.
@@ -116,20 +116,23 @@ def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:
 def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
     try:
         description = read_description(root)
-        sound = read_file(root, DESCRIPTION) == render_description(description).encode()
-    except (ManifestError, OSError, ValueError, RecursionError) as error:
+        sound = has_sound_checksum(root, description)
+    except (ManifestError, OSError) as error:
         yield Problem("dataset.json", "", str(error))
         return
     if not sound:
         yield Problem(
             "dataset.json", "", "checksum: does not fit the content; restore the file, or build the data set again"
         )
-    digests = description.get("manifests", {})
-    if not isinstance(digests, dict):
+    if UNFINISHED in description:
+        yield Problem("dataset.json", "", f"{UNFINISHED}: a build was interrupted; run the same command again")
+    digests = description.get(DIGESTS, {})
+    if not digests and UNFINISHED not in description:
         yield Problem(
-            "dataset.json", "", f"manifests: expected a mapping from path to SHA-256, got {type(digests).__name__}"
+            "dataset.json",
+            "",
+            "manifests: missing, so nobody can tell whether tables were changed; build the data set again",
         )
-        return
     for path, expected in sorted(digests.items()):
         yield from _check_digest(root, path, expected, hashes=hashes)
     if digests:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from pyarrow import fs
 
 from dataset_builder.cli.main import main
 from manifests import BurstQualityDataset
+from manifests.address import drop_credentials, hide_credentials, hide_in_text
 from manifests.description import write_description
 from manifests.errors import ManifestError, MissingManifestError, SchemaError, StorageError
+from manifests.operations.combine import subset_dataset
 from manifests.operations.pack import pack_dataset
 from manifests.storage import default_cache, fetch_dataset, upload_dataset
 from manifests.verification.verify import verify
@@ -127,8 +130,9 @@ def test_what_is_not_there(uri: str, cache: Path, tmp_path: Path) -> None:
         fetch_dataset(uri)
     with pytest.raises(ManifestError):
         fetch_dataset(uri.replace("bucket", "no-such-bucket"))
-    with pytest.raises(ManifestError):
-        fetch_dataset("nowhere://x")
+    for scheme in ("nowhere", "http", "https"):
+        with pytest.raises(StorageError, match=f"{scheme}:// cannot be read or written; expected one of s3://"):
+            fetch_dataset(f"{scheme}://x/y")
     with pytest.raises(MissingManifestError):
         upload_dataset(tmp_path, uri)
 
@@ -153,3 +157,79 @@ def test_the_commands(tiny_original: Path, tmp_path: Path, cache: Path) -> None:
     assert result.exit_code == 0
     assert read_all(Path(result.output.strip())) == read_all(tiny_original)
     assert CliRunner().invoke(main, ["fetch", f"file://{tmp_path}/nowhere"]).exit_code == 1
+
+
+def replace_remote(root: Path, there: Path) -> str:
+    """Have a data set on a mounted storage in the place of another."""
+    shutil.rmtree(there, ignore_errors=True)
+    upload_dataset(root, f"file://{there}")
+    return f"file://{there}"
+
+
+def test_what_the_remote_withdrew_goes(tiny: Path, tmp_path: Path, cache: Path) -> None:
+    root = fetch_dataset(replace_remote(tiny, tmp_path / "there"))
+    kept = root / "frames/tiny/tiny-1/00.png"
+    before = kept.stat().st_mtime_ns
+    subset_dataset(tiny, tmp_path / "part", "burst_id == 'tiny-1'", scenarios=["denoise/nlm"])
+    assert fetch_dataset(replace_remote(tmp_path / "part", tmp_path / "there")) == root
+    assert read_all(root) == read_all(tmp_path / "part")
+    assert kept.stat().st_mtime_ns == before
+    (root / "left_over").touch()
+    (root / "frames/tiny/tiny-1/02.png").unlink()
+    fetch_dataset(f"file://{tmp_path}/there")
+    assert read_all(root) == read_all(tmp_path / "part")
+    assert {path.name for path in cache.iterdir()} == {root.name, f"{root.name}.lock"}
+
+
+def test_a_failed_fetch_harms_neither_what_was_there_nor_the_next(tiny: Path, tmp_path: Path, cache: Path) -> None:
+    root = fetch_dataset(replace_remote(tiny, tmp_path / "there"))
+    subset_dataset(tiny, tmp_path / "part", "burst_id == 'tiny-1'")
+    uri = replace_remote(tmp_path / "part", tmp_path / "there")
+    for broken in ("manifests/frames.parquet", "frames/tiny/tiny-1/01.png"):
+        path = tmp_path / "there" / broken
+        data = path.read_bytes()
+        path.write_bytes(b"damaged")
+        (root / broken).write_bytes(b"damaged, too")
+        with pytest.raises(StorageError, match="SHA-256: expected"):
+            fetch_dataset(uri)
+        assert len(read_all(root)) == len(read_all(tiny))
+        path.write_bytes(data)
+    (tmp_path / "there/frames/tiny/tiny-1/01.png").unlink()
+    with pytest.raises(MissingManifestError):
+        fetch_dataset(uri)
+    fetch_dataset(replace_remote(tiny, tmp_path / "there"))
+    assert read_all(root) == read_all(tiny)
+
+
+def test_the_cache_is_private(tiny: Path, tmp_path: Path, cache: Path) -> None:
+    root = fetch_dataset(replace_remote(tiny, tmp_path / "there"))
+    assert (cache.stat().st_mode & 0o777, root.stat().st_mode & 0o777) == (0o700, 0o700)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://AKIAUSER:se%2Fcr+et@no-such-bucket/tiny?endpoint_override={endpoint}&scheme=http",
+        "s3://AKIAUSER:se/cr+et@bucket/tiny",
+        "s3://AKIAUSER:se%2Fcr+et@bucket/tiny?surprise=1",
+        "s3://AKIAUSER:se%2Fcr+et@:8",
+        "http://AKIAUSER:se%2Fcr+et@host/tiny",
+        "abfs://place@account/path?client_secret=se%2Fcr+et&surprise=1",
+        "bad://AKIAUSER:se/cr+et@host/tiny",
+    ],
+)
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_credentials_are_not_shown(tiny_original: Path, cache: Path, endpoint: str, uri: str, debug: list[str]) -> None:
+    uri = uri.replace("{endpoint}", endpoint)
+    for command in (["fetch", uri], ["upload", str(tiny_original), uri], ["verify", uri], ["pack", uri, "--out", "x"]):
+        result = CliRunner().invoke(main, [*debug, *command])
+        raised = "".join(traceback.format_exception(result.exception)) if result.exception else ""
+        for secret in ("AKIAUSER", "se/cr", "se%2Fcr", "cr+et"):
+            assert secret not in result.output + raised, command
+
+
+def test_credentials_name_no_other_place(tiny: Path, tmp_path: Path) -> None:
+    assert drop_credentials("s3://KEY:SECRET@bucket/a@b?region=x") == "s3://bucket/a@b?region=x"
+    assert drop_credentials("s3://bucket/a@b") == hide_credentials("s3://bucket/a@b") == "s3://bucket/a@b"
+    assert hide_credentials("s3://KEY:SECRET@bucket/a@b?region=x") == "s3://***@bucket/a@b?region=x"
+    assert hide_in_text("no address: a@b.c, ratio 1:2, /path/a:b@c") == "no address: a@b.c, ratio 1:2, /path/a:b@c"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from dataset_builder.audit.shown import MAX_FRAMES
 from dataset_builder.audit.statistics import estimator_place, order_scenarios
 from dataset_builder.audit.tables import to_rows
 from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from manifests.plain_text import escape_controls
 from manifests.schema import LABEL_SET, is_marginal
 
 MAX_ROWS = 100
@@ -79,7 +82,7 @@ def render_report(root: Path, audit: Audit) -> str:
             gallery=gallery,
             num_bursts=len(audit.tables.bursts),
             max_frames=MAX_FRAMES,
-            data=_page_data(audit, gallery),
+            data=_escape_texts(_page_data(audit, gallery)),
         )
     )
 
@@ -90,14 +93,18 @@ def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=True,
+        finalize=_escape_texts,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    scripts = [(folder / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     environment.globals.update(
         # These files are part of the toolkit and hold no data.
         style=Markup((folder / "report.css").read_text(encoding="utf-8")),  # noqa: S704
-        scripts=[Markup((folder / name).read_text(encoding="utf-8")) for name in _SCRIPTS],  # noqa: S704
+        scripts=[Markup(script) for script in scripts],  # noqa: S704
+        # No other script runs, whatever else the page may come to hold.
+        script_hashes=Markup(" ").join(Markup("'{}'").format(_hash_script(script)) for script in scripts),
         stack=charts.draw_stack,
         interval=charts.draw_interval,
         tint=charts.tint,
@@ -108,6 +115,22 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters.update(percent=percent, number=_number, breakable=_breakable, rows=_rows)
     return environment
+
+
+def _hash_script(script: str) -> str:
+    """As a Content-Security-Policy names a script (CSP Level 3, section 2.3.1)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+def _escape_texts(value: Any) -> Any:
+    """Plain data whose texts hold no control characters and turn no direction of writing; markup stays as it is."""
+    if isinstance(value, Markup):
+        return value
+    if isinstance(value, str):
+        return escape_controls(value, keep="\u00a0")
+    if isinstance(value, dict):
+        return {_escape_texts(name): _escape_texts(inner) for name, inner in value.items()}
+    return [_escape_texts(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Any]:

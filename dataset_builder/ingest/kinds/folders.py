@@ -40,7 +40,7 @@ class FolderSource(CaptureSource):
         gap_seconds: Seconds of pause that begin a new burst.
         prefer: Which form to take of pictures that a camera stored both as RAW and developed (jpeg, and HEIC alike).
             Null: RAW, and a word on what was left out.
-        pattern: Regular expression with a group (?P<burst>…) and perhaps (?P<frame>…); files that do not match are passed over.
+        pattern: Regular expression (RE2) with a group (?P<burst>…) and perhaps (?P<frame>…); files that do not match are passed over.
     """
 
     command = "folder"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.headers import read_headers
+from dataset_builder.decoding.images import explain
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.errors import RecipeError, SourceError
 from dataset_builder.ingest.kinds.burst_names import ReadName, read_name
@@ -112,38 +116,38 @@ def group_by_pattern(names: Sequence[str], pattern: str) -> Grouping:
 
     Args:
         names: in natural order; those that do not match belong to no burst.
-        pattern: must have a named group `burst`; is searched for anywhere in the name.
+        pattern: in the syntax of RE2, all groups named, one of them `burst`; is searched for anywhere in the name.
 
     Raises:
-        RecipeError: if it is no regular expression or lacks the group.
+        RecipeError: if it is no such expression or lacks the group.
     """
-    expression = compile_pattern(pattern)
     groups: dict[str, list[tuple[object, str]]] = {}
     unmatched = []
-    for name in names:
-        match = expression.search(name)
-        if match is None or match["burst"] is None:
+    for name, found in zip(names, _search(names, pattern), strict=True):
+        if found is None or not found["burst"]:
             unmatched.append(name)
             continue
-        frame = match.groupdict().get("frame") or name
-        groups.setdefault(match["burst"], []).append((natural_key(frame), name))
+        frame = found.get("frame") or name
+        groups.setdefault(found["burst"], []).append((natural_key(frame), name))
     remarks = [f"{len(unmatched)} files do not match the pattern: {', '.join(unmatched[:3])}"] if unmatched else []
-    return Grouping({burst: [name for _, name in sorted(found)] for burst, found in groups.items()}, remarks=remarks)
+    return Grouping(
+        {burst: [name for _, name in sorted(members)] for burst, members in groups.items()}, remarks=remarks
+    )
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Check a regular expression for `group_by_pattern`.
-
-    Raises:
-        RecipeError: if it is none or lacks the group.
-    """
+def _search(names: Sequence[str], pattern: str) -> list[dict[str, str] | None]:
+    """What the groups of a regular expression match in names, None where it does not match, in time linear in their length (RE2)."""
     try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise RecipeError(f"pattern: {pattern!r} is no regular expression ({error})") from error
-    if "burst" not in expression.groupindex:
+        found: Any = pc.extract_regex(pa.array(names, pa.string()), pattern)
+    except (pa.ArrowInvalid, UnicodeEncodeError) as error:
+        raise RecipeError(
+            f"pattern: {pattern!r} is no regular expression of RE2 whose groups have names ({explain(error)}); "
+            "write (?:…) for groups without"
+        ) from error
+    if found.type.get_field_index("burst") < 0:
         raise RecipeError(f"pattern: {pattern!r} has no group (?P<burst>…), which names the burst of a file")
-    return expression
+    matches: list[dict[str, str] | None] = found.to_pylist()
+    return matches
 
 
 def group_by_gap(folder: Path, names: Sequence[str], seconds: float) -> Grouping:

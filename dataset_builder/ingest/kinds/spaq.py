@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from pydantic import Field
 
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import Pixels, explain, read_image
+from dataset_builder.decoding.images import Pixels, explain, read_image, require_few_scans, require_size
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError
@@ -35,6 +35,7 @@ from dataset_builder.work.unit import hash_facts
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
+from manifests.schema.words import MOST_PIXELS_HERE
 from restorers import Domain
 
 SCENARIO = "subjective/spaq"
@@ -43,6 +44,7 @@ OPINION_DEVIATION = 15.0
 """Points; standard deviation of the opinions on one photograph, which the table does not tell: an assumption."""
 _MAX_TABLE_BYTES = 200_000_000
 _MAX_ROWS = 1_000_000
+_LOOK_SIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -248,9 +250,15 @@ def _look_at(path: Path, side: int) -> _Look:
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             width, height = image.size
+            _require_light(path, image)
             orientation = image.getexif().get(0x0112, 1)
             image.draft("RGB", (256, 256))
-            pixels = np.asarray(image.convert("RGB"), np.float32) / np.float32(255)
+            # Only large PNGs are still large here.
+            factor = max(1, min(image.size) // _LOOK_SIDE)
+            small = image.convert("RGB").reduce(factor) if factor > 1 else image.convert("RGB")
+            pixels = np.asarray(small, np.float32) / np.float32(255)
+    except UnreadableImageError:
+        raise
     except Exception as error:  # decoders raise anything on hostile files
         raise UnreadableImageError(
             f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
@@ -259,6 +267,13 @@ def _look_at(path: Path, side: int) -> _Look:
         width, height = height, width
     thumbnail = make_thumbnail(pixels, "srgb")
     return _Look(path.name, _fit(height, width, side), hash_thumbnail(thumbnail), thumbnail)
+
+
+def _require_light(path: Path, image: Any) -> None:
+    """Raise UnreadableImageError for what this process, which no limit stops, should not decode."""
+    require_size(path, *image.size, most=MOST_PIXELS_HERE)
+    if image.format == "JPEG":
+        require_few_scans(path, path.read_bytes())
 
 
 def _fit(height: int, width: int, side: int) -> tuple[int, int]:

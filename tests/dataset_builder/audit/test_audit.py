@@ -552,7 +552,7 @@ class TestReport:
         rows = [make_burst_row(f"long-{index:03d}", num_frames=60, reference_index=31) for index in range(100)]
         write_table(fresh, table_path("bursts"), BURSTS, rows)
         frames = [
-            make_frame_row(row["burst_id"], index, path="frames/tiny/tiny-0/00.png")
+            make_frame_row(row["burst_id"], index, path="frames/tiny/tiny-0/00.png", is_reference=index == 31)
             for row in rows
             for index in range(60)
         ]

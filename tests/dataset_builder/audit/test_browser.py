@@ -8,6 +8,7 @@ from dataset_builder.audit.stage import write_audit
 from manifests.schema import BURSTS
 from manifests.store import labels_path
 from tests.audit_dataset import SCENARIOS, change_rows, write_audit_dataset
+from tests.hostile_texts import HOSTILE_TEXT, plant_texts
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
@@ -31,6 +32,12 @@ def root(tmp_path_factory):
     return folder
 
 
+WATCH = """
+window.refused = [];
+document.addEventListener("securitypolicyviolation", (event) => window.refused.push(event.effectiveDirective + " " + event.blockedURI));
+"""
+
+
 class Visit:
     """A page with what it complained of and asked for."""
 
@@ -40,6 +47,8 @@ class Visit:
         self.page.on("console", lambda message: self.complaints.append(message.text))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.add_init_script(WATCH)
         self.page.goto((root / "audit" / "index.html").as_uri())
         if options.get("java_script_enabled", True):
             self.page.wait_for_selector("html[data-ready]")
@@ -222,6 +231,54 @@ def test_hostile_names_are_text(browser, root, tmp_path):
     assert "broken_manifest" in visit.text("#findings table")
     assert HOSTILE in visit.text("body")
     visit.check_quiet()
+    visit.page.close()
+
+
+def test_nothing_of_what_a_data_set_says_is_run_or_obeyed(browser, root, tmp_path):
+    """Every text that the rules let a stranger choose, in tables and in dataset.json."""
+    spoilt = shutil.copytree(root, tmp_path / "spoilt")
+    plant_texts(spoilt)
+    write_audit(spoilt)
+    visit = Visit(browser, spoilt)
+    visit.draw_all()
+    charts = visit.page.locator("[data-chart]")
+    assert charts.count() >= 2 * len(SCENARIOS) + 4
+    assert all(charts.nth(place).locator("svg").count() == 1 for place in range(charts.count()))
+    for opener in visit.page.locator(".burst .open").all()[:2]:
+        opener.click()
+        visit.page.keyboard.press("Escape")
+    assert visit.page.evaluate("window.hacked") is None
+    assert (
+        visit.page.evaluate("window.refused") == []
+    )  # the page's own code keeps to its policy, and there was no other
+    assert HOSTILE_TEXT.splitlines()[0][:40] in visit.text("body")
+    shown = visit.page.evaluate("document.documentElement.outerHTML")
+    assert not set(shown) & set("\x1b\x07\u202e\u2066\x9b")
+    visit.check_quiet()
+    visit.page.close()
+
+
+def test_the_policy_of_the_page_lets_no_other_script_run(browser, root):
+    visit = Visit(browser, root)
+    policy = visit.page.get_attribute("meta[http-equiv=Content-Security-Policy]", "content")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy.replace("style-src 'unsafe-inline'", "")
+    visit.page.evaluate(
+        """(() => {
+            const script = document.createElement("script");
+            script.textContent = "window.hacked = 1";
+            const image = document.createElement("div");
+            image.innerHTML = '<img src="data:x" onerror="window.hacked = 2"><a href="javascript:window.hacked=3">x</a>';
+            document.body.append(script, image);
+            image.querySelector("a").click();
+        })()"""
+    )
+    visit.page.wait_for_function("window.refused.length >= 3")
+    assert visit.page.evaluate("window.hacked") is None
+    assert {refused.split()[0] for refused in visit.page.evaluate("window.refused")} <= {
+        "script-src-elem",
+        "script-src-attr",
+    }
     visit.page.close()
 
 

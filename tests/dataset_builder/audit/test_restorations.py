@@ -5,13 +5,14 @@ import shutil
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
-from dataset_builder.audit.restorations import WINDOW, choose_window, read_restorations
+from dataset_builder.audit.restorations import WINDOW, choose_window, read_restorations, restore_sample
 from dataset_builder.audit.stage import restore_bursts, write_audit
 from dataset_builder.build import build_dataset
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
-from dataset_builder.labeling.units import read_bursts
+from dataset_builder.labeling.units import BurstRows, read_bursts
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.work.local import LocalWorkers
@@ -93,6 +94,20 @@ def test_what_is_still_true_is_not_restored_again(built, tmp_path):
     before = path.read_bytes()
     assert restore_bursts(root, workers=Idle()) == []
     assert path.read_bytes() == before
+
+
+def test_bursts_of_equal_content_have_their_rows_each(built, tmp_path):
+    root = shutil.copytree(built, tmp_path / "copy")
+    ((name, rows),) = read_bursts(root).items()
+    labels = read_labels(root, [SCENARIOS[0]]).to_pandas()
+    labels = labels[labels["estimator"] == "leave_one_out"]
+    sets = labels[["scenario", "estimator", "metric"]].drop_duplicates()
+    twins = {each: BurstRows({**rows.burst, "burst_id": each}, rows.frames) for each in (name, "twin")}
+    both = pd.concat([labels, labels.assign(burst_id="twin")])
+    for workers in (LocalWorkers(1), Idle()):
+        assert restore_sample(root, twins, sets, both, workers=workers) == []
+        counts = read_restorations(root)["burst_id"].value_counts()
+        assert counts[name] == counts["twin"] > 0
 
 
 def test_made_anew_the_bytes_are_the_same(built, tmp_path):

@@ -63,7 +63,9 @@ def test_a_pattern_names_burst_and_frame():
     assert grouping.remarks == ["1 files do not match the pattern: expected.jpg"]
     assert grouping.groups == {"night": ["b_f9_night.jpg", "b_f10_night.jpg"], "day": ["a_f1_day.jpg"]}
     with pytest.raises(RecipeError, match=r"\(\?P<burst>"):
-        group_by_pattern(names, r"(\d+)")
+        group_by_pattern(names, r"\d+")
+    with pytest.raises(RecipeError, match="groups have names"):
+        group_by_pattern(names, r"(?P<burst>\d+)(_)")
     with pytest.raises(RecipeError, match="no regular expression"):
         group_by_pattern(names, "(")
 

@@ -112,7 +112,7 @@ def test_a_signalled_build_stops_and_resumes_to_the_same_bytes(folder, calm, num
     found, errors = finish(process)
     assert time.monotonic() - began < 5
     assert found == status
-    assert errors.strip() == "Stopped. Finished work is kept: run the same command again to go on."
+    assert errors.strip() == "Stopped. Run the same command again; what a build has finished is kept."
     wait_until(lambda: not list_processes(process.pid))
     assert not (folder / "out" / "dataset.json").exists()
     assert list((folder / "out").rglob(".*.tmp")) == []

@@ -26,6 +26,7 @@ from manifests.confined.reading import (
     walk_files,
 )
 from manifests.confined.writing import (
+    append_to_file,
     copy_file,
     open_to_lock,
     remove_file,
@@ -299,3 +300,18 @@ def test_folders_of_any_depth_end(tmp_path: Path, depth: int) -> None:
     except (UnsafePathError, OSError):
         assert depth > 500
         subprocess.run(["rm", "-rf", tmp_path / "d"], check=True)  # pytest itself cannot
+
+
+@pytest.mark.parametrize("path", ["link", "a/inner", "folder/file", "pipe", "a/b", "../outside/file"])
+def test_nothing_is_added_to_what_is_no_file_inside(root: Path, path: str) -> None:
+    with pytest.raises((UnsafePathError, IsADirectoryError)):
+        append_to_file(root, path, b"more")
+    assert outside_is_untouched(root)
+
+
+def test_files_are_added_to_but_not_made(root: Path) -> None:
+    append_to_file(root, "a/other", b" and more")
+    assert read_file(root, "a/other") == b"other and more"
+    for path in ("a/new", "new/file"):
+        append_to_file(root, path, b"more")
+        assert not has_file(root, path)

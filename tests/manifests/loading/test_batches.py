@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -75,6 +76,40 @@ def test_ranks_share_an_epoch_out(tiny_original: Path, world_size: int, uneven) 
     else:
         assert len(lengths) == 1
         assert set(counts) == set(range(5)) if uneven == "repeat" else set(counts.values()) == {1}
+
+
+class Shapes:
+    """What a sampler asks of a dataset."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.shapes = np.array([[length, 1, 8, 8] for length in lengths], np.int64)
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=40),
+    st.integers(1, 6),
+    st.integers(1, 5),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_each_burst_once_an_epoch_for_any_ranks_and_workers_after_any_stop(
+    lengths: list[int], size: int, world_size: int, workers: int, data: st.DataObject
+) -> None:
+    counts: Counter = Counter()
+    epoch = data.draw(st.integers(0, 3))
+    for rank in range(world_size):
+        choices = {"seed": 2, "rank": rank, "world_size": world_size, "uneven": "keep"}
+        before, after = (BucketBatchSampler(Shapes(lengths), size, **choices) for _ in range(2))
+        before.set_epoch(epoch)
+        done = data.draw(st.integers(0, len(before)))
+        counts.update(position for batch in itertools.islice(before, done) for position in batch)
+        after.load_state_dict(before.state_dict(batches_done=done))
+        shares = [itertools.islice(after, worker, None, workers) for worker in range(workers)]
+        counts.update(position for share in shares for batch in share for position in batch)
+    assert counts == dict.fromkeys(range(len(lengths)), 1)
 
 
 def test_buckets_are_of_one_size_and_similar_length(tiny_original: Path) -> None:
@@ -212,13 +247,28 @@ def _count_rows(dataset: BurstQualityDataset) -> None:
 
 def test_no_temporary_file_is_left_behind(tiny_original: Path, tmp_path: Path) -> None:
     code = (
-        "import sys; from manifests import BurstQualityDataset; from torch.utils.data import DataLoader\n"
+        "import os, sys; from manifests import BurstQualityDataset; from torch.utils.data import DataLoader\n"
         "d = BurstQualityDataset(sys.argv[1], 'all', [])\n"
-        "assert len(list(DataLoader(d, batch_size=None, num_workers=2))) == 5"
+        "assert len(list(DataLoader(d, batch_size=None, num_workers=2))) == 5\n"
+        "os.kill(os.getpid(), 9)"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    subprocess.run([sys.executable, "-c", code, str(tiny_original)], check=True, env=environment)
-    assert not list(tmp_path.glob("buiqa-*"))
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_original)], check=False, env=environment)
+    assert done.returncode == -9
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_another_process_has_under_that_number_is_not_taken_for_it(tiny_original: Path) -> None:
+    dataset = open_dataset(tiny_original, transform=None)
+    state = pickle.dumps(dataset)
+    place = dataset._shared.__getstate__()
+    other = dataset._shared.__class__({"numbers": np.zeros(3)}).__getstate__()
+    assert (place.device, place.inode) != (other.device, other.inode)
+    moved = pickle.dumps(place._replace(inode=place.inode + 1))
+    shared = dataset._shared.__class__.__new__(dataset._shared.__class__)
+    with pytest.raises(MissingManifestError, match="gone with the process"):
+        shared.__setstate__(pickle.loads(moved))
+    assert len(pickle.loads(state)) == 5
 
 
 def test_spawned_processes_map_the_same_file(tiny_original: Path) -> None:

@@ -249,7 +249,7 @@ def test_levels_that_cannot_be(tiny: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
-    [("burst_id", "nobody", "not in the table bursts"), ("frame_index", 7, "a frame that")],
+    [("burst_id", "nobody", "not in the table bursts"), ("frame_index", 7, "a frame of the burst")],
 )
 def test_labels_of_what_is_not_there(tiny: Path, column: str, value: Any, message: str) -> None:
     rows = make_label_rows("tiny-2", "denoise/nlm", "solo", np.random.default_rng(0))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from dataset_builder.cli.main import main
+from manifests.confined.reading import hash_file
 from manifests.description import read_description
 from manifests.errors import FormatVersionError, MissingManifestError, SchemaError
 from manifests.operations.migrate import migrate_dataset
@@ -26,7 +28,8 @@ def age(root: Path) -> Path:
         table = pq.read_table(path, partitioning=None).drop_columns(ADDED_SINCE_1.get(path.stem, []))
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"format_version": b"1"}), path)
     description = json.loads((root / "dataset.json").read_text())
-    (root / "dataset.json").write_text(json.dumps({**description, "format_version": 1}))
+    digests = {path: hash_file(root, path) for path in description["manifests"]}
+    (root / "dataset.json").write_text(json.dumps({**description, "format_version": 1, "manifests": digests}))
     return root
 
 
@@ -53,6 +56,14 @@ def test_it_ends_the_same_after_an_interruption(tiny: Path, tiny_original: Path,
     assert read_all(tiny) == read_all(tiny_original)
 
 
+def test_scores_edited_by_hand_are_not_sealed_as_if_they_were_sound(tiny: Path) -> None:
+    path = age(tiny) / "manifests/labels/denoise--nlm.parquet"
+    table = pq.read_table(path, partitioning=None)
+    pq.write_table(table.set_column(5, table.schema.field("score"), pa.array([1.0] * len(table))), path)
+    with pytest.raises(SchemaError, match=r"denoise--nlm\.parquet: was changed since it was sealed"):
+        migrate_dataset(tiny)
+
+
 def test_what_cannot_be_migrated(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(MissingManifestError):
         migrate_dataset(tmp_path / "nowhere")
@@ -65,9 +76,9 @@ def test_what_cannot_be_migrated(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_a_lost_column_is_not_invented(tiny: Path) -> None:
-    age(tiny)
     path = tiny / table_path("frames")
     pq.write_table(pq.read_table(path).drop_columns("sha256"), path)
+    age(tiny)
     with pytest.raises(SchemaError, match="'sha256' is missing"):
         migrate_dataset(tiny)
 

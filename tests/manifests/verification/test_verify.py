@@ -97,7 +97,8 @@ def test_every_bit_of_the_description_counts(tiny: Path) -> None:
     # Without tables the rest of `verify` is quick, so that every byte can have its turn.
     shutil.rmtree(tiny / "manifests")
     path = tiny / "dataset.json"
-    write_description(tiny, {"name": "x", "scenarios": {"a/b": {"scale": 1}}})
+    digest = read_description(tiny)["manifests"]["DATASET.md"]
+    write_description(tiny, {"name": "x", "scenarios": {"a/b": {"scale": 1}}, "manifests": {"DATASET.md": digest}})
     data = path.read_bytes()
     assert not [problem for problem in verify(tiny) if problem.file == "dataset.json"]
     for position in range(len(data)):
@@ -106,6 +107,15 @@ def test_every_bit_of_the_description_counts(tiny: Path) -> None:
             damaged[position] ^= 1 << bit
             path.write_bytes(damaged)
             assert [problem for problem in verify(tiny) if problem.file == "dataset.json"], (position, bit)
+
+
+def test_a_data_set_without_a_seal_is_not_sound(tiny: Path) -> None:
+    description = read_description(tiny)
+    for digests in ({}, {"manifests": {}}):
+        write_description(tiny, {**{name: description[name] for name in ("name", "recipe")}, **digests})
+        expect(tiny, "dataset.json", "", "nobody can tell")
+    write_description(tiny, {**description, "unfinished": True})
+    expect(tiny, "dataset.json", "", "interrupted")
 
 
 def test_damage_to_tables_that_nobody_hashed_never_raises(tiny: Path) -> None:
@@ -303,7 +313,7 @@ WRONG_ROWS = [
     (MEAN, set_value(1, rank=2), "burst_id=tiny-0", "rank: expected its place"),
     (MEAN, set_value(1, score_norm=0.4), "burst_id=tiny-0", "score_norm: expected (score"),
     (MEAN, set_value(1, score_norm=1.4), "burst_id=tiny-0", "score_norm: expected 0..1"),
-    (MEAN, set_value(1, unit="1"), "metric=psnr", "unit: expected one"),
+    (MEAN, set_value(1, unit="1"), "metric=psnr", "unit: expected one unit"),
     (MEAN, set_value(1, num_evaluations=-1), "burst_id=tiny-0", "num_evaluations"),
     (MEAN, set_value(1, label_key="?"), "burst_id=tiny-0", "label_key: expected a SHA-256"),
     (NLM, set_value(0, restorer_fingerprint=""), "burst_id=tiny-0", "restorer_fingerprint: expected a SHA-256"),

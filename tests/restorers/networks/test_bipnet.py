@@ -12,6 +12,8 @@ from tests.restorers.networks.parity import FLOAT32, Fixture
 from tests.restorers.networks.published import load_network, make_shapes
 from tests.restorers.networks.seams import record
 
+pytestmark = pytest.mark.slow
+
 TAGS = ("bipnet_sr", "bipnet_denoise")
 PARTS = {
     "conv1": "conv1",
@@ -42,7 +44,6 @@ def encode(network: BIPNet, fixture: Fixture, dtype: torch.dtype) -> Tensor:
     return network.encode(fixture.read("burst", dtype)[0], noise=noise)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tag", TAGS)
 @torch.no_grad()
 def test_every_seam_has_the_published_values(tag):

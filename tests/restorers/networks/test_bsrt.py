@@ -9,6 +9,8 @@ from tests.restorers.networks.parity import FLOAT32, Fixture
 from tests.restorers.networks.published import load_network
 from tests.restorers.networks.seams import record
 
+pytestmark = pytest.mark.slow
+
 
 def make_tiny(**sizes) -> BSRT:
     torch.manual_seed(0)
@@ -20,7 +22,6 @@ def make_tiny(**sizes) -> BSRT:
     return network.eval()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("tag", ["bsrt_small", "bsrt_large"])
 @torch.inference_mode()
 def test_every_seam_equals_the_published_network(tag):
@@ -59,7 +60,7 @@ def test_every_seam_equals_the_published_network(tag):
         fixture.check(name, value)
 
 
-@pytest.mark.parametrize("tag", ["bsrt_small", pytest.param("bsrt_large", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("tag", ["bsrt_small", "bsrt_large"])
 @torch.inference_mode()
 def test_float32_output_equals_the_published_network(tag):
     network, fixture = load_network(build, tag, torch.float32), Fixture(tag)

@@ -12,6 +12,8 @@ from tests.restorers.networks.parity import FLOAT32, Fixture
 from tests.restorers.networks.published import load_network, make_shapes
 from tests.restorers.networks.seams import record
 
+pytestmark = pytest.mark.slow
+
 VARIANTS: dict[str, Variant] = {
     "burstormer_syn": "synthetic",
     "burstormer_real": "real",
@@ -50,9 +52,7 @@ def restore(network: Burstormer, fixture: Fixture, dtype: torch.dtype) -> Tensor
     return network(frames, noise=noise)[None]
 
 
-@pytest.mark.parametrize(
-    "tag", [pytest.param(tag, marks=[pytest.mark.slow] * (tag == "burstormer_real")) for tag in VARIANTS]
-)
+@pytest.mark.parametrize("tag", list(VARIANTS))
 @torch.no_grad()
 def test_every_seam_has_the_published_values(tag):
     network, fixture = load_network(build, tag, torch.float64), Fixture(tag)

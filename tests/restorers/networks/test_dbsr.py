@@ -9,6 +9,8 @@ from tests.restorers.networks.parity import FLOAT32, Fixture
 from tests.restorers.networks.published import load_network
 from tests.restorers.networks.seams import record
 
+pytestmark = pytest.mark.slow
+
 PWC = "encoder.alignment_net.net"
 
 

@@ -10,6 +10,8 @@ from tests.restorers.networks.parity import FLOAT32, Fixture
 from tests.restorers.networks.published import load_network
 from tests.restorers.networks.seams import record
 
+pytestmark = pytest.mark.slow
+
 
 def make_small(**sizes: int) -> EBSR:
     torch.manual_seed(0)
@@ -21,7 +23,6 @@ def make_small(**sizes: int) -> EBSR:
     return network.eval()
 
 
-@pytest.mark.slow
 @torch.inference_mode()
 def test_every_seam_equals_the_published_network():
     network, fixture = load_network(build, "ebsr", torch.float64), Fixture("ebsr")
@@ -53,7 +54,6 @@ def test_every_seam_equals_the_published_network():
         fixture.check(name, value)
 
 
-@pytest.mark.slow
 @torch.inference_mode()
 def test_float32_output_equals_the_published_network():
     network, fixture = load_network(build, "ebsr", torch.float32), Fixture("ebsr")

@@ -11,6 +11,8 @@ from restorers.networks.kokkinos import build, compute_gradient, estimate_noise,
 from tests.restorers.networks.parity import Fixture
 from tests.restorers.networks.published import load_network, make_shapes
 
+pytestmark = pytest.mark.slow
+
 SYNTHETIC = 2e-4
 """Made-up parameters let ten steps expand what float32 rounds."""
 
