@@ -4,7 +4,7 @@ JOBS ?= 2
 DEMO ?= demo
 BIN := .venv/bin
 
-.PHONY: demo test networks networks-if-changed lint bench torture lock advisories clean
+.PHONY: demo test slow networks networks-if-changed lint bench torture lock advisories clean
 .DELETE_ON_ERROR:
 
 # Every package is one whose hash `requirements/` states. basicsr imports torch while it is built, so torch comes first and build isolation is
@@ -37,8 +37,12 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+# Tests that take more than four seconds of processor time each, but for the networks; .ci/run runs them after the suite.
+slow: .venv/installed
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile tests --ignore tests/restorers
+
 # Full-size burst networks take minutes: .ci/run checks them when something that is listed here has another hash than recorded.
-NETWORKS = restorers/networks restorers/adapters/burst_*.py tests/restorers/networks tests/restorers/adapters/test_burst_*.py
+NETWORKS = requirements/first.txt restorers/networks restorers/adapters/burst_*.py tests/restorers/networks tests/restorers/adapters/test_burst_*.py
 NETWORKS_RECORD = tests/restorers/networks.sha
 
 networks: .venv/installed
@@ -59,7 +63,8 @@ bench: .venv/installed
 
 torture: .venv/installed
 	$(BIN)/python -m tests.torture
-	$(BIN)/python -m pytest -m slow tests/dataset_builder
+	$(BIN)/python -m tests.load
+	$(BIN)/python -m pytest -m slow tests/dataset_builder/work
 
 clean:
 	rm -rf .venv demo build *.egg-info

@@ -13,7 +13,7 @@ from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
 from dataset_builder.ingest.source import CaptureSource
-from dataset_builder.judgements.annotations import Annotations
+from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
@@ -161,6 +161,7 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         altered = take_stock(root, [table_path("splits")])
         bursts = read_bursts(root)
         by_name = {rows.burst["origin_path"]: rows for rows in bursts.values() if rows.burst["crop"] is None} | bursts
+        by_name = {compose(name): rows for name, rows in by_name.items()} | by_name
         unknown = [one.path for one in annotations.bursts if one.path not in by_name]
         if unknown:
             raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")

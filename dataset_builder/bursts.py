@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from dataset_builder.errors import OutputError
 from dataset_builder.ingest.plan import plan_captures
+from dataset_builder.ingest.reader import Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
@@ -39,10 +40,11 @@ BurstUnit = SynthesisUnit | CaptureUnit
 
 @dataclass
 class Plan:
-    """Units to run, and what was found unusable before anything ran: (source, id, failure)."""
+    """Units to run, what was found unusable before anything ran: (source, id, failure), and remarks on what was found."""
 
     units: list[BurstUnit] = field(default_factory=list)
     rejected: list[tuple[str, str, Failure]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 def plan_source(
@@ -68,14 +70,16 @@ def plan_source(
         MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
     """
     root, plan = source.resolve_root(base), Plan()
-    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure]]
+    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark]]
     if isinstance(source, CaptureSource):
         outcomes = plan_captures(source, root)
     else:
         preset = find_preset(source.preset, presets)
         outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=seed, workers=workers)
     for path, outcome in outcomes:
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Remark):
+            plan.remarks.append(outcome.text)
+        elif isinstance(outcome, Failure):
             name = make_id(PurePosixPath(path).stem, derive_seed(source.name, path), "")
             plan.rejected.append((source.name, name, outcome))
         else:
@@ -146,6 +150,7 @@ def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[s
     """What was rejected and what is reused, as a report; all planned units; what the manifest holds, and which bursts of it stay."""
     report = StageReport("bursts")
     for plan in plans.values():
+        report.remarks += plan.remarks
         for source, burst_id, failure in plan.rejected:
             report.fail(failure, source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
@@ -181,14 +186,14 @@ def _make(
     """Run the units that have no result yet; return those that have one now."""
     known, made, missing = set(stale), [], []
     for unit in waiting:
-        if _settle(root, unit):
+        if _settle(root, unit, report):
             made.append(unit)
             report.counts["reused"] += 1
         else:
             missing.append(unit)
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None and _settle(root, unit):
+            if failure is None and _settle(root, unit, report):
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
@@ -207,11 +212,12 @@ def _is_finished(root: Path, unit: BurstUnit) -> bool:
     return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
 
 
-def _settle(root: Path, unit: BurstUnit) -> bool:
-    """Move the files of a unit that has a result into place; whether they are there."""
+def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
+    """Move the files of a unit that has a result into place, and report its remarks; whether the files are there."""
     part = read_part(root, unit)
     if part is None:
         return False
+    report.remarks += part.get("remarks", ())
     staged = find_staged(root, part.get("stage"), unit.folder)
     if staged is not None:
         # A burst of fewer frames would leave those of its longer self.

@@ -49,6 +49,10 @@ class HostileFileError(SourceError):
     """A file tries to do more than hold data."""
 
 
+class ChangedSourceError(SourceError):
+    """A file was replaced between when it was hashed and when it was read."""
+
+
 class DuplicateFrameError(SourceError):
     """Two frames of one burst hold the same pixels."""
 

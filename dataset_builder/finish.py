@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from dataset_builder.recipe import Recipe, name_after, parse_recipe
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.stopping import check_stop
-from manifests.confined.reading import has_file
+from manifests.confined.reading import has_file, hash_file
 from manifests.confined.writing import remove_file
 from manifests.description import DESCRIPTION, read_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
+from manifests.images.personal import count_personal
 from manifests.journal import close_journal
 from manifests.schema import LABELS, RELIABILITY, SPLITS
 from manifests.seal import is_sealed, open_seal, seal_dataset
@@ -99,6 +100,7 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     before = read_description(root) if has_file(root, DESCRIPTION) else {}
     return {
         **{name: before[name] for name in ("provenance",) if name in before},
+        "personal": _count_personal(root, before),
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
@@ -111,6 +113,15 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
         "estimators": {name: find_estimator(name).formula for name in sorted(estimators) if is_estimator(name)},
         "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
     }
+
+
+def _count_personal(root: Path, before: Mapping[str, Any]) -> dict[str, int]:
+    """Frames whose files tell of people and places, as the card says; not counted again while the frames are the same."""
+    frames, known = table_path("frames"), before.get("personal")
+    if isinstance(known, dict) and (before.get("manifests") or {}).get(frames) == hash_file(root, frames):
+        return known
+    rows = read_dataset_table(root, "frames").select(["path", "origin_name"]).to_pylist()
+    return count_personal(root, (row["path"] for row in rows if row["origin_name"] is not None))
 
 
 def _read_names(root: Path, path: str) -> tuple[int, set[str], set[str]]:

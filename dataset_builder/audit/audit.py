@@ -18,6 +18,7 @@ from dataset_builder.audit.restorations import read_restorations, select_curves
 from dataset_builder.audit.rules import Rule, override_rules
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
 from manifests.description import read_description
+from manifests.schema.words import DOUBTFUL
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,14 @@ def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
         rules,
         num_units=len(tables.bursts) * (1 + scenarios),
         unreadable=measured.unreadable,
+        doubtful=_list_doubtful(tables.bursts),
         changes=changes,
         broken=tables.problems,
     )
     return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes)
+
+
+def _list_doubtful(bursts: pd.DataFrame) -> list[str]:
+    """Bursts of whose truth the table says that it is doubtful."""
+    methods = bursts["ground_truth_method"].fillna("").astype(str)
+    return [str(burst_id) for burst_id in bursts.loc[methods.str.contains(DOUBTFUL, regex=False), "burst_id"]]

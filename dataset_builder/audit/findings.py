@@ -63,6 +63,7 @@ def judge(
     *,
     num_units: int,
     unreadable: Sequence[str] = (),
+    doubtful: Sequence[str] = (),
     changes: Changes | None = None,
     broken: Sequence[str] = (),
 ) -> list[Finding]:
@@ -73,6 +74,7 @@ def judge(
         rules: as `rules.override_rules` gives them.
         num_units: units of work of the data set, done and failed.
         unreadable: bursts with a frame that cannot be read.
+        doubtful: bursts with a ground truth that is not to be trusted.
         changes: against another build.
         broken: what is wrong with tables that cannot be read.
     """
@@ -82,6 +84,7 @@ def judge(
         *_look_at_scores(statistics),
         *_look_at_reliability(statistics),
         *_look_at_bias(statistics),
+        *_look_at_truths(doubtful),
         *_look_at_rest(statistics, num_units, unreadable, changes),
     ]
     findings = []
@@ -234,6 +237,14 @@ def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
         against = "" if alone else ", against the other sources"
         sentence = f"Frames of {row['source']} measure {format_number(excess, 1)} times the noise that the manifest states{against}."
         yield _Candidate("noise_not_as_stated", str(row["source"]), _fold(excess), sentence)
+
+
+def _look_at_truths(doubtful: Sequence[str]) -> Iterator[_Candidate]:
+    if doubtful:
+        sentence = (
+            f"The ground truth of {count(len(doubtful), 'burst')} is flat or unlike the reference, as of {doubtful[0]}."
+        )
+        yield _Candidate("doubtful_truth", "ground truth", len(doubtful), sentence, tuple(doubtful[:5]))
 
 
 def _look_at_rest(

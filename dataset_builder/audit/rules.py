@@ -140,6 +140,11 @@ _TABLE = (
         "Run `buiqa verify` for the list, restore the files, or build again.",
     ),
     Rule(
+        "doubtful_truth", "contents", "bursts whose ground truth is flat or unlike the reference", None, 1, None,
+        "Look at them: `ground_truth_method` of bursts.parquet says what is wrong. Labels by such a truth rank frames by accident; leave "
+        "the bursts out.",
+    ),
+    Rule(
         "unknown_licence", "contents", "bursts without a known licence", 1, None, None,
         "State the licence of the source in the recipe before you publish.",
     ),

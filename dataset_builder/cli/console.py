@@ -30,6 +30,7 @@ from manifests.problem import Problem
 
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
 _MAX_FAILURES = 5
+_MAX_REMARKS = 30
 FAILED_STATUS = 3
 
 
@@ -125,8 +126,11 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     for report in reports:
         table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in _ACTIONS))
     console.print(table)
-    for remark in (remark for report in reports for remark in report.remarks):
+    remarks = [remark for report in reports for remark in report.remarks]
+    for remark in remarks[:_MAX_REMARKS]:
         console.print(f"[yellow]note[/] {to_markup(remark)}")
+    if len(remarks) > _MAX_REMARKS:
+        console.print(f"[yellow]note[/] and {len(remarks) - _MAX_REMARKS} more notes")
     return console
 
 

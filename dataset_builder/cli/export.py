@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,7 +23,13 @@ from dataset_builder.cli.terminal import say
     "csv: name, score and split of every frame, as pyiqa reads.",
 )
 @click.option("--out", required=True, metavar="DIR", type=FOLDER, help="New folder of the export.")
-def command(dataset: Path, form: str, out: Path) -> None:
+@click.option(
+    "--strip-metadata/--keep-metadata",
+    "strip",
+    default=True,
+    help="Leave places, serial numbers, names and other metadata out of pictures, or keep them; default: leave them out.",
+)
+def command(dataset: Path, form: str, out: Path, strip: bool) -> None:
     """Write DIR in a form that other tools read."""
     from dataset_builder.cli.console import show_count
     from dataset_builder.export.hugging_face import export_hugging_face
@@ -34,7 +42,11 @@ def command(dataset: Path, form: str, out: Path) -> None:
         with write_new_folder(out) as folder:
             files = [write_croissant(dataset, folder / CROISSANT_NAME)]
     else:
-        exporters = {"hf": export_hugging_face, "webdataset": export_web_dataset, "csv": export_score_lists}
+        exporters: dict[str, Callable[..., list[Path]]] = {
+            "hf": functools.partial(export_hugging_face, strip=strip),
+            "webdataset": functools.partial(export_web_dataset, strip=strip),
+            "csv": export_score_lists,
+        }
         with show_count("export") as on_progress:
             files = exporters[form](dataset, out, on_progress=on_progress)
     say(f"{out}: {len(files)} files")

@@ -69,7 +69,7 @@ class Frame:
         sensor: what the numbers mean.
         file: bytes of a JPEG or PNG that hold these very pixels up to EXIF orientation; None if there are none.
         origin: the file that held `file` when it was read; copying it is cheaper than writing the bytes.
-        timestamp: seconds, from any start that the burst shares; None if only EXIF may know.
+        timestamp: seconds, from any start that the burst shares; None if only EXIF may know, NaN if nothing does.
     """
 
     picture: Pixels | DecodedPicture

@@ -2,32 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from pathlib import Path
 
+from dataset_builder.decoding.file_kinds import FileKind, recognise, refuse_kind
 from dataset_builder.decoding.heif import read_avif, read_heic
 from dataset_builder.decoding.jpeg import read_jpeg
 from dataset_builder.decoding.pictures import SourceImage, explain, named
 from dataset_builder.decoding.png import read_png
-from dataset_builder.decoding.png_chunks import SIGNATURE
 from dataset_builder.decoding.source_files import require_file
 from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.decoding.tiff_pictures import read_tiff
 from dataset_builder.errors import UnreadableImageError
-
-TIFF_SUFFIXES = frozenset({".tif", ".tiff"})
-HEIF_SUFFIXES = frozenset({".heic", ".heif"})
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"}) | TIFF_SUFFIXES | HEIF_SUFFIXES
-
-_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_AVIF_BRANDS = (b"avif", b"avis")
-
-
-def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key under which `BURST2` comes before `BURST10`, and different names never tie."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part.casefold()) for part in parts), name
 
 
 def read_image(
@@ -54,37 +40,20 @@ def read_image(
     require_file(path)
     with named(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with path.open("rb") as stream:
-            start = stream.read(16)
-            kind = recognise(start)
-            if kind == "TIFF":
-                return read_tiff(path, page, white_level=white_level)
-            if white_level is not None and kind != "PNG":
-                raise UnreadableImageError(f"white_level {white_level} is only for RAW, TIFF and PNG; leave it out")
-            if kind == "HEIC":
-                return read_heic(path)
-            stream.seek(0)
-            data = stream.read()
-        if kind == "JPEG":
-            return read_jpeg(path, data, look=look)
-        if kind == "PNG":
-            return read_png(path, data, look=look, white_level=white_level)
-        if kind == "AVIF":
-            return read_avif(path, data)
-        raise UnreadableImageError("expected JPEG, PNG, TIFF, HEIC or AVIF, got something else; convert or remove it")
-
-
-def recognise(start: bytes) -> str | None:
-    """Name of an image format by the first 16 bytes of a file; None for others."""
-    if start.startswith(b"\xff\xd8"):
-        return "JPEG"
-    if start.startswith(SIGNATURE):
-        return "PNG"
-    if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return "TIFF"
-    if start[4:8] == b"ftyp":
-        return "AVIF" if start[8:12] in _AVIF_BRANDS else "HEIC" if start[8:12] in _HEIC_BRANDS else None
-    return None
+        kind = recognise(path)
+        if kind is FileKind.TIFF:
+            return read_tiff(path, page, white_level=white_level)
+        if white_level is not None and kind is not FileKind.PNG:
+            raise UnreadableImageError(f"white_level {white_level} is only for RAW, TIFF and PNG; leave it out")
+        if kind is FileKind.HEIF:
+            return read_heic(path)
+        if kind is FileKind.JPEG:
+            return read_jpeg(path, path.read_bytes(), look=look)
+        if kind is FileKind.PNG:
+            return read_png(path, path.read_bytes(), look=look, white_level=white_level)
+        if kind is FileKind.AVIF:
+            return read_avif(path, path.read_bytes())
+        raise refuse_kind(path, kind)
 
 
 def count_pages(path: Path) -> int:

@@ -30,25 +30,6 @@ from dataset_builder.errors import UnreadableImageError, UnsupportedSensorError
 from manifests.images.pixels import UINT16_MAX, apply_orientation, quantise
 from restorers import CFA, Domain
 
-RAW_SUFFIXES = frozenset(
-    {
-        ".dng",
-        ".cr2",
-        ".cr3",
-        ".nef",
-        ".nrw",
-        ".arw",
-        ".sr2",
-        ".raf",
-        ".orf",
-        ".rw2",
-        ".pef",
-        ".srw",
-        ".raw",
-        ".kdc",
-        ".dcr",
-    }
-)
 _MAX_CONDITION = 1e4
 # LibRaw's `flip`, of which the bits are mirror columns, mirror rows and transpose, as EXIF orientation.
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from manifests.confined.reading import read_files
 from manifests.description import PACKED_FORM, read_description
-from manifests.errors import SchemaError
+from manifests.errors import ImageFileError, SchemaError
 from manifests.images.listing import require_digest
+from manifests.images.personal import strip_metadata
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.schema import LABELS
 from manifests.store import list_label_files
@@ -58,8 +59,13 @@ def iterate_samples(root: Path) -> Iterator[Sample]:
                 yield Sample(burst, frames.get(name), labels.get(name), split)
 
 
-def read_sample_files(root: Path, sample: Sample) -> Iterator[tuple[str, bytes]]:
+def read_sample_files(root: Path, sample: Sample, *, strip: bool) -> Iterator[tuple[str, bytes]]:
     """Path and bytes of the frames, then of the ground truth where there is one, each as its table's SHA-256 says.
+
+    Args:
+        root: the data set.
+        sample: the burst.
+        strip: whether to leave out metadata that are not what pixels mean: places, serial numbers, names.
 
     Raises:
         ManifestError: if a file is missing, damaged or outside the data set.
@@ -67,7 +73,17 @@ def read_sample_files(root: Path, sample: Sample) -> Iterator[tuple[str, bytes]]
     files = [(frame["path"], frame["sha256"]) for frame in sample.frames]
     if sample.burst["ground_truth_path"]:
         files.append((sample.burst["ground_truth_path"], sample.burst["ground_truth_sha256"]))
-    yield from _read_checked(root, files)
+    for path, data in _read_checked(root, files):
+        yield path, _strip(root / path, data) if strip else data
+
+
+def _strip(path: Path, data: bytes) -> bytes:
+    try:
+        return strip_metadata(data)
+    except ValueError as error:
+        raise ImageFileError(
+            f"{path}: metadata cannot be told from pixels ({error}); export with --keep-metadata"
+        ) from error
 
 
 def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,10 @@ _DEEP_COLOURS = """## Depth of pictures
 
 Pillow, and so `datasets`, decodes 16-bit RGB to 8 bit: frames of {count} bursts whose `white_level` is above 255, and every ground
 truth, come out as values of 0..255, 255 being white. The files hold all 16 bits: read them with `Image(decode=False)` and OpenCV.
+"""
+_STRIPPED = """## Metadata of pictures
+
+Places, serial numbers, names and all other metadata were left out of the files here; what pixels mean was kept.
 """
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 _LABEL = pa.struct(
@@ -79,18 +84,25 @@ _SCHEMA = pa.schema(
 
 
 def export_hugging_face(
-    root: Path, out: Path, *, shard_bytes: int = SHARD_BYTES, on_progress: Progress | None = None
+    root: Path,
+    out: Path,
+    *,
+    shard_bytes: int = SHARD_BYTES,
+    on_progress: Progress | None = None,
+    strip: bool = True,
 ) -> list[Path]:
     """Write one row for each burst: its frames as images, what is known of them, and its labels by scenario.
 
-    Images are the stored files, byte for byte. `datasets` decodes them with Pillow and turns them upright by their EXIF, so
-    `orientation` is what is left to do then. Pillow gives 16-bit mosaics their values and turns 16-bit RGB into 8 bit; the card says so.
+    Images are the stored files, byte for byte but for stripped metadata. `datasets` decodes them with Pillow and turns them upright by
+    their EXIF, so `orientation` is what is left to do then. Pillow gives 16-bit mosaics their values and turns 16-bit RGB into 8 bit; the
+    card says so.
 
     Args:
         root: the data set.
         out: new folder.
         shard_bytes: a file is closed after the burst that takes it beyond this size.
         on_progress: called with the number of bursts written and of all.
+        strip: whether to leave out metadata that are not what pixels mean: places, serial numbers, names.
 
     Returns:
         The Parquet files.
@@ -99,18 +111,20 @@ def export_hugging_face(
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     with write_new_folder(out) as folder:
-        files = _write_files(root, folder, shard_bytes, on_progress)
-        write_text(folder, "README.md", _render_card(root, sorted(files)))
+        files = _write_files(root, folder, shard_bytes, on_progress, strip=strip)
+        write_text(folder, "README.md", _render_card(root, sorted(files), strip=strip))
     return [out / name for parts in files.values() for name in parts]
 
 
-def _write_files(root: Path, out: Path, shard_bytes: int, on_progress: Progress | None) -> dict[str, list[str]]:
+def _write_files(
+    root: Path, out: Path, shard_bytes: int, on_progress: Progress | None, *, strip: bool
+) -> dict[str, list[str]]:
     """Write the Parquet files; return their names by split."""
     total = read_dataset_table(root, "bursts").num_rows
     files: dict[str, list[str]] = {}
     done = 0
     for split, samples in groupby(iterate_samples(root), key=lambda sample: sample.split):
-        rows = _count((_make_row(root, sample) for sample in samples), done, total, on_progress)
+        rows = _count((_make_row(root, sample, strip=strip) for sample in samples), done, total, on_progress)
         parts = files[split] = []
         while (first := next(rows, None)) is not None:
             name = f"data/{_HUB_NAMES[split]}-{len(parts):05d}.parquet"
@@ -152,8 +166,8 @@ def _write_file(out: Path, name: str, first: dict[str, Any], rows: Iterator[dict
     return count
 
 
-def _make_row(root: Path, sample: Sample) -> dict[str, Any]:
-    files = list(read_sample_files(root, sample))
+def _make_row(root: Path, sample: Sample, *, strip: bool) -> dict[str, Any]:
+    files = list(read_sample_files(root, sample, strip=strip))
     images = [{"bytes": data, "path": path} for path, data in files]
     return {
         **{name: sample.burst[name] for name, _ in _FACTS},
@@ -212,7 +226,16 @@ def _describe_features() -> dict[str, Any]:
     }
 
 
-def _render_card(root: Path, splits: Sequence[str]) -> str:
+def _name_config(root: Path, *, strip: bool) -> str:
+    """A name that no other data set has."""
+    description = read_description(root)
+    digest = hashlib.sha256(
+        json.dumps([description.get("manifests", description), strip], sort_keys=True).encode()
+    ).hexdigest()
+    return f"bursts-{digest[:12]}"
+
+
+def _render_card(root: Path, splits: Sequence[str], *, strip: bool) -> str:
     """The data set's card under the header that the hub reads; JSON is YAML."""
     licenses = sorted(set(count_licenses(root)["license"]))
     header = {
@@ -223,13 +246,17 @@ def _render_card(root: Path, splits: Sequence[str]) -> str:
         "tags": ["burst-photography", "image-quality-assessment"],
         "configs": [
             {
-                "config_name": "default",
+                # `datasets` keeps what it prepared by the names of folder and configuration, whatever they hold.
+                "config_name": _name_config(root, strip=strip),
+                "default": True,
                 "data_files": [{"split": _HUB_NAMES[s], "path": f"data/{_HUB_NAMES[s]}-*.parquet"} for s in splits],
             }
         ],
     }
     lines = [f"{name}: {json.dumps(value)}" for name, value in header.items()]
-    return "\n".join(["---", *lines, "---", "", render_card(root), *_warn_of_depth(root)])
+    return "\n".join(
+        ["---", *lines, "---", "", render_card(root), *([_STRIPPED] if strip else []), *_warn_of_depth(root)]
+    )
 
 
 def _warn_of_depth(root: Path) -> list[str]:

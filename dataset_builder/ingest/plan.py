@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from dataset_builder.errors import DuplicateOriginError, MissingSourceError, SourceError
-from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.reader import FoundBurst, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit, CropPlan
 from dataset_builder.randomness import derive_seed
@@ -15,8 +15,8 @@ from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
 
-Outcome = tuple[str, list[CaptureUnit] | Failure]
-"""Path of a burst, and its units or why it has none."""
+Outcome = tuple[str, list[CaptureUnit] | Failure | Remark]
+"""Path of a burst, and its units or why it has none; or a remark."""
 
 
 def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
@@ -28,6 +28,9 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
     seen: dict[str, str] = {}
     empty = True
     for finding in source.find_bursts(root):
+        if isinstance(finding, Remark):
+            yield "", finding
+            continue
         empty = False
         check_stop()
         try:
@@ -38,7 +41,9 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
 
 
-def _plan_burst(source: CaptureSource, root: Path, finding: Finding, seen: dict[str, str]) -> list[CaptureUnit]:
+def _plan_burst(
+    source: CaptureSource, root: Path, finding: FoundBurst | RejectedBurst, seen: dict[str, str]
+) -> list[CaptureUnit]:
     if isinstance(finding, RejectedBurst):
         raise finding.error
     for name in (finding.path, *finding.reader.names):
@@ -69,4 +74,5 @@ def _make_unit(
         reference_rule=source.reference_rule,
         crop=crop,
         estimates=source.estimate,
+        strip_metadata=source.strip_metadata,
     )

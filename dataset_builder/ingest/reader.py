@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -51,8 +52,25 @@ class BurstReader(Protocol):
         """What the frames depend on beside the content of the files."""
         ...
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What is worth knowing of the frames and their order, once they are settled."""
+        ...
+
     def digest(self) -> str:
         """SHA-256 (hex) over the digests of the files that the burst is read from, in order.
+
+        Raises:
+            SourceError: if a file cannot be read.
+        """
+        ...
+
+    def has_digest(self, sha256: str, copied: Mapping[str, str]) -> bool:
+        """Whether the files still are what they were when their digest was taken.
+
+        Args:
+            sha256: what `digest` gave then.
+            copied: SHA-256 of what was read of those files that were copied byte for byte, by the name of their frame.
 
         Raises:
             SourceError: if a file cannot be read.
@@ -106,13 +124,26 @@ class BurstReader(Protocol):
         ...
 
 
-class ReaderDefaults:
+class ReaderDefaults(ABC):
     """What most readers do, for them to inherit."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """As `BurstReader`."""
+
+    def has_digest(self, sha256: str, copied: Mapping[str, str]) -> bool:  # noqa: ARG002  # most readers copy nothing
+        """Whether the files have that digest now."""
+        return self.digest() == sha256
 
     @property
     def settings(self) -> list[int]:
         """Nothing."""
         return []
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def resolve(self, *, look: bool) -> Self:  # noqa: ARG002  # nothing is left to later
         """Itself: frames and order are settled."""
@@ -152,4 +183,11 @@ class RejectedBurst:
     error: Exception
 
 
-Finding = FoundBurst | RejectedBurst
+@dataclass(frozen=True)
+class Remark:
+    """What was left out or taken on trust, for the person at the terminal."""
+
+    text: str
+
+
+Finding = FoundBurst | RejectedBurst | Remark

@@ -58,6 +58,7 @@ class CaptureSource(SourcePart, ABC):
         reference_rule: the first frame, the sharpest, or the medoid: the one to which the others moved least.
         crops: windows to cut out as bursts of their own; null for none.
         estimate: what to estimate from the pixels where the files do not say it.
+        strip_metadata: whether to leave out of stored files what is neither pixels nor what they mean: places, serial numbers, names.
         command: what follows `buiqa ingest` to add one of this kind.
         judged_as: scenario that people's judgements of its frames become; empty for kinds without.
     """
@@ -70,6 +71,7 @@ class CaptureSource(SourcePart, ABC):
     reference_rule: ReferenceRule = "first"
     crops: CropChoice | None = None
     estimate: tuple[Estimate, ...] = ()
+    strip_metadata: bool = False
 
     @abstractmethod
     def find_bursts(self, root: Path) -> Iterator[Finding]:

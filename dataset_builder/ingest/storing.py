@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +17,10 @@ from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.errors import FrameSizeError
 from dataset_builder.ingest.crops import Window
+from dataset_builder.ingest.order import tell_seconds
 from manifests.confined.plain import open_plain
 from manifests.confined.writing import replace_file, write_file
+from manifests.images.personal import strip_metadata
 from manifests.images.pixels import encode_png
 
 STORE_VERSION = "3"
@@ -67,7 +69,8 @@ class StoredFrame:
         bits: per sample.
         facts: facts of its capture.
         sensor: what its numbers mean.
-        timestamp: seconds, if the origin knows them.
+        timestamp: seconds, as in `Frame`.
+        copied: whether the file is that of the origin, byte for byte.
     """
 
     name: str
@@ -83,6 +86,7 @@ class StoredFrame:
     facts: CaptureFacts
     sensor: SensorFacts
     timestamp: float | None
+    copied: bool
 
     @property
     def form(self) -> tuple[object, ...]:
@@ -120,7 +124,7 @@ class StoredFrame:
         return {
             "origin_name": self.origin_name,
             "orientation": self.orientation,
-            "captured_at": self.facts.captured_at,
+            "captured_at": self.facts.clock,
             "exposure_time": self.facts.exposure_time,
             "iso": self.facts.iso,
             "f_number": self.facts.f_number,
@@ -181,7 +185,19 @@ def store_frame(
         facts=frame.facts,
         sensor=frame.sensor,
         timestamp=frame.timestamp,
+        copied=data is frame.file and frame.origin is not None,
     )
+
+
+def strip_frame(frame: Frame) -> Frame:
+    """The same frame; where it is stored as it came, the file tells nothing but its pixels."""
+    if frame.file is None:
+        return frame
+    try:
+        stripped = strip_metadata(frame.file)
+    except ValueError:  # of a kind of damage that its decoder does not mind
+        return replace(frame, picture=frame.pixels, file=None, origin=None)
+    return frame if stripped == frame.file else replace(frame, file=stripped, origin=None)
 
 
 def _write(root: Path, path: str, data: bytes, origin: Path | None) -> None:
@@ -207,26 +223,19 @@ def _copy(origin: Path, target: int, size: int) -> None:
 
 
 def relate_captures(frames: Sequence[StoredFrame], reference: int) -> list[dict[str, Any]]:
-    """Per frame: time since the first, and exposure relative to the reference, as far as origin or EXIF tells."""
+    """Per frame: time since the first, and exposure relative to the reference, where origin or EXIF tell all of both for every frame."""
     times = _read_times(frames)
-    base = frames[reference].facts.exposure
-    return [
-        {
-            "timestamp": time,
-            "exposure_ratio": frame.facts.exposure / base if frame.facts.exposure and base else None,
-        }
-        for frame, time in zip(frames, times, strict=True)
-    ]
+    exposures = [frame.facts.exposure for frame in frames]
+    known = [exposure for exposure in exposures if exposure is not None]
+    ratios = [exposure / known[reference] for exposure in known] if len(known) == len(frames) else [None] * len(frames)
+    return [{"timestamp": time, "exposure_ratio": ratio} for time, ratio in zip(times, ratios, strict=True)]
 
 
 def _read_times(frames: Sequence[StoredFrame]) -> list[float | None]:
-    """Seconds since the first frame; None unless all are known."""
+    """Seconds since the first frame; None unless all are known, and none is before the one that came before it."""
     given = [frame.timestamp for frame in frames if frame.timestamp is not None]
-    if len(given) == len(frames):
-        return [time - given[0] for time in given]
-    taken = [frame.facts.captured_at for frame in frames]
-    # Whole seconds say nothing about a burst; only a camera that records fractions tells frames apart.
-    moments = [datetime.fromisoformat(moment) for moment in taken if moment is not None and "." in moment]
-    if len(moments) < len(frames):
+    if len(given) < len(frames):
+        return tell_seconds([frame.facts.captured_at for frame in frames])
+    if any(map(math.isnan, given)) or given != sorted(given):
         return [None] * len(frames)
-    return [(moment - moments[0]).total_seconds() for moment in moments]
+    return [time - given[0] for time in given]

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.frame import LensShading
-from dataset_builder.errors import DuplicateFrameError, FrameSizeError, SourceError
+from dataset_builder.errors import ChangedSourceError, DuplicateFrameError, FrameSizeError, SourceError
 from dataset_builder.ingest.crops import CROPS_VERSION, Window, find_textured, spread_grid
+from dataset_builder.ingest.doubts import find_doubt
 from dataset_builder.ingest.files import require_frames
 from dataset_builder.ingest.leveling import cut_shading, match_levels
 from dataset_builder.ingest.measures import (
@@ -28,12 +29,20 @@ from dataset_builder.ingest.measures import (
 )
 from dataset_builder.ingest.reader import BurstReader, Truth
 from dataset_builder.ingest.source import CropChoice, Estimate, ReferenceRule
-from dataset_builder.ingest.storing import STORE_VERSION, BackgroundWriter, StoredFrame, relate_captures, store_frame
+from dataset_builder.ingest.storing import (
+    STORE_VERSION,
+    BackgroundWriter,
+    StoredFrame,
+    relate_captures,
+    store_frame,
+    strip_frame,
+)
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import apply_orientation, read_pixels, write_png
+from manifests.schema.words import DOUBTFUL
 
 _ESTIMATED_COLUMNS: Mapping[str, Estimate] = {
     "shot_noise": "noise",
@@ -67,6 +76,7 @@ class CaptureUnit:
         reference_rule: how the reference is chosen.
         crop: to cut out; None for whole frames.
         estimates: what to estimate where the files do not say it.
+        strip_metadata: whether stored files are to tell nothing but their pixels.
     """
 
     burst_id: str
@@ -77,6 +87,7 @@ class CaptureUnit:
     reference_rule: ReferenceRule
     crop: CropPlan | None
     estimates: tuple[Estimate, ...]
+    strip_metadata: bool = False
 
     @cached_property
     def key(self) -> str:
@@ -93,6 +104,7 @@ class CaptureUnit:
                 "crop": None if crop is None else [CROPS_VERSION, crop.choice.model_dump(mode="json"), crop.index],
                 "estimates": [MEASURES_VERSION if measured else None, *self.estimates],
                 "folder": self.folder,
+                "strip_metadata": self.strip_metadata,
             }
         )
 
@@ -126,7 +138,10 @@ class CaptureUnit:
             stored, views, appearance = self._store_frames(root, reader, window, sure, writer)
         reference = sure if sure is not None else choose_reference(views, self.reference_rule)
         self._require_different(root, stored)
-        truth = self._store_truth(root, reader.read_truth(), stored[reference], window)
+        self._require_unchanged(stored)
+        found = reader.read_truth()
+        doubt = "" if found is None else find_doubt(reader.read(reference), found)
+        truth = self._store_truth(root, found, stored[reference], window, doubt)
         frames = self._describe_frames(stored, views, reference)
         burst = make_burst_row(
             self.burst_id,
@@ -142,7 +157,10 @@ class CaptureUnit:
         )
         if sure is None:
             appearance = hash_reference(root, burst, frames)
-        return {"burst": {**burst, "perceptual_hash": appearance}, "frames": frames, "stage": stage}
+        notes = [*reader.remarks, *([f"ground truth is doubtful: {doubt}"] if doubt else [])]
+        remarks = [f"{self.where}: {note}" for note in notes if self.crop is None]
+        burst = {**burst, "perceptual_hash": appearance}
+        return {"burst": burst, "frames": frames, "stage": stage, "remarks": remarks}
 
     def _store_frames(
         self, root: Path, reader: BurstReader, window: Window | None, reference: int | None, writer: BackgroundWriter
@@ -152,9 +170,9 @@ class CaptureUnit:
         stored: list[StoredFrame] = []
         views: list[FrameView] = []
         appearance: str | None = None
-        for index, found in enumerate(reader.iterate()):
-            name = reader.names[index]
-            frame = match_levels(found, stored[0].sensor) if stored else found
+        for index, decoded in enumerate(reader.iterate()):
+            found = strip_frame(decoded) if self.strip_metadata else decoded
+            frame, name = match_levels(found, stored[0].sensor) if stored else found, reader.names[index]
             stored.append(
                 store_frame(frame, root, self.folder, index, origin_name=name, window=window, write=writer.write)
             )
@@ -209,8 +227,16 @@ class CaptureUnit:
         )
         return bool(np.array_equal(first, second))
 
+    def _require_unchanged(self, stored: Sequence[StoredFrame]) -> None:
+        """The key, which says that these pixels are known, is that of the files as they were when they were listed."""
+        copied = {frame.origin_name: frame.sha256 for frame in stored if frame.copied}
+        if not self.reader.has_digest(self.origin.sha256, copied):
+            raise ChangedSourceError(
+                f"{self.where}: files were replaced while they were read; run the same command again"
+            )
+
     def _store_truth(
-        self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None
+        self, root: Path, truth: Truth | None, reference: StoredFrame, window: Window | None, doubt: str
     ) -> dict[str, Any]:
         if truth is None:
             return {"scale": 1}
@@ -224,7 +250,7 @@ class CaptureUnit:
         row = {
             "scale": truth.scale,
             "ground_truth_kind": truth.kind,
-            "ground_truth_method": truth.method or None,
+            "ground_truth_method": "; ".join(filter(None, [truth.method, doubt and DOUBTFUL + doubt])) or None,
             "ground_truth_white": truth.white,
         }
         images: dict[str, Any] = {"ground_truth": truth.pixels}

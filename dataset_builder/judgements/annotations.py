@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dataset_builder.judgements.preferences import FrameScores
+
+
+def compose(name: str) -> str:
+    """The composed form (NFC) of a name."""
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from dataset_builder.decoding.source_files import require_plain
 from dataset_builder.errors import SourceError
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import (
@@ -20,15 +18,11 @@ from dataset_builder.judgements.preferences import (
     count_agreements,
     fit_preferences,
 )
+from dataset_builder.judgements.tables import AnnotationFileError, read_table
 from dataset_builder.work.unit import hash_facts
 from manifests.confined.plain import hash_plain
 
-MAX_CSV_BYTES = 200_000_000
 _SCENARIO = re.compile(r"subjective/[a-z0-9][a-z0-9_-]{0,60}")
-
-
-class AnnotationFileError(SourceError):
-    """A CSV of judgements makes no sense."""
 
 
 def read_pair_annotations(path: Path, scenario: str) -> Annotations:
@@ -37,7 +31,8 @@ def read_pair_annotations(path: Path, scenario: str) -> Annotations:
     Raises:
         SourceError: if it cannot be read; bursts from which no scores follow are named in `rejected`.
     """
-    table = _read_csv(path, scenario, text=("burst", "first", "second"), numbers=("preference",), optional=("votes",))
+    _require_scenario(scenario)
+    table = read_table(path, text=("burst", "first", "second"), numbers=("preference",), optional=("votes",))
     table["votes"] = table["votes"].fillna(1.0) if "votes" in table else 1.0
     bursts: list[AnnotatedBurst] = []
     rejected: list[tuple[str, Exception]] = []
@@ -92,7 +87,8 @@ def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotatio
     Raises:
         SourceError: if it cannot be read.
     """
-    table = _read_csv(path, scenario, text=("burst", "frame"), numbers=("score",), optional=())
+    _require_scenario(scenario)
+    table = read_table(path, text=("burst", "frame"), numbers=("score",))
     groups = table.groupby(["burst", "frame"], sort=True)["score"].agg(["mean", "count", "var"]).reset_index()
     several = groups[groups["count"] > 1]
     freedom = float((several["count"] - 1).sum())
@@ -117,32 +113,6 @@ def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotatio
     )
 
 
-def _read_csv(
-    path: Path, scenario: str, *, text: tuple[str, ...], numbers: tuple[str, ...], optional: tuple[str, ...]
-) -> pd.DataFrame:
+def _require_scenario(scenario: str) -> None:
     if not _SCENARIO.fullmatch(scenario):
         raise AnnotationFileError(f"scenario {scenario!r}: expected subjective/NAME, NAME of [a-z0-9_-]")
-    size = require_plain(path)
-    if size > MAX_CSV_BYTES:
-        raise AnnotationFileError(f"{path}: {size:,} bytes is more than {MAX_CSV_BYTES:,}")
-    try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8", keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise AnnotationFileError(f"{path}: cannot be read as CSV ({error}); save it as UTF-8 with a header") from error
-    missing = [name for name in (*text, *numbers) if name not in table.columns]
-    if missing:
-        raise AnnotationFileError(
-            f"{path}: no column {missing[0]!r}; expected {', '.join((*text, *numbers, *optional))}"
-        )
-    for name in (*numbers, *(name for name in optional if name in table.columns)):
-        values = pd.to_numeric(table[name], errors="coerce")
-        wrong = ~np.isfinite(values.to_numpy(np.float64))
-        if name in optional:
-            wrong &= (table[name] != "").to_numpy()
-        if wrong.any():
-            place = int(np.argmax(wrong))
-            raise AnnotationFileError(
-                f"{path}, line {place + 2}: {name}: expected a number, got {table[name].iloc[place]!r}"
-            )
-        table[name] = values
-    return table

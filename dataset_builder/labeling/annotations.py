@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from dataset_builder.errors import SourceError
 from dataset_builder.ingest.source import CaptureSource
-from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
+from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations, compose
 from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition
 from dataset_builder.labeling.units import BurstRows, make_label_key, read_bursts
@@ -145,10 +145,12 @@ def _make_rows(
 def _find_frames(names: Sequence[str], frames: Sequence[str | None]) -> list[int]:
     """Index of the frame that each name means: its `origin_name`, or its number."""
     known = {str(index): index for index in range(len(frames))}
+    # One name has several spellings in Unicode, and a Mac's disk another one than a table.
+    known |= {compose(frame): index for index, frame in enumerate(frames) if frame is not None}
     known |= {frame: index for index, frame in enumerate(frames) if frame is not None}
-    missing = [name for name in names if name not in known]
+    missing = [name for name in names if name not in known and compose(name) not in known]
     if missing:
         raise SourceError(
             f"frame {missing[0]!r}: expected one of {', '.join(sorted(known)[:8])}; correct the annotations"
         )
-    return [known[name] for name in names]
+    return [known[name] if name in known else known[compose(name)] for name in names]

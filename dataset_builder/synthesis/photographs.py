@@ -9,9 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes
-from dataset_builder.decoding.images import IMAGE_SUFFIXES, natural_key, read_image
-from dataset_builder.decoding.raw import RAW_SUFFIXES, read_raw
-from dataset_builder.errors import UnreadableImageError
+from dataset_builder.decoding.file_kinds import PICTURE_SUFFIXES, RAW_SUFFIXES, FileKind, recognise
+from dataset_builder.decoding.images import read_image
+from dataset_builder.decoding.natural_order import natural_key
+from dataset_builder.decoding.raw import read_raw
+from dataset_builder.decoding.source_files import require_file
+from dataset_builder.errors import ChangedSourceError, UnreadableImageError
+from manifests.confined.plain import hash_plain
 from restorers.imaging.mosaic import average_cells
 
 _ZURICH_FOLDERS = ("train", "test")
@@ -26,7 +30,7 @@ def list_photographs(root: Path) -> list[str]:
     """
     zurich = [root / part / _ZURICH_PHOTOGRAPHS for part in _ZURICH_FOLDERS]
     folders = [folder for folder in zurich if folder.is_dir()] or [root]
-    suffixes = IMAGE_SUFFIXES | RAW_SUFFIXES
+    suffixes = PICTURE_SUFFIXES | RAW_SUFFIXES
     found = (
         path.relative_to(root)
         for folder in folders
@@ -54,8 +58,9 @@ def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint1
     Raises:
         SourceError: if it cannot be read.
     """
+    require_file(path)
     linear = (
-        read_raw_photograph(path) if path.suffix.lower() in RAW_SUFFIXES else decode_srgb_codes(read_image(path).pixels)
+        read_raw_photograph(path) if recognise(path) is FileKind.RAW else decode_srgb_codes(read_image(path).pixels)
     )
     factor = 1 if shorter_side is None else max(1, min(linear.shape[:2]) // shorter_side)
     if factor == 1:
@@ -63,6 +68,19 @@ def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint1
     height, width = linear.shape[0] // factor, linear.shape[1] // factor
     whole = linear[: height * factor, : width * factor]
     return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint16, copy=False)
+
+
+def read_hashed_photograph(path: Path, *, shorter_side: int | None, sha256: str) -> NDArray[np.uint16]:
+    """As `read_photograph`, of a file that still is what it was when it was hashed.
+
+    Raises:
+        ChangedSourceError: if it is not.
+        SourceError: if it cannot be read.
+    """
+    linear = read_photograph(path, shorter_side=shorter_side)
+    if hash_plain(path) != sha256:
+        raise ChangedSourceError(f"{path}: was replaced while it was read; run the same command again")
+    return linear
 
 
 def read_raw_photograph(path: Path) -> NDArray[np.uint16]:

@@ -20,7 +20,7 @@ from dataset_builder.errors import (
 )
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_id
-from dataset_builder.synthesis.photographs import list_photographs, read_photograph
+from dataset_builder.synthesis.photographs import list_photographs, read_hashed_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.screening import (
     SCREENING_VERSION,
@@ -58,7 +58,8 @@ class ScreeningUnit:
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Decode and measure the photograph."""
-        return asdict(describe_photograph(read_photograph(self.root / self.path, shorter_side=self.shorter_side)))
+        path, side = self.root / self.path, self.shorter_side
+        return asdict(describe_photograph(read_hashed_photograph(path, shorter_side=side, sha256=self.sha256)))
 
 
 Outcome = tuple[str, list[SynthesisUnit] | Failure]

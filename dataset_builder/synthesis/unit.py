@@ -18,7 +18,7 @@ from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.parameters import BurstParameters
-from dataset_builder.synthesis.photographs import read_photograph
+from dataset_builder.synthesis.photographs import read_hashed_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
 from dataset_builder.synthesis.source import PhotographSource
@@ -82,7 +82,10 @@ class SynthesisUnit:
         stage, root = open_stage(root)
         path, side = self.root / self.origin.path, self.source.shorter_side
         # Neighbouring units share their photograph; the worker that gets them decodes it once.
-        photograph = desk.take((path, side), lambda: read_photograph(path, shorter_side=side))
+        sha256 = self.origin.sha256
+        photograph = desk.take(
+            (path, side, sha256), lambda: read_hashed_photograph(path, shorter_side=side, sha256=sha256)
+        )
         parameters = sample_burst(
             self.preset,
             self.seed,

@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 _LONGEST_MESSAGE = 2000
+_ADDRESS = re.compile(r"<[^<>]{1,200} at 0x[0-9a-fA-F]+>|\b0x[0-9a-fA-F]{6,16}\b")
 State = TypeVar("State")
 
 
@@ -108,6 +110,8 @@ class Failure:
             text = str(error)[:_LONGEST_MESSAGE] or repr(error)[:_LONGEST_MESSAGE]
         except Exception:  # noqa: BLE001  # its text is third-party code, too
             text = "it cannot say what is wrong"
+        # Equal builds give equal tables: where an object lay in memory is no part of what is wrong.
+        text = _ADDRESS.sub("…", text)
         # What is no UTF-8 in a file's name would not go into a table.
         message = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
         return cls(type(error).__name__, message, wants_out=not isinstance(error, Exception))

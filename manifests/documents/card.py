@@ -100,7 +100,7 @@ def render_card(root: Path) -> str:
         shared_scenes=statistics.count_shared_scenes(root),
         failures=list(statistics.count_failures(root).itertuples(index=False, name=None)),
         licenses=statistics.count_licenses(root).itertuples(index=False, name=None),
-        limits=list(_list_limits(contents, labels)),
+        limits=[*_list_limits(contents, labels), *_list_personal(_mapping(description, "personal"))],
         recipe_sha256=hash_file(root, "recipe.toml") if has_file(root, "recipe.toml") else "",
         software=sorted(_mapping(description, "software").items()),
         recipe=json.dumps(recipe, indent=2, sort_keys=True) if recipe else "",
@@ -150,6 +150,16 @@ def _list_limits(contents: pd.DataFrame, labels: pd.DataFrame) -> Iterator[str]:
         "Near-duplicates across splits are looked for among reference frames; two crops of one photograph that goes by two names "
         "would not be noticed."
     )
+
+
+def _list_personal(personal: Mapping[str, Any]) -> Iterator[str]:
+    """What the metadata of frames tell of people and places."""
+    told = [f"{name}: {count}" for name, count in sorted(personal.items()) if isinstance(count, int)]
+    if told:
+        yield (
+            f"Files of frames tell more than their pixels ({', '.join(told)}; location is GPS). `buiqa ingest --strip-metadata` leaves it "
+            "out of a data set, and `buiqa export` out of what it writes, unless told to keep it."
+        )
 
 
 def _list_settings(source: Mapping[str, Any]) -> str:

@@ -178,7 +178,8 @@ BURSTS = TableSchema(
         Column(
             "ground_truth_method",
             TEXT_TYPE,
-            "How the truth came to lie on the grid and in the colours of the reference; null if it was made there.",
+            "How the truth came to lie on the grid and in the colours of the reference, and after `doubtful:` why it is not to be trusted; "
+            "null if it was made there.",
             LINE,
             nullable=True,
         ),

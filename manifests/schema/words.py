@@ -43,6 +43,8 @@ LARGEST_FILE = 2**60
 """Bytes."""
 LARGEST_NUMBER = 1e12
 """Above it, sums of squares would leave what a number can hold."""
+DOUBTFUL = "doubtful: "
+"""What stands in `ground_truth_method` before the reason why a truth is not to be trusted."""
 
 
 def is_marginal(estimator: str) -> bool:

@@ -23,6 +23,7 @@ from torch import nn
 from restorers.errors import MissingExtraError, UnknownArchitectureError, UnsafeWeightsError
 from restorers.networks.deformable_convolution import deform_conv2d
 
+_WRAPPERS = ("module.", "_orig_mod.")
 _RENAMED = "torchvision.transforms.functional_tensor"
 _SUFFIX = "_basicsr"
 """BasicSR registers a few names with this suffix, to keep them apart from those of Real-ESRGAN."""
@@ -49,7 +50,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a checkpoint as BasicSR writes them, on the CPU, without running any code that it may hold.
 
     Returns:
-        Tensors by name: those under `params_ema`, else `params`, else all.
+        Tensors by name: those under `params_ema`, else `params`, else all; `module.` and `_orig_mod.`, which PyTorch puts before the names
+        of networks that run in parallel or compiled, are stripped if every name has them.
 
     Raises:
         UnsafeWeightsError: if the file is missing or damaged, or holds anything but tensors and plain data.
@@ -67,7 +69,10 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             break
     if not isinstance(content, Mapping) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise UnsafeWeightsError(f"{path}: expected tensors by name, got {type(content).__name__}; save a state_dict")
-    return dict(content)
+    state = {str(name): value for name, value in content.items()}
+    while prefix := next((word for word in _WRAPPERS if state and all(name.startswith(word) for name in state)), None):
+        state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
 
 
 def import_torchvision() -> ModuleType:

@@ -24,6 +24,8 @@ from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeig
 
 _OPTIONS = ("domain", "channels", "frames", "least_frames", "position", "multiple", "least_side", "task", "license")
 """What every adapter but that of burst networks understands after the question mark."""
+_ONNX_NUMBERS: Mapping[str, type[np.floating[Any]]] = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+"""Numbers that an ONNX model may take; what it is given and gives is float32."""
 _VIDEO_NETWORKS: Mapping[str, Mapping[str, Any]] = {
     "BasicVSR": {"least_frames": 2, "least_side": 64, "multiple": 4},
     "BasicVSRPlusPlus": {"least_frames": 2, "least_side": 256, "multiple": 4},
@@ -99,9 +101,10 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     if len(inputs) != 1 or not outputs:
         raise InvalidRestorerError(f"{path}: expected one input and an output, got {len(inputs)} and {len(outputs)}")
     shape = inputs[0].shape
-    if inputs[0].type != "tensor(float)" or len(shape) not in (4, 5):
+    number = _ONNX_NUMBERS.get(inputs[0].type)
+    if number is None or len(shape) not in (4, 5):
         raise InvalidRestorerError(
-            f"{path}: expected an input float32 [1, C, H, W] or [1, T, C, H, W], got {inputs[0].type} {shape}"
+            f"{path}: expected an input float32 or float16 [1, C, H, W] or [1, T, C, H, W], got {inputs[0].type} {shape}"
         )
     known: dict[str, Any] = {"burst": len(shape) == 5}
     sizes = [size if isinstance(size, int) else None for size in shape]
@@ -116,7 +119,7 @@ def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
     first, only = inputs[0].name, [outputs[0].name]
 
     def run(frames: FloatImage) -> FloatImage:
-        return np.asarray(session.run(only, {first: frames})[0])
+        return np.asarray(session.run(only, {first: frames.astype(number, copy=False)})[0], np.float32)
 
     weights = hash_model(path, external)
     return _make(name, path, run, known, summary=f"ONNX model {path.name}", weights_sha256=weights)
@@ -309,4 +312,6 @@ def _require_file(text: str) -> Path:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:300]
+    """What an error says first; of a heading that ends with a colon, what stands below it as well."""
+    lines = (str(error) or type(error).__name__).strip().splitlines()
+    return " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])[:300]

@@ -39,6 +39,7 @@ def write_dng(
         (33421, "H", 2, (height, width), True),
         (33422, "B", len(codes), codes, True),
         (33434, "2I", 1, exposure, True),
+        (33437, "2I", 1, (18, 10), True),
         (34855, "H", 1, iso, True),
         (36867, "s", 20, taken, True),
         (50706, "B", 4, b"\x01\x04\x00\x00", True),

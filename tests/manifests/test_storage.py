@@ -90,6 +90,15 @@ def test_the_cache_fetches_only_what_is_wrong(tiny: Path, uri: str, cache: Path)
     assert kept.stat().st_mtime_ns == before
 
 
+def test_what_was_withdrawn_is_no_longer_served(tiny: Path, uri: str, cache: Path) -> None:
+    upload_dataset(tiny, uri)
+    root = fetch_dataset(uri)
+    expected = read_all(root)
+    (root / "manifests/labels/denoise--withdrawn.parquet").write_bytes(b"of an earlier upload")
+    assert fetch_dataset(uri) == root
+    assert read_all(root) == expected
+
+
 def test_damage_on_the_storage_is_found(tiny: Path, uri: str, endpoint: str, cache: Path) -> None:
     upload_dataset(tiny, uri)
     place = uri.removeprefix("s3://").partition("?")[0]

@@ -37,6 +37,11 @@ _SHARED_OPTIONS = (
         is_flag=True,
         help="Estimate noise, exposure, sharpness, motion and occlusion from the pixels where the files do not say them.",
     ),
+    click.option(
+        "--strip-metadata",
+        is_flag=True,
+        help="Leave places, serial numbers and names out of the files of frames; what frames.parquet has is kept.",
+    ),
     name_option,
     click.option(
         "--license", "license_", help="Licence of the images; default: that of a known data set, else unknown."
@@ -107,6 +112,7 @@ def _add_captures(
     reference: str | None,
     crops: str | None,
     estimate: bool,  # click passes flags by name
+    strip_metadata: bool,
     **own: Any,
 ) -> None:
     """Bring a source of real bursts into the data set and print what was done; exits."""
@@ -118,6 +124,7 @@ def _add_captures(
         "license": license_,
         "crops": None if crops is None else _parse_crops(crops),
         "estimate": list(ESTIMATES) if estimate else None,
+        "strip_metadata": strip_metadata or None,
         "reference_rule" if reference in _RULES else "reference_index": reference
         if reference in _RULES
         else _parse_index(reference),

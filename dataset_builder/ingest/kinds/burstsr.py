@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import natural_key
 from dataset_builder.decoding.levels import level_mosaic
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.packed import list_files, read_planes, unpack_mosaic
 from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import SourceError, UnreadableImageError

@@ -21,7 +21,7 @@ from pydantic import field_validator
 
 from dataset_builder.camera.develop import demosaic_bilinear
 from dataset_builder.decoding.frame import Frame, LensShading
-from dataset_builder.decoding.images import natural_key
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.packed import list_files
 from dataset_builder.decoding.pictures import explain
 from dataset_builder.decoding.raw import read_raw

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import natural_key
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.pictures import explain, require_size
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import SourceError, UnreadableImageError

@@ -23,6 +23,17 @@ _EXIF_NAMES = {
     "EXIF DateTimeOriginal": 0x9003,
     "Image DateTimeOriginal": 0x9003,
     "EXIF SubSecTimeOriginal": 0x9291,
+    "EXIF OffsetTimeOriginal": 0x9011,
+    "EXIF DateTimeDigitized": 0x9004,
+    "EXIF SubSecTimeDigitized": 0x9292,
+    "EXIF OffsetTimeDigitized": 0x9012,
+    "Image DateTime": 0x0132,
+    "EXIF SubSecTime": 0x9290,
+    "EXIF OffsetTime": 0x9010,
+    "EXIF SensitivityType": 0x8830,
+    "EXIF StandardOutputSensitivity": 0x8831,
+    "EXIF RecommendedExposureIndex": 0x8832,
+    "EXIF ISOSpeed": 0x8833,
 }
 
 

@@ -22,8 +22,9 @@ from pydantic import Field
 
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import natural_key, read_image
+from dataset_builder.decoding.images import read_image
 from dataset_builder.decoding.jpeg import require_few_scans
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.pictures import Pixels, explain, require_size
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError

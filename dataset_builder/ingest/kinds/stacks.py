@@ -10,17 +10,24 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
+from dataset_builder.decoding.file_kinds import FileKind, count_pictures, recognise, refuse_kind
 from dataset_builder.decoding.frame import Frame, SensorFacts
-from dataset_builder.decoding.images import TIFF_SUFFIXES, count_pages, natural_key, read_image
-from dataset_builder.decoding.source_files import require_plain, resolve_inside
-from dataset_builder.errors import SourceError
+from dataset_builder.decoding.images import read_image
+from dataset_builder.decoding.natural_order import natural_key
+from dataset_builder.decoding.source_files import require_file, resolve_inside
+from dataset_builder.decoding.tiff_stacks import list_frame_pages
+from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.kinds.video import VIDEO_SUFFIXES, VideoFrames
-from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.kinds.video import VideoFrames
+from dataset_builder.ingest.listing import BY_PRODUCTS, name_some
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
 from restorers import Domain
+
+_SUFFIXES = frozenset({".tif", ".tiff", ".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
+"""Whatever has one of them is expected to be a stack or video."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class PageFrames(ReaderDefaults):
 
     def resolve(self, *, look: bool) -> PageFrames:  # noqa: ARG002  # nothing is left to later
         """Choose the pages."""
-        chosen = tuple(range(self.start, count_pages(self.path), self.every))[: self.max_frames]
+        chosen = list_frame_pages(self.path)[self.start :: self.every][: self.max_frames]
         return replace(self, pages=chosen)
 
     def read(self, index: int) -> Frame:
@@ -77,6 +84,7 @@ class PageFrames(ReaderDefaults):
 class StackSource(CaptureSource):
     """TIFFs of several pages and videos, one burst each.
 
+    Files are known by their content, whatever their suffix. Pages are frames where ImageJ, OME or TIFF say nothing else of them.
     Pictures of a video that repeat the one before them do not count.
 
     Attributes:
@@ -102,31 +110,51 @@ class StackSource(CaptureSource):
         return require_inside(value)
 
     def find_bursts(self, root: Path) -> Iterator[Finding]:
-        """TIFFs of several pages and videos below a folder, in natural order; TIFFs of one page are left out unless they are named."""
-        for path in self.files or _list_stacks(root):
+        """TIFFs of several pages and videos below a folder, in natural order; what else there is, a remark names."""
+        others: list[str] = []
+        for path in self.files or _list_files(root):
             try:
                 located = resolve_inside(root, path)
-                require_plain(located)
                 reader = _make_reader(self, located)
             except (SourceError, UnsafePathError, OSError) as error:
                 yield RejectedBurst(path, error)
                 continue
-            if reader is not None:
+            if reader is None:
+                others.append(path)
+            else:
                 yield FoundBurst(path, reader)
+        if others:
+            yield Remark(
+                f"{root}: passed over {len(others)} files that are neither video nor stack ({name_some(others)})"
+            )
 
 
 def _make_reader(source: StackSource, path: Path) -> PageFrames | VideoFrames | None:
+    """A reader of a video or stack; None for single pictures and what is none, unless the file was named."""
     settings = source.every, source.start, source.max_frames
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    expected = bool(source.files) or path.suffix.lower() in _SUFFIXES
+    if expected:
+        require_file(path)
+    kind = recognise(path)
+    if kind is FileKind.VIDEO:
         return VideoFrames(path, *settings)
-    return PageFrames(path, *settings, source.white_level) if source.files or count_pages(path) > 1 else None
+    if kind is FileKind.TIFF:
+        return (
+            PageFrames(path, *settings, source.white_level) if source.files or len(list_frame_pages(path)) > 1 else None
+        )
+    if kind is FileKind.HEIF and (several := count_pictures(path)) > 1:
+        raise UnreadableImageError(f"{path}: holds {several} pictures or more; split it into single ones")
+    if expected:
+        raise refuse_kind(path, kind)
+    return None
 
 
-def _list_stacks(root: Path) -> list[str]:
-    suffixes = TIFF_SUFFIXES | VIDEO_SUFFIXES
-    found = (
-        path.relative_to(root) for path in root.rglob("*") if path.suffix.lower() in suffixes and not path.is_dir()
-    )
+def _list_files(root: Path) -> list[str]:
+    found = (path.relative_to(root) for path in root.rglob("*") if not path.is_dir())
     return sorted(
-        (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
+        (path.as_posix() for path in found if not any(_is_passed(part) for part in path.parts)), key=natural_key
     )
+
+
+def _is_passed(name: str) -> bool:
+    return name.startswith(".") or name.lower() in BY_PRODUCTS

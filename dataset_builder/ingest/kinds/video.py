@@ -19,10 +19,10 @@ from dataset_builder.decoding.source_files import require_file
 from dataset_builder.decoding.video_pictures import read_picture
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.kinds.containers import require_whole
 from dataset_builder.ingest.reader import ReaderDefaults
 from restorers import Domain
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
 _ADDRESS = re.compile(r" ?@? ?0x[0-9a-fA-F]+")
 MAX_VIDEO_FRAMES = 100_000
 """So many pictures are decoded at most in search of those that count."""
@@ -97,6 +97,7 @@ class VideoFrames(ReaderDefaults):
 
     def _decode(self) -> Iterator[Frame]:
         require_file(self.path)
+        require_whole(self.path)
         try:
             import av
         except ImportError as error:
@@ -104,7 +105,7 @@ class VideoFrames(ReaderDefaults):
         place = 0
         try:
             with av.open(str(self.path), metadata_errors="ignore") as container:
-                stream = container.streams.video[0]
+                stream = _choose_stream(self.path, container)
                 coder = stream.codec_context
                 require_size(self.path, coder.width, coder.height)
                 if coder.sample_aspect_ratio not in (None, 0, 1):
@@ -159,3 +160,15 @@ def _decode_strictly(container: Any, stream: Any) -> Iterator[Any]:
         yield from pictures
         if packet is None:
             return
+
+
+def _choose_stream(path: Path, container: Any) -> Any:
+    """The stream of pictures, cover art left aside; a file with several says of none that it is the one."""
+    from av.stream import Disposition
+
+    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if len(streams) != 1:
+        raise UnreadableImageError(
+            f"{path}: expected one stream of pictures, got {len(streams)}; write the one that is meant to a file of its own"
+        )
+    return streams[0]

@@ -394,7 +394,7 @@ def test_primaries_and_transfer_function_of_tiff(tmp_path):
         (np.zeros((8, 8, 3), np.float32), {"photometric": "rgb"}, "float"),
         (np.zeros((8, 8), np.int16), {"photometric": "minisblack"}, "signed"),
         (np.zeros((8, 8), np.uint32), {"photometric": "minisblack"}, "32 bit"),
-        (np.zeros((8, 8), np.uint16), {"photometric": 32803}, "photometric interpretation 32803"),
+        (np.zeros((8, 8, 3), np.uint16), {"photometric": 34892}, "photometric interpretation 34892"),
     ],
 )
 def test_tiffs_that_are_no_pictures_are_refused_by_name(tmp_path, values, options, reason):

@@ -8,14 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataset_builder.decoding.images import natural_key, read_image
+from dataset_builder.decoding.images import read_image
+from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.errors import (
     MissingSourceError,
     SourceError,
     TooFewFramesError,
     UnreadableImageError,
 )
-from dataset_builder.ingest.files import FileFrames, list_folders, list_frames, require_frames
+from dataset_builder.ingest.files import FileFrames, require_frames
+from dataset_builder.ingest.listing import list_folders, list_frames
 from dataset_builder.ingest.storing import relate_captures, store_frame
 from dataset_builder.synthesis.photographs import list_photographs, read_photograph
 from manifests.images.pixels import apply_orientation, read_pixels, write_png
@@ -26,12 +28,24 @@ IMAGE = make_photograph(20, 30)
 EXIF_IFD = 0x8769
 
 
-def save(path, image=IMAGE, *, orientation=None, taken=None, subsecond=None, exposure=None, iso=None, **options):
+def save(
+    path,
+    image=IMAGE,
+    *,
+    orientation=None,
+    taken=None,
+    subsecond=None,
+    exposure=None,
+    iso=None,
+    f_number=None,
+    tags=None,
+    **options,
+):
     picture = Image.fromarray(image) if isinstance(image, np.ndarray) else image
     exif = picture.getexif()
     if orientation:
         exif[0x0112] = orientation
-    facts = {0x9003: taken, 0x9291: subsecond, 0x829A: exposure, 0x8827: iso}
+    facts = {0x9003: taken, 0x9291: subsecond, 0x829A: exposure, 0x8827: iso, 0x829D: f_number, **(tags or {})}
     exif.get_ifd(EXIF_IFD).update({tag: value for tag, value in facts.items() if value is not None})
     exif[EXIF_IFD] = 0  # without an entry of its own, TIFF files lose it
     picture.save(path, exif=exif, **options)
@@ -96,17 +110,18 @@ def test_files_are_what_their_content_says(tmp_path):
     (tmp_path / "a.png").rename(tmp_path / "a.jpg")
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg").pixels, IMAGE)
     Image.fromarray(IMAGE).save(tmp_path / "b.png", "WEBP")
-    with pytest.raises(UnreadableImageError, match="got something else"):
+    with pytest.raises(UnreadableImageError, match="is WebP, which cannot be read"):
         read_image(tmp_path / "b.png")
 
 
 def test_capture_facts_are_kept(tmp_path):
-    path = save(tmp_path / "a.jpg", taken="2016:04:02 21:09:44", subsecond="250", exposure=0.1, iso=3153)
+    path = save(tmp_path / "a.jpg", taken="2016:04:02 21:09:44", subsecond="250", exposure=0.1, iso=3153, f_number=2.0)
     facts = read_image(path).facts
     assert facts.captured_at == "2016-04-02T21:09:44.250"
     assert facts.exposure_time == pytest.approx(0.1)
     assert facts.iso == 3153
-    assert facts.exposure == pytest.approx(315.3)
+    assert facts.f_number == 2
+    assert facts.exposure == pytest.approx(315.3 / 4)
 
 
 @pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "yesterday", ""])
@@ -195,6 +210,7 @@ def make_folder(tmp_path, suffixes=(".jpg", ".png", ".tif"), **options):
             subsecond=f"{index}50",
             exposure=0.01 * 2**index,
             iso=100,
+            f_number=1.8,
             **options,
         )
     return folder

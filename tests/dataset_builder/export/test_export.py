@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -225,3 +227,56 @@ def test_hugging_face_says_what_its_own_reader_leaves_to_do(tmp_path: Path) -> N
         assert row["orientation"] == [1, 1]
         assert [frame.size for frame in row["frames"]] == [(row["width"], row["height"])] * 2
     assert "frames of 1 bursts" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+
+
+def take_in(folder: Path) -> Path:
+    """A data set of two photographs that tell of people and places, one of them turned."""
+    (folder / "in/b").mkdir(parents=True)
+    for index, orientation in enumerate((6, 6)):
+        exif = Image.Exif()
+        exif[0x0112], exif[0x013B] = orientation, "A. Person"
+        exif.get_ifd(0x8769).update({0xA431: "SERIAL", 0x9003: "2024:05:05 10:00:00"})
+        exif.get_ifd(0x8825).update({1: "N", 2: (47.0, 22.0, 0.0), 3: "E", 4: (8.0, 32.0, 0.0)})
+        picture = Image.fromarray(make_photograph(40, 56, seed=index))
+        picture.save(folder / f"in/b/{index}.jpg", exif=exif, comment=b"SERIAL")
+    add_source(folder / "data", parse_source(name="set", kind="folders", root=str(folder / "in")))
+    return folder / "data"
+
+
+def test_exports_tell_nothing_but_pixels(tmp_path: Path) -> None:
+    root = take_in(tmp_path)
+    assert "location: 2" in (root / "DATASET.md").read_text(encoding="utf-8")
+    for form in ("hf", "webdataset"):
+        result = CliRunner().invoke(main, ["export", str(root), "--format", form, "--out", str(tmp_path / form)])
+        assert result.exit_code == 0, result.output
+        kept = CliRunner().invoke(
+            main, ["export", str(root), "--format", form, "--out", str(tmp_path / f"{form}_kept"), "--keep-metadata"]
+        )
+        assert kept.exit_code == 0, kept.output
+        files, whole = (
+            b"".join(path.read_bytes() for path in sorted((tmp_path / name).rglob("*")) if path.is_file())
+            for name in (form, f"{form}_kept")
+        )
+        assert b"SERIAL" not in files
+        assert b"A. Person" not in files
+        assert b"SERIAL" in whole
+    assert "were left out" in (tmp_path / "hf/README.md").read_text(encoding="utf-8")
+    assert "were left out" not in (tmp_path / "hf_kept/README.md").read_text(encoding="utf-8")
+    with tarfile.open(next((tmp_path / "webdataset").glob("*.tar"))) as tar:
+        members = {member.name: tar.extractfile(member).read() for member in tar}  # type: ignore[union-attr]
+    (facts,) = (json.loads(data) for name, data in members.items() if name.endswith("json"))
+    pictures = [data for name, data in sorted(members.items()) if name.endswith("jpg")]
+    assert [frame["sha256"] for frame in facts["frames"]] == [hashlib.sha256(data).hexdigest() for data in pictures]
+    assert [Image.open(io.BytesIO(data)).getexif().get(0x0112) for data in pictures] == [6, 6]
+
+
+def test_configurations_of_exports_are_told_apart(tiny_original: Path, tiny: Path, tmp_path: Path) -> None:
+    """`datasets` served the first of two exports again, for their folders had one name."""
+    text = (tiny / "dataset.json").read_text(encoding="utf-8")
+    (tiny / "dataset.json").write_text(text.replace('"manifests": {', '"manifests": {"other": "0",'), encoding="utf-8")
+    headers = []
+    for index, root in enumerate((tiny_original, tiny_original, tiny)):
+        export_hugging_face(root, tmp_path / str(index) / "out")
+        card = (tmp_path / str(index) / "out/README.md").read_text(encoding="utf-8")
+        headers.append(next(line for line in card.splitlines() if line.startswith("configs:")))
+    assert headers[0] == headers[1] != headers[2]

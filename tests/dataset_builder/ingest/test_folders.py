@@ -47,9 +47,9 @@ def write_frames(folder, names, **options):
         save(folder / name, make_photograph(48, 64, seed=index), **options)
 
 
-def test_names_that_differ_in_their_last_number_belong_together():
+def test_names_that_differ_in_their_last_number_belong_together(tmp_path):
     names = ["IMG_7_BURST1.jpg", "IMG_7_BURST12.jpg", "IMG_8_BURST1.jpg", "sea1.jpg", "sea 2.jpg", "00.png", "01.png"]
-    assert group_by_stem(names) == {
+    assert group_by_stem(tmp_path, names, 2.0).groups == {
         "IMG_7_BURST": names[:2],
         "IMG_8_BURST": names[2:3],
         "sea": names[3:5],
@@ -59,8 +59,9 @@ def test_names_that_differ_in_their_last_number_belong_together():
 
 def test_a_pattern_names_burst_and_frame():
     names = ["b_f10_night.jpg", "b_f9_night.jpg", "a_f1_day.jpg", "expected.jpg"]
-    groups = group_by_pattern(names, r"_f(?P<frame>\d+)_(?P<burst>\w+)\.")
-    assert groups == {"night": ["b_f9_night.jpg", "b_f10_night.jpg"], "day": ["a_f1_day.jpg"]}
+    grouping = group_by_pattern(names, r"_f(?P<frame>\d+)_(?P<burst>\w+)\.")
+    assert grouping.remarks == ["1 files do not match the pattern: expected.jpg"]
+    assert grouping.groups == {"night": ["b_f9_night.jpg", "b_f10_night.jpg"], "day": ["a_f1_day.jpg"]}
     with pytest.raises(RecipeError, match=r"\(\?P<burst>"):
         group_by_pattern(names, r"\d+")
     with pytest.raises(RecipeError, match="groups have names"):
@@ -74,9 +75,9 @@ def test_a_pause_begins_a_new_burst(tmp_path):
     for name, time in times.items():
         save(tmp_path / name, taken=f"2020:01:01 {time}")
     save(tmp_path / "none.jpg")
-    groups, rejected = group_by_gap(tmp_path, sorted([*times, "none.jpg"]), 2.0)
-    assert groups == {"c": ["c.jpg", "a.jpg", "b.jpg"], "d": ["d.jpg"]}
-    assert [(name, type(error).__name__) for name, error in rejected] == [("none.jpg", "NoCaptureTimeError")]
+    grouping = group_by_gap(tmp_path, sorted([*times, "none.jpg"]), 2.0)
+    assert grouping.groups == {"c": ["c.jpg", "a.jpg", "b.jpg"], "d": ["d.jpg"]}
+    assert [(name, type(error).__name__) for name, error in grouping.rejected] == [("none.jpg", "NoCaptureTimeError")]
 
 
 def test_capture_time_wins_over_names_if_it_knows_fractions(tmp_path):
@@ -245,6 +246,7 @@ def test_what_exif_says_is_not_estimated(tmp_path):
             make_photograph(64, 64, seed=1) + index,
             exposure=0.01 * (index + 1),
             iso=100,
+            f_number=1.8,
         )
     add(tmp_path / "out", tmp_path / "in", estimate=["exposure", "sharpness"])
     _, frames = tables(tmp_path / "out")

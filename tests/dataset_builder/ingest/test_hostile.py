@@ -188,7 +188,7 @@ def test_each_hostile_folder_is_one_clear_failure_and_the_rest_is_taken_in(tmp_p
         "cut": ("UnreadableImageError", "is cut off"),
         "empty": ("UnreadableImageError", "empty"),
         "one": ("TooFewFramesError", "at least 2 frames"),
-        "text": ("UnreadableImageError", "got something else"),
+        "text": ("UnreadableImageError", "is no picture of any known kind"),
         "link": ("UnsafePathError", "inside"),
         "outside": ("UnsafePathError", "inside"),
         "copy": ("DuplicateOriginError", "remove one"),

@@ -194,7 +194,12 @@ def test_hostile_and_damaged_weights_are_refused(tmp_path, capsys, write):
 
 def test_weights_are_found_where_checkpoints_keep_them(tmp_path):
     path = tmp_path / "weights.pth"
-    for content in ({"a": torch.ones(2)}, {"params": {"a": torch.ones(2)}, "iteration": 5}):
+    for content in (
+        {"a": torch.ones(2)},
+        {"params": {"a": torch.ones(2)}, "iteration": 5},
+        {"params": {"module.a": torch.ones(2)}},
+        {"_orig_mod.module.a": torch.ones(2)},
+    ):
         torch.save(content, path)
         weights = read_weights(path)
         assert list(weights) == ["a"]

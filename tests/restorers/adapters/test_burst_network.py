@@ -23,20 +23,12 @@ from restorers.registry import fingerprint_scenario
 from tests.restorers.networks.small import FRAMES, SIDES, SMALL, make_small, name_small
 from tests.synthetic import make_burst, make_colour_burst
 
+pytestmark = pytest.mark.slow
 RAW, LINEAR = Domain.RAW_BAYER, Domain.LINEAR_RGB
 SUPER_RESOLUTION = {"bipnet_sr", "bsrt_small", "burstormer_real", "burstormer_syn", "dbsr", "ebsr"}
 PACKED = sorted(SUPER_RESOLUTION - {"ebsr"})
 ANY_LENGTH = {"burstormer_real", "burstormer_syn", "dbd", "dbsr", "kokkinos"}
 GREY = {"bpn_gray", "kpn", "kpn_google"}
-LONG_CHECKED = {
-    "bipnet_denoise",
-    "bipnet_sr",
-    "bsrt_small",
-    "burstormer_denoise",
-    "burstormer_real",
-    "burstormer_syn",
-    "dbsr",
-}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +110,7 @@ def test_frames_are_encoded_once(tag, path, folder):
     assert counts == []
 
 
-@pytest.mark.parametrize("tag", [pytest.param(tag, marks=[pytest.mark.slow] * (tag in LONG_CHECKED)) for tag in SMALL])
+@pytest.mark.parametrize("tag", list(SMALL))
 def test_it_keeps_its_word(tag, folder):
     """All checks pass but those of what weights that nobody trained make of a picture."""
     findings = check_restorer(name_small(tag, folder), side=SIDES.get(tag, 24))

@@ -169,12 +169,13 @@ def test_sides_are_made_up_to_a_multiple(tmp_path):
     np.testing.assert_array_equal(restorer.restore(burst), burst.reference)
 
 
-def save_onnx(path, shape, *, operator="Identity", output=None, **attributes) -> str:
+def save_onnx(path, shape, *, operator="Identity", output=None, number="FLOAT", **attributes) -> str:
     from onnx import TensorProto, helper, save
 
     node = helper.make_node(operator, ["x"], ["y"], **attributes)
     values = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name, sizes in (("x", shape), ("y", output))
+        helper.make_tensor_value_info(name, getattr(TensorProto, number), sizes)
+        for name, sizes in (("x", shape), ("y", output))
     ]
     graph = helper.make_graph([node], "graph", values[:1], values[1:])
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
@@ -203,11 +204,23 @@ def test_onnx(tmp_path):
 
 
 @needs_onnx
+def test_onnx_of_half_precision(tmp_path):
+    path = save_onnx(tmp_path / "a.onnx", ["n", 3, "h", "w"], number="FLOAT16")
+    burst = make_colour_burst(height=24, width=32, num_frames=1).burst
+    found = create(f"onnx:{path}?domain=linear_rgb").restore(burst)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, burst.reference.astype(np.float16))
+    path = save_onnx(tmp_path / "b.onnx", ["n", 3, "h", "w"], number="INT32")
+    with pytest.raises(InvalidRestorerError, match="expected an input float32 or float16"):
+        create(f"onnx:{path}")
+
+
+@needs_onnx
 def test_onnx_says_which_dimension_is_wrong(tmp_path):
     for shape, message in (
         ([1, 7, "h", "w"], r"dimension 1 \(channels\) of the model's input: expected 3 for domain srgb, got 7"),
         ([4, 3, "h", "w"], r"dimension 0 \(batch\) of the model's input: expected 1, got 4"),
-        ([1, 3, "h"], r"expected an input float32 \[1, C, H, W\] or \[1, T, C, H, W\]"),
+        ([1, 3, "h"], r"expected an input float32 or float16 \[1, C, H, W\] or \[1, T, C, H, W\]"),
     ):
         with pytest.raises(InvalidRestorerError, match=message):
             create(f"onnx:{save_onnx(tmp_path / 'a.onnx', shape)}")
