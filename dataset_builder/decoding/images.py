@@ -8,10 +8,9 @@ from pathlib import Path
 from dataset_builder.decoding.file_kinds import FileKind, recognise, refuse_kind
 from dataset_builder.decoding.heif import read_avif, read_heic
 from dataset_builder.decoding.jpeg import read_jpeg
-from dataset_builder.decoding.pictures import SourceImage, explain, named
+from dataset_builder.decoding.pictures import SourceImage, named
 from dataset_builder.decoding.png import read_png
 from dataset_builder.decoding.source_files import require_file
-from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.decoding.tiff_pictures import read_tiff
 from dataset_builder.errors import UnreadableImageError
 
@@ -47,29 +46,10 @@ def read_image(
             raise UnreadableImageError(f"white_level {white_level} is only for RAW, TIFF and PNG; leave it out")
         if kind is FileKind.HEIF:
             return read_heic(path)
+        if kind is FileKind.AVIF:
+            return read_avif(path, path.read_bytes())
         if kind is FileKind.JPEG:
             return read_jpeg(path, path.read_bytes(), look=look)
         if kind is FileKind.PNG:
             return read_png(path, path.read_bytes(), look=look, white_level=white_level)
-        if kind is FileKind.AVIF:
-            return read_avif(path, path.read_bytes())
-        raise refuse_kind(path, kind)
-
-
-def count_pages(path: Path) -> int:
-    """Number of pages of a TIFF.
-
-    Raises:
-        SourceError: if it is no TIFF, or has more than `MOST_DIRECTORIES`.
-    """
-    import tifffile
-
-    require_file(path)
-    try:
-        require_few_directories(path)
-        with tifffile.TiffFile(path) as tiff:
-            return len(tiff.pages)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # as in read_image
-        raise UnreadableImageError(f"{path}: cannot be read as TIFF ({explain(error)}); remove it") from error
+    raise refuse_kind(path, kind)

@@ -7,6 +7,7 @@ from typing import Any
 
 from dataset_builder.decoding.pictures import explain
 from dataset_builder.decoding.source_files import require_file
+from dataset_builder.decoding.tiff import require_few_directories
 from dataset_builder.errors import SourceError, UnreadableImageError
 
 _PIXEL_AXES = frozenset("YXS")
@@ -31,6 +32,7 @@ def list_frame_pages(path: Path) -> tuple[int, ...]:
 
     require_file(path)
     try:
+        require_few_directories(path)
         with tifffile.TiffFile(path) as tiff:
             return _list_pages(tiff)
     except UnsupportedStackError as error:
