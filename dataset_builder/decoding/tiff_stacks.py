@@ -47,7 +47,9 @@ def _list_pages(tiff: Any) -> tuple[int, ...]:
     whole = [
         index for index, page in enumerate(tiff.pages) if not int(getattr(page.aspage(), "subfiletype", 0)) & 0b101
     ]
-    described = tiff.is_imagej or tiff.is_ome or tiff.is_shaped or tiff.is_lsm or tiff.is_mmstack
+    # tifffile states the shape of each picture when they are written one by one, which says nothing of their axes.
+    one_by_one = tiff.is_shaped and len(tiff.series) == len(tiff.pages)
+    described = tiff.is_imagej or tiff.is_ome or (tiff.is_shaped and not one_by_one) or tiff.is_lsm or tiff.is_mmstack
     if not described and len(tiff.pages) > 1:
         # Sizes and kinds that differ are for whoever compares frames to say.
         return tuple(whole)
