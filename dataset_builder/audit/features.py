@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataset_builder.audit.tables import to_rows
+from dataset_builder.records.reading import FramesToRead, pick_frames, read_frames
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.reading import has_file
 from manifests.errors import ManifestError
 from manifests.images.pixels import read_linear
 from manifests.schema import Column, TableSchema
 from manifests.schema.rules import NUMBER, SHA256
 from manifests.schema.table import REAL, TEXT_TYPE
-from manifests.schema.words import MOST_PIXELS_HERE
 from manifests.store import read_or_empty, write_table
 
 MAX_PIXELS = 50_000_000
@@ -29,6 +31,7 @@ MAX_PIXELS = 50_000_000
 
 FEATURE_NAMES = ("brightness", "contrast", "sharpness", "noise", "signal")
 
+_UNKNOWN = (None,) * len(FEATURE_NAMES)
 _PATH = "audit/features.parquet"
 FEATURES = TableSchema(
     "features",
@@ -54,14 +57,21 @@ class MeasuredFrames:
     Attributes:
         frames: the table `frames` with the columns of `FEATURE_NAMES`, NaN where a frame was not drawn or cannot be read.
         unreadable: bursts with a frame that was drawn and cannot be read, sorted.
+        remarks: which bursts cost their worker, or more time or memory than it may take.
     """
 
     frames: pd.DataFrame
     unreadable: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def measure_frames(
-    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, *, max_pixels: int = MAX_PIXELS
+    root: Path,
+    bursts: pd.DataFrame,
+    frames: pd.DataFrame,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    workers: Workers = ONE_WORKER,
 ) -> MeasuredFrames:
     """Measure the frames of a data set.
 
@@ -72,16 +82,24 @@ def measure_frames(
         bursts: the table `bursts`.
         frames: the table `frames`.
         max_pixels: bound on the pixels of the frames drawn.
+        workers: who reads the frames; the result does not depend on it.
     """
     drawn = draw_bursts(bursts, max_pixels=max_pixels)
-    wanted = frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256")
+    wanted = to_rows(frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256"))
     known = _read_known(root)
-    rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(drawn)])}
-    measured = {}
-    for frame in to_rows(wanted):
-        digest = frame["sha256"]
-        remembered = digest in known and _is_there(root, frame["path"])
-        measured[digest] = known[digest] if remembered else _measure_stored(root, rows[frame["burst_id"]], frame)
+    measured: dict[str, tuple[float | None, ...]] = dict.fromkeys((frame["sha256"] for frame in wanted), _UNKNOWN)
+    missing: dict[str, list[dict[str, Any]]] = {}
+    for frame in wanted:
+        if frame["sha256"] in known and _is_there(root, frame["path"]):
+            measured[frame["sha256"]] = known[frame["sha256"]]
+        else:
+            missing.setdefault(frame["burst_id"], []).append(frame)
+    rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(missing)])}
+    pieces = [pick_frames(rows[burst_id], group) for burst_id, group in missing.items()]
+    results, remarks = read_frames(measure_burst, pieces, root, workers, purpose="measured for the report")
+    for group, values in zip(missing.values(), results, strict=True):
+        if values is not None:
+            measured |= zip((frame["sha256"] for frame in group), values, strict=True)
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURE_NAMES)).astype("float64")
     table = table.rename_axis("sha256").reset_index().astype({"sha256": object})
     write_table(root, _PATH, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
@@ -89,7 +107,7 @@ def measure_frames(
     merged.index = frames.index
     lost = table.loc[table["brightness"].isna(), "sha256"]
     unreadable = frames.loc[frames["burst_id"].isin(drawn) & frames["sha256"].isin(lost), "burst_id"]
-    return MeasuredFrames(merged, tuple(sorted(set(unreadable))))
+    return MeasuredFrames(merged, tuple(sorted(set(unreadable))), remarks)
 
 
 def draw_bursts(bursts: pd.DataFrame, *, max_pixels: int) -> set[str]:
@@ -137,7 +155,12 @@ def measure_pixels(image: NDArray[np.float32], domain: str) -> tuple[float, floa
     return float(shown.mean()), float(shown.std()), float(laplacian.var()), noise, float(np.median(plane))
 
 
-def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[float, ...]:
+def measure_burst(root: Path, wanted: FramesToRead) -> list[tuple[float | None, ...]]:
+    """As `measure_pixels`, frame by frame, in a worker; None where a number is not finite or the frame cannot be read."""
+    return [_measure_stored(root, wanted.burst, frame) for frame in wanted.frames]
+
+
+def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[float | None, ...]:
     # A report on a damaged data set is worth more than none; `verify` is there to complain.
     try:
         image = read_linear(
@@ -146,11 +169,11 @@ def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, An
             black_level=float(burst["black_level"]),
             white_level=float(burst["white_level"]),
             orientation=int(frame["orientation"]),
-            most=MOST_PIXELS_HERE,
         )
-        return measure_pixels(image, burst["domain"])
+        values = measure_pixels(image, burst["domain"])
     except (ManifestError, OSError, ValueError, ZeroDivisionError):
-        return (np.nan,) * len(FEATURE_NAMES)
+        return _UNKNOWN
+    return tuple(value if math.isfinite(value) else None for value in values)
 
 
 def _is_there(root: Path, path: str) -> bool:

@@ -17,7 +17,7 @@ from dataset_builder.camera.develop import demosaic_bilinear, develop
 from manifests.errors import ImageFileError, ManifestError
 from manifests.images.headers import require_decodable
 from manifests.images.pixels import apply_orientation, read_image_file, read_linear
-from manifests.schema.words import MOST_PIXELS, MOST_PIXELS_HERE
+from manifests.schema.words import MOST_PIXELS
 from restorers import CFA
 from restorers.imaging.mosaic import average_cells
 
@@ -28,7 +28,9 @@ _JPEG_REDUCTIONS = (
 )
 
 
-def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int) -> NDArray[np.uint8]:
+def read_thumbnail(
+    root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int, *, most: int = MOST_PIXELS
+) -> NDArray[np.uint8]:
     """Read a frame, turn it upright and develop it to sRGB, its longer side at most `size` pixels.
 
     Large frames are averaged in linear light before they are developed, and large JPEGs are decoded at a fraction of their size; small
@@ -39,6 +41,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         burst: its row of `bursts`.
         frame: its row of `frames`.
         size: longest side, pixels.
+        most: pixels that the file may have, unless it is decoded at a fraction.
 
     Returns:
         uint8 [h, w, 3].
@@ -58,7 +61,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         black_level=float(burst["black_level"]),
         white_level=float(burst["white_level"]),
         orientation=orientation,
-        most=MOST_PIXELS_HERE,
+        most=most,
     )
     if burst["domain"] == "raw_bayer":
         # Large mosaics are halved at once: each cell becomes a pixel.
