@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.camera.develop import demosaic_bilinear, develop
-from manifests.errors import ImageFileError, ManifestError
+from manifests.errors import ImageFileError
 from manifests.images.headers import require_decodable
 from manifests.images.pixels import apply_orientation, read_image_file, read_linear
 from manifests.schema.words import MOST_PIXELS
@@ -110,12 +110,3 @@ def encode_picture(picture: NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "WEBP", quality=_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def read_picture(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int) -> str | None:
-    """A stored frame as `encode_picture`, its longer side at most `size` pixels; None where the file cannot be read."""
-    # A report on a damaged data set is worth more than none; `verify` is there to complain.
-    try:
-        return encode_picture(read_thumbnail(root, burst, frame, size))
-    except ManifestError:
-        return None

@@ -12,17 +12,15 @@ import pandas as pd
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, view_bursts
+from dataset_builder.audit.pictures import read_pictures
 from dataset_builder.audit.shown import MAX_FRAMES, SAMPLE_SIZE, choose_bursts, choose_frames
 from dataset_builder.audit.tables import ScoreMatrix, to_rows
-from dataset_builder.records.reading import FramesToRead, pick_frames, read_frames
-from dataset_builder.records.thumbnails import read_picture
+from dataset_builder.records.reading import pick_frames, read_frames
 from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.schema import LABEL_SET
 
 MAX_BURSTS = 64
 """Bursts with pictures; with 20 frames each, at 4 KiB, they take 7 MiB of the report."""
-THUMBNAIL_SIZE = 112
-"""Longest side of a thumbnail, pixels."""
 SHEET_SIZE = 6
 """Frames on each side of a contact sheet."""
 _MAX_PAIRS = 6
@@ -130,11 +128,6 @@ def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER) ->
         for name in [str(view.burst["burst_id"])]
     }
     return Gallery(bursts, tuple(sample), sheets, quarrels, pairs, remarks)
-
-
-def read_pictures(root: Path, wanted: FramesToRead) -> list[str | None]:
-    """As `read_picture`, frame by frame, in a worker."""
-    return [read_picture(root, wanted.burst, frame, THUMBNAIL_SIZE) for frame in wanted.frames]
 
 
 def choose_extremes(matrix: ScoreMatrix) -> Iterable[Sheet]:
