@@ -67,7 +67,7 @@ def build_dataset(
         altered = take_stock(root, _list_remade(recipe))
         plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        judged = annotate_sources(root, recipe.sources, base)
+        judged = annotate_sources(root, recipe.sources, base, workers)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
         bursts.remarks += altered
@@ -112,7 +112,7 @@ def add_source(
         recipe = recipe.model_copy(update=changes)
         plans = _plan_sources(recipe, [source], Path.cwd(), root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        labels = annotate_sources(root, [source], Path.cwd())
+        labels = annotate_sources(root, [source], Path.cwd(), workers)
         build_labels(root, [], workers=workers, progress=progress)
         record_failures(root, bursts, "source", plans)
         if labels.counts:

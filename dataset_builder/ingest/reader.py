@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.frame import Frame
+from dataset_builder.work.unit import Failure
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,10 +159,10 @@ class FoundBurst:
 
 @dataclass(frozen=True)
 class RejectedBurst:
-    """A burst that cannot be used, found so before anything was decoded."""
+    """A burst that cannot be used, found so before its frames were decoded."""
 
     path: str
-    error: Exception
+    error: Exception | Failure
 
 
 Finding = FoundBurst | RejectedBurst

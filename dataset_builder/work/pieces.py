@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import Field, asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from dataset_builder.work.local import Workers
 from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part, remove_part
@@ -15,7 +15,7 @@ from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part, remo
 class Piece(Protocol):
     """A frozen dataclass of plain data that JSON can hold."""
 
-    __dataclass_fields__: Any
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     @property
     def cost(self) -> int:
