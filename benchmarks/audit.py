@@ -17,6 +17,7 @@ import numpy as np
 
 from benchmarks.made_dataset import fill_table, name_bursts, name_frame
 from dataset_builder.audit.audit import audit_dataset
+from dataset_builder.audit.report.gallery import build_gallery
 from dataset_builder.audit.report.report import render_report
 from dataset_builder.audit.stage import write_audit
 from manifests.description import write_description
@@ -41,7 +42,7 @@ def main() -> None:
         print(f"statistics of {written:,} labels over {BURSTS_IN_ALL:,} bursts: {seconds:.1f} s (bar: 20 s)")
         print(f"peak memory {after:.0f} MiB, of which {before:.0f} MiB before (bar: 1024 MiB)")
         start = time.perf_counter()
-        text = render_report(root, audit)
+        text = render_report(audit, build_gallery(root, audit))
         print(f"page: {time.perf_counter() - start:.1f} s, {len(text.encode()) / 2**20:.1f} MiB (bar: 25 MiB)")
         write_audit(root)
         measure_page(root / "audit" / "index.html")

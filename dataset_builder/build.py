@@ -67,7 +67,7 @@ def build_dataset(
         altered = take_stock(root, _list_remade(recipe))
         plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        judged = annotate_sources(root, recipe.sources, base)
+        judged = annotate_sources(root, recipe.sources, base, workers)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
         bursts.remarks += altered
@@ -112,7 +112,7 @@ def add_source(
         recipe = recipe.model_copy(update=changes)
         plans = _plan_sources(recipe, [source], Path.cwd(), root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        labels = annotate_sources(root, [source], Path.cwd())
+        labels = annotate_sources(root, [source], Path.cwd(), workers)
         build_labels(root, [], workers=workers, progress=progress)
         record_failures(root, bursts, "source", plans)
         if labels.counts:
@@ -175,7 +175,7 @@ def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     """Assign the splits of a data set anew.
 
     Returns:
-        What could not be restored for the report and why, one line each.
+        What the report lacks and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set, or the choice does not fit it.
@@ -191,7 +191,7 @@ def redo_reports(root: Path) -> list[str]:
     """Write description, card and audit of a data set anew, after its tables were put together in another way.
 
     Returns:
-        What could not be restored for the report and why, one line each.
+        What the report lacks and why, one line each.
 
     Raises:
         ManifestError: if `root` is no data set.
@@ -211,10 +211,10 @@ def redo_audit(
         root: the data set.
         against: another build to compare with.
         named: scenarios that the user named; of the others, those run that are built in or installed.
-        workers: who restores the bursts that are shown.
+        workers: who reads and restores the bursts that are shown.
 
     Returns:
-        The audit, and what could not be restored for it and why, one line each.
+        The audit, and what the report lacks and why, one line each.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
@@ -225,11 +225,11 @@ def redo_audit(
     with lock_dataset(root):
         drop_altered_caches(root)
         remarks = restore_bursts(root, named=named, workers=workers)
-        audit = write_audit(root, against=against)
+        audit = write_audit(root, against=against, workers=workers)
         if DIGESTS in description:
             digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
             write_description(root, {**description, DIGESTS: {**description[DIGESTS], **digests}})
-    return audit, remarks
+    return audit, [*remarks, *audit.remarks]
 
 
 def preview_dataset(

@@ -61,10 +61,10 @@ def plan_source(
     Args:
         source: from the recipe.
         base: folder that relative roots are relative to.
-        dataset: the data set, where measurements of photographs are kept.
+        dataset: the data set, where measurements of photographs are kept or wait.
         seed: seed of the whole recipe.
         presets: the recipe's own, by name.
-        workers: who screens the photographs.
+        workers: who decodes what is looked at to plan.
 
     Raises:
         MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
@@ -72,7 +72,7 @@ def plan_source(
     root, plan = source.resolve_root(base), Plan()
     outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark]]
     if isinstance(source, CaptureSource):
-        outcomes = plan_captures(source, root)
+        outcomes = plan_captures(source, root, dataset, workers)
     else:
         preset = find_preset(source.preset, presets)
         outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=seed, workers=workers)

@@ -56,10 +56,10 @@ def finish_dataset(
         keep_splits: whether bursts keep the split that they have.
         anew: whether to write card and audit even if nothing changed since they were written.
         named: scenarios that the user named, whose restorers the report may run; of the others, those that are built in or installed.
-        workers: who restores the bursts that are shown.
+        workers: who reads and restores the bursts that are shown.
 
     Returns:
-        What could not be restored for the report and why, one line each.
+        What the report lacks and why, one line each.
     """
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
@@ -77,7 +77,7 @@ def finish_dataset(
     write_card(root)
     check_stop()
     remarks = restore_bursts(root, named=named, workers=workers)
-    write_audit(root)
+    remarks += write_audit(root, workers=workers).remarks
     check_stop()
     seal_dataset(root, description)
     return remarks

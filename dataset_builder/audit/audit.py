@@ -14,9 +14,11 @@ from dataset_builder.audit.changes import Changes, compare_builds
 from dataset_builder.audit.collect import Statistics, collect_statistics
 from dataset_builder.audit.features import measure_frames
 from dataset_builder.audit.findings import Finding, judge
+from dataset_builder.audit.look_alikes import list_look_alikes
 from dataset_builder.audit.restorations import read_restorations, select_curves
 from dataset_builder.audit.rules import Rule, override_rules
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.description import read_description
 from manifests.schema.words import DOUBTFUL
 
@@ -34,6 +36,7 @@ class Audit:
         findings: worst first.
         restorations: restorations of a sample of bursts; may be empty.
         changes: against another build; None without one.
+        remarks: frames that cost their worker, or more time or memory than it may take, in a line for each purpose.
     """
 
     description: dict[str, Any]
@@ -44,25 +47,28 @@ class Audit:
     findings: list[Finding]
     restorations: pd.DataFrame
     changes: Changes | None
+    remarks: tuple[str, ...]
 
 
-def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
+def audit_dataset(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
     """Compute the audit of a data set from its manifests, its images, and what `restore_bursts` left.
 
     Args:
         root: the data set.
         against: another build to compare with.
+        workers: who reads the frames; the result does not depend on it.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
     description = read_description(root)
     tables = read_tables(root)
-    measured = measure_frames(root, tables.bursts, tables.frames)
+    measured = measure_frames(root, tables.bursts, tables.frames, workers=workers)
     tables = dataclasses.replace(tables, frames=measured.frames)
     matrix = build_score_matrix(tables)
     restorations = read_restorations(root)
-    statistics = collect_statistics(root, tables, matrix, curves=select_curves(restorations))
+    look_alikes, unseen = list_look_alikes(root, tables, workers=workers)
+    statistics = collect_statistics(root, tables, matrix, curves=select_curves(restorations), look_alikes=look_alikes)
     changes = None if against is None else compare_builds(root, against)
     chosen = description.get("recipe", {}).get("audit", {}).get("rules", {})
     rules = override_rules(chosen)
@@ -76,7 +82,8 @@ def audit_dataset(root: Path, *, against: Path | None = None) -> Audit:
         changes=changes,
         broken=tables.problems,
     )
-    return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes)
+    remarks = (*measured.remarks, *unseen)
+    return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes, remarks)
 
 
 def _list_doubtful(bursts: pd.DataFrame) -> list[str]:

@@ -16,7 +16,6 @@ from dataset_builder.audit.tables import ScoreMatrix, Tables
 from manifests.documents.statistics import count_contents, count_licenses
 from manifests.schema import LABEL_SET, Column, TableSchema
 from manifests.schema.table import REAL, TEXT_TYPE
-from manifests.verification.duplicates import NearDuplicate, find_near_duplicates
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
@@ -75,7 +74,9 @@ class Statistics:
     balance: pd.DataFrame
 
 
-def collect_statistics(root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame) -> Statistics:
+def collect_statistics(
+    root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame, look_alikes: pd.DataFrame
+) -> Statistics:
     """Compute every statistic of the audit; labels, splits and failures may be absent.
 
     Args:
@@ -83,6 +84,7 @@ def collect_statistics(root: Path, tables: Tables, matrix: ScoreMatrix, *, curve
         tables: its manifests, the frames with the columns of `audit.features`.
         matrix: all its label sets.
         curves: fidelities as `statistics.selection.CURVE_COLUMNS`; may be empty.
+        look_alikes: as `list_look_alikes`.
 
     Raises:
         ManifestError: if a table is missing or damaged.
@@ -117,7 +119,7 @@ def collect_statistics(root: Path, tables: Tables, matrix: ScoreMatrix, *, curve
         noise=of.compare_noise(tables.frames, tables.bursts),
         splits=of.count_splits(matrix, tables.splits),
         overlap=of.count_overlap(tables.bursts, tables.frames, tables.splits),
-        near_duplicates=_list_near_duplicates(root, tables),
+        near_duplicates=look_alikes,
         shift=of.compare_distributions(chosen, tables.splits),
         balance=of.balance_best(chosen, tables.splits),
     )
@@ -167,12 +169,3 @@ def _melt(topic: str, table: pd.DataFrame) -> Iterator[pd.DataFrame]:
     tidy["value"] = tidy["value"].where(np.isfinite(tidy["value"].astype("float64")))
     absent = {name: "" for name in (*_SCOPE, *_NUMBERED_SCOPE) if name not in scope}
     yield tidy.assign(topic=topic, **absent)
-
-
-def _list_near_duplicates(root: Path, tables: Tables) -> pd.DataFrame:
-    columns = ["burst_id", "other_burst_id", "split", "other_split", "distance", "correlation"]
-    if tables.splits.empty or "perceptual_hash" not in tables.bursts:
-        return pd.DataFrame(columns=columns)
-    names = [*NearDuplicate._fields]
-    found = pd.DataFrame(find_near_duplicates(root, tables.bursts, tables.frames, tables.splits), columns=names)
-    return found.rename(columns={"first": "burst_id", "second": "other_burst_id"})[columns]

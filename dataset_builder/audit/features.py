@@ -1,33 +1,28 @@
-"""What the pixels of a frame say without any restorer: brightness, contrast, sharpness, noise. Kept beside the report, keyed by content."""
+"""Measures of the frames of a data set, kept beside the report, keyed by content."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dataset_builder.audit.pixels import FEATURE_NAMES, UNKNOWN, measure_burst
 from dataset_builder.audit.tables import to_rows
+from dataset_builder.records.reading import pick_frames, read_frames
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.reading import has_file
 from manifests.errors import ManifestError
-from manifests.images.pixels import read_linear
 from manifests.schema import Column, TableSchema
 from manifests.schema.rules import NUMBER, SHA256
 from manifests.schema.table import REAL, TEXT_TYPE
-from manifests.schema.words import MOST_PIXELS_HERE
 from manifests.store import read_or_empty, write_table
 
 MAX_PIXELS = 50_000_000
 """Pixels read for one report; of larger data sets the bursts that are measured are drawn by a hash of their ids."""
-
-FEATURE_NAMES = ("brightness", "contrast", "sharpness", "noise", "signal")
 
 _PATH = "audit/features.parquet"
 FEATURES = TableSchema(
@@ -43,9 +38,6 @@ FEATURES = TableSchema(
     ("sha256",),
 )
 
-_NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-
 
 @dataclass(frozen=True, eq=False)
 class MeasuredFrames:
@@ -54,14 +46,21 @@ class MeasuredFrames:
     Attributes:
         frames: the table `frames` with the columns of `FEATURE_NAMES`, NaN where a frame was not drawn or cannot be read.
         unreadable: bursts with a frame that was drawn and cannot be read, sorted.
+        remarks: which bursts cost their worker, or more time or memory than it may take.
     """
 
     frames: pd.DataFrame
     unreadable: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def measure_frames(
-    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, *, max_pixels: int = MAX_PIXELS
+    root: Path,
+    bursts: pd.DataFrame,
+    frames: pd.DataFrame,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    workers: Workers = ONE_WORKER,
 ) -> MeasuredFrames:
     """Measure the frames of a data set.
 
@@ -72,16 +71,24 @@ def measure_frames(
         bursts: the table `bursts`.
         frames: the table `frames`.
         max_pixels: bound on the pixels of the frames drawn.
+        workers: who reads the frames; the result does not depend on it.
     """
     drawn = draw_bursts(bursts, max_pixels=max_pixels)
-    wanted = frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256")
+    wanted = to_rows(frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256"))
     known = _read_known(root)
-    rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(drawn)])}
-    measured = {}
-    for frame in to_rows(wanted):
-        digest = frame["sha256"]
-        remembered = digest in known and _is_there(root, frame["path"])
-        measured[digest] = known[digest] if remembered else _measure_stored(root, rows[frame["burst_id"]], frame)
+    measured: dict[str, tuple[float | None, ...]] = dict.fromkeys((frame["sha256"] for frame in wanted), UNKNOWN)
+    missing: dict[str, list[dict[str, Any]]] = {}
+    for frame in wanted:
+        if frame["sha256"] in known and _is_there(root, frame["path"]):
+            measured[frame["sha256"]] = known[frame["sha256"]]
+        else:
+            missing.setdefault(frame["burst_id"], []).append(frame)
+    rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(missing)])}
+    pieces = [pick_frames(rows[burst_id], group) for burst_id, group in missing.items()]
+    results, remarks = read_frames(measure_burst, pieces, root, workers, purpose="measured for the report")
+    for group, values in zip(missing.values(), results, strict=True):
+        if values is not None:
+            measured |= zip((frame["sha256"] for frame in group), values, strict=True)
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURE_NAMES)).astype("float64")
     table = table.rename_axis("sha256").reset_index().astype({"sha256": object})
     write_table(root, _PATH, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
@@ -89,7 +96,7 @@ def measure_frames(
     merged.index = frames.index
     lost = table.loc[table["brightness"].isna(), "sha256"]
     unreadable = frames.loc[frames["burst_id"].isin(drawn) & frames["sha256"].isin(lost), "burst_id"]
-    return MeasuredFrames(merged, tuple(sorted(set(unreadable))))
+    return MeasuredFrames(merged, tuple(sorted(set(unreadable))), remarks)
 
 
 def draw_bursts(bursts: pd.DataFrame, *, max_pixels: int) -> set[str]:
@@ -106,51 +113,6 @@ def draw_bursts(bursts: pd.DataFrame, *, max_pixels: int) -> set[str]:
             break
         drawn.add(burst_id)
     return drawn
-
-
-def measure_pixels(image: NDArray[np.float32], domain: str) -> tuple[float, float, float, float, float]:
-    """Measure one frame.
-
-    Noise is the median absolute response to Immerkær's kernel ("Fast noise variance estimation", CVIU 1996), which annuls planes and
-    edges, over 0.6745 and the kernel's norm 6; of a mosaic in one of its green planes, else in green. Texture adds to it, so compare it
-    between frames of one kind.
-
-    Args:
-        image: float32 [H, W] mosaic or [H, W, 3] RGB, 0 black and 1 white.
-        domain: `raw_bayer`, `linear_rgb` or `srgb`.
-
-    Returns:
-        brightness, contrast, sharpness, noise, signal.
-    """
-    if image.ndim == 2:
-        height, width = image.shape[0] & ~1, image.shape[1] & ~1
-        cells = image[:height, :width].reshape(height // 2, 2, width // 2, 2)
-        grey, plane = cells.mean((1, 3)), np.ascontiguousarray(cells[:, 0, :, 1])
-    else:
-        grey, plane = image @ _LUMINANCE, np.ascontiguousarray(image[..., 1])
-    shown = np.clip(grey, 0, 1).astype(np.float32)
-    if domain != "srgb":
-        shown **= np.float32(1 / 2.2)
-    laplacian = cv2.Laplacian(shown, cv2.CV_32F)
-    response = np.abs(cv2.filter2D(plane.astype(np.float32), cv2.CV_32F, _NOISE_KERNEL))[1:-1, 1:-1]
-    noise = float(np.median(response)) / (0.6745 * 6) if response.size else np.nan
-    return float(shown.mean()), float(shown.std()), float(laplacian.var()), noise, float(np.median(plane))
-
-
-def _measure_stored(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any]) -> tuple[float, ...]:
-    # A report on a damaged data set is worth more than none; `verify` is there to complain.
-    try:
-        image = read_linear(
-            root,
-            frame["path"],
-            black_level=float(burst["black_level"]),
-            white_level=float(burst["white_level"]),
-            orientation=int(frame["orientation"]),
-            most=MOST_PIXELS_HERE,
-        )
-        return measure_pixels(image, burst["domain"])
-    except (ManifestError, OSError, ValueError, ZeroDivisionError):
-        return (np.nan,) * len(FEATURE_NAMES)
 
 
 def _is_there(root: Path, path: str) -> bool:

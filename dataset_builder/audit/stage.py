@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -20,7 +21,7 @@ from manifests.schema import is_marginal
 from manifests.store import write_table
 
 
-def write_audit(root: Path, *, against: Path | None = None) -> Audit:
+def write_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
     """Write `audit/index.html`, `audit/statistics.parquet` and `audit/findings.json` of a data set.
 
     Equal data sets give equal bytes.
@@ -28,20 +29,26 @@ def write_audit(root: Path, *, against: Path | None = None) -> Audit:
     Args:
         root: the data set.
         against: another build to compare with.
+        workers: who reads the frames; the result does not depend on it.
+
+    Returns:
+        The audit; its remarks also say what the page does not show.
 
     Raises:
         ManifestError: as `audit_dataset`.
         OSError: if a file cannot be written; a previous one stays intact.
     """
+    from dataset_builder.audit.report.gallery import build_gallery
     from dataset_builder.audit.report.report import render_report
 
-    audit = audit_dataset(root, against=against)
+    audit = audit_dataset(root, against=against, workers=workers)
     write_table(root, "audit/statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
     findings = describe_findings(audit.findings, audit.rules)
     text = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False)
     write_text(root, "audit/findings.json", text + "\n")
-    write_text(root, "audit/index.html", render_report(root, audit))
-    return audit
+    gallery = build_gallery(root, audit, workers=workers)
+    write_text(root, "audit/index.html", render_report(audit, gallery))
+    return dataclasses.replace(audit, remarks=(*audit.remarks, *gallery.remarks))
 
 
 def restore_bursts(root: Path, *, named: Collection[str] = (), workers: Workers = ONE_WORKER) -> list[str]:

@@ -11,6 +11,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit, CropPlan
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_id
+from dataset_builder.work.local import Workers
 from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
@@ -19,20 +20,30 @@ Outcome = tuple[str, list[CaptureUnit] | Failure | Remark]
 """Path of a burst, and its units or why it has none; or a remark."""
 
 
-def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
+def plan_captures(source: CaptureSource, root: Path, dataset: Path, workers: Workers) -> Iterator[Outcome]:
     """List the bursts of a source and name the units that take them in: the whole burst, then its crops.
+
+    Args:
+        source: from the recipe.
+        root: its folder.
+        dataset: where results of work may wait.
+        workers: who decodes what must be decoded to find them.
 
     Raises:
         MissingSourceError: if there are none; anything smaller is an outcome.
     """
     seen: dict[str, str] = {}
     empty = True
-    for finding in source.find_bursts(root):
+    for finding in source.survey(root, dataset, workers).find_bursts(root):
         if isinstance(finding, Remark):
             yield "", finding
             continue
         empty = False
         check_stop()
+        if isinstance(finding, RejectedBurst):
+            error = finding.error
+            yield finding.path, error if isinstance(error, Failure) else Failure.from_exception(error)
+            continue
         try:
             yield finding.path, _plan_burst(source, root, finding, seen)
         except (SourceError, UnsafePathError, OSError) as error:
@@ -41,11 +52,7 @@ def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
         raise MissingSourceError(f"source {source.name!r}: no bursts of kind {source.kind} in {root}; correct root")
 
 
-def _plan_burst(
-    source: CaptureSource, root: Path, finding: FoundBurst | RejectedBurst, seen: dict[str, str]
-) -> list[CaptureUnit]:
-    if isinstance(finding, RejectedBurst):
-        raise finding.error
+def _plan_burst(source: CaptureSource, root: Path, finding: FoundBurst, seen: dict[str, str]) -> list[CaptureUnit]:
     for name in (finding.path, *finding.reader.names):
         if not name.isprintable():
             raise UnsafePathError(f"{name!a}: expected a printable name in UTF-8; rename it")

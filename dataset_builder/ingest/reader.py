@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.decoding.frame import Frame, LensShading
+from dataset_builder.work.unit import Failure
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,10 +178,10 @@ class FoundBurst:
 
 @dataclass(frozen=True)
 class RejectedBurst:
-    """A burst that cannot be used, found so before anything was decoded."""
+    """A burst that cannot be used, found so before its frames were decoded."""
 
     path: str
-    error: Exception
+    error: Exception | Failure
 
 
 @dataclass(frozen=True)

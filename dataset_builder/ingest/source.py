@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from dataset_builder.ingest.reader import Finding
 from dataset_builder.judgements.annotations import Annotations
 from dataset_builder.settings import Part, SourcePart
+from dataset_builder.work.local import Workers
 
 Estimate = Literal["noise", "exposure", "sharpness", "motion", "occlusion"]
 ESTIMATES: tuple[Estimate, ...] = ("noise", "exposure", "sharpness", "motion", "occlusion")
@@ -72,6 +73,19 @@ class CaptureSource(SourcePart, ABC):
     crops: CropChoice | None = None
     estimate: tuple[Estimate, ...] = ()
     strip_metadata: bool = False
+
+    def survey(self, root: Path, dataset: Path, workers: Workers) -> Self:  # noqa: ARG002  # most kinds go by names and headers
+        """The same source, which knows what must be decoded to find its bursts; workers do that.
+
+        Args:
+            root: its folder.
+            dataset: where results of work may wait.
+            workers: who decodes; what is found does not depend on it.
+
+        Raises:
+            SourceError: as `find_bursts`.
+        """
+        return self
 
     @abstractmethod
     def find_bursts(self, root: Path) -> Iterator[Finding]:

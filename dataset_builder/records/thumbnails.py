@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dataset_builder.camera.develop import demosaic_bilinear, develop
-from manifests.errors import ImageFileError, ManifestError
+from manifests.errors import ImageFileError
 from manifests.images.headers import require_decodable
 from manifests.images.pixels import apply_orientation, read_image_file, read_linear
-from manifests.schema.words import MOST_PIXELS, MOST_PIXELS_HERE
+from manifests.schema.words import MOST_PIXELS
 from restorers import CFA
 from restorers.imaging.mosaic import average_cells
 
@@ -28,7 +28,9 @@ _JPEG_REDUCTIONS = (
 )
 
 
-def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int) -> NDArray[np.uint8]:
+def read_thumbnail(
+    root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int, *, most: int = MOST_PIXELS
+) -> NDArray[np.uint8]:
     """Read a frame, turn it upright and develop it to sRGB, its longer side at most `size` pixels.
 
     Large frames are averaged in linear light before they are developed, and large JPEGs are decoded at a fraction of their size; small
@@ -39,6 +41,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         burst: its row of `bursts`.
         frame: its row of `frames`.
         size: longest side, pixels.
+        most: pixels that the file may have, unless it is decoded at a fraction.
 
     Returns:
         uint8 [h, w, 3].
@@ -58,7 +61,7 @@ def read_thumbnail(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any
         black_level=float(burst["black_level"]),
         white_level=float(burst["white_level"]),
         orientation=orientation,
-        most=MOST_PIXELS_HERE,
+        most=most,
     )
     if burst["domain"] == "raw_bayer":
         # Large mosaics are halved at once: each cell becomes a pixel.
@@ -107,12 +110,3 @@ def encode_picture(picture: NDArray[np.uint8]) -> str:
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, "WEBP", quality=_QUALITY, method=4)
     return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
-
-
-def read_picture(root: Path, burst: Mapping[str, Any], frame: Mapping[str, Any], size: int) -> str | None:
-    """A stored frame as `encode_picture`, its longer side at most `size` pixels; None where the file cannot be read."""
-    # A report on a damaged data set is worth more than none; `verify` is there to complain.
-    try:
-        return encode_picture(read_thumbnail(root, burst, frame, size))
-    except ManifestError:
-        return None

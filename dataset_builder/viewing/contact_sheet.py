@@ -15,6 +15,7 @@ from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
 from dataset_builder.audit.wording import format_number
 from dataset_builder.records.thumbnails import read_thumbnail
+from manifests.schema.words import MOST_PIXELS_HERE
 
 _PAPER, _INK, _QUIET, _LINE = "#ffffff", "#1c1e21", "#6b7076", "#d9dcdf"
 # Okabe & Ito, "Color universal design" (2008): blue and vermilion stay apart for every kind of colour vision.
@@ -51,7 +52,9 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
         raise ValueError(f"expected columns >= 1 and tile >= {_MIN_TILE}, got columns = {columns} and tile = {tile}")
     tables = read_tables(root)
     view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels.sets))[0]
-    pictures = [_fit(read_thumbnail(root, view.burst, frame, tile), tile) for frame in view.frames]
+    pictures = [
+        _fit(read_thumbnail(root, view.burst, frame, tile, most=MOST_PIXELS_HERE), tile) for frame in view.frames
+    ]
     tallest = max((picture.height for picture in pictures), default=tile)
     sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile, picture_height=tallest)
     canvas = Image.new("RGB", (sheet.width, sheet.height), _PAPER)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from manifests.errors import ManifestError
 from manifests.images.appearance import MIN_CORRELATION, correlate_thumbnails, find_near_pairs, read_thumbnail
 from manifests.problem import Problem
-from manifests.schema.words import MOST_PIXELS_HERE, PERCEPTUAL_HASH
+from manifests.schema.words import MOST_PIXELS, MOST_PIXELS_HERE, PERCEPTUAL_HASH
 
 _MAX_COMPARISONS = 100_000
 """Pairs of pictures that are compared for good; a data set of flat pictures has millions whose hashes are close."""
@@ -40,8 +39,24 @@ class NearDuplicate(NamedTuple):
     correlation: float
 
 
+class Reference(NamedTuple):
+    """The picture that stands for a burst.
+
+    Attributes:
+        burst: row of `bursts`.
+        frame: row of `frames`, of its reference.
+    """
+
+    burst: Mapping[str, Any]
+    frame: Mapping[str, Any]
+
+
+ReadThumbnails = Callable[[Sequence[Reference]], Sequence[NDArray[np.float32] | None]]
+"""Thumbnails as `manifests.images.appearance.make_thumbnail`; None where a picture cannot be read."""
+
+
 def find_near_duplicates(
-    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
+    bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame, *, read: ReadThumbnails
 ) -> Iterator[NearDuplicate]:
     """Bursts of different splits and scenes whose reference frames look alike.
 
@@ -49,22 +64,25 @@ def find_near_duplicates(
     Each burst is reported once, with the first burst that it is like.
 
     Args:
-        root: the data set, for its pixels.
         bursts: the table `bursts`.
         frames: the table `frames`.
         splits: the table `splits`.
+        read: how to read thumbnails; is asked once.
     """
     rows = bursts.drop_duplicates("burst_id").merge(splits[["burst_id", "split"]].drop_duplicates("burst_id"))
     rows = rows[rows["perceptual_hash"].fillna("").str.fullmatch(PERCEPTUAL_HASH)].reset_index(drop=True)
-    references = frames[frames["is_reference"].fillna(value=False)].drop_duplicates("burst_id").set_index("burst_id")
-    thumbnail = _remember_thumbnails(root, rows, references)
     scenes, splits_of, names = rows["scene_id"].tolist(), rows["split"].tolist(), rows["burst_id"].tolist()
+    pairs = [
+        pair
+        for pair in find_near_pairs(rows["perceptual_hash"].tolist(), splits_of)[:_MAX_COMPARISONS]
+        if scenes[pair.first] != scenes[pair.second]
+    ]
+    references = _find_references(rows, frames, {place for pair in pairs for place in pair[:2]})
+    thumbnails = dict(zip(references, read([*references.values()]), strict=True))
     reported: set[int] = set()
-    for pair in find_near_pairs(rows["perceptual_hash"].tolist(), splits_of)[:_MAX_COMPARISONS]:
-        if scenes[pair.first] == scenes[pair.second] or {pair.first, pair.second} <= reported:
-            continue
-        first, second = thumbnail(pair.first), thumbnail(pair.second)
-        if first is None or second is None:
+    for pair in pairs:
+        first, second = thumbnails.get(pair.first), thumbnails.get(pair.second)
+        if first is None or second is None or {pair.first, pair.second} <= reported:
             continue
         correlation = correlate_thumbnails(first, second)
         if correlation < MIN_CORRELATION:
@@ -77,8 +95,12 @@ def find_near_duplicates(
 def check_near_duplicates(
     root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
 ) -> Iterator[Problem]:
-    """One problem for each pair of `find_near_duplicates`, which takes the same arguments."""
-    for pair in find_near_duplicates(root, bursts, frames, splits):
+    """One problem for each pair of `find_near_duplicates`, whose pictures are read here, one after the other."""
+
+    def read(references: Sequence[Reference]) -> list[NDArray[np.float32] | None]:
+        return [read_or_none(root, reference, most=MOST_PIXELS_HERE) for reference in references]
+
+    for pair in find_near_duplicates(bursts, frames, splits, read=read):
         yield Problem(
             "manifests/splits.parquet",
             f"burst_id={pair.first}",
@@ -87,15 +109,22 @@ def check_near_duplicates(
         )
 
 
-def _remember_thumbnails(root: Path, rows: pd.DataFrame, references: pd.DataFrame) -> Any:
-    @cache
-    def read(position: int) -> NDArray[np.float32] | None:
-        burst: Any = rows.loc[position].to_dict()
-        if burst["burst_id"] not in references.index:
-            return None
-        try:
-            return read_thumbnail(root, burst, references.loc[burst["burst_id"]].to_dict(), most=MOST_PIXELS_HERE)
-        except (ManifestError, OSError, ValueError, ZeroDivisionError):
-            return None  # the checks of files and rows report it
+def read_or_none(root: Path, reference: Reference, *, most: int = MOST_PIXELS) -> NDArray[np.float32] | None:
+    """As `read_thumbnail`; None where the picture cannot be read, which the checks of files and rows report."""
+    try:
+        return read_thumbnail(root, reference.burst, reference.frame, most=most)
+    except (ManifestError, OSError, ValueError, ZeroDivisionError):
+        return None
 
-    return read
+
+def _find_references(rows: pd.DataFrame, frames: pd.DataFrame, places: Collection[int]) -> dict[int, Reference]:
+    """By place in `rows`, in order; bursts without a reference are left out."""
+    wanted = rows.loc[sorted(places)]
+    mine = frames[frames["burst_id"].isin(wanted["burst_id"]) & frames["is_reference"].fillna(value=False)]
+    known: dict[Any, Any] = mine.drop_duplicates("burst_id").set_index("burst_id", drop=False).to_dict("index")
+    bursts: dict[Any, Any] = wanted.to_dict("index")
+    return {
+        place: Reference(burst, known[burst["burst_id"]])
+        for place, burst in bursts.items()
+        if burst["burst_id"] in known
+    }

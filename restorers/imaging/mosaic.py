@@ -6,7 +6,7 @@ A plane holds the pixels of one position of the 2 x 2 colour filter cell: pixel 
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from restorers.burst import CFA, FloatArray, FloatImage
 from restorers.imaging.warping import warp
-from restorers.motion.tiles import TileMotion
+
+if TYPE_CHECKING:
+    from restorers.motion.tiles import TileMotion
 
 _Value = TypeVar("_Value", bound=np.generic)
 _Float = TypeVar("_Float", np.float32, np.float64)

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +46,8 @@ MEAN = labels_path("denoise/mean")
 def folder(tmp_path_factory):
     # The page costs more than all else, and nothing here depends on it.
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(dataset_builder.audit.stage, "write_audit", lambda _root, **_choices: None)
+        empty = SimpleNamespace(remarks=())
+        patched.setattr(dataset_builder.audit.stage, "write_audit", lambda _root, **_choices: empty)
         yield make_folder(tmp_path_factory)
 
 

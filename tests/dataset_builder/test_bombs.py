@@ -14,6 +14,7 @@ import tifffile
 from PIL import Image
 
 from dataset_builder.audit.features import measure_frames
+from dataset_builder.audit.pictures import read_pictures
 from dataset_builder.decoding.images import read_image
 from dataset_builder.decoding.tiff import MOST_DIRECTORIES
 from dataset_builder.decoding.tiff_stacks import list_frame_pages
@@ -22,7 +23,7 @@ from dataset_builder.ingest.kinds import kpn
 from dataset_builder.ingest.kinds.groups import group_by_pattern
 from dataset_builder.recipe import parse_recipe, read_recipe
 from dataset_builder.recipe_limits import DEEPEST, MOST_BYTES
-from dataset_builder.records.thumbnails import read_picture
+from dataset_builder.records.reading import pick_frames
 from manifests.errors import ImageFileError
 from manifests.images.headers import MOST_SCANS, count_scans
 from manifests.images.pixels import decode_pixels
@@ -87,7 +88,7 @@ def test_a_png_that_promises_many_pixels(tiny: Path) -> None:
     bursts, frames = (read_dataset_table(tiny, table).to_pandas() for table in ("bursts", "frames"))
     assert measure_frames(tiny, bursts, frames).unreadable == ("tiny-0",)
     burst, frame = (table[table["burst_id"] == "tiny-0"].iloc[0].to_dict() for table in (bursts, frames))
-    assert read_picture(tiny, burst, frame, 112) is None
+    assert read_pictures(tiny, pick_frames(burst, [frame])) == [None]
 
 
 def write_tiff(path: Path, offsets: list[int], *, big: bool = False, order: str = "<") -> Path:

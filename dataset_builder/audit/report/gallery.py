@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +12,15 @@ import pandas as pd
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, view_bursts
+from dataset_builder.audit.pictures import read_pictures
 from dataset_builder.audit.shown import MAX_FRAMES, SAMPLE_SIZE, choose_bursts, choose_frames
 from dataset_builder.audit.tables import ScoreMatrix, to_rows
-from dataset_builder.records.thumbnails import read_picture
+from dataset_builder.records.reading import pick_frames, read_frames
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.schema import LABEL_SET
 
 MAX_BURSTS = 64
 """Bursts with pictures; with 20 frames each, at 4 KiB, they take 7 MiB of the report."""
-THUMBNAIL_SIZE = 112
-"""Longest side of a thumbnail, pixels."""
 SHEET_SIZE = 6
 """Frames on each side of a contact sheet."""
 _MAX_PAIRS = 6
@@ -81,6 +79,7 @@ class Gallery:
         sheets: one per chosen label set.
         quarrels: rows of `statistics.disagreements`.
         pairs: rows of `statistics.near_duplicates`.
+        remarks: which bursts have no pictures, and why.
     """
 
     bursts: dict[str, ShownBurst]
@@ -88,15 +87,16 @@ class Gallery:
     sheets: tuple[Sheet, ...]
     quarrels: tuple[dict[str, Any], ...]
     pairs: tuple[dict[str, Any], ...]
+    remarks: tuple[str, ...]
 
 
-def build_gallery(root: Path, audit: Audit, label_sets: pd.DataFrame) -> Gallery:
+def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER) -> Gallery:
     """Choose what to show and read the pictures.
 
     Args:
         root: the data set.
         audit: what was found in it.
-        label_sets: the scores to show of a burst, in this order.
+        workers: who reads the pictures; the result does not depend on it.
     """
     tables, statistics = audit.tables, audit.statistics
     sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)
@@ -114,16 +114,20 @@ def build_gallery(root: Path, audit: Audit, label_sets: pd.DataFrame) -> Gallery
     names = [name for name in dict.fromkeys(wanted) if name in known][:MAX_BURSTS]
     pictured = audit.restorations[audit.restorations["picture"].notna()]
     restorations = {str(name): to_rows(rows) for name, rows in pictured.groupby("burst_id")}
-    bursts = {}
-    with ThreadPoolExecutor(2) as pool:
-        for view in view_bursts(tables, names, label_sets):
-            name = str(view.burst["burst_id"])
-            chosen = choose_frames(len(view.frames), view.reference_index, limit=MAX_FRAMES)
-            shown = sorted({*chosen, *_list_wanted(name, sheets, quarrels, len(view.frames))})
-            read = partial(read_picture, root, view.burst, size=THUMBNAIL_SIZE)
-            pictures = tuple(pool.map(read, (view.frames[index] for index in shown)))
-            bursts[name] = ShownBurst(view, tuple(shown), pictures, tuple(restorations.get(name, ())))
-    return Gallery(bursts, tuple(sample), sheets, quarrels, pairs)
+    scored = statistics.scores[statistics.scores["scores"] > 0]
+    views = view_bursts(tables, names, _order_label_sets(scored, statistics.label_sets))
+    shown = [_choose_shown(view, sheets, quarrels) for view in views]
+    pieces = [
+        pick_frames(view.burst, [view.frames[index] for index in chosen])
+        for view, chosen in zip(views, shown, strict=True)
+    ]
+    results, remarks = read_frames(read_pictures, pieces, root, workers, purpose="shown in the report")
+    bursts = {
+        name: ShownBurst(view, chosen, tuple(pictures or (None,) * len(chosen)), tuple(restorations.get(name, ())))
+        for view, chosen, pictures in zip(views, shown, results, strict=True)
+        for name in [str(view.burst["burst_id"])]
+    }
+    return Gallery(bursts, tuple(sample), sheets, quarrels, pairs, remarks)
 
 
 def choose_extremes(matrix: ScoreMatrix) -> Iterable[Sheet]:
@@ -152,9 +156,21 @@ def _take(sheet: Sheet, place: int) -> list[ShownFrame]:
     return [side[place] for side in (sheet.best, sheet.worst) if place < len(side)]
 
 
+def _choose_shown(view: BurstView, sheets: Iterable[Sheet], quarrels: Iterable[dict[str, Any]]) -> tuple[int, ...]:
+    name, num_frames = str(view.burst["burst_id"]), len(view.frames)
+    chosen = choose_frames(num_frames, view.reference_index, limit=MAX_FRAMES)
+    return tuple(sorted({*chosen, *_list_wanted(name, sheets, quarrels, num_frames)}))
+
+
 def _list_wanted(
     name: str, sheets: Iterable[Sheet], quarrels: Iterable[dict[str, Any]], num_frames: int
 ) -> Iterable[int]:
     for sheet in sheets:
         yield from (frame.frame_index for frame in (*sheet.best, *sheet.worst) if frame.burst_id == name)
     yield from (row["frame_index"] for row in quarrels if row["burst_id"] == name and row["frame_index"] < num_frames)
+
+
+def _order_label_sets(scored: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Chosen label sets first within their scenario."""
+    marked = scored.merge(chosen[LABEL_SET].assign(place=0), on=LABEL_SET, how="left").fillna({"place": 1})
+    return marked.sort_values(["scenario", "place", "estimator", "metric"], kind="stable")

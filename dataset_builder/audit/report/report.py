@@ -20,7 +20,7 @@ from dataset_builder.audit.factors import EXPLAINING, FACTORS
 from dataset_builder.audit.findings import count_severities
 from dataset_builder.audit.report import charts
 from dataset_builder.audit.report.answers import answer_all
-from dataset_builder.audit.report.gallery import Gallery, ShownBurst, build_gallery
+from dataset_builder.audit.report.gallery import Gallery, ShownBurst
 from dataset_builder.audit.report.payload import build_payload
 from dataset_builder.audit.shown import MAX_FRAMES
 from dataset_builder.audit.statistics import estimator_place, order_scenarios
@@ -34,17 +34,14 @@ MAX_ROWS = 100
 _SCRIPTS = ("vendor/d3-7.9.0.min.js", "vendor/plot-0.6.17.umd.min.js", "data.js", "charts.js", "explore.js", "burst.js")
 
 
-def render_report(root: Path, audit: Audit) -> str:
+def render_report(audit: Audit, gallery: Gallery) -> str:
     """The page as text.
 
     Args:
-        root: the data set, for its pictures.
-        audit: what was found in it.
+        audit: what was found in a data set.
+        gallery: what it shows in pictures.
     """
     statistics = audit.statistics
-    scored = statistics.scores[statistics.scores["scores"] > 0]
-    ordered = _order_label_sets(scored, statistics.label_sets)
-    gallery = build_gallery(root, audit, ordered)
     order = order_scenarios(statistics.scenarios, list(statistics.label_sets["scenario"]))
     description = audit.description
     return (
@@ -144,12 +141,6 @@ def _number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
 def _breakable(name: str) -> Markup:
     """A scenario may wrap after its task."""
     return Markup("/<wbr>").join(name.split("/"))
-
-
-def _order_label_sets(scored: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
-    """Chosen label sets first within their scenario."""
-    marked = scored.merge(chosen[LABEL_SET].assign(place=0), on=LABEL_SET, how="left").fillna({"place": 1})
-    return marked.sort_values(["scenario", "place", "estimator", "metric"], kind="stable")
 
 
 def _group_panels(audit: Audit) -> list[dict[str, Any]]:

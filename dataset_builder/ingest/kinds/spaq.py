@@ -9,16 +9,17 @@ neighbours is one scene, so that no split can part look-alikes; a scene is cut, 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
@@ -27,17 +28,18 @@ from dataset_builder.decoding.jpeg import require_few_scans
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.pictures import Pixels, explain, require_size
 from dataset_builder.decoding.source_files import require_file, resolve_inside
-from dataset_builder.errors import MissingSourceError, SourceError, UnreadableImageError
+from dataset_builder.errors import MissingSourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
-from dataset_builder.work.unit import hash_facts
+from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.pieces import do_pieces
+from dataset_builder.work.unit import Failure, hash_facts
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
-from manifests.schema.words import MOST_PIXELS_HERE
 from restorers import Domain
 
 SCENARIO = "subjective/spaq"
@@ -47,6 +49,8 @@ OPINION_DEVIATION = 15.0
 _MAX_TABLE_BYTES = 200_000_000
 _MAX_ROWS = 1_000_000
 _LOOK_SIDE = 1024
+_AT_ONCE = 8
+"""Photographs that a worker looks at in one unit."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,30 @@ class _Look:
     hash: str | None
     thumbnail: NDArray[np.float32]
 
+    @classmethod
+    def parse(cls, name: str, facts: Mapping[str, Any]) -> Self:
+        """From what `look_at` gives."""
+        height, width = facts["size"]
+        return cls(name, (height, width), facts["hash"], np.array(facts["thumbnail"], np.float32))
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One to look at.
+
+    Attributes:
+        path: of its file.
+        side: px that its longer side is brought to.
+    """
+
+    path: str
+    side: int
+
+    @property
+    def cost(self) -> int:
+        """One as another."""
+        return 1
+
 
 class SpaqSource(CaptureSource):
     """SPAQ: photographs with opinion scores, as pseudo-bursts with labels.
@@ -121,17 +149,40 @@ class SpaqSource(CaptureSource):
     frame_side: int = Field(default=1024, ge=64, le=8192, multiple_of=2)
     ratings_per_image: float = Field(default=15.0, gt=0)
 
-    def find_bursts(self, root: Path) -> Iterator[Finding]:
-        """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
+    _looks: tuple[_Look | RejectedBurst, ...] | None = PrivateAttr(default=None)
+
+    def survey(self, root: Path, dataset: Path, workers: Workers) -> Self:
+        """As every kind: workers look at all photographs that have a score."""
         folder = resolve_inside(root, IMAGES)
         if not folder.is_dir():
             raise MissingSourceError(f"source {self.name!r}: no folder {folder}; get the photographs, or correct root")
-        looks = []
+        looks: dict[str, _Look | RejectedBurst] = {}
+        pieces = {}
         for name in sorted(read_scores(root), key=natural_key):
             try:
-                looks.append(_look_at(resolve_inside(root, f"{IMAGES}/{name}"), self.frame_side))
-            except (SourceError, UnsafePathError, OSError) as error:
-                yield RejectedBurst(f"{IMAGES}/{name}", error)
+                pieces[name] = Photograph(str(resolve_inside(root, f"{IMAGES}/{name}")), self.frame_side)
+            except (UnsafePathError, OSError) as error:
+                looks[name] = RejectedBurst(f"{IMAGES}/{name}", error)
+        outcomes = do_pieces(look_at, [*pieces.values()], dataset, workers, cost=_AT_ONCE)
+        for name, outcome in zip(pieces, outcomes, strict=True):
+            if isinstance(outcome, Failure):
+                looks[name] = RejectedBurst(f"{IMAGES}/{name}", outcome)
+            else:
+                looks[name] = _Look.parse(name, outcome)
+        surveyed = self.model_copy()
+        surveyed._looks = tuple(looks[name] for name in sorted(looks, key=natural_key))  # noqa: SLF001  # of its own copy
+        return surveyed
+
+    def find_bursts(self, root: Path) -> Iterator[Finding]:
+        """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
+        if self._looks is None:
+            with TemporaryDirectory() as scratch:
+                surveyed = self.survey(root, Path(scratch), ONE_WORKER)
+            yield from surveyed.find_bursts(root)
+            return
+        yield from (look for look in self._looks if isinstance(look, RejectedBurst))
+        looks = [look for look in self._looks if isinstance(look, _Look)]
+        folder = resolve_inside(root, IMAGES)
         for members in group_look_alikes(looks, self):
             first = members[0]
             for start in range(0, len(members) - 1, self.max_frames):
@@ -244,15 +295,18 @@ def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
     return tuple(found)
 
 
-def _look_at(path: Path, side: int) -> _Look:
-    """Decode a photograph at the smallest fraction that suffices."""
+def look_at(root: Path, photograph: Photograph) -> dict[str, Any]:  # noqa: ARG001  # as every piece of work
+    """Decode a photograph, in a worker, at the smallest fraction that suffices: plain data of a `_Look`."""
     from PIL import Image
 
+    path = Path(photograph.path)
     require_file(path)
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as image:
             width, height = image.size
-            _require_light(path, image)
+            require_size(path, width, height)
+            if image.format == "JPEG":
+                require_few_scans(path, path.read_bytes())
             orientation = image.getexif().get(0x0112, 1)
             image.draft("RGB", (256, 256))
             # Only large PNGs are still large here.
@@ -268,14 +322,8 @@ def _look_at(path: Path, side: int) -> _Look:
     if orientation in range(5, 9):
         width, height = height, width
     thumbnail = make_thumbnail(pixels, "srgb")
-    return _Look(path.name, _fit(height, width, side), hash_thumbnail(thumbnail), thumbnail)
-
-
-def _require_light(path: Path, image: Any) -> None:
-    """Raise UnreadableImageError for what this process, which no limit stops, should not decode."""
-    require_size(path, *image.size, most=MOST_PIXELS_HERE)
-    if image.format == "JPEG":
-        require_few_scans(path, path.read_bytes())
+    size = _fit(height, width, photograph.side)
+    return {"size": size, "hash": hash_thumbnail(thumbnail), "thumbnail": thumbnail.tolist()}
 
 
 def _fit(height: int, width: int, side: int) -> tuple[int, int]:

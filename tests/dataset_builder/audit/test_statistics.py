@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from dataset_builder.audit import features
-from dataset_builder.audit.features import draw_bursts, measure_frames, measure_pixels
+from dataset_builder.audit.features import draw_bursts, measure_frames
+from dataset_builder.audit.pixels import measure_pixels
 from dataset_builder.audit.statistics import (
     SceneBootstrap,
     assess_randomness,
@@ -303,6 +303,17 @@ class TestBias:
             assert find_outliers(labels, useless).iloc[0]["frame_index"] == extreme
 
 
+class Idle:
+    """Workers who must have nothing to do."""
+
+    device = "cpu"
+
+    def run(self, units, _root):
+        if list(units):
+            pytest.fail("measured again")
+        return iter(())
+
+
 class TestFeatures:
     @pytest.mark.parametrize("sigma", [0.01, 0.05])
     @pytest.mark.parametrize("domain", ["raw_bayer", "linear_rgb"])
@@ -326,13 +337,12 @@ class TestFeatures:
         assert drawn == draw_bursts(bursts.sample(frac=1, random_state=1), max_pixels=1000)
         assert len(draw_bursts(bursts, max_pixels=1)) == 1
 
-    def test_frames_are_measured_once(self, tmp_path, monkeypatch):
+    def test_frames_are_measured_once(self, tmp_path):
         root = write_audit_dataset(tmp_path / "data")
         tables = read_tables(root)
         first = measure_frames(root, tables.bursts, tables.frames)
-        monkeypatch.setattr(features, "measure_pixels", lambda *_: pytest.fail("measured again"))
-        again = measure_frames(root, tables.bursts, tables.frames)
+        again = measure_frames(root, tables.bursts, tables.frames, workers=Idle())
         pd.testing.assert_frame_equal(first.frames, again.frames)
         (root / "audit" / "features.parquet").write_bytes(b"damaged")
         with pytest.raises(pytest.fail.Exception):
-            measure_frames(root, tables.bursts, tables.frames)
+            measure_frames(root, tables.bursts, tables.frames, workers=Idle())

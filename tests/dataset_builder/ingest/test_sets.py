@@ -5,12 +5,16 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from dataset_builder.build import add_source
+from dataset_builder.bursts import plan_source
 from dataset_builder.cli.ingest import command as ingest
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import parse_source
 from dataset_builder.records.loading import load_burst, load_truth
+from dataset_builder.work.local import LocalWorkers
+from dataset_builder.work.unit import Limits
 from manifests.images.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
@@ -190,6 +194,19 @@ def test_spaq_groups_look_alikes_and_keeps_their_scores(tmp_path):
     facts = json.loads((tmp_path / "out/dataset.json").read_text())["scenarios"]["subjective/spaq"]
     assert facts["settings"]["max_distance"] == 12
     assert "connected components" in facts["settings"]["grouping"]
+
+
+def test_a_photograph_of_spaq_that_takes_too_much_memory_costs_itself(tmp_path):
+    write_spaq(tmp_path / "in", groups=(3, 2))
+    # 6 KB; Pillow needs 5 bytes for each of 64 million pixels.
+    Image.new("1", (8000, 8000)).save(tmp_path / "in/TestImage/00002.jpg", "PNG")
+    source = parse_source(name="set", kind="spaq", root=str(tmp_path / "in"))
+    workers = LocalWorkers(2, Limits(memory_gib=0.3))
+    plan = plan_source(source, tmp_path, tmp_path / "out", seed=0, presets={}, workers=workers)
+    assert [unit.reader.names for unit in plan.units] == [("00001.jpg", "00003.jpg"), ("00004.jpg", "00005.jpg")]
+    ((_, _, failure),) = plan.rejected
+    assert failure.error_type == "UnreadableImageError"
+    assert "00002.jpg: cannot be decoded" in failure.message
 
 
 def test_large_groups_of_look_alikes_are_one_scene_in_several_bursts(tmp_path):
