@@ -1,0 +1,135 @@
+"""A small network that merges the raw samples of a burst to linear RGB of a finer grid (after Bhat et al., CVPR 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from restorers.learned.parts import Refinement, Stabiliser, conv, leak, limit, variance_of
+from restorers.learned.stacks import FrameStack
+
+_LEAST_WEIGHT = 1e-6
+_SCANT = 0.02
+"""Sum of weights of samples that tell half of what they could."""
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedSamples:
+    """What each frame adds to any merge, and what all merges need of the references.
+
+    Attributes:
+        sums: [N, C, h, w]; of samples times weights.
+        weights: [N, C, h, w]; sums of weights.
+        features: [N, F, h, w].
+        reference: [B, C, h, w].
+        noise: [B, 2]; of the references.
+        owners: burst of each frame.
+    """
+
+    sums: Tensor
+    weights: Tensor
+    features: Tensor
+    reference: Tensor
+    noise: Tensor
+    owners: list[int]
+
+
+class SampleMerge(nn.Module):
+    """Weighs the samples that each frame has about each output pixel, merges them, and refines the merge.
+
+    The 2·scale × 2·scale output pixels of a cell of the mosaic lie in channels, so that convolutions work on a grid of half the size of
+    the frames. Each frame is encoded by itself and its difference to the reference; the encoder predicts by how much its samples count
+    (one factor for each output pixel) and features, of which the refinement sees the mean and the maximum. The refinement works after
+    variance stabilisation.
+
+    Args:
+        scale: output pixels per frame pixel.
+        width: channels of the encoder of frames.
+        features: channels that frames hand on to the refinement.
+        hidden: channels of the refinement on its three scales.
+    """
+
+    def __init__(
+        self, *, scale: int = 2, width: int = 48, features: int = 24, hidden: tuple[int, int, int] = (64, 80, 96)
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        pixels = (2 * scale) ** 2
+        channels = 3 * pixels
+        self.enter = conv(3 * channels + 4, width, 1)
+        self.encoder1, self.encoder2 = conv(width, width), conv(width, width)
+        self.factors, self.features = conv(width, pixels, 1), conv(width, features, 1)
+        self.refinement = Refinement(3 * channels + 2 * features + 3, 2 * channels, hidden)
+        nn.init.zeros_(self.factors.weight)
+        assert self.factors.bias is not None
+        nn.init.zeros_(self.factors.bias)
+
+    def encode(self, stack: FrameStack) -> EncodedSamples:
+        """What depends on each frame and its reference alone."""
+        means = stack.values / stack.weights.clamp(min=_LEAST_WEIGHT)
+        reference, own = stack.of_reference(means), stack.of_reference(stack.noise)
+        features = leak(self.enter(self._describe(stack, means, reference, own)))
+        features = features + leak(self.encoder2(leak(self.encoder1(features))))
+        factors = self.factors(features).float().clamp(-8, 8).exp().repeat(1, 3, 1, 1)
+        first = list(stack.first)
+        return EncodedSamples(
+            stack.values * factors,
+            stack.weights * factors,
+            leak(self.features(features)).float(),
+            means[first],
+            stack.noise[first],
+            stack.owners,
+        )
+
+    def merge(self, encoded: EncodedSamples, groups: Sequence[Sequence[int]]) -> Tensor:
+        """Linear RGB [len(groups), 3, 2·scale·h, 2·scale·w] of some frames each, by places, the reference of one burst among them."""
+        bursts = [encoded.owners[group[0]] for group in groups]
+        stabiliser = Stabiliser(encoded.noise[bursts])
+        weights = torch.stack([encoded.weights[list(group)].sum(0) for group in groups])
+        sums = torch.stack([encoded.sums[list(group)].sum(0) for group in groups])
+        merged = sums / weights.clamp(min=_LEAST_WEIGHT)
+        stabilised = stabiliser.apply(merged)
+        counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
+        level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
+        facts = torch.cat([counts[:, None] / 3, level], 1)[:, :, None, None].expand(-1, -1, *merged.shape[2:])
+        inputs = [
+            stabilised,
+            stabiliser.apply(encoded.reference[bursts]),
+            (weights + 1e-3).log() / 4,
+            torch.stack([encoded.features[list(group)].mean(0) for group in groups]),
+            torch.stack([encoded.features[list(group)].amax(0) for group in groups]),
+            facts,
+        ]
+        noisy, plain = self.refinement(torch.cat(inputs, 1)).chunk(2, 1)
+        deviation = stabiliser.deviation(merged, stabiliser.variance(merged))
+        refined = stabiliser.invert(stabilised + deviation * noisy + 0.1 * plain)
+        return functional.pixel_shuffle(refined, 2 * self.scale)
+
+    @staticmethod
+    def _describe(stack: FrameStack, means: Tensor, reference: Tensor, own: Tensor) -> Tensor:
+        """[N, 3·C + 4, h, w]."""
+        stabiliser = Stabiliser(own)
+        signal = reference.mean(1, keepdim=True)
+        deviation = (variance_of(stack.noise, reference) + variance_of(own, reference)).sqrt()
+        certainty = stack.weights / (stack.weights + _SCANT)
+        difference = (means - reference) * certainty / deviation
+        is_reference = torch.zeros_like(signal)
+        is_reference[list(stack.first)] = 1
+        ratio = (variance_of(stack.noise, signal) / variance_of(own, signal)).log() / 4
+        strength = stabiliser.deviation(signal, stabiliser.variance(signal))
+        return torch.cat(
+            [
+                stabiliser.apply(reference),
+                limit(difference, 8),
+                (stack.weights + 1e-3).log() / 4,
+                difference.mean(1, keepdim=True).clamp(-8, 8) / 2,
+                is_reference,
+                ratio,
+                (strength.log() + 4) / 3,
+            ],
+            1,
+        )
