@@ -46,6 +46,7 @@ class BurstMixture:
         shorter_side: px that photographs are reduced towards; None keeps their size.
         own_presets: presets that are not the toolkit's.
         seed: everything random follows from it and from the index of a burst.
+        redraw: 0 for the bursts themselves; another number gives the same bursts with other noise.
 
     Raises:
         ValueError: if there is no photograph or preset, a preset is unknown, or a weight is not positive.
@@ -60,6 +61,7 @@ class BurstMixture:
     shorter_side: int | None = 1000
     own_presets: Mapping[str, Preset] | None = None
     seed: int = 0
+    redraw: int = 0
 
     def __post_init__(self) -> None:
         if not self.photographs or not self.presets:
@@ -154,7 +156,8 @@ def render_one(mixture: BurstMixture, index: int) -> BurstWithTruth:
         except PhotographTooSmallError as error:
             reason = error
             continue
-        return _as_burst(render_burst(photograph, parameters, seed), parameters, name, path, index)
+        noise = derive_seed(seed, "redraw", mixture.redraw) if mixture.redraw else seed
+        return _as_burst(render_burst(photograph, parameters, noise), parameters, name, path, index)
     raise reason
 
 

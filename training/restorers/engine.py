@@ -97,7 +97,7 @@ def train(
     batch = deque(itertools.islice(examples, recipe.batch - recipe.fresh), recipe.batch)
     deadline = None if minutes is None else time.monotonic() + 60 * minutes
     while progress.step < recipe.steps:
-        if deadline is not None and time.monotonic() > deadline:
+        if deadline is not None and time.monotonic() >= deadline:
             _save(progress, work / STATE)
             return False
         batch.extend(itertools.islice(examples, recipe.fresh))
@@ -105,12 +105,12 @@ def train(
         if progress.step % schedule.validate_every == 0 or progress.step == recipe.steps:
             figures = validate(progress.average, validation, recipe, device)
             progress.history.append({"step": progress.step, **figures})
-            report(f"{progress.step:6} of {recipe.steps}  " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()))
             if figures["mean"] > progress.best:
                 progress.best, progress.best_step = figures["mean"], progress.step
                 progress.best_state = {key: value.clone() for key, value in progress.average.state_dict().items()}
                 _write(weights, recipe, progress)
             _save(progress, work / STATE)
+            report(f"{progress.step:6} of {recipe.steps}  " + "  ".join(f"{k} {v:.2f}" for k, v in figures.items()))
     return True
 
 

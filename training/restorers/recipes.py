@@ -49,7 +49,7 @@ class TrainingRecipe:
     lengths: tuple[int, int] = (2, 14)
     batch: int = 4
     fresh: int = 2
-    steps: int = 4000
+    steps: int = 2400
     rate: float = 1e-3
     warm_up: int = 100
     seed: int = 1

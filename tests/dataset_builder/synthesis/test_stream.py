@@ -52,6 +52,14 @@ def test_stream_goes_on_from_any_burst(mixture):
     assert not np.array_equal(other.truth, whole[0].truth)
 
 
+def test_noise_is_drawn_anew(mixture):
+    first, again = (next(iter(RenderedBursts(replace(mixture, redraw=number)))) for number in (0, 1))
+    np.testing.assert_array_equal(first.truth, again.truth)
+    assert first.burst.num_frames == again.burst.num_frames
+    difference = np.abs(first.burst.frames - again.burst.frames)
+    assert 0 < difference.mean() < 0.1
+
+
 def test_bursts_are_of_the_mixture(mixture):
     bursts = list(RenderedBursts(mixture, stop=12))
     assert {each.preset for each in bursts} == {"handheld", "jpeg"}
