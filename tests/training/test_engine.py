@@ -18,7 +18,7 @@ from tests.photographs import write_photographs
 from tests.restorers.learned.networks import SMALL
 from training.restorers import photographs as lists
 from training.restorers.__main__ import main
-from training.restorers.engine import Schedule, train
+from training.restorers.engine import Schedule, find_rate, train
 from training.restorers.examples import list_examples, make_mixture, measure_errors
 from training.restorers.recipes import RECIPES, TrainingRecipe
 
@@ -36,7 +36,7 @@ RECIPE = TrainingRecipe(
     lengths=(2, 3),
     batch=3,
     fresh=1,
-    steps=4,
+    cycles=(3, 1),
     warm_up=2,
 )
 
@@ -78,13 +78,13 @@ def test_training_is_deterministic_and_resumes_to_the_same_bytes(files, tmp_path
     states = [torch.load(tmp_path / name / "state.pt", weights_only=True) for name in "ab"]
     assert all(torch.equal(value, states[1]["network"][key]) for key, value in states[0]["network"].items())
     other = tmp_path / "other.safetensors"
-    train(dataclasses.replace(RECIPE, seed=2, steps=2), files, tmp_path / "c", other, schedule=SCHEDULE)
+    train(dataclasses.replace(RECIPE, seed=2, cycles=(2,)), files, tmp_path / "c", other, schedule=SCHEDULE)
     assert other.read_bytes() != whole.read_bytes()
 
 
 def test_the_card_says_how_the_weights_came_to_be(files, tmp_path):
     path = tmp_path / "tiny.safetensors"
-    train(dataclasses.replace(RECIPE, steps=2), files, tmp_path / "work", path, schedule=SCHEDULE)
+    train(dataclasses.replace(RECIPE, cycles=(2,)), files, tmp_path / "work", path, schedule=SCHEDULE)
     with safe_open(path, framework="pt") as file:
         card = json.loads(file.metadata()["card"])
     assert card["recipe"]["presets"] == dict(RECIPE.presets)
@@ -142,3 +142,15 @@ def test_recipes_are_of_their_scenarios():
         assert name.startswith(f"{recipe.task}/")
         assert recipe.sizes.get("scale", 1) == recipe.form.scale
         assert recipe.fresh <= recipe.batch
+
+
+def test_the_learning_rate_falls_and_rises_again():
+    recipe = dataclasses.replace(RECIPE, cycles=(100, 50), warm_up=10, rate=1.0)
+    rates = [find_rate(recipe, step) for step in range(recipe.steps)]
+    assert rates[:2] == [0.1, 0.2]
+    assert rates[10] == 1.0
+    assert all(before > after for before, after in zip(rates[10:99], rates[11:100], strict=True))
+    np.testing.assert_allclose(rates[55], 0.505)
+    assert rates[99] < 0.012
+    assert rates[100] == 0.6
+    np.testing.assert_allclose(rates[125], 0.6 * 0.505)

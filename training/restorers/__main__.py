@@ -30,7 +30,9 @@ from training.restorers.recipes import RECIPES
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=FOLDER, help="Folder of the weights.")
 @click.option("--minutes", type=click.FloatRange(min=0), help="Stop after so many; the same command goes on.")
-@click.option("--steps", type=click.IntRange(min=1), help="Instead of the recipe's; the learning rate falls over them.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Instead of the recipe's cycles; the learning rate falls over them."
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Equal numbers give equal bytes."
 )
@@ -48,7 +50,7 @@ def main(
     """Train the weights of scenario NAME, keep those of the best validation, and write them."""
     recipe = RECIPES[name]
     if steps is not None:
-        recipe = dataclasses.replace(recipe, steps=steps)
+        recipe = dataclasses.replace(recipe, cycles=(steps,))
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     try:

@@ -27,7 +27,7 @@ from training.restorers.recipes import TrainingRecipe
 STATE = "state.pt"
 _AVERAGE = 0.998
 """Weights are averaged over about as many steps as this is from 1, inverted; the average is validated and kept."""
-_LEAST_RATE = 0.01
+_LEAST_RATE, _LATER_PEAK = 0.01, 0.6
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _take_step(progress: _Progress, recipe: TrainingRecipe, examples: list[Examp
         output = stages.merge(stages.encode(stack), groups)
     errors = measure_errors(output, torch.stack(wanted).to(device), recipe.form)
     loss = 10 * torch.log10(errors + 1e-9).mean()
-    progress.optimiser.param_groups[0]["lr"] = _rate(recipe, progress.step)
+    progress.optimiser.param_groups[0]["lr"] = find_rate(recipe, progress.step)
     progress.optimiser.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # PyTorch gives it no types
     nn.utils.clip_grad_norm_(progress.network.parameters(), 1.0)
@@ -157,11 +157,17 @@ def _take_step(progress: _Progress, recipe: TrainingRecipe, examples: list[Examp
             average.lerp_(value, 1 - decay)
 
 
-def _rate(recipe: TrainingRecipe, step: int) -> float:
+def find_rate(recipe: TrainingRecipe, step: int) -> float:
+    """Learning rate of a step."""
     if step < recipe.warm_up:
         return recipe.rate * (step + 1) / recipe.warm_up
-    done = (step - recipe.warm_up) / max(1, recipe.steps - recipe.warm_up)
-    return recipe.rate * (_LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * done)) / 2)
+    begin, peak = recipe.warm_up, recipe.rate
+    for end in itertools.accumulate(recipe.cycles):
+        if step < end:
+            done = (step - begin) / (end - begin)
+            return peak * (_LEAST_RATE + (1 - _LEAST_RATE) * (1 + math.cos(math.pi * done)) / 2)
+        begin, peak = end, recipe.rate * _LATER_PEAK
+    return recipe.rate * _LEAST_RATE
 
 
 def _resume(recipe: TrainingRecipe, path: Path, device: str) -> _Progress:

@@ -30,8 +30,8 @@ class TrainingRecipe:
         lengths: fewest and most frames.
         batch: bursts in a step.
         fresh: how many of them the step before has not seen.
-        steps: of the whole training.
-        rate: learning rate after the warm-up; it ends at a hundredth, along a cosine.
+        cycles: steps of each cycle, over which the learning rate falls to a hundredth along a cosine, to rise again for the next.
+        rate: learning rate after the warm-up; later cycles begin at 0.6 of it.
         warm_up: steps.
         seed: of everything random.
     """
@@ -49,10 +49,15 @@ class TrainingRecipe:
     lengths: tuple[int, int] = (2, 14)
     batch: int = 4
     fresh: int = 2
-    steps: int = 2400
+    cycles: tuple[int, ...] = (2400,)
     rate: float = 1e-3
     warm_up: int = 100
     seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        """Of the whole training."""
+        return sum(self.cycles)
 
 
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
