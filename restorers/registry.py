@@ -59,6 +59,7 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1, "tolerance": 1.3}),
     ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
     ScenarioSpec("denoise/hdrplus@spatial", "restorers.classical.hdrplus_spatial:SpatialHdrPlus"),
+    ScenarioSpec("denoise/kpn", "restorers.learned.trained:load_trained", {"name": "denoise_kpn"}),
     ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
     ScenarioSpec("denoise/nlm", "restorers.classical.nlm:NonLocalMeans"),
     ScenarioSpec("denoise/robust_mean", "restorers.classical.robust_mean:RobustMean"),

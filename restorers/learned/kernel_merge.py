@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.learned.parts import Refinement, Stabiliser, box, conv, leak, limit, variance_of
+from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
 from restorers.learned.stacks import FrameStack
 
 _KERNEL = 3
@@ -58,7 +58,7 @@ class KernelMerge(nn.Module):
         super().__init__()
         self.encoder1, self.encoder2, self.encoder3 = conv(_INPUTS, width), conv(width, width), conv(width, width)
         self.kernels, self.features = conv(width, _KERNEL**2, 1), conv(width, features, 1)
-        self.refinement = Refinement(3 * 4 + 2 * features + 3, 8, hidden)
+        self.refinement = Refinement(5 * 4 + 2 * features + 3, 8, hidden)
         nn.init.zeros_(self.kernels.weight)
         with torch.no_grad():
             assert self.kernels.bias is not None
@@ -104,6 +104,7 @@ class KernelMerge(nn.Module):
             stabilised,
             stabiliser.apply(reference),
             (deviation.clamp(min=1e-5).log() + 4) / 3,
+            *describe_merge(stabiliser, stabilised, deviation, reference),
             torch.stack([encoded.features[list(group)].mean(0) for group in groups]),
             torch.stack([encoded.features[list(group)].amax(0) for group in groups]),
             facts,

@@ -69,9 +69,22 @@ def limit(values: Tensor, bound: float) -> Tensor:
     return values.clamp(-bound, bound) / bound
 
 
+def describe_merge(
+    stabiliser: Stabiliser, stabilised: Tensor, deviation: Tensor, reference: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Detail of a merge in units of its noise, and what it has less than the reference in units of that one's: [B, C, h, w] each."""
+    lost = stabiliser.apply(reference) - stabilised
+    own = stabiliser.deviation(reference, stabiliser.variance(reference))
+    return limit((stabilised - box(stabilised, 5)) / deviation, 8), limit(lost / own, 8)
+
+
 def conv(inputs: int, outputs: int, size: int = 3, *, stride: int = 1) -> nn.Conv2d:
-    """A convolution that keeps the size but for its stride."""
-    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    """A convolution that keeps the size but for its stride; its first weights keep the strength of what passes through (He 2015)."""
+    layer = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
+    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    assert layer.bias is not None
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def leak(features: Tensor) -> Tensor:
@@ -102,8 +115,6 @@ class Refinement(nn.Module):
         self.up2, self.up1 = conv(quarter, 4 * half, 1), conv(half, 4 * full, 1)
         self.leave = conv(full, outputs)
         nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """[B, inputs, h, w] to [B, outputs, h, w]."""

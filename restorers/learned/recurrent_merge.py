@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from restorers.learned.parts import Refinement, Stabiliser, box, conv, leak, limit, variance_of
+from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
 from restorers.learned.stacks import FrameStack
 
 _INPUTS = 11
@@ -47,7 +47,7 @@ class RecurrentMerge(nn.Module):
         self.encoder1, self.encoder2 = conv(_INPUTS, width), conv(width, width)
         self.cell1, self.cell2 = conv(2 * width + _INNOVATION, width), conv(width, width)
         self.gain = conv(width, 1, 1)
-        self.refinement = Refinement(3 * 4 + width + 3, 8, hidden)
+        self.refinement = Refinement(5 * 4 + width + 3, 8, hidden)
         nn.init.zeros_(self.gain.weight)
         assert self.gain.bias is not None
         nn.init.constant_(self.gain.bias, 2.0)
@@ -95,6 +95,7 @@ class RecurrentMerge(nn.Module):
             stabilised,
             stabiliser.apply(reference),
             (deviation.clamp(min=1e-5).log() + 4) / 3,
+            *describe_merge(stabiliser, stabilised, deviation, reference),
             hidden,
             facts,
         ]

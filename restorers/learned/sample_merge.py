@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from restorers.learned.parts import Refinement, Stabiliser, conv, leak, limit, variance_of
+from restorers.learned.parts import Refinement, Stabiliser, conv, describe_merge, leak, limit, variance_of
 from restorers.learned.stacks import FrameStack
 
 _LEAST_WEIGHT = 1e-6
@@ -63,10 +63,8 @@ class SampleMerge(nn.Module):
         self.enter = conv(3 * channels + 4, width, 1)
         self.encoder1, self.encoder2 = conv(width, width), conv(width, width)
         self.factors, self.features = conv(width, pixels, 1), conv(width, features, 1)
-        self.refinement = Refinement(3 * channels + 2 * features + 3, 2 * channels, hidden)
+        self.refinement = Refinement(5 * channels + 2 * features + 3, 2 * channels, hidden)
         nn.init.zeros_(self.factors.weight)
-        assert self.factors.bias is not None
-        nn.init.zeros_(self.factors.bias)
 
     def encode(self, stack: FrameStack) -> EncodedSamples:
         """What depends on each frame and its reference alone."""
@@ -96,16 +94,18 @@ class SampleMerge(nn.Module):
         counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
         level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
         facts = torch.cat([counts[:, None] / 3, level], 1)[:, :, None, None].expand(-1, -1, *merged.shape[2:])
+        deviation = stabiliser.deviation(merged, stabiliser.variance(merged))
+        reference = encoded.reference[bursts]
         inputs = [
             stabilised,
-            stabiliser.apply(encoded.reference[bursts]),
+            stabiliser.apply(reference),
+            *describe_merge(stabiliser, stabilised, deviation, reference),
             (weights + 1e-3).log() / 4,
             torch.stack([encoded.features[list(group)].mean(0) for group in groups]),
             torch.stack([encoded.features[list(group)].amax(0) for group in groups]),
             facts,
         ]
         noisy, plain = self.refinement(torch.cat(inputs, 1)).chunk(2, 1)
-        deviation = stabiliser.deviation(merged, stabiliser.variance(merged))
         refined = stabiliser.invert(stabilised + deviation * noisy + 0.1 * plain)
         return functional.pixel_shuffle(refined, 2 * self.scale)
 
