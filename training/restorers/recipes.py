@@ -79,7 +79,7 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             network="recurrent_merge",
             form=StackForm("planes"),
             presets=_DENOISING,
-            cycles=(1500,),
+            cycles=(1000,),
         ),
         "sr/dbsr@x2": TrainingRecipe(
             task="sr",
@@ -92,7 +92,7 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             presets={"handheld": 2.0, "burst_sr": 2.0, "dbsr": 2.0, "action": 1.0},
             rate=7e-4,
             warm_up=200,
-            cycles=(1500,),
+            cycles=(1000,),
         ),
         "sr/dbsr@x4": TrainingRecipe(
             task="sr",
@@ -107,7 +107,7 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             side=48,
             rate=7e-4,
             warm_up=200,
-            cycles=(900,),
+            cycles=(600,),
         ),
         "deblur/burst_network": TrainingRecipe(
             task="deblur",
@@ -120,7 +120,7 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             presets={"night": 1.0},
             rate=7e-4,
             warm_up=200,
-            cycles=(1000,),
+            cycles=(700,),
         ),
         "demosaic/burst_network": TrainingRecipe(
             task="demosaic",
@@ -133,7 +133,7 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             presets={"handheld": 3.0, "action": 2.0, "burst_sr": 1.0, "dbsr": 1.0},
             rate=7e-4,
             warm_up=200,
-            cycles=(900,),
+            cycles=(600,),
         ),
     }
 )
