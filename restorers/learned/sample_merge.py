@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from restorers.burst import FloatImage
+from restorers.classical.aperture import correct_aperture
+from restorers.classical.handheld import Handheld
 from restorers.learned.parts import Refinement, Stabiliser, conv, describe_merge, leak, limit, variance_of
 from restorers.learned.stacks import FrameStack
 
@@ -42,9 +47,9 @@ class SampleMerge(nn.Module):
     """Weighs the samples that each frame has about each output pixel, merges them, and refines the merge.
 
     The 2·scale × 2·scale output pixels of a cell of the mosaic lie in channels, so that convolutions work on a grid of half the size of
-    the frames. Each frame is encoded by itself and its difference to the reference; the encoder predicts by how much its samples count
-    (one factor for each output pixel) and features, of which the refinement sees the mean and the maximum. The refinement works after
-    variance stabilisation.
+    the frames. Training begins with what `sr/handheld` makes of the same samples, its correction of the pixel aperture included. Each frame
+    is encoded by itself and its difference to the reference; the encoder predicts by how much its samples count (one factor for each
+    output pixel) and features, of which the refinement sees the mean and the maximum. The refinement works after variance stabilisation.
 
     Args:
         scale: output pixels per frame pixel.
@@ -89,7 +94,7 @@ class SampleMerge(nn.Module):
         stabiliser = Stabiliser(encoded.noise[bursts])
         weights = torch.stack([encoded.weights[list(group)].sum(0) for group in groups])
         sums = torch.stack([encoded.sums[list(group)].sum(0) for group in groups])
-        merged = sums / weights.clamp(min=_LEAST_WEIGHT)
+        merged = self._sharpen(sums / weights.clamp(min=_LEAST_WEIGHT))
         stabilised = stabiliser.apply(merged)
         counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
         level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
@@ -108,6 +113,18 @@ class SampleMerge(nn.Module):
         noisy, plain = self.refinement(torch.cat(inputs, 1)).chunk(2, 1)
         refined = stabiliser.invert(stabilised + deviation * noisy + 0.1 * plain)
         return functional.pixel_shuffle(refined, 2 * self.scale)
+
+    def _sharpen(self, merged: Tensor) -> Tensor:
+        """Correct the pixel aperture in every colour of images [B, C, h, w] on the output grid, as `sr/handheld` does."""
+        if self.scale == 1:
+            return merged
+        kernel = torch.from_numpy(find_sharpening(self.scale)).to(merged)
+        edge = kernel.shape[-1] // 2
+        colours = functional.pad(functional.pixel_shuffle(merged, 2 * self.scale), (edge,) * 4, mode="replicate")
+        height, width = colours.shape[-2:]
+        spectrum = torch.fft.rfft2(colours) * torch.fft.rfft2(kernel, s=(height, width))
+        sharp = torch.fft.irfft2(spectrum, s=(height, width))[..., 2 * edge :, 2 * edge :]
+        return functional.pixel_unshuffle(sharp, 2 * self.scale)
 
     @staticmethod
     def _describe(stack: FrameStack, means: Tensor, reference: Tensor, own: Tensor) -> Tensor:
@@ -133,3 +150,17 @@ class SampleMerge(nn.Module):
             ],
             1,
         )
+
+
+@lru_cache(maxsize=4)
+def find_sharpening(scale: int) -> FloatImage:
+    """What `correct_aperture` makes of a single pixel at a scale, float32 [6·scale + 1, 6·scale + 1], summing to 1."""
+    reach = 3 * scale
+    side = 8 * reach + 1
+    image = np.zeros((side, side, 3), np.float32)
+    image[side // 2, side // 2] = 1
+    classical = Handheld(scale=scale)
+    correct_aperture(image, scale, blur=classical.blur, regularisation=classical.regularisation)
+    middle = slice(side // 2 - reach, side // 2 + reach + 1)
+    kernel = image[middle, middle, 0]
+    return np.asarray(kernel / kernel.sum(), np.float32)
