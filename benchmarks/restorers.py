@@ -43,6 +43,7 @@ STATE = {
     "denoise/handheld": 6.0,
     "denoise/hdrplus": 1.0,
     "denoise/hdrplus@spatial": 1.15,
+    "denoise/kpn": 7.0,
     "denoise/mean": 1.0,
     "denoise/robust_mean": 1.0,
     "focus/stack": 5.34,

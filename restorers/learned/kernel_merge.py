@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FrameStack
+from restorers.learned.stacks import FramePart, FrameStack
 
 _KERNEL = 3
 _INPUTS = 18
@@ -66,27 +66,25 @@ class KernelMerge(nn.Module):
 
     def encode(self, stack: FrameStack) -> EncodedFrames:
         """What depends on each frame and its reference alone."""
-        reference = stack.of_reference(stack.values)
-        own = stack.of_reference(stack.noise)
-        features = leak(self.encoder1(describe_frames(stack, reference, own)))
-        features = leak(self.encoder3(leak(self.encoder2(features))))
-        logits = self.kernels(features).float().clamp(-12, 6)
-        signal = box(reference, 5)
-        variance = variance_of(stack.noise, signal)
-        # Frames of more noise count less, by as much as theory says; the network learns what theory leaves out.
-        precision = (variance_of(own, signal) / variance).mean((1, 2, 3), keepdim=True).clamp(max=8)
-        sums, weights, spread = filter_frames(stack.values, stack.weights, logits.exp() * precision, variance)
+        sums, weights, spread, features = (
+            torch.cat(parts) for parts in zip(*(self._encode_part(part) for part in stack.split()), strict=True)
+        )
         first = list(stack.first)
         return EncodedFrames(
-            sums,
-            weights,
-            spread,
-            leak(self.features(features)).float(),
-            stack.values[first],
-            stack.noise[first],
-            stack.first,
-            stack.owners,
+            sums, weights, spread, features, stack.values[first], stack.noise[first], stack.first, stack.owners
         )
+
+    def _encode_part(self, part: FramePart) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        features = leak(self.encoder1(describe_frames(part)))
+        features = leak(self.encoder3(leak(self.encoder2(features))))
+        logits = self.kernels(features).float().clamp(-12, 6)
+        signal = box(part.reference_values, 5)
+        variance = variance_of(part.noise, signal)
+        # Frames of more noise count less, by as much as theory says; the network learns what theory leaves out.
+        ratio = variance_of(part.reference_noise, signal) / variance
+        kernels = logits.exp() * ratio.mean((1, 2, 3), keepdim=True).clamp(max=8)
+        filtered = filter_frames(part.values, part.weights, kernels, variance)
+        return *filtered, leak(self.features(features)).float()
 
     def merge(self, encoded: EncodedFrames, groups: Sequence[Sequence[int]]) -> Tensor:
         """The images [len(groups), 4, h, w] of some frames each, by places, the reference of one burst among them."""
@@ -118,23 +116,16 @@ def gather(values: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
     return torch.stack([values[list(group)].sum(0) for group in groups])
 
 
-def describe_frames(stack: FrameStack, reference: Tensor, own: Tensor) -> Tensor:
-    """How each frame differs from its reference, in units of its noise: [N, 18, h, w].
-
-    Args:
-        stack: of aligned planes.
-        reference: [N, 4, h, w]; of each frame its reference.
-        own: [N, 2]; noise of that.
-    """
+def describe_frames(part: FramePart) -> Tensor:
+    """How frames, aligned planes, differ from their references, in units of their noise: [n, 18, h, w]."""
+    reference, own = part.reference_values, part.reference_noise
     stabiliser = Stabiliser(own)
     signal = box(reference, 3)
-    deviation = (variance_of(stack.noise, signal) + variance_of(own, signal)).sqrt()
-    difference = (stack.values - reference) * stack.weights / deviation
+    deviation = (variance_of(part.noise, signal) + variance_of(own, signal)).sqrt()
+    difference = (part.values - reference) * part.weights / deviation
     energy = difference.square().mean(1, keepdim=True)
-    usable = stack.weights.amin(1, keepdim=True)
-    is_reference = torch.zeros_like(usable)
-    is_reference[list(stack.first)] = 1
-    ratio = (variance_of(stack.noise, signal) / variance_of(own, signal)).log().mean(1, keepdim=True) / 4
+    usable = part.weights.amin(1, keepdim=True)
+    ratio = (variance_of(part.noise, signal) / variance_of(own, signal)).log().mean(1, keepdim=True) / 4
     strength = stabiliser.deviation(signal, stabiliser.variance(signal)).mean(1, keepdim=True)
     return torch.cat(
         [
@@ -144,7 +135,7 @@ def describe_frames(stack: FrameStack, reference: Tensor, own: Tensor) -> Tensor
             torch.log1p(box(energy, 3)) / 2,
             torch.log1p(box(energy, 9)) / 2,
             usable,
-            is_reference,
+            part.is_reference.expand_as(usable),
             ratio,
             (strength.log() + 4) / 3,
         ],

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FrameStack
+from restorers.learned.stacks import FramePart, FrameStack
 
 _INPUTS = 11
 _INNOVATION = 11
@@ -54,20 +54,21 @@ class RecurrentMerge(nn.Module):
 
     def encode(self, stack: FrameStack) -> FrameFeatures:
         """What depends on each frame and its reference alone."""
-        reference, own = stack.of_reference(stack.values), stack.of_reference(stack.noise)
-        stabiliser = Stabiliser(own)
-        signal = box(reference, 3)
+        return FrameFeatures(stack, torch.cat([self._encode_part(part) for part in stack.split()]))
+
+    def _encode_part(self, part: FramePart) -> Tensor:
+        stabiliser = Stabiliser(part.reference_noise)
+        signal = box(part.reference_values, 3)
         strength = stabiliser.deviation(signal, stabiliser.variance(signal)).mean(1, keepdim=True)
-        ratio = (variance_of(stack.noise, signal) / variance_of(own, signal)).log().mean(1, keepdim=True) / 4
+        ratio = variance_of(part.noise, signal) / variance_of(part.reference_noise, signal)
         inputs = [
-            stabiliser.apply(stack.values),
-            stabiliser.apply(reference),
-            stack.weights.amin(1, keepdim=True),
-            ratio,
+            stabiliser.apply(part.values),
+            stabiliser.apply(part.reference_values),
+            part.weights.amin(1, keepdim=True),
+            ratio.log().mean(1, keepdim=True) / 4,
             (strength.log() + 4) / 3,
         ]
-        features = leak(self.encoder2(leak(self.encoder1(torch.cat(inputs, 1))))).float()
-        return FrameFeatures(stack, features)
+        return leak(self.encoder2(leak(self.encoder1(torch.cat(inputs, 1))))).float()
 
     def merge(self, encoded: FrameFeatures, groups: Sequence[Sequence[int]]) -> Tensor:
         """The images [len(groups), 4, h, w] of some frames each, by places, the reference of one burst first, then in capture order."""

@@ -15,7 +15,7 @@ from restorers.burst import FloatImage
 from restorers.classical.aperture import correct_aperture
 from restorers.classical.handheld import Handheld
 from restorers.learned.parts import Refinement, Stabiliser, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FrameStack
+from restorers.learned.stacks import FramePart, FrameStack
 
 _LEAST_WEIGHT = 1e-6
 _SCANT = 0.02
@@ -73,20 +73,18 @@ class SampleMerge(nn.Module):
 
     def encode(self, stack: FrameStack) -> EncodedSamples:
         """What depends on each frame and its reference alone."""
-        means = stack.values / stack.weights.clamp(min=_LEAST_WEIGHT)
-        reference, own = stack.of_reference(means), stack.of_reference(stack.noise)
-        features = leak(self.enter(self._describe(stack, means, reference, own)))
+        sums, weights, features = (
+            torch.cat(parts) for parts in zip(*(self._encode_part(part) for part in stack.split()), strict=True)
+        )
+        first = list(stack.first)
+        reference = _divide(stack.values[first], stack.weights[first])
+        return EncodedSamples(sums, weights, features, reference, stack.noise[first], stack.owners)
+
+    def _encode_part(self, part: FramePart) -> tuple[Tensor, Tensor, Tensor]:
+        features = leak(self.enter(_describe(part)))
         features = features + leak(self.encoder2(leak(self.encoder1(features))))
         factors = self.factors(features).float().clamp(-8, 8).exp().repeat(1, 3, 1, 1)
-        first = list(stack.first)
-        return EncodedSamples(
-            stack.values * factors,
-            stack.weights * factors,
-            leak(self.features(features)).float(),
-            means[first],
-            stack.noise[first],
-            stack.owners,
-        )
+        return part.values * factors, part.weights * factors, leak(self.features(features)).float()
 
     def merge(self, encoded: EncodedSamples, groups: Sequence[Sequence[int]]) -> Tensor:
         """Linear RGB [len(groups), 3, 2·scale·h, 2·scale·w] of some frames each, by places, the reference of one burst among them."""
@@ -94,7 +92,7 @@ class SampleMerge(nn.Module):
         stabiliser = Stabiliser(encoded.noise[bursts])
         weights = torch.stack([encoded.weights[list(group)].sum(0) for group in groups])
         sums = torch.stack([encoded.sums[list(group)].sum(0) for group in groups])
-        merged = self._sharpen(sums / weights.clamp(min=_LEAST_WEIGHT))
+        merged = self._sharpen(_divide(sums, weights))
         stabilised = stabiliser.apply(merged)
         counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
         level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
@@ -126,30 +124,37 @@ class SampleMerge(nn.Module):
         sharp = torch.fft.irfft2(spectrum, s=(height, width))[..., 2 * edge :, 2 * edge :]
         return functional.pixel_unshuffle(sharp, 2 * self.scale)
 
-    @staticmethod
-    def _describe(stack: FrameStack, means: Tensor, reference: Tensor, own: Tensor) -> Tensor:
-        """[N, 3·C + 4, h, w]."""
-        stabiliser = Stabiliser(own)
-        signal = reference.mean(1, keepdim=True)
-        deviation = (variance_of(stack.noise, reference) + variance_of(own, reference)).sqrt()
-        certainty = stack.weights / (stack.weights + _SCANT)
-        difference = (means - reference) * certainty / deviation
-        is_reference = torch.zeros_like(signal)
-        is_reference[list(stack.first)] = 1
-        ratio = (variance_of(stack.noise, signal) / variance_of(own, signal)).log() / 4
-        strength = stabiliser.deviation(signal, stabiliser.variance(signal))
-        return torch.cat(
-            [
-                stabiliser.apply(reference),
-                limit(difference, 8),
-                (stack.weights + 1e-3).log() / 4,
-                difference.mean(1, keepdim=True).clamp(-8, 8) / 2,
-                is_reference,
-                ratio,
-                (strength.log() + 4) / 3,
-            ],
-            1,
-        )
+
+def _describe(part: FramePart) -> Tensor:
+    """How frames, sums of raw samples, differ from their references, in units of their noise: [n, 3·C + 4, h, w]."""
+    means, reference = (
+        _divide(part.values, part.weights),
+        _divide(part.reference_values, part.reference_weights),
+    )
+    own = part.reference_noise
+    stabiliser = Stabiliser(own)
+    signal = reference.mean(1, keepdim=True)
+    deviation = (variance_of(part.noise, reference) + variance_of(own, reference)).sqrt()
+    certainty = part.weights / (part.weights + _SCANT)
+    difference = (means - reference) * certainty / deviation
+    ratio = (variance_of(part.noise, signal) / variance_of(own, signal)).log() / 4
+    strength = stabiliser.deviation(signal, stabiliser.variance(signal))
+    return torch.cat(
+        [
+            stabiliser.apply(reference),
+            limit(difference, 8),
+            (part.weights + 1e-3).log() / 4,
+            difference.mean(1, keepdim=True).clamp(-8, 8) / 2,
+            part.is_reference.expand_as(signal),
+            ratio,
+            (strength.log() + 4) / 3,
+        ],
+        1,
+    )
+
+
+def _divide(sums: Tensor, weights: Tensor) -> Tensor:
+    return sums / weights.clamp(min=_LEAST_WEIGHT)
 
 
 @lru_cache(maxsize=4)

@@ -7,6 +7,7 @@ alike to a network.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +23,31 @@ from restorers.imaging.turning import turn_to_rggb
 from restorers.motion.align import align_burst
 
 _LEAST_LEVEL = 0.02
+PART_PIXELS = 2**17
+"""Of a stack's grid, so many are encoded at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class FramePart:
+    """Some frames of a stack, each beside its reference.
+
+    Attributes:
+        values: [n, C, h, w].
+        weights: [n, C, h, w].
+        noise: [n, 2].
+        reference_values: [n, C, h, w].
+        reference_weights: [n, C, h, w].
+        reference_noise: [n, 2].
+        is_reference: [n, 1, 1, 1]; 1 for a reference, else 0.
+    """
+
+    values: Tensor
+    weights: Tensor
+    noise: Tensor
+    reference_values: Tensor
+    reference_weights: Tensor
+    reference_noise: Tensor
+    is_reference: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +79,25 @@ class FrameStack:
             burst for burst, (start, end) in enumerate(zip(self.first, ends, strict=True)) for _ in range(start, end)
         ]
 
-    def of_reference(self, values: Tensor) -> Tensor:
-        """For each frame, the entry of its reference among the entries [N, ...] of all frames."""
-        return values[[self.first[owner] for owner in self.owners]]
+    def split(self) -> Iterator[FramePart]:
+        """The frames in parts of at most `PART_PIXELS` pixels, for encoders whose features take many times the memory of a frame."""
+        owners = self.owners
+        size = max(1, PART_PIXELS // (self.values.shape[-2] * self.values.shape[-1]))
+        for start in range(0, len(owners), size):
+            places = list(range(start, min(start + size, len(owners))))
+            references = [self.first[owners[place]] for place in places]
+            is_reference = self.values.new_tensor(
+                [place == first for place, first in zip(places, references, strict=True)]
+            )
+            yield FramePart(
+                self.values[places],
+                self.weights[places],
+                self.noise[places],
+                self.values[references],
+                self.weights[references],
+                self.noise[references],
+                is_reference.reshape(-1, 1, 1, 1),
+            )
 
     def to(self, device: torch.device | str) -> FrameStack:
         """The same on another device."""

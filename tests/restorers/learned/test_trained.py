@@ -127,6 +127,14 @@ def test_several_bursts_at_once(restorers):
         np.testing.assert_allclose(together, torch.cat(alone), atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_are_encoded_in_parts(restorers, kind, monkeypatch):
+    burst = sample(restorers[kind])
+    whole = restorers[kind].restore(burst)
+    monkeypatch.setattr("restorers.learned.stacks.PART_PIXELS", 2 * 20 * 20 + 1)
+    np.testing.assert_allclose(restorers[kind].restore(burst), whole, atol=1e-6)
+
+
 def test_stacks_hold_frames_on_the_grid_of_the_reference(restorers):
     burst = sample(restorers["kernel_merge"]).with_reference(2)
     stack = stack_planes(burst)
