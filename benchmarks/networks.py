@@ -34,7 +34,7 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
     "sr/dbsr@x2": ("sr/handheld@x2", "sr/backprojection@x2"),
     "sr/dbsr@x4": ("sr/handheld@x4", "sr/backprojection@x4"),
     "demosaic/burst_network": ("demosaic/burst", "demosaic/malvar", "denoise/handheld"),
-    "deblur/burst_network": ("deblur/fourier",),
+    "deblur/burst_network": ("deblur/fourier", "demosaic/burst", "denoise/handheld"),
 }
 PRESETS: Mapping[str, tuple[str, ...]] = {
     "denoise": ("handheld", "action", "night", "kpn", "burst_sr", "dbsr"),

@@ -38,6 +38,7 @@ PLAIN = "plain FFT merge"
 LARGEST_BEYOND_STATE = 3.0
 """How much a restorer may hold beyond its state, in units of the burst."""
 STATE = {
+    "deblur/burst_network": 12.5,
     "deblur/fourier": 3.73,
     "demosaic/burst": 1.25,
     "denoise/handheld": 6.0,

@@ -52,6 +52,7 @@ class ScenarioSpec:
 
 
 BUILT_IN: tuple[ScenarioSpec, ...] = (
+    ScenarioSpec("deblur/burst_network", "restorers.learned.trained:load_trained", {"name": "deblur_burst_network"}),
     ScenarioSpec("deblur/fourier", "restorers.classical.fourier:FourierAccumulation"),
     ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
     ScenarioSpec("demosaic/gharbi", "restorers.learned.demosaicnet:GharbiDemosaicking"),
