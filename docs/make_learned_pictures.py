@@ -27,12 +27,11 @@ from training.restorers.photographs import find_photographs
 HERE = Path(__file__).parent
 GAP, LINE = 6, 18
 ROWS = (
-    ("kpn", 11, "denoise/hdrplus@spatial", "denoise/kpn"),
-    ("handheld", 3, "denoise/hdrplus@spatial", "denoise/recurrent"),
-    ("burst_sr", 4, "sr/handheld@x2", "sr/dbsr@x2"),
-    ("burst_sr", 2, "sr/handheld@x4", "sr/dbsr@x4"),
-    ("night", 5, "deblur/fourier", "deblur/burst_network"),
-    ("handheld", 8, "demosaic/burst", "demosaic/burst_network"),
+    ("kpn", 7, "denoise/hdrplus@spatial", "denoise/kpn"),
+    ("handheld", 2, "denoise/hdrplus@spatial", "denoise/kpn"),
+    ("burst_sr", 2, "sr/handheld@x2", "sr/dbsr@x2"),
+    ("night", 3, "deblur/fourier", "deblur/burst_network"),
+    ("handheld", 14, "demosaic/burst", "demosaic/burst_network"),
 )
 """Preset, place in its stream, classical restorer, network."""
 COMPARED = (
@@ -92,7 +91,8 @@ def draw_row(rendered: BurstWithTruth, classical: str, network: str) -> Image.Im
     truth = np.asarray(cv2.resize(rendered.truth, tuple(size[::-1].tolist()), interpolation=cv2.INTER_AREA), np.float32)
     shown.append(("truth", truth))
     # Exposed alike, so that the brightest percent of the truth is white.
-    gain = np.float32(0.9 / max(float(np.quantile(truth @ np.full(3, 1 / 3, np.float32), 0.99)), 1e-3))
+    bright = np.quantile((truth * burst.white_balance.astype(np.float32)).max(-1), 0.99)
+    gain = np.float32(0.95 / max(float(bright), 1e-3))
     pictures = [(text, develop(image * gain, burst)) for text, image in shown]
     sheet = Image.new("RGB", (4 * 288 + 3 * GAP, 288 + LINE), "white")
     draw = ImageDraw.Draw(sheet)
