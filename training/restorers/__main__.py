@@ -9,6 +9,7 @@ import click
 import cv2
 import torch
 
+from dataset_builder.cli.terminal import say
 from restorers.device import choose_device
 from restorers.learned.weights import FOLDER
 from training.restorers.engine import train
@@ -66,9 +67,9 @@ def main(
         out / f"{recipe.file}.safetensors",
         minutes=minutes,
         device=choose_device(device),
-        report=click.echo,
+        report=say,
     )
-    click.echo("complete" if complete else f"interrupted; the same command goes on from {place}")
+    say("complete" if complete else f"interrupted; the same command goes on from {place}")
 
 
 if __name__ == "__main__":
