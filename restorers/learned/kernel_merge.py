@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FramePart, FrameStack
+from restorers.learned.stacks import FramePart, FrameStack, take
 
 _KERNEL = 3
 _INPUTS = 18
@@ -71,7 +71,14 @@ class KernelMerge(nn.Module):
         )
         first = list(stack.first)
         return EncodedFrames(
-            sums, weights, spread, features, stack.values[first], stack.noise[first], stack.first, stack.owners
+            sums,
+            weights,
+            spread,
+            features,
+            take(stack.values, first),
+            take(stack.noise, first),
+            stack.first,
+            stack.owners,
         )
 
     def _encode_part(self, part: FramePart) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -89,22 +96,22 @@ class KernelMerge(nn.Module):
     def merge(self, encoded: EncodedFrames, groups: Sequence[Sequence[int]]) -> Tensor:
         """The images [len(groups), 4, h, w] of some frames each, by places, the reference of one burst among them."""
         bursts = [encoded.owners[group[0]] for group in groups]
-        stabiliser = Stabiliser(encoded.noise[bursts])
+        stabiliser = Stabiliser(take(encoded.noise, bursts))
         total = gather(encoded.weights, groups).clamp(min=1e-8)
         merged = gather(encoded.sums, groups) / total
         deviation = stabiliser.deviation(merged, gather(encoded.spread, groups) / total.square())
         stabilised = stabiliser.apply(merged)
-        reference = encoded.reference[bursts]
-        counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
-        level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
+        reference = take(encoded.reference, bursts)
+        counts = torch.tensor([float(len(group)) for group in groups]).log().to(merged.device)
+        level = take(encoded.noise, bursts).clamp(min=1e-8).log() / 8
         facts = torch.cat([counts[:, None] / 3, level], 1)[:, :, None, None].expand(-1, -1, *merged.shape[2:])
         features = [
             stabilised,
             stabiliser.apply(reference),
             (deviation.clamp(min=1e-5).log() + 4) / 3,
             *describe_merge(stabiliser, stabilised, deviation, reference),
-            torch.stack([encoded.features[list(group)].mean(0) for group in groups]),
-            torch.stack([encoded.features[list(group)].amax(0) for group in groups]),
+            torch.stack([take(encoded.features, group).mean(0) for group in groups]),
+            torch.stack([take(encoded.features, group).amax(0) for group in groups]),
             facts,
         ]
         noisy, plain = self.refinement(torch.cat(features, 1)).chunk(2, 1)
@@ -113,7 +120,7 @@ class KernelMerge(nn.Module):
 
 def gather(values: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
     """Sums over the frames of each group, [len(groups), ...]."""
-    return torch.stack([values[list(group)].sum(0) for group in groups])
+    return torch.stack([take(values, group).sum(0) for group in groups])
 
 
 def describe_frames(part: FramePart) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from restorers.learned.parts import Refinement, Stabiliser, box, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FramePart, FrameStack
+from restorers.learned.stacks import FramePart, FrameStack, take
 
 _INPUTS = 11
 _INNOVATION = 11
@@ -74,13 +74,15 @@ class RecurrentMerge(nn.Module):
         """The images [len(groups), 4, h, w] of some frames each, by places, the reference of one burst first, then in capture order."""
         stack = encoded.stack
         first = [group[0] for group in groups]
-        reference, own = stack.values[first], stack.noise[first]
-        estimate, hidden = reference, encoded.features[first]
+        reference, own = take(stack.values, first), take(stack.noise, first)
+        estimate, hidden = reference, take(encoded.features, first)
         variance = variance_of(own, box(reference, 5))
         for step in range(1, max(len(group) for group in groups)):
             # Groups that have come to their end see the reference with a gain of 0.
             places = [group[step] if step < len(group) else group[0] for group in groups]
-            goes_on = estimate.new_tensor([step < len(group) for group in groups]).reshape(-1, 1, 1, 1)
+            goes_on = (
+                torch.tensor([step < len(group) for group in groups]).reshape(-1, 1, 1, 1).float().to(estimate.device)
+            )
             moved = self._step(encoded, places, estimate, variance, hidden)
             estimate, variance, hidden = (
                 before + goes_on * (after - before)
@@ -89,7 +91,7 @@ class RecurrentMerge(nn.Module):
         stabiliser = Stabiliser(own)
         deviation = stabiliser.deviation(estimate, variance)
         stabilised = stabiliser.apply(estimate)
-        counts = torch.tensor([len(group) for group in groups], dtype=estimate.dtype, device=estimate.device).log()
+        counts = torch.tensor([float(len(group)) for group in groups]).log().to(estimate.device)
         level = own.clamp(min=1e-8).log() / 8
         facts = torch.cat([counts[:, None] / 3, level], 1)[:, :, None, None].expand(-1, -1, *estimate.shape[2:])
         inputs = [
@@ -108,13 +110,13 @@ class RecurrentMerge(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The state after one more frame of each group."""
         stack = encoded.stack
-        usable = stack.weights[places]
-        noise = variance_of(stack.noise[places], box(estimate, 3))
-        innovation = (stack.values[places] - estimate) * usable
+        usable = take(stack.weights, places)
+        noise = variance_of(take(stack.noise, places), box(estimate, 3))
+        innovation = (take(stack.values, places) - estimate) * usable
         normed = innovation / (noise + variance).sqrt()
         energy = normed.square().mean(1, keepdim=True)
         inputs = [
-            encoded.features[places],
+            take(encoded.features, places),
             hidden,
             limit(normed, 8),
             limit(5 * box(normed, 5), 16),

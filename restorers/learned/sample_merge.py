@@ -15,7 +15,7 @@ from restorers.burst import FloatImage
 from restorers.classical.aperture import correct_aperture
 from restorers.classical.handheld import Handheld
 from restorers.learned.parts import Refinement, Stabiliser, conv, describe_merge, leak, limit, variance_of
-from restorers.learned.stacks import FramePart, FrameStack
+from restorers.learned.stacks import FramePart, FrameStack, take
 
 _LEAST_WEIGHT = 1e-6
 _SCANT = 0.02
@@ -77,8 +77,8 @@ class SampleMerge(nn.Module):
             torch.cat(parts) for parts in zip(*(self._encode_part(part) for part in stack.split()), strict=True)
         )
         first = list(stack.first)
-        reference = _divide(stack.values[first], stack.weights[first])
-        return EncodedSamples(sums, weights, features, reference, stack.noise[first], stack.owners)
+        reference = _divide(take(stack.values, first), take(stack.weights, first))
+        return EncodedSamples(sums, weights, features, reference, take(stack.noise, first), stack.owners)
 
     def _encode_part(self, part: FramePart) -> tuple[Tensor, Tensor, Tensor]:
         features = leak(self.enter(_describe(part)))
@@ -89,23 +89,23 @@ class SampleMerge(nn.Module):
     def merge(self, encoded: EncodedSamples, groups: Sequence[Sequence[int]]) -> Tensor:
         """Linear RGB [len(groups), 3, 2·scale·h, 2·scale·w] of some frames each, by places, the reference of one burst among them."""
         bursts = [encoded.owners[group[0]] for group in groups]
-        stabiliser = Stabiliser(encoded.noise[bursts])
-        weights = torch.stack([encoded.weights[list(group)].sum(0) for group in groups])
-        sums = torch.stack([encoded.sums[list(group)].sum(0) for group in groups])
+        stabiliser = Stabiliser(take(encoded.noise, bursts))
+        weights = torch.stack([take(encoded.weights, group).sum(0) for group in groups])
+        sums = torch.stack([take(encoded.sums, group).sum(0) for group in groups])
         merged = self._sharpen(_divide(sums, weights))
         stabilised = stabiliser.apply(merged)
-        counts = torch.tensor([len(group) for group in groups], dtype=merged.dtype, device=merged.device).log()
-        level = encoded.noise[bursts].clamp(min=1e-8).log() / 8
+        counts = torch.tensor([float(len(group)) for group in groups]).log().to(merged.device)
+        level = take(encoded.noise, bursts).clamp(min=1e-8).log() / 8
         facts = torch.cat([counts[:, None] / 3, level], 1)[:, :, None, None].expand(-1, -1, *merged.shape[2:])
         deviation = stabiliser.deviation(merged, stabiliser.variance(merged))
-        reference = encoded.reference[bursts]
+        reference = take(encoded.reference, bursts)
         inputs = [
             stabilised,
             stabiliser.apply(reference),
             *describe_merge(stabiliser, stabilised, deviation, reference),
             (weights + 1e-3).log() / 4,
-            torch.stack([encoded.features[list(group)].mean(0) for group in groups]),
-            torch.stack([encoded.features[list(group)].amax(0) for group in groups]),
+            torch.stack([take(encoded.features, group).mean(0) for group in groups]),
+            torch.stack([take(encoded.features, group).amax(0) for group in groups]),
             facts,
         ]
         noisy, plain = self.refinement(torch.cat(inputs, 1)).chunk(2, 1)
@@ -116,7 +116,7 @@ class SampleMerge(nn.Module):
         """Correct the pixel aperture in every colour of images [B, C, h, w] on the output grid, as `sr/handheld` does."""
         if self.scale == 1:
             return merged
-        kernel = torch.from_numpy(find_sharpening(self.scale)).to(merged)
+        kernel = torch.from_numpy(find_sharpening(self.scale)).to(merged.device)
         edge = kernel.shape[-1] // 2
         colours = functional.pad(functional.pixel_shuffle(merged, 2 * self.scale), (edge,) * 4, mode="replicate")
         height, width = colours.shape[-2:]

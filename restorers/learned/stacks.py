@@ -7,7 +7,7 @@ alike to a network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -86,23 +86,26 @@ class FrameStack:
         for start in range(0, len(owners), size):
             places = list(range(start, min(start + size, len(owners))))
             references = [self.first[owners[place]] for place in places]
-            is_reference = self.values.new_tensor(
-                [place == first for place, first in zip(places, references, strict=True)]
-            )
+            is_reference = torch.tensor([place == first for place, first in zip(places, references, strict=True)])
             yield FramePart(
-                self.values[places],
-                self.weights[places],
-                self.noise[places],
-                self.values[references],
-                self.weights[references],
-                self.noise[references],
-                is_reference.reshape(-1, 1, 1, 1),
+                take(self.values, places),
+                take(self.weights, places),
+                take(self.noise, places),
+                take(self.values, references),
+                take(self.weights, references),
+                take(self.noise, references),
+                is_reference.reshape(-1, 1, 1, 1).float().to(self.values.device),
             )
 
     def to(self, device: torch.device | str) -> FrameStack:
         """The same on another device."""
         values, weights, noise = (each.to(device) for each in (self.values, self.weights, self.noise))
         return replace(self, values=values, weights=weights, noise=noise)
+
+
+def take(entries: Tensor, places: Sequence[int]) -> Tensor:
+    """Some entries [n, ...] of [N, ...], by indices that go to their device."""
+    return entries.index_select(0, torch.tensor(places).to(entries.device))
 
 
 def join_stacks(stacks: list[FrameStack]) -> FrameStack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -82,7 +83,8 @@ class TrainedRestorer:
         card = weights.card
         self.form = read_form(card)
         self.device = device
-        self._network = weights.network.to(device)
+        # Weights are shared by all restorers of a process, whatever their device.
+        self._network = weights.network if device == "cpu" else deepcopy(weights.network).to(device)
         self._info = _describe(card, self.form, weights.sha256, device)
 
     @property

@@ -15,9 +15,11 @@ from restorers.imaging.turning import find_turn
 from restorers.learned.kernel_merge import filter_frames
 from restorers.learned.parts import Stabiliser
 from restorers.learned.stacks import join_stacks, stack_planes, stack_samples
-from restorers.learned.trained import StackForm
+from restorers.learned.trained import StackForm, TrainedRestorer
+from restorers.learned.weights import read_weights
 from restorers.trial import make_sample_burst
-from tests.restorers.learned.networks import SMALL, make_restorer
+from tests.pretend_cuda import pretend_cuda
+from tests.restorers.learned.networks import SMALL, make_restorer, write_network
 
 KINDS = sorted(SMALL)
 
@@ -125,6 +127,19 @@ def test_several_bursts_at_once(restorers):
                 network.merge(network.encode(stacks[1]), [[0, 2]]),
             ]
         np.testing.assert_allclose(together, torch.cat(alone), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_goes_to_the_device(tmp_path, restorers, kind, monkeypatch):
+    weights = read_weights(write_network(tmp_path / "a.safetensors", kind))
+    burst = sample(restorers[kind])
+    with pretend_cuda(monkeypatch):
+        there = TrainedRestorer(weights, "cuda")
+        image = there.restore(burst)
+    assert there.info.device == "cuda"
+    np.testing.assert_allclose(image, restorers[kind].restore(burst), atol=1e-6)
+    # What computes on the CPU keeps its own copy of the weights.
+    np.testing.assert_array_equal(TrainedRestorer(weights).restore(burst), restorers[kind].restore(burst))
 
 
 @pytest.mark.parametrize("kind", KINDS)
