@@ -52,6 +52,7 @@ STATE = {
     "hdr/radiance": 1.32,
     "sr/backprojection@x2": 1.25,
     "sr/backprojection@x4": 1.25,
+    "sr/dbsr@x2": 32.0,
     "sr/handheld@x1.5": 13.5,
     "sr/handheld@x2": 24.0,
     "sr/handheld@x4": 96.0,

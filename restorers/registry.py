@@ -71,6 +71,7 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("hdr/radiance", "restorers.classical.radiance:RadianceMerge"),
     ScenarioSpec("sr/backprojection@x2", "restorers.classical.backprojection:BackProjection", {"scale": 2}),
     ScenarioSpec("sr/backprojection@x4", "restorers.classical.backprojection:BackProjection", {"scale": 4}),
+    ScenarioSpec("sr/dbsr@x2", "restorers.learned.trained:load_trained", {"name": "sr_dbsr_x2"}),
     ScenarioSpec("sr/handheld@x1.5", "restorers.classical.handheld:Handheld", {"scale": 1.5}),
     ScenarioSpec("sr/handheld@x2", "restorers.classical.handheld:Handheld", {"scale": 2}),
     ScenarioSpec("sr/handheld@x4", "restorers.classical.handheld:Handheld", {"scale": 4}),

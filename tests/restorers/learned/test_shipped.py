@@ -47,7 +47,11 @@ def test_they_keep_their_word(name):
 
 @pytest.mark.parametrize(
     ("name", "rival", "least"),
-    [("denoise/kpn", "denoise/hdrplus@spatial", 3.0), ("deblur/burst_network", "deblur/fourier", 1.5)],
+    [
+        ("denoise/kpn", "denoise/hdrplus@spatial", 3.0),
+        ("deblur/burst_network", "deblur/fourier", 1.5),
+        ("sr/dbsr@x2", "sr/handheld@x2", 0.3),
+    ],
 )
 def test_they_beat_their_rivals_on_a_burst_made_without_the_builder(name, rival, least):
     sample = make_burst("astronaut", height=96, width=96, num_frames=8, shot=8e-3, read=1e-4)
