@@ -31,7 +31,6 @@ ROWS = (
     ("handheld", 2, "denoise/hdrplus@spatial", "denoise/kpn"),
     ("burst_sr", 2, "sr/handheld@x2", "sr/dbsr@x2"),
     ("night", 3, "deblur/fourier", "deblur/burst_network"),
-    ("handheld", 14, "demosaic/burst", "demosaic/burst_network"),
 )
 """Preset, place in its stream, classical restorer, network."""
 COMPARED = (
@@ -41,11 +40,9 @@ COMPARED = (
     "denoise/hdrplus@spatial",
     "denoise/handheld",
     "denoise/kpn",
-    "denoise/recurrent",
     "sr/handheld@x2",
     "sr/backprojection@x2",
     "sr/dbsr@x2",
-    "demosaic/burst_network",
     "deblur/fourier",
     "deblur/burst_network",
 )
@@ -170,7 +167,7 @@ def print_table(names: Sequence[str], table: np.ndarray) -> None:
 
 def draw_table(names: Sequence[str], table: np.ndarray) -> np.ndarray:
     """Cells from white, 0, to blue, 1, with their numbers."""
-    font, cell, left, top = ImageFont.load_default(13), 46, 190, 150
+    font, cell, left, top = ImageFont.load_default(13), 46, 190, 176
     sheet = Image.new("RGB", (left + cell * len(names) + 4, top + cell * len(names) + 4), "white")
     draw = ImageDraw.Draw(sheet)
     for number, name in enumerate(names):
