@@ -12,6 +12,7 @@ MODULES = (
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",
+    "benchmarks.networks",
     "benchmarks.quality",
     "benchmarks.restorers",
     "benchmarks.synthesis",

@@ -38,11 +38,13 @@ PLAIN = "plain FFT merge"
 LARGEST_BEYOND_STATE = 3.0
 """How much a restorer may hold beyond its state, in units of the burst."""
 STATE = {
+    "deblur/burst_network": 12.5,
     "deblur/fourier": 3.73,
     "demosaic/burst": 1.25,
     "denoise/handheld": 6.0,
     "denoise/hdrplus": 1.0,
     "denoise/hdrplus@spatial": 1.15,
+    "denoise/kpn": 7.0,
     "denoise/mean": 1.0,
     "denoise/robust_mean": 1.0,
     "focus/stack": 5.34,
@@ -50,6 +52,7 @@ STATE = {
     "hdr/radiance": 1.32,
     "sr/backprojection@x2": 1.25,
     "sr/backprojection@x4": 1.25,
+    "sr/dbsr@x2": 32.0,
     "sr/handheld@x1.5": 13.5,
     "sr/handheld@x2": 24.0,
     "sr/handheld@x4": 96.0,

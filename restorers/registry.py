@@ -52,6 +52,7 @@ class ScenarioSpec:
 
 
 BUILT_IN: tuple[ScenarioSpec, ...] = (
+    ScenarioSpec("deblur/burst_network", "restorers.learned.trained:load_trained", {"name": "deblur_burst_network"}),
     ScenarioSpec("deblur/fourier", "restorers.classical.fourier:FourierAccumulation"),
     ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
     ScenarioSpec("demosaic/gharbi", "restorers.learned.demosaicnet:GharbiDemosaicking"),
@@ -59,6 +60,7 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1, "tolerance": 1.3}),
     ScenarioSpec("denoise/hdrplus", "restorers.classical.hdrplus:HdrPlusMerge"),
     ScenarioSpec("denoise/hdrplus@spatial", "restorers.classical.hdrplus_spatial:SpatialHdrPlus"),
+    ScenarioSpec("denoise/kpn", "restorers.learned.trained:load_trained", {"name": "denoise_kpn"}),
     ScenarioSpec("denoise/mean", "restorers.classical.mean:MeanMerge"),
     ScenarioSpec("denoise/nlm", "restorers.classical.nlm:NonLocalMeans"),
     ScenarioSpec("denoise/robust_mean", "restorers.classical.robust_mean:RobustMean"),
@@ -69,6 +71,7 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("hdr/radiance", "restorers.classical.radiance:RadianceMerge"),
     ScenarioSpec("sr/backprojection@x2", "restorers.classical.backprojection:BackProjection", {"scale": 2}),
     ScenarioSpec("sr/backprojection@x4", "restorers.classical.backprojection:BackProjection", {"scale": 4}),
+    ScenarioSpec("sr/dbsr@x2", "restorers.learned.trained:load_trained", {"name": "sr_dbsr_x2"}),
     ScenarioSpec("sr/handheld@x1.5", "restorers.classical.handheld:Handheld", {"scale": 1.5}),
     ScenarioSpec("sr/handheld@x2", "restorers.classical.handheld:Handheld", {"scale": 2}),
     ScenarioSpec("sr/handheld@x4", "restorers.classical.handheld:Handheld", {"scale": 4}),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from restorers.adapters.burst_forms import InputForm
-from restorers.burst import CFA, Burst, Domain, FloatImage
+from restorers.burst import Burst, Domain, FloatImage
 from restorers.imaging.color import from_display, to_display
 from restorers.imaging.noise import noise_levels
 from restorers.imaging.planes import join_frame, split_frame, to_colours
+from restorers.imaging.turning import find_turn, turn_to_rggb
 from restorers.motion.align import align_burst
 
 
@@ -80,24 +81,15 @@ def make_image(output: FloatImage, burst: Burst, form: InputForm) -> FloatImage:
     rows, columns = (round(side * form.scale) for side in burst.frames.shape[1:3])
     colours = np.moveaxis(output[0, :, :rows, :columns], 0, -1)
     if form.layout != "colours":
-        colours = colours[_find_turn(burst)]
+        assert burst.cfa is not None
+        colours = colours[find_turn(burst.cfa)]
     image = np.ascontiguousarray(colours)
     return from_display(image, burst) if form.domain is Domain.SRGB else image
 
 
 def _turn(burst: Burst, form: InputForm) -> Burst:
     """Flip mosaics so that they begin with R, G; what works on any pattern stays."""
-    if form.layout not in {"packed", "mosaic"}:
-        return burst
-    rows, columns = _find_turn(burst)
-    return replace(burst, frames=np.ascontiguousarray(burst.frames[:, rows, columns]), cfa=CFA.RGGB)
-
-
-def _find_turn(burst: Burst) -> tuple[slice, slice]:
-    """Rows and columns that bring red to the top left of frames of even sides; it is its own inverse."""
-    assert burst.cfa is not None
-    row, column = divmod(burst.cfa.channels.index(0), 2)
-    return slice(None, None, -1 if row else 1), slice(None, None, -1 if column else 1)
+    return turn_to_rggb(burst) if form.layout in {"packed", "mosaic"} else burst
 
 
 def _lay_out(frame: FloatImage, burst: Burst, form: InputForm) -> FloatImage:

@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from benchmarks.restorers import STATE
 from restorers import Domain, create, list_scenarios
@@ -75,6 +76,8 @@ def held_bytes(value, burst: Burst) -> int:
     """Bytes of the arrays in a prepared state, without those of the burst that it refers to."""
     if isinstance(value, np.ndarray):
         return 0 if np.shares_memory(value, burst.frames) else value.nbytes
+    if isinstance(value, Tensor):
+        return value.nbytes
     if is_dataclass(value):
         return sum(held_bytes(getattr(value, each.name), burst) for each in fields(value))
     if isinstance(value, dict):

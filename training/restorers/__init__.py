@@ -1,0 +1,1 @@
+"""Training of the burst networks in `restorers.learned`."""
