@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from manifests.description import PACKED_FORM, read_description
 from manifests.errors import SelectionError
@@ -101,7 +101,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
         metric: fidelity metric of the labels.
         score: `score` in the metric's unit, `score_norm` in 0..1 within the burst, or `rank`, 1 for the best.
         fold: fold of cross-validation: `test` is that fold and `train` all others, whatever the column `split` says.
-        transform: applied to every item; its random numbers depend on `seed`, the epoch and the burst alone, not on the worker.
+        transform: applied to every item. Its random numbers depend on `seed`, the epoch and the burst alone, not on the worker, once
+            somebody told the epoch, as the samplers here do. Else they are new each time that an item is read.
         seed: seed of the transform.
 
     Raises:
@@ -133,8 +134,9 @@ class BurstQualityDataset(Dataset[BurstItem]):
         self.scenarios, self.estimators = labels.scenarios, labels.estimators
         self.higher_is_better = score != "rank"
         self._transform, self._seed = transform, seed
-        # Shared, so that workers that outlive an epoch learn of the next one.
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        # Shared, so that workers that outlive an epoch learn of the next one; −1 until somebody tells.
+        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self._visits = np.zeros(len(positions), np.uint32)
         self._reader = _open_reader(self.root, index)
         columns = {field.name: getattr(index, field.name) for field in fields(index)}
         self._shared = SharedArrays({**columns, "positions": positions, "values": labels.values.ravel()})
@@ -177,7 +179,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
         }
         if self._transform is None:
             return sample
-        return self._transform(sample, _make_generator(self._seed, int(self._epoch), sample["burst_id"]))
+        moment = f"{int(self._epoch)}" if self._epoch >= 0 else self._tell_moment(item)
+        return self._transform(sample, _make_generator(self._seed, moment, sample["burst_id"]))
 
     def set_epoch(self, epoch: int) -> None:
         """Let the transform draw anew; reaches workers that are running already. Samplers of `manifests.loading.batches` call it."""
@@ -214,6 +217,15 @@ class BurstQualityDataset(Dataset[BurstItem]):
                 f"{self.root}: burst {burst_id!r} is not among these {len(self)} bursts, it is in {where}"
             )
         return int(found[0])
+
+    def _tell_moment(self, item: int) -> str:
+        """What tells this reading of an item from all others, where nobody told the epoch.
+
+        DataLoader seeds its workers anew for each epoch; in the process of the dataset itself the readings are counted.
+        """
+        self._visits[item] += 1
+        worker = get_worker_info()
+        return f"reading {self._visits[item]}" + (f" of {worker.seed}" if worker is not None else "")
 
     def _open_arrays(self) -> None:
         columns: dict[str, Any] = {field.name: self._shared[field.name] for field in fields(BurstIndex)}
@@ -291,6 +303,6 @@ def _open_reader(root: Path, index: BurstIndex) -> BurstReader:
     return PackReader(root, index) if packed else FileReader(root)
 
 
-def _make_generator(seed: int, epoch: int, burst_id: str) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:{epoch}:{burst_id}".encode()).digest()
+def _make_generator(seed: int, moment: str, burst_id: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:{moment}:{burst_id}".encode()).digest()
     return np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "big")))

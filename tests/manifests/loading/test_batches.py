@@ -202,6 +202,18 @@ def test_it_goes_on_in_mid_epoch(packed: Path, kind: str) -> None:
     assert again == {"epoch": 1, "first_batch": 3}
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_epochs_of_a_plain_loader_differ(tiny_original: Path, workers: int) -> None:
+    dataset = open_dataset(tiny_original, transform=compose(RandomFlip(), RandomCrop(8, 8)))
+    loader = DataLoader(dataset, num_workers=workers, collate_fn=collate_bursts)
+    epochs = [[batch["frames"] for batch in loader] for _ in range(3)]
+    for first, second in itertools.combinations(epochs, 2):
+        assert any(not torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    dataset.set_epoch(4)
+    told = [[batch["frames"] for batch in loader] for _ in range(2)]
+    assert all(torch.equal(one, other) for one, other in zip(*told, strict=True))
+
+
 def test_seeds_draw_other_augmentations(tiny_original: Path) -> None:
     frames = [open_dataset(tiny_original, seed=seed)[3]["frames"] for seed in range(6)]
     assert any(not torch.equal(frames[0], other) for other in frames[1:])
