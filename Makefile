@@ -37,16 +37,18 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
+NETWORK_TESTS = tests/restorers/networks $(wildcard tests/restorers/adapters/test_burst_*.py)
+
 # Tests that take more than four seconds of processor time each, but for the networks; .ci/run runs them after the suite.
 slow: .venv/installed
-	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile tests --ignore tests/restorers
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile $(NETWORK_TESTS:%=--ignore %) tests
 
 # Full-size burst networks take minutes: .ci/run checks them when something that is listed here has another hash than recorded.
-NETWORKS = requirements/first.txt restorers/networks restorers/adapters/burst_*.py tests/restorers/networks tests/restorers/adapters/test_burst_*.py
+NETWORKS = requirements/first.txt restorers/networks restorers/adapters/burst_*.py $(NETWORK_TESTS)
 NETWORKS_RECORD = tests/restorers/networks.sha
 
 networks: .venv/installed
-	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile tests/restorers
+	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile $(NETWORK_TESTS)
 	git ls-files --stage $(NETWORKS) | git hash-object --stdin > $(NETWORKS_RECORD)
 
 networks-if-changed:

@@ -212,6 +212,7 @@ def test_what_an_interrupted_build_wrote_is_its_own(folder, tmp_path, monkeypatc
     assert fingerprint(edited) == fingerprint(folder / "built")
 
 
+@pytest.mark.slow
 def test_an_interrupted_change_goes_on(folder, root, monkeypatch):
     both = {"estimators": ("leave_one_out", "add_one")}
     for step in ("plan_splits", "write_croissant", "write_card", "seal_dataset"):

@@ -219,6 +219,7 @@ def test_sources_of_others_are_not_deleted(copy, workshop):
         build(changed, copy)
 
 
+@pytest.mark.slow
 def test_bad_sources_cost_their_own_bursts_only(built, workshop, tmp_path):
     shutil.copytree(workshop / "photos", tmp_path / "photos")
     shutil.copytree(workshop / "phone", tmp_path / "phone")
@@ -250,6 +251,7 @@ def test_bad_sources_cost_their_own_bursts_only(built, workshop, tmp_path):
     assert frames.items() <= fingerprint(tmp_path / "out").items()
 
 
+@pytest.mark.slow
 def test_own_restorer_adds_only_its_labels(copy, tmp_path):
     (tmp_path / "mymodule.py").write_text(OWN_RESTORER)
     before = fingerprint(copy)
@@ -276,6 +278,7 @@ def test_own_restorer_adds_only_its_labels(copy, tmp_path):
     assert "holds 7 bursts" in again.stdout
 
 
+@pytest.mark.slow
 def test_a_failing_restorer_costs_its_own_labels(copy, tmp_path, monkeypatch):
     (tmp_path / "faulty.py").write_text(
         OWN_RESTORER.replace(
@@ -340,6 +343,7 @@ def test_estimators_accumulate(copy):
     assert labels[labels.estimator == "solo"].score.notna().all()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="needs the real bursts of ../shared/data")
 def test_a_real_phone_burst(tmp_path):
     names = [f"IMG_20160402_210944_BURST{number}.jpg" for number in range(1, 7)]

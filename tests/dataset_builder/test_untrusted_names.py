@@ -142,6 +142,7 @@ def plant_scenario(root: Path, name: str) -> None:
     seal_dataset(root, description)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["planted:Restorer", "onnx:planted.onnx"])
 def test_scenarios_that_a_data_set_names_are_not_run(built, tmp_path, ran, name):
     root = shutil.copytree(built, tmp_path / "data")

@@ -173,6 +173,7 @@ def split(root: Path, *options: str) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_the_command(built: Path, tmp_path: Path) -> None:
     assert "fold 1:" in split(built, "--stratified", "--folds", "2", "--test", "0.5")
     assert split(built, "--leave-out", "phone").startswith("train: 4 bursts, val: 0 bursts, test: 1 bursts")
@@ -183,6 +184,7 @@ def test_the_command(built: Path, tmp_path: Path) -> None:
     assert {scene for scene, place in places.items() if place[0] == "test"} == {"scene-c", "phone-scene"}
 
 
+@pytest.mark.slow
 def test_a_stratified_split_survives_another_stage(built: Path) -> None:
     split(built, "--stratified", "--test", "0.5")
     before = read_dataset_table(built, "splits")

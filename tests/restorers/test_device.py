@@ -220,6 +220,7 @@ def dataset(tmp_path_factory):
     return folder / "set"
 
 
+@pytest.mark.slow
 def test_another_device_rebuilds_only_what_computes_there(dataset, monkeypatch):
     pretend(monkeypatch, cuda=True)
     name = f"{__name__}:Movable"
@@ -293,6 +294,7 @@ def test_networks_move_to_a_gpu_as_a_whole(tmp_path, scenario):
     check_that_devices_agree(save_model(scenario, tmp_path) if scenario == "pt2" else scenario)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gpu")
 def test_labels_from_a_gpu_are_those_of_the_cpu(dataset):
     labels = {}

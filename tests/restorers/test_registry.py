@@ -375,6 +375,7 @@ class Plain:
         self.info = Versioned(facts).info
 
 
+@pytest.mark.slow
 def test_fingerprints_are_equal_in_every_process():
     code = "from restorers.registry import *; print([fingerprint_scenario(name, create(name)) for name in list_scenarios()])"
     here = str([fingerprint_scenario(name, create(name)) for name in list_scenarios()])

@@ -282,6 +282,7 @@ def test_the_policy_of_the_page_lets_no_other_script_run(browser, root):
     visit.page.close()
 
 
+@pytest.mark.slow
 def test_without_script_sentences_and_tables_remain(browser, root):
     visit = Visit(browser, root, java_script_enabled=False)
     assert "No scene, photograph or frame" in visit.page.inner_text("#splits")

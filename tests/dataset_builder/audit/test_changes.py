@@ -128,6 +128,7 @@ def test_the_report_has_a_section_only_with_another_build(before, after):
     assert "14 of 1,120 labels that" in text
 
 
+@pytest.mark.slow
 def test_the_command_tells_what_changed(before, after):
     change_labels(after, SCENARIO, shift(label_key=NEW))
     result = CliRunner().invoke(main, ["audit", str(after), "--against", str(before)])

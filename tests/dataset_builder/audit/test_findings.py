@@ -258,6 +258,7 @@ class TestRules:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_strict_fails_on_severe_findings_only(self, clean, root):
         run = CliRunner().invoke
         assert run(main, ["audit", str(shutil.copytree(clean, root.parent / "fine")), "--strict"]).exit_code == 0

@@ -92,6 +92,7 @@ def test_the_installed_command_is_this_one():
     assert tomllib.loads(script.read_text())["project"]["scripts"] == {"buiqa": f"{entry.__name__}:main"}
 
 
+@pytest.mark.slow
 def test_synthesize_names_things_after_the_folders(made):
     assert read_description(made)["name"] == "set-one"
     bursts = read_dataset_table(made, "bursts").to_pandas()

@@ -41,6 +41,7 @@ def data(tmp_path_factory):
     return folder / "set"
 
 
+@pytest.mark.slow
 def test_the_example_passes_its_check_and_labels(data, tmp_path, monkeypatch):
     example = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[0]
     assert len([line for line in example.splitlines() if line.strip()]) <= 20

@@ -313,6 +313,7 @@ def test_textured_windows_lie_on_texture_and_apart():
     assert abs(second.y - 360) <= 25
 
 
+@pytest.mark.slow
 @needs("burst_phone_night")
 def test_crops_of_a_real_phone_burst_get_labels_without_truth(tmp_path):
     names = [f"IMG_20160402_210944_BURST{number}.jpg" for number in (1, 2, 3, 10, 11, 12, 20)]

@@ -25,6 +25,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_new_kind_is_a_file_and_a_line(tmp_path):
     rng = np.random.default_rng(0)
     names = [f"{index}.png" for index in range(5)]

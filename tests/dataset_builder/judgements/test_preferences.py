@@ -119,6 +119,7 @@ def test_the_real_lists_load(split, pairs, series, photos):
     assert sum(len(one.judgements.first) for one in found) == pairs
 
 
+@pytest.mark.slow
 @needs_lists
 def test_real_ranks_agree_with_preferences():
     agreed = decided = same = ranked = 0

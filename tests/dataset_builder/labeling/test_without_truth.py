@@ -37,6 +37,7 @@ def tasks(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metric", "scenario", "least"),
     [

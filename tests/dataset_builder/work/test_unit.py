@@ -43,6 +43,7 @@ class Square:
         return {"square": self.number**2}
 
 
+@pytest.mark.slow
 def test_workers_that_grow_stay(tmp_path):
     """As those do that hold models: 400 MB more from the second unit on."""
     units = [Square(number, "grow") for number in range(3)]

@@ -283,6 +283,7 @@ def test_a_file_that_another_process_has_under_that_number_is_not_taken_for_it(t
     assert len(pickle.loads(state)) == 5
 
 
+@pytest.mark.slow
 def test_spawned_processes_map_the_same_file(tiny_original: Path) -> None:
     dataset = open_dataset(tiny_original, transform=None)
     process = multiprocessing.get_context("spawn").Process(target=_count_rows, args=(dataset,))
@@ -318,6 +319,7 @@ def _train(rank: int, world_size: int, port: int, root: str, queue) -> None:
         torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_shares_of_one_epoch(packed: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

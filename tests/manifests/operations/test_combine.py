@@ -265,6 +265,7 @@ def test_bursts_parameters_and_versions(tiny_original: Path, tmp_path: Path) -> 
 # --------------------------------------------------------------------------------------------------------- command line
 
 
+@pytest.mark.slow
 def test_commands_make_whole_data_sets(tmp_path: Path) -> None:
     from tests.photographs import write_photographs
 
@@ -286,6 +287,7 @@ def test_commands_make_whole_data_sets(tmp_path: Path) -> None:
     assert run("subset", tmp_path / "c", "--where", "num_frames < 0", "--out", tmp_path / "d").exit_code == 1
 
 
+@pytest.mark.slow
 def test_an_official_split_stays_as_it_is_in_a_part(tmp_path: Path) -> None:
     from tests.photographs import write_photographs
 

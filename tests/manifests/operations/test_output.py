@@ -40,6 +40,7 @@ def list_tree(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_was_struck_does_its_work_when_it_is_run_again(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str

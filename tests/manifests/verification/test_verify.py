@@ -76,6 +76,7 @@ def test_equal_content_gives_equal_bytes(tiny_original: Path, tmp_path: Path) ->
     assert all((again / file).read_bytes() == (tiny_original / file).read_bytes() for file in files)
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_any_file_is_found_there(tiny: Path) -> None:
     random_source = random.Random(3)
     files = sorted(path for path in tiny.rglob("*") if path.is_file())
@@ -118,6 +119,7 @@ def test_a_data_set_without_a_seal_is_not_sound(tiny: Path) -> None:
     expect(tiny, "dataset.json", "", "interrupted")
 
 
+@pytest.mark.slow
 def test_damage_to_tables_that_nobody_hashed_never_raises(tiny: Path) -> None:
     description = read_description(tiny)
     write_description(tiny, {name: value for name, value in description.items() if name != "manifests"})

@@ -53,6 +53,7 @@ def test_single_frame_networks_run_and_repeat_after_their_weights(tmp_path, name
         assert torch.equal(other(frame), output)
 
 
+@pytest.mark.slow
 @needs_basicsr
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")
 @pytest.mark.parametrize(
@@ -99,6 +100,7 @@ def test_nobody_pays_who_does_not_ask():
     assert run_python(f"import sys, restorers.adapters.basicsr_compat; {heavy}") == "['torch']"
 
 
+@pytest.mark.slow
 @needs_basicsr
 def test_loading_leaves_no_alias_behind():
     names = ["torchvision.transforms.functional_tensor"]
@@ -106,6 +108,7 @@ def test_loading_leaves_no_alias_behind():
     assert run_python(f"{code}; print([name for name in {names} if name in sys.modules])") == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hidden",
     [

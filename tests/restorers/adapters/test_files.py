@@ -270,6 +270,7 @@ def test_basicsr_networks(tmp_path, key, burst):
         create("basicsr:SRVGGNetCompact")
 
 
+@pytest.mark.slow
 @needs_basicsr
 @pytest.mark.filterwarnings("ignore:torch.meshgrid")  # BasicSR calls it in a way that will change its meaning
 def test_basicsr_video_networks_restore_bursts(tmp_path):

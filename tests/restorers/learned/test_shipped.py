@@ -36,6 +36,7 @@ def test_files_are_small_and_say_how_they_came_to_be(name):
     assert info.weights_license == card["license"] == "Apache-2.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_they_keep_their_word(name):
     findings = check_restorer(name, side=48)
