@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.tiny_dataset import write_tiny_dataset
 # No test depends on the clock.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
+# A shell lets jobs in the background ignore Ctrl-C, and what they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
