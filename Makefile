@@ -39,7 +39,7 @@ test: .venv/installed
 
 NETWORK_TESTS = tests/restorers/networks $(wildcard tests/restorers/adapters/test_burst_*.py)
 
-# Tests that take more than four seconds of processor time each, but for the networks; .ci/run runs them after the suite.
+# Tests that take more than two seconds of processor time each, but for the networks; .ci/run runs them after the suite.
 slow: .venv/installed
 	$(BIN)/python -m pytest -m slow -n $(JOBS) --dist loadfile $(NETWORK_TESTS:%=--ignore %) tests
 

@@ -43,6 +43,7 @@ def run_python(*arguments, folder):
     return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_the_restorer_in_20_lines(blocks, demo):
     assert len(blocks[0].splitlines()) <= 22
     (demo.parent / "mymodule.py").write_text(blocks[0])
@@ -52,6 +53,7 @@ def test_the_restorer_in_20_lines(blocks, demo):
     assert labels.score.notna().sum() > 0
 
 
+@pytest.mark.slow
 def test_the_split_in_5(blocks, demo):
     for scenario in ("denoise/hdrplus", "sr/backprojection@x2"):
         assert CliRunner().invoke(main, ["label", str(demo), "--scenario", scenario]).exit_code == 0

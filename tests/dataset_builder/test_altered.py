@@ -241,6 +241,7 @@ def test_labels_are_not_computed_from_a_frame_edited_by_hand(folder, root):
     assert fingerprint(root)[path] == fingerprint(folder / "built")[path]
 
 
+@pytest.mark.slow
 def test_bursts_of_equal_content_are_labelled_each(tmp_path):
     scene = make_photograph(64, 64)[:, :, 1]
     noise = np.random.default_rng(0)

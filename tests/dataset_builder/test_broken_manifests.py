@@ -51,6 +51,7 @@ REFUSED_BY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", IN_TINY)
 def test_a_wrong_value_is_refused_or_does_not_matter(tiny: Path, table: str) -> None:
     kind, rows = TABLES[table], read_rows(tiny, table)

@@ -164,6 +164,7 @@ def test_deleting_the_work_folder_costs_nothing(copy, workshop):
     assert counts(build(workshop / "tiny.toml", copy))["bursts"] == {"reused": 7}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.0, 2.0, 3.0, 4.0])
 def test_a_killed_build_resumes_to_the_same_bytes(built, workshop, tmp_path, seconds):
     root = tmp_path / "killed"
@@ -184,6 +185,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(built, workshop, tmp_path, sec
     assert fingerprint(root) == fingerprint(built)
 
 
+@pytest.mark.slow
 def test_only_what_changed_is_rebuilt(copy, workshop, tmp_path):
     text = (workshop / "tiny.toml").read_text().replace('"photos"\nlicense', '"photos"\nscale = 3\nlicense')
     recipe = parse_recipe({**read_recipe(workshop / "tiny.toml").model_dump(mode="json")}, "again")

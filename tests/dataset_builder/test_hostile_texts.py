@@ -46,6 +46,7 @@ COMMANDS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the audit's statistics of so little
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_terminal_obeys_nothing(planted: Path, tiny_original: Path, tmp_path: Path, command: str) -> None:
@@ -63,6 +64,7 @@ def test_what_verify_says_of_a_damaged_name_is_one_line(planted: Path) -> None:
     assert len(result.output.splitlines()) == len(verify(planted)) + 1
 
 
+@pytest.mark.slow
 def test_markdown_marks_nothing_up(planted: Path) -> None:
     """By an independent reader that takes HTML, links and tables."""
     reader = MarkdownIt("gfm-like", {"html": True, "linkify": False})

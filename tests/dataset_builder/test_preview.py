@@ -40,6 +40,7 @@ def preview(recipe, root):
     return preview_dataset(recipe, read_recipe(recipe), root)
 
 
+@pytest.mark.slow
 def test_it_says_what_the_build_does(folder):
     root = folder / "set"
     recipe = write_recipe(folder, settings="frame_width = 32")

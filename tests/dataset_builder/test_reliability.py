@@ -75,6 +75,7 @@ def invoke(*arguments, status=0):
     return result.output
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_sound_table(built, tmp_path):
     root = Path(shutil.copytree(built, tmp_path / "set"))
     frames = sorted(path.read_bytes() for path in (root / "frames").rglob("*.png"))

@@ -159,6 +159,7 @@ def test_scenarios_that_a_data_set_names_are_not_run(built, tmp_path, ran, name)
     assert "denoise/robust_mean" in {row["scenario"] for row in read_restorations(root).to_dict("records")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["dataset.json", "root of the source", "manifests", "labels"])
 def test_no_string_of_a_data_set_is_run(built, tmp_path, ran, place):
     root = shutil.copytree(built, tmp_path / "data")
@@ -222,6 +223,7 @@ def forget(mine: str, folder: Path, mark: Path) -> None:
     (folder / f"{module}.py").write_text(f"from pathlib import Path\nPath({str(mark)!r}).touch()\n")
 
 
+@pytest.mark.slow
 def test_what_the_users_own_restorer_restored_stays_and_is_made_again_when_named(built, tmp_path, mine):
     root = shutil.copytree(built, tmp_path / "data")
     (report,) = add_labels(root, [parse_scenario(name=mine)])
@@ -247,6 +249,7 @@ def test_what_the_users_own_restorer_restored_stays_and_is_made_again_when_named
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_what_was_restored_goes_with_the_scores_that_it_shows(built, tmp_path, mine):
     root = shutil.copytree(built, tmp_path / "data")
     add_labels(root, [parse_scenario(name=mine)])
@@ -263,6 +266,7 @@ def test_what_was_restored_goes_with_the_scores_that_it_shows(built, tmp_path, m
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_reliability_of_the_users_own_restorer_is_measured_when_named(built, tmp_path, mine):
     root = shutil.copytree(built, tmp_path / "data")
     add_labels(root, [parse_scenario(name=mine)])

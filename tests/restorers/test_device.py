@@ -288,6 +288,7 @@ def test_what_stays_behind_on_the_cpu_is_noticed():
 NETWORKS = ["sr/realesr-animevideov3@x2", "demosaic/gharbi"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize("scenario", [*NETWORKS, "pt2"])
 def test_networks_move_to_a_gpu_as_a_whole(tmp_path, scenario):

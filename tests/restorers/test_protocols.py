@@ -85,6 +85,7 @@ def held_bytes(value, burst: Burst) -> int:
     return sum(held_bytes(each, burst) for each in value) if isinstance(value, tuple | list) else 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(MULTI_FRAME))
 def test_the_state_is_as_large_as_documented(name):
     # At four times the resolution a small frame will do; where mirrored edges count, it must not be too small.

@@ -125,6 +125,7 @@ def test_super_resolution_over_enlarged_averages():
     assert np.min(gains) >= 0.3
 
 
+@pytest.mark.slow
 def test_handheld_at_four_times_and_one_and_a_half():
     sample = make_burst("astronaut", height=64, width=64, scale=12, lens=0, shot=5e-4, read=1e-6, brightness=0.8)
     for name, factor, least in (("sr/handheld@x1.5", 8, 2), ("sr/handheld@x4", 3, 1)):

@@ -464,6 +464,7 @@ class TestReport:
             for (burst, place), value in expected.items():
                 assert found[burst, place] == pytest.approx(value, rel=1e-6)
 
+    @pytest.mark.slow
     def test_hostile_names_are_shown_as_text(self, fresh):
         name = '</script><script>alert("1")</script><img src=x onerror=alert(2)>'
         clean = len(read_page_after_audit(fresh).find("script"))

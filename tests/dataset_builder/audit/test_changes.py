@@ -118,6 +118,7 @@ def test_all_unexplained_changes_are_counted(before, after):
     assert [each.value for each in found] == [560]
 
 
+@pytest.mark.slow
 def test_the_report_has_a_section_only_with_another_build(before, after):
     change_labels(after, SCENARIO, shift(label_key=NEW))
     write_audit(after)

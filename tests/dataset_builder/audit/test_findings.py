@@ -228,6 +228,7 @@ class TestRules:
             expected.append(f"| `{rule.name}` | {measures} | {' | '.join(values)} |")
         assert found == expected
 
+    @pytest.mark.slow
     def test_the_recipe_overrides_thresholds(self, root):
         def spoil(rows, _):
             next(row for row in by_frame(rows) if row["estimator"] == "add_one")["score"] = 60.0
@@ -268,6 +269,7 @@ class TestCommand:
         assert result.exit_code == 4
         assert "constant_scores" in result.output
 
+    @pytest.mark.slow
     def test_auditing_repairs_nothing(self, root):
         def spoil(rows):
             rows[0]["split"] = "test" if rows[0]["split"] == "train" else "train"
@@ -277,6 +279,7 @@ class TestCommand:
         assert CliRunner().invoke(main, ["audit", str(root), "--strict"]).exit_code == 4
         assert (root / table_path("splits")).read_bytes() == before
 
+    @pytest.mark.slow
     def test_json_holds_findings_and_statistics(self, clean):
         result = CliRunner().invoke(main, ["audit", str(clean), "--json"])
         content = json.loads(result.stdout)
@@ -284,6 +287,7 @@ class TestCommand:
         assert {row["scenario"] for row in content["statistics"]["scores"]} == {"denoise/mean", "sr/other@x2"}
         assert content["changes"] is None
 
+    @pytest.mark.slow
     def test_the_summary_has_bars(self, clean):
         output = CliRunner().invoke(main, ["audit", str(clean)]).output
         assert "█" in output

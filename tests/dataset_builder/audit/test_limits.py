@@ -29,6 +29,7 @@ def greedy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_frame_that_takes_too_much_memory_costs_its_own_burst(greedy: Path, tmp_path: Path) -> None:
     written = []
     for jobs in (1, 2):

@@ -110,6 +110,7 @@ def test_bursts_of_equal_content_have_their_rows_each(built, tmp_path):
         assert counts[name] == counts["twin"] > 0
 
 
+@pytest.mark.slow
 def test_made_anew_the_bytes_are_the_same(built, tmp_path):
     root = shutil.copytree(built, tmp_path / "copy")
     path = root / "audit" / "restorations.parquet"

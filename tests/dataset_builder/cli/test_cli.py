@@ -102,6 +102,7 @@ def test_synthesize_names_things_after_the_folders(made):
     assert verify(made) == []
 
 
+@pytest.mark.slow
 def test_synthesize_takes_single_files_and_adds_to_what_is_there(copy, tmp_path):
     write_photographs(tmp_path / "more", 3, height=180, width=180)
     names = [path.name for path in sorted((tmp_path / "more").iterdir())]
@@ -119,6 +120,7 @@ def test_synthesize_refuses_another_seed(copy):
     assert "was built with seed 0" in refuse("synthesize", source, "--out", copy, "--seed", "7", *SMALL)
 
 
+@pytest.mark.slow
 def test_ingest_folder(tmp_path):
     for index in range(3):
         write_png(tmp_path, f"walk/one/{index}.png", make_photograph(40, 50, seed=index))
@@ -265,6 +267,7 @@ def test_read_only_outputs(tmp_path):
     assert re.fullmatch(r"Error: .*/out: cannot be written \(.*\); choose a folder that you may write to\n", message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["build.build_bursts", "build.build_labels", "finish.write_card"])
 def test_a_full_disk_stops_the_build(tmp_path, monkeypatch, stage):
     def fail(*arguments, **options):

@@ -178,6 +178,7 @@ def extension():
     copyreg.remove_extension("os", "system", 0x7F)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("extension")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_are_told_apart_from_damage(tmp_path, attack):

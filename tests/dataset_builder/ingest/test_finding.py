@@ -353,6 +353,7 @@ def test_a_photograph_that_is_replaced_after_it_was_hashed(tmp_path):
         read_hashed_photograph(path, shorter_side=None, sha256=sha256)
 
 
+@pytest.mark.slow
 def test_metadata_are_left_out_of_stored_files(tmp_path):
     (tmp_path / "in/b").mkdir(parents=True)
     for index in range(2):

@@ -170,6 +170,7 @@ def test_frames_of_other_levels_or_sensors_are_no_burst(tmp_path):
     assert "1.dng is 32 x 24 px of 16 bit, raw_bayer BGGR" in reports[0].failures[0]["message"]
 
 
+@pytest.mark.slow
 @needs_bracket
 def test_a_real_bracket(tmp_path):
     values = {"crops": {"rule": "textured", "count": 1, "height": 128, "width": 128}}

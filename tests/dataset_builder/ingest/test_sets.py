@@ -257,6 +257,7 @@ def test_every_kind_has_a_command_that_explains_itself(name):
     assert "ROOT" in result.output or "DIR" in result.output
 
 
+@pytest.mark.slow
 def test_another_source_leaves_bursts_with_masks_alone(tmp_path):
     write_crop(tmp_path / "in/train/0001_0000")
     build(tmp_path / "out", "burstsr", tmp_path / "in")

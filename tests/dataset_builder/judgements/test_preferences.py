@@ -283,6 +283,7 @@ def test_own_preferences_become_labels(folder_set):
     assert " reused" in run(*command).output
 
 
+@pytest.mark.slow
 def test_own_scores_become_labels_and_survive_further_sources(folder_set):
     (folder_set / "scores.csv").write_text("burst,frame,score\none,0.png,3\none,0.png,5\none,1.png,2\ntwo,2,7\n")
     result = run(

@@ -64,6 +64,7 @@ def test_the_reference_alone_is_what_comes_back_without_other_frames(tasks):
         np.testing.assert_allclose(create(name).restore(task.burst.single(0)), task.burst.frames[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_denoisers_gain_three_decibels_and_more(gains):
     assert gains.mean.mean() >= 3
     assert gains.hdrplus.mean() >= 3

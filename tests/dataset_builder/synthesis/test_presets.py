@@ -190,6 +190,7 @@ def test_names_must_be_known_and_new():
         parse_recipe({"presets": {"yours": {}}, "sources": [source]}, "x")
 
 
+@pytest.mark.slow
 def test_a_recipe_brings_its_own_preset(tmp_path):
     write_photographs(tmp_path / "photos", 1, height=240, width=260)
     path, root = tmp_path / "mine.toml", tmp_path / "out"

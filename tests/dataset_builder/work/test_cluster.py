@@ -31,6 +31,8 @@ import os, signal, time
 from pathlib import Path
 from restorers import Domain, RestorerInfo
 
+pytestmark = pytest.mark.slow
+
 class Slow:
     info = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
 
@@ -206,7 +208,6 @@ def test_workers_with_other_code_are_refused(tmp_path, monkeypatch):
             list(cluster_module.DaskWorkers(started.scheduler_address).run([Trifle()], tmp_path))
 
 
-@pytest.mark.slow
 def test_a_cluster_that_shows_no_life_is_given_up(folder, cluster):
     """The last test of this cluster: first its scheduler is stopped, then killed."""
     address, (scheduler, *_) = cluster

@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 from restorers import Domain, RestorerInfo
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 
 class Slow:

@@ -11,6 +11,8 @@ from dataset_builder.cli.main import main
 from manifests.store import read_dataset_table, read_labels
 from tests.photographs import write_photographs
 
+pytestmark = pytest.mark.slow
+
 FAILURES = {
     "Raising": ("RuntimeError", "this model is broken"),
     "NotANumber": ("RestorationError", "expected finite values"),

@@ -94,6 +94,7 @@ def test_unknown_networks_are_answered_with_close_ones():
         load_architecture("§")
 
 
+@pytest.mark.slow
 def test_nobody_pays_who_does_not_ask():
     heavy = "print([name for name in ('basicsr', 'torchvision', 'torch') if name in sys.modules])"
     assert run_python(f"import sys, restorers; restorers.list_scenarios(); {heavy}") == "[]"

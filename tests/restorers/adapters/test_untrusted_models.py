@@ -459,6 +459,7 @@ def save_onnx(path: Path, location: str, where: str = "initializer") -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs_onnx
 @pytest.mark.parametrize("location", ["factor.bin", "data/factor.bin"])
 def test_data_beside_an_onnx_model_is_part_of_it(tmp_path, location):

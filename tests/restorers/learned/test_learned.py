@@ -52,6 +52,7 @@ def test_damaged_ncnn_files(tmp_path):
         read_ncnn_weights(param, binary)
 
 
+@pytest.mark.slow
 @needs_realesrgan
 @pytest.mark.parametrize(
     ("name", "scale", "side"),
