@@ -25,13 +25,14 @@ from manifests.verification.verify import verify
 from tests.photographs import write_photographs
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed", reason="needs the extra dask")
 OWN_RESTORERS = """
 import os, signal, time
 from pathlib import Path
 from restorers import Domain, RestorerInfo
 
-pytestmark = pytest.mark.slow
 
 class Slow:
     info = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)

@@ -14,6 +14,8 @@ from manifests.confined.plain import hash_plain
 from tests.photographs import write_photographs
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60
 """Seconds until something that takes a few counts as hung."""
 RESTORER = """
@@ -21,7 +23,6 @@ import time
 from pathlib import Path
 from restorers import Domain, RestorerInfo
 
-pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 

@@ -13,6 +13,7 @@ from tests.photographs import write_photographs
 
 pytestmark = pytest.mark.slow
 
+
 FAILURES = {
     "Raising": ("RuntimeError", "this model is broken"),
     "NotANumber": ("RestorationError", "expected finite values"),
