@@ -42,8 +42,9 @@ def lock_dataset(root: Path) -> Iterator[None]:
         try:
             _remove_torn(root)
             yield
-            _remove_torn(root)  # of workers that died
         finally:
+            with contextlib.suppress(OSError):  # the next to come clears them away, too
+                _remove_torn(root)  # of workers that died or were stopped
             remove_file(root, _HOLDER)
     finally:
         os.close(descriptor)
