@@ -55,6 +55,8 @@ def _acquire(descriptor: int, root: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise LockedError(f"{root}: {_describe_holder(root)} is building here; wait for it, or stop it") from None
+    except OSError as error:  # file systems of networks that know no locks
+        raise OutputError(f"{root}: cannot be locked ({error.strerror}); choose a folder on a disk that can") from error
 
 
 def _remove_torn(root: Path) -> None:
