@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
+from dataset_builder.decoding.exif_directory import read_directory
 from dataset_builder.decoding.heif_items import list_items
 from dataset_builder.errors import UnreadableImageError
 from manifests.confined.plain import open_plain
@@ -166,16 +166,10 @@ def _read_brands(brands: Sequence[bytes]) -> FileKind:
 
 def _is_mosaic(descriptor: int, head: bytes) -> bool:
     """Whether the first directory of a TIFF calls itself DNG or a mosaic."""
-    if head[2:4] not in (b"*\0", b"\0*") or len(head) < 8:
+    if head[2:4] not in (b"*\0", b"\0*"):
         return False
-    order = "<" if head[:2] == b"II" else ">"
-    (place,) = struct.unpack(f"{order}I", head[4:8])
-    count = os.pread(descriptor, 2, place)
-    if len(count) < 2:
+    try:
+        tags = read_directory(lambda place, size: os.pread(descriptor, size, place), {_DNG_VERSION, _PHOTOMETRIC})
+    except ValueError:
         return False
-    entries = os.pread(descriptor, 12 * struct.unpack(f"{order}H", count)[0], place + 2)
-    for start in range(0, len(entries) - 11, 12):
-        tag, _, _, value = struct.unpack_from(f"{order}HHIH", entries, start)
-        if tag == _DNG_VERSION or (tag == _PHOTOMETRIC and value == _MOSAIC):
-            return True
-    return False
+    return _DNG_VERSION in tags or tags.get(_PHOTOMETRIC) == _MOSAIC
