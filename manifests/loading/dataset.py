@@ -136,7 +136,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
         self._transform, self._seed = transform, seed
         # Shared, so that workers that outlive an epoch learn of the next one; −1 until somebody tells.
         self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-        self._visits = np.zeros(len(positions), np.uint32)
+        self._readings = 0
         self._reader = _open_reader(self.root, index)
         columns = {field.name: getattr(index, field.name) for field in fields(index)}
         self._shared = SharedArrays({**columns, "positions": positions, "values": labels.values.ravel()})
@@ -179,7 +179,7 @@ class BurstQualityDataset(Dataset[BurstItem]):
         }
         if self._transform is None:
             return sample
-        moment = f"{int(self._epoch)}" if self._epoch >= 0 else self._tell_moment(item)
+        moment = f"{int(self._epoch)}" if self._epoch >= 0 else self._tell_moment()
         return self._transform(sample, _make_generator(self._seed, moment, sample["burst_id"]))
 
     def set_epoch(self, epoch: int) -> None:
@@ -218,14 +218,14 @@ class BurstQualityDataset(Dataset[BurstItem]):
             )
         return int(found[0])
 
-    def _tell_moment(self, item: int) -> str:
+    def _tell_moment(self) -> str:
         """What tells this reading of an item from all others, where nobody told the epoch.
 
         DataLoader seeds its workers anew for each epoch; in the process of the dataset itself the readings are counted.
         """
-        self._visits[item] += 1
+        self._readings += 1
         worker = get_worker_info()
-        return f"reading {self._visits[item]}" + (f" of {worker.seed}" if worker is not None else "")
+        return f"reading {self._readings}" + (f" of {worker.seed}" if worker is not None else "")
 
     def _open_arrays(self) -> None:
         columns: dict[str, Any] = {field.name: self._shared[field.name] for field in fields(BurstIndex)}
