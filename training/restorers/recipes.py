@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -60,6 +61,11 @@ class TrainingRecipe:
         return sum(self.cycles)
 
 
+_merge_samples = partial(TrainingRecipe, network="sample_merge", paper="Bhat et al., Deep burst super-resolution, 2021")
+_SUPER_RESOLUTION = (
+    "small network: frames are encoded one by one, their samples merged by predicted weights, and refined"
+)
+
 RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
     {
         "denoise/kpn": TrainingRecipe(
@@ -81,58 +87,42 @@ RECIPES: Mapping[str, TrainingRecipe] = MappingProxyType(
             presets=_DENOISING,
             cycles=(1000,),
         ),
-        "sr/dbsr@x2": TrainingRecipe(
+        "sr/dbsr@x2": _merge_samples(
             task="sr",
             file="sr_dbsr_x2",
-            summary="small network: frames are encoded one by one, their samples merged by predicted weights, and refined",
-            paper="Bhat et al., Deep burst super-resolution, 2021",
-            network="sample_merge",
+            summary=_SUPER_RESOLUTION,
             sizes={"scale": 2},
             form=StackForm("samples", 2),
             presets={"handheld": 2.0, "burst_sr": 2.0, "dbsr": 2.0, "action": 1.0},
-            rate=1e-3,
-            warm_up=100,
             cycles=(900,),
         ),
-        "sr/dbsr@x4": TrainingRecipe(
+        "sr/dbsr@x4": _merge_samples(
             task="sr",
             file="sr_dbsr_x4",
-            summary="small network: frames are encoded one by one, their samples merged by predicted weights, and refined",
-            paper="Bhat et al., Deep burst super-resolution, 2021",
-            network="sample_merge",
+            summary=_SUPER_RESOLUTION,
             sizes={"scale": 4, "width": 64, "hidden": (80, 80, 96)},
             form=StackForm("samples", 4),
             presets={"burst_sr": 2.0, "dbsr": 2.0},
             scale=4,
             side=48,
-            rate=1e-3,
-            warm_up=100,
             cycles=(600,),
         ),
-        "deblur/burst_network": TrainingRecipe(
+        "deblur/burst_network": _merge_samples(
             task="deblur",
             file="deblur_burst_network",
             summary="small network trained on dark scenes, whose frames are blurred or noisy",
-            paper="Bhat et al., Deep burst super-resolution, 2021",
-            network="sample_merge",
             sizes={"scale": 1},
             form=StackForm("samples", 1),
             presets={"night": 1.0},
-            rate=1e-3,
-            warm_up=100,
             cycles=(500,),
         ),
-        "demosaic/burst_network": TrainingRecipe(
+        "demosaic/burst_network": _merge_samples(
             task="demosaic",
             file="demosaic_burst_network",
             summary="small network: linear RGB of full resolution from the samples of all frames",
-            paper="Bhat et al., Deep burst super-resolution, 2021",
-            network="sample_merge",
             sizes={"scale": 1},
             form=StackForm("samples", 1),
             presets={"handheld": 3.0, "action": 2.0, "burst_sr": 1.0, "dbsr": 1.0},
-            rate=1e-3,
-            warm_up=100,
             cycles=(600,),
         ),
     }
