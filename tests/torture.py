@@ -22,6 +22,7 @@ import click
 from manifests.confined.plain import hash_plain
 from manifests.verification.verify import verify
 from tests.photographs import write_photographs
+from tests.signals import heed_signals
 
 SCENARIOS = ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")
 PATIENCE = 15.0
@@ -49,7 +50,8 @@ class Tally:
 def start_build(folder: Path, out: Path) -> subprocess.Popen:
     command = ["build", str(folder / "recipe.toml"), "--out", str(out), "--jobs", "2"]
     program = [sys.executable, "-m", "dataset_builder.cli.main", *command]
-    return subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return subprocess.Popen(program, **quiet, start_new_session=True, preexec_fn=heed_signals)  # noqa: PLW1509  # no threads here
 
 
 def fingerprint(root: Path) -> dict[str, str]:

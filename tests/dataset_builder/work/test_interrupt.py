@@ -13,6 +13,7 @@ import pytest
 from manifests.confined.plain import hash_plain
 from tests.photographs import write_photographs
 from tests.places import ROOT
+from tests.signals import heed_signals
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +54,12 @@ def make_folder(tmp_path):
     return tmp_path
 
 
-def start(folder, out, **options):
+def start(folder, out, preexec_fn=heed_signals):
     command = ["-m", "dataset_builder.cli.main", "build", "recipe.toml", "--out", out, "--jobs", "2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        text=True, start_new_session=True, **options,
+        text=True, start_new_session=True, preexec_fn=preexec_fn,  # noqa: PLW1509  # no threads here
     )  # fmt: skip
 
 
