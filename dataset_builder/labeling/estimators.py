@@ -58,13 +58,14 @@ class Estimator:
     """A definition of worth.
 
     Attributes:
-        name: as in the column `estimator`, with its parameter if it has one: `banzhaf(4)`.
+        name: as in the column `estimator`, with its parameter if it has one: `marginal(4)`.
         version: changes whenever equal fidelities would give other scores.
         formula: the score of frame i.
         family: what it asks of the game: values of subsets, of single frames, or of bursts with another reference.
         min_frames: shortest burst that it is defined for.
         function: computes it; the generator decides what is sampled, if anything is.
         exact: whether it is defined only where all v(S) can be had.
+        keyed_as: the name that its labels have in their keys: the one that it had when its scores last changed.
     """
 
     name: str
@@ -74,6 +75,11 @@ class Estimator:
     min_frames: int
     function: Callable[[Game, np.random.Generator], Estimate]
     exact: bool = False
+    keyed_as: str = ""
+
+    def identify(self) -> list[str]:
+        """What tells its scores from those of other estimators."""
+        return [self.keyed_as or self.name, self.version]
 
 
 def leave_one_out(game: Game) -> Estimate:
@@ -110,9 +116,9 @@ def shapley_exactly(game: Game) -> Estimate:
     return _scatter(game, gains)
 
 
-def banzhaf(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
+def marginal(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
     """Mean gain of frame i over the subsets of `size` other frames; see `semivalues`."""
-    return _scatter(game, semivalues.banzhaf(game, rng, size=size))
+    return _scatter(game, semivalues.marginal(game, rng, size=size))
 
 
 def solo(game: Game) -> Estimate:
@@ -154,23 +160,31 @@ def _make_shapley(name: str, std_error: float) -> Estimator:
     return Estimator(name, "1", formula, "marginal", 2, lambda game, rng: shapley(game, rng, std_error=std_error))
 
 
-def _make_banzhaf(name: str, size: float) -> Estimator:
+def _make_marginal(name: str, size: float) -> Estimator:
     if size != int(size) or not 0 <= size <= 100:
-        raise ValueError(f"{name}: expected a whole number of frames, for example banzhaf(4)")
+        raise ValueError(f"{name}: expected a whole number of frames, for example marginal(4)")
     formula = f"mean of v(S∪{{i}}) − v(S) over the S ⊆ N∖{{i}} with |S| = {int(size)}; over a random sample of them where they are many"
     return Estimator(
-        name, "1", formula, "marginal", int(size) + 2, lambda game, rng: banzhaf(game, rng, size=int(size))
+        name,
+        "1",
+        formula,
+        "marginal",
+        int(size) + 2,
+        lambda game, rng: marginal(game, rng, size=int(size)),
+        keyed_as=name.replace("marginal", "banzhaf"),
     )
 
 
 _PARAMETRIC: Mapping[str, tuple[Callable[[str, float], Estimator], float]] = MappingProxyType(
-    {"shapley": (_make_shapley, SHAPLEY_ERROR), "banzhaf": (_make_banzhaf, 4.0)}
+    {"shapley": (_make_shapley, SHAPLEY_ERROR), "marginal": (_make_marginal, 4.0)}
 )
-NAMES = (*(estimator.name for estimator in _PLAIN), "shapley", "shapley(STD_ERROR)", "banzhaf(SIZE)")
+NAMES = (*(estimator.name for estimator in _PLAIN), "shapley", "shapley(STD_ERROR)", "marginal(SIZE)")
 
 
 def find_estimator(name: str) -> Estimator:
-    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `banzhaf(4)`.
+    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `marginal(4)`.
+
+    `marginal(4)` was once called `banzhaf(4)` and is still found by that name.
 
     Raises:
         ValueError: if there is none; names those that there are.
@@ -178,7 +192,8 @@ def find_estimator(name: str) -> Estimator:
     for estimator in _PLAIN:
         if estimator.name == name:
             return estimator
-    match = re.fullmatch(r"(shapley|banzhaf)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
+    name = re.sub(r"^banzhaf(?=\()", "marginal", name)
+    match = re.fullmatch(r"(shapley|marginal)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
     if match is None:
         raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
     make, default = _PARAMETRIC[match[1]]
@@ -207,22 +222,7 @@ def choose_estimators(requested: tuple[str, ...], *, single_frame: bool) -> tupl
         raise ValueError(
             f"estimator {wrong[0]}: the restorer looks at one frame only, so no frame adds to others; use solo"
         )
-    return tuple(dict.fromkeys(requested))
-
-
-def rank_scores(score: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rank within the burst (1 = best, equal scores share the better rank, 0 where there is no score) and score scaled to 0..1.
-
-    Where all scores are equal, the scaled score is 0.5.
-    """
-    known = np.isfinite(score)
-    rank = np.zeros(len(score), np.int64)
-    rank[known] = 1 + (score[known][None, :] > score[known][:, None]).sum(axis=1)
-    scaled = np.full(len(score), np.nan)
-    if known.any():
-        low, high = score[known].min(), score[known].max()
-        scaled[known] = (score[known] - low) / (high - low) if high > low else 0.5
-    return rank, scaled
+    return tuple(dict.fromkeys(find_estimator(name).name for name in requested))
 
 
 def _collect(game: Game, scores: Mapping[int, float], *, evaluations: int) -> Estimate:

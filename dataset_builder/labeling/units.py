@@ -100,7 +100,7 @@ def _hash_definition(fingerprint: str, definition: Definition) -> str:
     return hash_facts(
         {
             "restorer": fingerprint,
-            "estimator": [estimator, find_estimator(estimator).version if is_estimator(estimator) else None],
+            "estimator": find_estimator(estimator).identify() if is_estimator(estimator) else [estimator, None],
             "metric": METRICS[metric].describe() if metric in METRICS else metric,
         }
     )
