@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.scenarios import Definition
+from dataset_builder.work.unit import Failure
 from manifests.schema.ranks import rank_scores
+from restorers.errors import UnsupportedBurstError
 
 
 def make_label_rows(
@@ -63,6 +68,47 @@ def make_label_rows(
         }
         for index, known in enumerate((rank > 0).tolist())
     ]
+
+
+def state_reason(error: Exception) -> str:
+    """An error as the column `reason` has it."""
+    failure = Failure.from_exception(error)
+    return f"{failure.error_type}: {failure.message}"
+
+
+def may_change(reason: str) -> bool:
+    """Whether another attempt may find a score: not where the burst is at fault."""
+    return not reason.startswith(f"{UnsupportedBurstError.__name__}: ")
+
+
+def list_unscored(labels: pa.Table) -> list[dict[str, Any]]:
+    """What has a reason instead of a score: an entry for each burst, estimator and metric, or for each frame where others have scores.
+
+    Args:
+        labels: table `labels`, or these of its columns: `burst_id`, `estimator`, `metric`, `frame_index`, `score`, `reason`.
+
+    Returns:
+        Dictionaries of `burst_id`, `estimator`, `metric`, `frame_index` (None for all that the estimator would score) and `failure`.
+    """
+    names = ["burst_id", "estimator", "metric"]
+    concerned = labels.filter(pc.is_valid(labels.column("reason"))).select(names).group_by(names).aggregate([])
+    if not concerned.num_rows:
+        return []
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+    keys = {tuple(row.values()) for row in concerned.to_pylist()}
+    own = labels.filter(pc.is_in(labels.column("burst_id"), value_set=concerned.column("burst_id").combine_chunks()))
+    for row in own.select([*names, "frame_index", "score", "reason"]).to_pylist():
+        if (key := tuple(row[name] for name in names)) in keys:
+            groups[key].append(row)
+    found = []
+    for key, rows in groups.items():
+        failed = [row for row in rows if row["reason"] is not None]
+        whole = len({row["reason"] for row in failed}) == 1 and all(row["score"] is None for row in rows)
+        for row in failed[:1] if whole else failed:
+            kind, _, message = row["reason"].partition(": ")
+            entry = {**dict(zip(names, key, strict=True)), "frame_index": None if whole else row["frame_index"]}
+            found.append({**entry, "failure": Failure(kind, message)})
+    return found
 
 
 def _know(values: NDArray[np.float64] | None, index: int) -> float | None:

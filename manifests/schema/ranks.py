@@ -42,23 +42,40 @@ def rank_scores(
         worst), 0.5 where all are equal, NaN where there is no score.
     """
     rank, scaled = np.zeros(len(score), np.int64), np.full(len(score), np.nan)
-    known = np.flatnonzero(np.isfinite(score))
-    if not len(known):
-        return rank, scaled
-    owners = np.zeros(len(known), np.int64) if groups is None else groups[known]
-    order = np.lexsort((-score[known], owners))
-    places, values, owners = known[order], score[known][order], owners[order]
-    starts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
-    sizes = np.diff(np.append(starts, len(values)))
+    merged = merge_ties(score, unit, groups)
+    places, starts, sizes = _sort(merged, groups)
+    values = merged[places]
+    first, last = np.repeat(starts, sizes), np.repeat(starts + sizes - 1, sizes)
+    fresh = np.append(True, (values[1:] != values[:-1]) | (first[1:] != first[:-1]))[: len(values)]
+    rank[places] = 1 + np.maximum.accumulate(np.where(fresh, np.arange(len(values)), 0)) - first
+    spread = values[first] - values[last]
+    scaled[places] = np.divide(values - values[last], spread, out=np.full(len(values), 0.5), where=spread > 0)
+    return rank, scaled
+
+
+def merge_ties(score: NDArray[np.float64], unit: str, groups: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """Scores with each replaced by the best that it counts as equal to; arguments as of `rank_scores`."""
+    merged = score.copy()
+    places, starts, sizes = _sort(score, groups)
+    if not len(places):
+        return merged
+    values = score[places]
     largest = np.maximum.reduceat(np.abs(values), starts)
     tolerance = np.repeat(np.maximum(TOLERANCES.get(unit, 0.0), RELATIVE_TOLERANCE * largest), sizes)
-    leaders = _find_leaders(values, np.repeat(starts, sizes), tolerance)
-    first, last = np.repeat(starts, sizes), np.repeat(starts + sizes - 1, sizes)
-    rank[places] = 1 + leaders - first
-    merged = values[leaders]
-    spread = merged[first] - merged[last]
-    scaled[places] = np.divide(merged - merged[last], spread, out=np.full(len(values), 0.5), where=spread > 0)
-    return rank, scaled
+    merged[places] = values[_find_leaders(values, np.repeat(starts, sizes), tolerance)]
+    return merged
+
+
+def _sort(
+    score: NDArray[np.float64], groups: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the known scores, group by group from the best downwards; where each group begins among them, and its size."""
+    known = np.flatnonzero(np.isfinite(score))
+    owners = np.zeros(len(known), np.int64) if groups is None else groups[known]
+    order = np.lexsort((-score[known], owners))
+    owners = owners[order]
+    starts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1])[: len(owners)])
+    return known[order], starts, np.diff(np.append(starts, len(owners)))
 
 
 def _find_leaders(

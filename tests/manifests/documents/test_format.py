@@ -115,7 +115,9 @@ def test_split_floats_are_smaller(tmp_path: Path) -> None:
     write_table(tmp_path, "labels.parquet", LABELS, rows)
     column = next(
         column
-        for column in map(pq.ParquetFile(tmp_path / "labels.parquet").metadata.row_group(0).column, range(len(LABELS.columns)))
+        for column in map(
+            pq.ParquetFile(tmp_path / "labels.parquet").metadata.row_group(0).column, range(len(LABELS.columns))
+        )
         if column.path_in_schema == "score"
     )
     pq.write_table(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from manifests.schema.ranks import RELATIVE_TOLERANCE, TOLERANCES, describe_tolerances, rank_scores
+from manifests.schema.ranks import RELATIVE_TOLERANCE, TOLERANCES, describe_tolerances, merge_ties, rank_scores
 
 scores = st.lists(st.one_of(st.integers(-3, 3).map(float), st.just(np.nan)), max_size=12).map(
     lambda values: np.array(values, np.float64)
@@ -61,6 +61,14 @@ def test_no_two_of_one_rank_are_further_apart_than_the_tolerance(score: np.ndarr
     better = score[:, None] - score > TOLERANCES["dB"]
     assert (rank[:, None] < rank)[better].all()
     assert not (rank[:, None] < rank)[score[:, None] < score].any()
+
+
+def test_scores_within_the_tolerance_become_the_best_of_them() -> None:
+    score = np.array([1.0, 1.0 + 4e-7, np.nan, 0.5, 1.0 - 5e-7])
+    np.testing.assert_array_equal(merge_ties(score, "dB"), [1.0 + 4e-7, 1.0 + 4e-7, np.nan, 0.5, 1.0 + 4e-7])
+    np.testing.assert_array_equal(merge_ties(score, "dB", np.array([0, 1, 1, 1, 2])), score)
+    np.testing.assert_array_equal(merge_ties(score, "1"), score)
+    assert merge_ties(np.zeros(0), "dB").shape == (0,)
 
 
 def test_units_of_which_nothing_is_known() -> None:
