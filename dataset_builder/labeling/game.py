@@ -137,7 +137,7 @@ class FidelityGame:
         window = self._windows[index]
         if window is None:
             raise UnsupportedBurstError(
-                f"frame {index}: shows too little of what the reference and the others show; half of it and {MIN_PIXELS} px are needed"
+                f"frame {index}: shows too little of what the others show; half of it and {MIN_PIXELS} px are needed"
             )
         truth = project_truth_to_frame(
             task.truth,

@@ -61,7 +61,8 @@ def find_windows(
     while judged:
         # The reference shares all with itself: it is first, and the last to go.
         rectangle = np.zeros(shape, bool)
-        rectangle[find_inner_rectangle(seen[judged].all(axis=0))] = True
+        common: NDArray[np.bool_] = np.logical_and.reduce(seen[judged])
+        rectangle[find_inner_rectangle(common)] = True
         found = {index: find_inner_rectangle(_warp(rectangle, homographies[index]) & inside[index]) for index in judged}
         windows = _equalise(found)
         if windows is not None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 TOLERANCES: Mapping[str, float] = MappingProxyType({"dB": 1e-6, "1": 1e-7, "signal²": 1e-10})
 """Largest difference that does not count, by the unit of the score.
 
-Restored images are float32: order of summation alone moves their PSNR by 1e-8 to 1e-7 dB, SSIM by 1e-9, squared errors by 1e-12. What
-frames are worth is larger by four orders of magnitude.
+Restored images are float32: order of summation alone moves their PSNR by 1e-8 to 1e-7 dB, SSIM by 1e-9 to 1e-8, squared errors by
+1e-12. What frames are worth is larger by four orders of magnitude.
 """
 RELATIVE_TOLERANCE = 1e-12
 """Of the largest score of the burst, whatever its unit: rounding of float64."""

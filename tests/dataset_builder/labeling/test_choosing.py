@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dataset_builder.labeling.banzhaf import PAIRS, interact_pairs, measure_additivity
 from dataset_builder.labeling.estimators import find_estimator
+from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, resolve_scenarios
 from tests.dataset_builder.labeling.test_estimators import (
     RNG,
     TableGame,
@@ -68,6 +69,10 @@ def test_what_frames_add_independently_costs_no_precision():
 
 def test_names_of_old_and_new():
     assert find_estimator("banzhaf(4)").name == "marginal(4)"
+    choice = ScenarioChoice(name="denoise/mean", estimators=("banzhaf(4)", "banzhaf", "marginal(4)"))
+    assert list_renamed([choice, choice]) == ["the estimator banzhaf(4) is called marginal(4) now"]
+    (resolved,) = resolve_scenarios([choice])
+    assert [definition.estimator for definition in resolved.definitions] == ["marginal(4)", "banzhaf"]
     # Labels of the old name are still known by their keys; those of the new Banzhaf value are not taken for them.
     assert find_estimator("marginal(4)").identify() == ["banzhaf(4)", "1"]
     assert find_estimator("marginal").identify() == ["banzhaf", "1"]

@@ -230,11 +230,6 @@ def test_solo_scores_the_reference_too():
     assert (estimate.num_evaluations == 1).all()
 
 
-def test_the_old_name_finds_what_it_meant():
-    assert find_estimator("banzhaf(4)").name == "marginal(4)"
-    assert choose_estimators(("banzhaf(2)", "marginal(2)"), single_frame=False) == ("marginal(2)",)
-
-
 def test_defaults_suit_the_restorer():
     assert choose_estimators((), single_frame=True) == ("solo",)
     assert choose_estimators((), single_frame=False) == ("leave_one_out", "add_one")
