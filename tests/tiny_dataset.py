@@ -193,6 +193,8 @@ def make_frame_row(burst_id: str, index: int, **changes: Any) -> dict[str, Any]:
         "exposure_time": 0.01,
         "iso": None,
         "f_number": None,
+        "origin_black_level": None,
+        "origin_white_level": None,
         "gain": 1.0,
         "shot_noise": 1e-3,
         "read_noise": 1e-5,
