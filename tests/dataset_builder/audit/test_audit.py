@@ -24,7 +24,6 @@ from dataset_builder.audit.report.gallery import choose_extremes
 from dataset_builder.audit.shown import choose_bursts, choose_frames
 from dataset_builder.audit.stage import write_audit
 from dataset_builder.audit.statistics import (
-    SceneBootstrap,
     choose_label_sets,
     compare_spread,
     correlate_factors,
@@ -37,6 +36,7 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from dataset_builder.audit.wording import format_number, percent
+from dataset_builder.intervals import SceneIntervals
 from manifests.errors import MissingManifestError, SchemaError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
@@ -75,10 +75,10 @@ def make_tables(labels, *, reference_index=0, **factors):
 
 
 def make_matrix(labels, **factors):
-    """Scores of the chosen label sets beside their frames, and a bootstrap over bursts."""
+    """Scores of the chosen label sets beside their frames, and intervals over scenes."""
     tables = make_tables(labels, **factors)
     matrix = build_score_matrix(tables, choose_label_sets(tables.labels.sets))
-    return matrix, SceneBootstrap(matrix.scenes)
+    return matrix, SceneIntervals(matrix.scenes)
 
 
 def rewrite(root, kind, **changes):
@@ -237,14 +237,14 @@ class TestStatistics:
 
     def test_nothing_gives_empty_tables(self):
         labels = make_labels([])
-        matrix, bootstrap = make_matrix(labels)
+        matrix, intervals = make_matrix(labels)
         for table in (
             summarise_scores(labels),
             histogram_scores(build_score_matrix(make_tables(labels))),
             compare_spread(labels),
             choose_label_sets(make_tables(labels).labels.sets),
-            correlate_scenarios(matrix, bootstrap),
-            correlate_factors(matrix, bootstrap),
+            correlate_scenarios(matrix, intervals),
+            correlate_factors(matrix, intervals),
             explain_ranks(matrix),
         ):
             assert table.empty
