@@ -186,8 +186,8 @@ def _halve(rows: BurstRows) -> BurstRows | None:
 def _mean_spearman(group: pd.DataFrame, other: str) -> float | None:
     """Mean over bursts of the rank correlation of two labels, where both order the frames at all."""
     codes, names = pd.factorize(group["burst_id"])
-    columns = (group[name].to_numpy(np.float64) for name in ("score", other))
-    found, _ = correlate_within(codes.astype(np.int64), *columns, len(names))
+    first, second = (group[name].to_numpy(np.float64) for name in ("score", other))
+    found, _ = correlate_within(codes.astype(np.int64), first, second, len(names))
     return float(np.nanmean(found)) if np.isfinite(found).any() else None
 
 

@@ -158,12 +158,12 @@ def _look_at_splits(statistics: Statistics) -> Iterator[_Candidate]:
         subject = f"{row['scenario']}, {row['split']} and {row['other_split']}"
         yield _Candidate("split_shift", subject, min(1.0, float(row["p_value"]) * tests), sentence)
     for (split, other), rows in statistics.shift.groupby(["split", "other_split"], sort=True):
-        least, scenes = float(rows["least_p_value"].max()), int(rows["scenes"].min())
+        lowest, scenes = float(rows["least_p_value"].max()), int(rows["scenes"].min())
         sentence = (
             f"Of {count(scenes, 'scene')} in the smaller of {split} and {other}, even the most extreme deal has a p-value of "
-            f"{format_number(least, 4)}; with {count(tests, 'test')} split_shift cannot fire."
+            f"{format_number(lowest, 4)}; with {count(tests, 'test')} split_shift cannot fire."
         )
-        yield _Candidate("blind_split_shift", f"{split} and {other}", min(1.0, least * tests), sentence)
+        yield _Candidate("blind_split_shift", f"{split} and {other}", min(1.0, lowest * tests), sentence)
 
 
 def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:

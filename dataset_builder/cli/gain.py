@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -71,7 +71,8 @@ def _print_gains(gains: pd.DataFrame) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from dataset_builder.audit.wording import format_interval, format_number, to_markup
+    from dataset_builder.audit.tables import to_rows
+    from dataset_builder.audit.wording import to_markup
     from dataset_builder.selection.policies import POLICIES
 
     table = Table(
@@ -82,17 +83,15 @@ def _print_gains(gains: pd.DataFrame) -> None:
     for policy in POLICIES:
         table.add_column(policy.replace("_", " "), justify="right")
     table.add_column("bursts", justify="right")
-    for (scenario, preset, unit, guide), rows in gains.groupby(["scenario", "preset", "unit", "guide"], sort=False):
-        cells = {
-            row[
-                "policy"
-            ]: f"{format_number(row['gain'], 2, signed=True)} {unit} {_bracket(format_interval(row['low'], row['high']))}"
-            for row in rows.to_dict("records")
-        }
-        shown = (to_markup(cells.get(policy, "–").strip()) for policy in POLICIES)
-        table.add_row(to_markup(scenario), to_markup(preset), to_markup(guide), *shown, str(rows["bursts"].max()))
+    for names, rows in gains.groupby(["scenario", "preset", "guide"], sort=False):
+        cells = {row["policy"]: _format_gain(row) for row in to_rows(rows)}
+        shown = (to_markup(cells.get(policy, "–")) for policy in POLICIES)
+        table.add_row(*(to_markup(str(name)) for name in names), *shown, str(rows["bursts"].max()))
     Console(highlight=False, soft_wrap=True).print(table)
 
 
-def _bracket(interval: str) -> str:
-    return f"({interval})" if interval else ""
+def _format_gain(row: dict[str, Any]) -> str:
+    from dataset_builder.audit.wording import format_interval, format_number
+
+    interval = format_interval(row["low"], row["high"])
+    return f"{format_number(row['gain'], 2, signed=True)} {row['unit']}{f' ({interval})' if interval else ''}"

@@ -163,7 +163,8 @@ def summarise_reliability(root: Path) -> pd.DataFrame:
     signal = table["spread"] - table["error"].fillna(0) - table["noise"].fillna(0)
     table["reliability"] = (signal / table["spread"]).where((table["spread"] > 0) & measured)
     table[["spread", "error", "noise"]] **= 0.5
-    return table.reset_index()[[*keys, "spread", "error", "noise", "reliability"]]
+    found: pd.DataFrame = table.reset_index()[[*keys, "spread", "error", "noise", "reliability"]]
+    return found
 
 
 def read_repetition(root: Path) -> pd.DataFrame:

@@ -106,16 +106,18 @@ def _measure_spread(values: NDArray[np.float64], matrix: ScoreMatrix) -> NDArray
     sums = np.bincount(matrix.bursts[known], values[known], minlength=number)
     means = np.divide(sums, size, out=np.zeros(number), where=size > 0)
     squares = np.bincount(matrix.bursts[known], (values[known] - means[matrix.bursts[known]]) ** 2, minlength=number)
-    spread = np.full(number, np.nan)
-    np.divide(squares, size - 1, out=spread, where=size >= 2)
-    return np.sqrt(spread)
+    variance = np.full(number, np.nan)
+    np.divide(squares, size - 1, out=variance, where=size >= 2)
+    spread: NDArray[np.float64] = np.sqrt(variance)
+    return spread
 
 
 def _find_errors(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:
     """Error of each score by sampling and by noise; NaN where the noise is unknown."""
     metric = matrix.sets["metric"].iloc[place]
     if metric in METRICS and not METRICS[metric].needs_truth:
-        return matrix.std_errors[place]  # of parts of the very burst, noise and all
+        own: NDArray[np.float64] = matrix.std_errors[place]  # of parts of the very burst, noise and all
+        return own
     return combine_errors(matrix.std_errors[place], matrix.noise_errors[place])
 
 
@@ -126,7 +128,8 @@ def _average_noise(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:
     size = np.bincount(matrix.bursts[scored], minlength=number)
     # NaN of one frame is NaN of its burst.
     sums = np.bincount(matrix.bursts[scored], errors[scored] ** 2, minlength=number)
-    return np.divide(sums, size, out=np.full(number, np.nan), where=size > 0)
+    mean: NDArray[np.float64] = np.divide(sums, size, out=np.full(number, np.nan), where=size > 0)
+    return mean
 
 
 def _find_clear_best(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:

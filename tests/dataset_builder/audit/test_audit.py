@@ -45,14 +45,18 @@ from tests.tiny_dataset import INGESTED, LENGTHS, make_burst_row, make_frame_row
 
 def make_labels(scores, *, scenario="denoise/mean", estimator="leave_one_out", unit="dB", metric="psnr"):
     """Labels of bursts `a`, `b`, ...; one list of scores per burst."""
-    return pd.DataFrame(
-        [
-            (burst, index, scenario, estimator, metric, unit, score, 0.0)
-            for burst, values in zip("abcdefgh", scores, strict=False)
-            for index, score in enumerate(values)
-        ],
-        columns=["burst_id", "frame_index", "scenario", "estimator", "metric", "unit", "score", "std_error"],
-    ).astype({"frame_index": "int64", "score": "float64"})
+    return (
+        pd.DataFrame(
+            [
+                (burst, index, scenario, estimator, metric, unit, score, 0.0)
+                for burst, values in zip("abcdefgh", scores, strict=False)
+                for index, score in enumerate(values)
+            ],
+            columns=["burst_id", "frame_index", "scenario", "estimator", "metric", "unit", "score", "std_error"],
+        )
+        .astype({"frame_index": "int64", "score": "float64"})
+        .assign(noise_error=np.nan)
+    )
 
 
 def make_tables(labels, *, reference_index=0, **factors):
@@ -457,7 +461,7 @@ class TestReport:
         bursts = np.repeat(frames["bursts"], frames["lengths"])
         for row, names in zip(values, frames["sets"], strict=True):
             mine = labels[(labels["scenario"] == names["scenario"]) & (labels["estimator"] == names["estimator"])]
-            expected = mine.dropna().set_index(["burst_id", "frame_index"])["score"]
+            expected = mine.dropna(subset="score").set_index(["burst_id", "frame_index"])["score"]
             cells = zip(bursts, index, row.tolist(), strict=True)
             found = {(burst, place): value for burst, place, value in cells if np.isfinite(value)}
             assert len(found) == len(expected)
