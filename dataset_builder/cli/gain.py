@@ -93,5 +93,5 @@ def _print_gains(gains: pd.DataFrame) -> None:
 def _format_gain(row: dict[str, Any]) -> str:
     from dataset_builder.audit.wording import format_interval, format_number
 
-    interval = format_interval(row["low"], row["high"])
-    return f"{format_number(row['gain'], 2, signed=True)} {row['unit']}{f' ({interval})' if interval else ''}"
+    gain = f"{format_number(row['gain'], 2, signed=True)} {row['unit']}"
+    return "\n".join(filter(None, [gain, format_interval(row["low"], row["high"])]))
