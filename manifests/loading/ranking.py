@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manifests.loading.dataset import BurstItem
+from manifests.loading.items import BurstItem, keep_frames
 
 
 def list_pairs(
@@ -85,12 +85,4 @@ class DrawFrames:
             return item
         others = np.delete(np.arange(length), reference)
         kept = np.sort([reference, *random.choice(others, self.count - 1, replace=False)])
-        kept_frames = torch.from_numpy(kept)
-        return {
-            **item,
-            "frames": item["frames"][kept_frames],
-            "scores": item["scores"][:, kept_frames],
-            "score_mask": item["score_mask"][:, kept_frames],
-            "homographies": item["homographies"][kept_frames],
-            "reference_index": int(np.flatnonzero(kept == reference)[0]),
-        }
+        return keep_frames(item, torch.from_numpy(kept))
