@@ -10,6 +10,7 @@ MODULES = (
     "benchmarks.audit",
     "benchmarks.burst_networks",
     "benchmarks.choosing",
+    "benchmarks.gain",
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",

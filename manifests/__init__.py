@@ -10,7 +10,8 @@ from manifests.schema import FORMAT_VERSION
 if TYPE_CHECKING:
     from manifests.loading.augment import RandomCrop, RandomFlip, compose
     from manifests.loading.batches import BucketBatchSampler, BurstStream
-    from manifests.loading.dataset import BurstBatch, BurstItem, BurstQualityDataset, collate_bursts
+    from manifests.loading.dataset import BurstQualityDataset
+    from manifests.loading.items import BurstBatch, BurstItem, collate_bursts
     from manifests.loading.ranking import DrawFrames, DrawPairs, list_pairs
     from manifests.verification.verify import verify
 
@@ -36,7 +37,8 @@ __all__ = [
 _LATER = {
     **dict.fromkeys(("RandomCrop", "RandomFlip", "compose"), "manifests.loading.augment"),
     **dict.fromkeys(("BucketBatchSampler", "BurstStream"), "manifests.loading.batches"),
-    **dict.fromkeys(("BurstBatch", "BurstItem", "BurstQualityDataset", "collate_bursts"), "manifests.loading.dataset"),
+    "BurstQualityDataset": "manifests.loading.dataset",
+    **dict.fromkeys(("BurstBatch", "BurstItem", "collate_bursts"), "manifests.loading.items"),
     **dict.fromkeys(("DrawFrames", "DrawPairs", "list_pairs"), "manifests.loading.ranking"),
     "verify": "manifests.verification.verify",
 }

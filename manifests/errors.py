@@ -37,6 +37,10 @@ class SelectionError(ManifestError, LookupError):
         return str(self.args[0]) if self.args else ""
 
 
+class DefaultEstimatorWarning(UserWarning):
+    """Labels by several estimators are there, none was named, and one was taken."""
+
+
 class InvalidFractionsError(ManifestError, ValueError):
     """The shares of the splits contradict each other."""
 

@@ -20,6 +20,7 @@ _COMMANDS = {
     "ingest": "Add real bursts.",
     "label": "Compute the labels of a scenario.",
     "reliability": "Label again with other noise, and compare.",
+    "gain": "Say what selecting frames by the labels is worth.",
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import is_enumerable
+from dataset_builder.labeling.noise import list_noise_facts
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.truth import explain_mismatch
@@ -241,6 +242,7 @@ def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mappin
 
 def _write_labels(root: Path, path: str, table: pa.Table, facts: Mapping[str, Any]) -> None:
     if table.num_rows:
-        write_table(root, path, LABELS, table, metadata={"scenario": json.dumps(facts, sort_keys=True)})
+        metadata = {**list_noise_facts(root, path), "scenario": json.dumps(facts, sort_keys=True)}
+        write_table(root, path, LABELS, table, metadata=metadata)
     else:
         remove_file(root, path)

@@ -163,7 +163,7 @@ class LabelUnit:
         return make_label_key(self.rows.content, self.scenario.fingerprint, definition)
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
-        """Compute all its definitions; those of one metric from one game, so that every fidelity is computed once.
+        """Compute all its definitions.
 
         A definition that is impossible for the burst has rows that say so; one that fails otherwise has none, and will be tried again.
         Either costs no other its scores.
@@ -171,13 +171,28 @@ class LabelUnit:
         Raises:
             Exception: of the first definition, if each fails and none is impossible.
         """
+        loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
+        estimates, errors = self.estimate(loaded)
+        return {
+            "rows": [row for each, estimate in estimates.items() for row in self._tabulate(each, estimate)],
+            "failures": [
+                {"estimator": each.estimator, "metric": each.metric, "failure": asdict(Failure.from_exception(error))}
+                for each, error in errors.items()
+            ],
+        }
+
+    def estimate(self, loaded: LoadedBurst) -> tuple[dict[Definition, Estimate], dict[Definition, Exception]]:
+        """All its definitions on a burst, those of one metric from one game, so that every fidelity is computed once; and what failed.
+
+        Raises:
+            Exception: as `run`.
+        """
         scenario = self.scenario
         restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
         if fingerprint != scenario.fingerprint:
             raise InvalidRestorerError(
                 f"{scenario.name}: changed while the labels were computed; run the command again"
             )
-        loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
         burst = loaded.burst  # without it there is nothing to label
         games = {
             metric: _attempt(partial(self._prepare, restorer, loaded, metric))
@@ -196,13 +211,7 @@ class LabelUnit:
                 estimates[definition] = found
         if not estimates:
             raise next(iter(errors.values()))
-        return {
-            "rows": [row for each, estimate in estimates.items() for row in self._tabulate(each, estimate)],
-            "failures": [
-                {"estimator": each.estimator, "metric": each.metric, "failure": asdict(Failure.from_exception(error))}
-                for each, error in errors.items()
-            ],
-        }
+        return estimates, errors
 
     def _prepare(self, restorer: Restorer, loaded: LoadedBurst, metric_name: str) -> Callable[[Definition], Estimate]:
         """How to estimate by a metric: a function from definition to scores that share whatever was restored."""

@@ -1,4 +1,4 @@
-"""Crops and flips that treat all frames of a burst alike, and keep their motion and colour filter array true.
+"""Crops and flips that treat all frames of a burst and its truth alike, and keep their motion and colour filter array true.
 
 Every transform moves the pixels of all frames by one map G. A homography H from reference to frame then becomes G ∘ H ∘ G⁻¹, and the
 pattern of a mosaic is read off at its new top-left pixel.
@@ -6,13 +6,14 @@ pattern of a mosaic is read off at its new top-left pixel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from manifests.loading.dataset import BurstItem, Transform
+from manifests.loading.items import BurstItem, Transform
 
 
 def compose(*transforms: Transform) -> Transform:
@@ -68,9 +69,13 @@ class RandomCrop:
             )
         row = first_row + row_step * int(random.integers(rows))
         column = first_column + column_step * int(random.integers(columns))
-        frames = item["frames"][..., row : row + self.height, column : column + self.width].contiguous()
+
+        def cut(pixels: torch.Tensor, scale: int) -> torch.Tensor:
+            rows = slice(scale * row, scale * (row + self.height))
+            return pixels[..., rows, scale * column : scale * (column + self.width)].contiguous()
+
         move = np.array([[1, 0, -column], [0, 1, -row], [0, 0, 1.0]])
-        return _transform(item, frames, move, np.roll(_to_square(item["cfa"]), (-row, -column), (0, 1)))
+        return _transform(item, cut, move, np.roll(_to_square(item["cfa"]), (-row, -column), (0, 1)))
 
 
 @dataclass(frozen=True)
@@ -103,22 +108,37 @@ def _flip_rows(item: BurstItem) -> BurstItem:
     move = np.array([[1, 0, 0], [0, -1, height - 1], [0, 0, 1.0]])
     # Row 0 is what was the last row, whose pattern is that of its parity.
     pattern = np.roll(_to_square(item["cfa"])[::-1], height % 2, 0)
-    return _transform(item, item["frames"].flip(-2), move, pattern)
+    return _transform(item, lambda pixels, _: pixels.flip(-2), move, pattern)
 
 
 def _transpose(item: BurstItem) -> BurstItem:
     move = np.array([[0, 1, 0], [1, 0, 0], [0, 0, 1.0]])
-    return _transform(item, item["frames"].transpose(-1, -2).contiguous(), move, _to_square(item["cfa"]).T)
+    return _transform(item, lambda pixels, _: pixels.transpose(-1, -2).contiguous(), move, _to_square(item["cfa"]).T)
 
 
-def _transform(item: BurstItem, frames: torch.Tensor, move: NDArray[np.float64], cfa: NDArray[np.str_]) -> BurstItem:
-    homographies = move @ item["homographies"].numpy().astype(np.float64) @ np.linalg.inv(move)
-    return {
+def _transform(
+    item: BurstItem,
+    change: Callable[[torch.Tensor, int], torch.Tensor],
+    move: NDArray[np.float64],
+    cfa: NDArray[np.str_],
+) -> BurstItem:
+    """The item whose pixels were changed; `change` also takes how many of them make a pixel of a frame, along each side."""
+    changed: BurstItem = {
         **item,
-        "frames": frames,
-        "homographies": torch.from_numpy(homographies.astype(np.float32)),
+        "frames": change(item["frames"], 1),
+        "oracle_homographies": _move(item["oracle_homographies"], move),
         "cfa": "".join(cfa.ravel()) if item["cfa"] else "",
     }
+    if "estimated_homographies" in item:
+        changed["estimated_homographies"] = _move(item["estimated_homographies"], move)
+    if "truth" in item:
+        changed["truth"] = change(item["truth"], item["truth"].shape[-1] // item["frames"].shape[-1])
+    return changed
+
+
+def _move(homographies: torch.Tensor, move: NDArray[np.float64]) -> torch.Tensor:
+    moved = move @ homographies.numpy().astype(np.float64) @ np.linalg.inv(move)
+    return torch.from_numpy(moved.astype(np.float32))
 
 
 def _to_square(cfa: str) -> NDArray[np.str_]:

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, Sampler, get_worker_info
 
-from manifests.loading.dataset import BurstBatch, BurstItem, BurstQualityDataset, collate_bursts
+from manifests.loading.dataset import BurstQualityDataset
+from manifests.loading.items import BurstBatch, BurstItem, collate_bursts
 
 Uneven = Literal["repeat", "drop", "keep"]
 

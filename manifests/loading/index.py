@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from manifests.description import read_description
 from manifests.matching import locate, read_burst_tables
-from manifests.schema import CFA_PATTERNS
+from manifests.schema import CFA_PATTERNS, DOMAINS
+
+_KNOWN = ("exposure_ratio", "exposure_time", "iso", "shot_noise", "read_noise", "timestamp")
+"""Columns of `frames` that a camera knows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,9 +32,23 @@ class BurstIndex:
         black_level: float32 [B].
         white_level: float32 [B].
         cfa: int8 [B]; position in `CFA_PATTERNS`, −1 for RGB.
+        domain: int8 [B]; position in `DOMAINS`.
+        preset: pyarrow string array [B].
+        scene_id: pyarrow string array [B].
+        white_balance: float32 [B * 3]; NaN if unknown.
+        color_matrix: float32 [B * 9], by rows; NaN if unknown.
+        scale: int32 [B]; pixels of the truth per pixel of a frame, along each side.
+        truth_path: pyarrow string array [B]; empty without truth.
+        truth_white: float32 [B]; signal that the truth's largest value means.
         paths: pyarrow string array [F], relative to the data set.
         orientation: int8 [F], EXIF.
-        homography: float32 [F * 9], reference to frame pixel, by rows; NaN if unknown.
+        homography: float32 [F * 9], reference to frame pixel, by rows; NaN if unknown, or estimated from the pixels.
+        exposure_ratio: float32 [F]; this and what follows is NaN where unknown.
+        exposure_time: float32 [F].
+        iso: float32 [F].
+        shot_noise: float32 [F]; unknown for developed pictures, whose noise is not the sensor's.
+        read_noise: float32 [F]; likewise.
+        timestamp: float32 [F].
     """
 
     burst_ids: pa.StringArray
@@ -43,9 +60,23 @@ class BurstIndex:
     black_level: NDArray[np.float32]
     white_level: NDArray[np.float32]
     cfa: NDArray[np.int8]
+    domain: NDArray[np.int8]
+    preset: pa.StringArray
+    scene_id: pa.StringArray
+    white_balance: NDArray[np.float32]
+    color_matrix: NDArray[np.float32]
+    scale: NDArray[np.int32]
+    truth_path: pa.StringArray
+    truth_white: NDArray[np.float32]
     paths: pa.StringArray
     orientation: NDArray[np.int8]
     homography: NDArray[np.float32]
+    exposure_ratio: NDArray[np.float32]
+    exposure_time: NDArray[np.float32]
+    iso: NDArray[np.float32]
+    shot_noise: NDArray[np.float32]
+    read_noise: NDArray[np.float32]
+    timestamp: NDArray[np.float32]
 
     def locate(self, burst_ids: pa.ChunkedArray, table: Path) -> NDArray[np.int64]:
         """Positions of bursts that another table names.
@@ -63,37 +94,71 @@ def load_burst_index(root: Path) -> BurstIndex:
         ManifestError: if `root` is no data set of this format, a table cannot be read, or the frames do not fit the bursts.
     """
     read_description(root)
-    scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level"]
+    scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level", "scale"]
+    texts = ["burst_id", "scene_id", "preset", "domain", "cfa", "ground_truth_path"]
     bursts, frames, starts = read_burst_tables(
         root,
-        burst_columns=["burst_id", "domain", "cfa", *scalars],
-        frame_columns=["burst_id", "frame_index", "is_reference", "path", "orientation", "homography"],
+        burst_columns=[*texts, *scalars, "white_balance", "color_matrix", "ground_truth_white"],
+        frame_columns=[
+            "burst_id",
+            "frame_index",
+            "is_reference",
+            "path",
+            "orientation",
+            "homography",
+            "estimated",
+            *_KNOWN,
+        ],
     )
     values = {name: bursts.column(name).to_numpy() for name in scalars}
+    domain = pc.index_in(bursts.column("domain"), value_set=pa.array(DOMAINS)).to_numpy().astype(np.int8)
+    known = {name: pc.fill_null(frames.column(name), np.nan).to_numpy().astype(np.float32) for name in _KNOWN}
+    developed = np.repeat(domain == DOMAINS.index("srgb"), np.diff(starts))
+    for name in ("shot_noise", "read_noise"):
+        known[name] = np.where(developed, np.float32(np.nan), known[name])
+    homography = _flatten(frames.column("homography"), 9)
+    homography[_lists(frames.column("estimated"), "homography")] = np.nan
     return BurstIndex(
         burst_ids=_join(bursts.column("burst_id")),
         starts=starts,
         reference_index=values["reference_index"],
         height=values["height"],
         width=values["width"],
-        channels=np.where(pc.equal(bursts.column("domain"), "raw_bayer").to_numpy(), 1, 3).astype(np.int8),
+        channels=np.where(domain == DOMAINS.index("raw_bayer"), 1, 3).astype(np.int8),
         black_level=values["black_level"].astype(np.float32),
         white_level=values["white_level"].astype(np.float32),
         cfa=pc.fill_null(pc.index_in(bursts.column("cfa"), value_set=pa.array(CFA_PATTERNS)), -1)
         .to_numpy()
         .astype(np.int8),
+        domain=domain,
+        preset=_join(bursts.column("preset")),
+        scene_id=_join(bursts.column("scene_id")),
+        white_balance=_flatten(bursts.column("white_balance"), 3).ravel(),
+        color_matrix=_flatten(bursts.column("color_matrix"), 9).ravel(),
+        scale=values["scale"],
+        truth_path=_join(pc.fill_null(bursts.column("ground_truth_path"), "")),
+        truth_white=bursts.column("ground_truth_white").to_numpy().astype(np.float32),
         paths=_join(frames.column("path")),
         orientation=frames.column("orientation").to_numpy().astype(np.int8),
-        homography=_flatten(frames.column("homography")),
+        homography=homography.ravel(),
+        **known,
     )
 
 
-def _flatten(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """Rows of nine numbers one after the other; NaN for a null."""
-    matrices = np.full((len(column), 9), np.nan, np.float32)
+def _flatten(column: pa.ChunkedArray, size: int) -> NDArray[np.float32]:
+    """Lists of so many numbers as rows; NaN for a null."""
+    rows = np.full((len(column), size), np.nan, np.float32)
     # Of a list array, `flatten` leaves out what is null.
-    matrices[column.is_valid().to_numpy()] = np.reshape(pc.list_flatten(column).to_numpy(), (-1, 9))
-    return matrices.ravel()
+    rows[column.is_valid().to_numpy()] = np.reshape(pc.list_flatten(column).to_numpy(), (-1, size))
+    return rows
+
+
+def _lists(column: pa.ChunkedArray, name: str) -> NDArray[np.int64]:
+    """Rows whose list of texts has one of this name."""
+    lists = column.combine_chunks()
+    parents, texts = pc.list_parent_indices(lists), pc.list_flatten(lists)
+    found: NDArray[np.int64] = parents.filter(pc.equal(texts, name)).to_numpy()
+    return found
 
 
 def _join(column: pa.ChunkedArray) -> pa.StringArray:

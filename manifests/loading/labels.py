@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -21,22 +21,33 @@ from manifests.store import labels_path, list_label_files, read_table
 
 ScoreColumn = Literal["score", "score_norm", "rank"]
 SCORE_COLUMNS: tuple[ScoreColumn, ...] = ("score", "score_norm", "rank")
+EstimatorChoice: TypeAlias = str | Sequence[str] | Mapping[str, str | Sequence[str]]
+"""One or several estimators of every scenario, or of each by scenario."""
+PREFERRED = ("leave_one_out", "shapley", "shapley(exact)", "add_one", "solo")
+"""Estimators that are taken where none is named, the first that is there; then any other by name."""
+ERRORS: tuple[str, ...] = tuple(name for name in ("std_error", "noise_error") if name in LABELS.schema.names)
+"""Columns that say how uncertain a score is."""
 _COLUMNS = ["burst_id", "frame_index", "scenario", "estimator", "metric"]
 
 
 @dataclass(frozen=True, eq=False)
 class LabelMatrix:
-    """Labels of S scenarios for the F frames of an index.
+    """S sets of labels, each of one scenario and estimator, for the F frames of an index.
 
     Attributes:
-        scenarios: names [S].
-        estimators: the estimator of each scenario [S].
+        scenarios: name of the scenario of each set [S].
+        estimators: the estimator of each set [S].
         values: float32 [S, F]; NaN where there is no label or the estimator defines none.
+        errors: float32 [S, F]; the label's own uncertainty, one standard deviation in the unit of `values`: that of sampling and, where it
+            was measured, of noise in the pixels. NaN where there is no label, and for ranks.
+        assumed: scenarios for which one of several estimators was taken because none was named.
     """
 
     scenarios: tuple[str, ...]
     estimators: tuple[str, ...]
     values: NDArray[np.float32]
+    errors: NDArray[np.float32]
+    assumed: tuple[str, ...]
 
 
 def load_label_matrix(
@@ -44,7 +55,7 @@ def load_label_matrix(
     index: BurstIndex,
     *,
     scenarios: Sequence[str] | None,
-    estimator: str | Mapping[str, str] | None,
+    estimator: EstimatorChoice | None,
     metric: str,
     score: ScoreColumn,
 ) -> LabelMatrix:
@@ -53,35 +64,43 @@ def load_label_matrix(
     Args:
         root: the data set.
         index: its bursts and frames.
-        scenarios: which, in this order; None for all that have labels (of `estimator`, where that is one name).
-        estimator: estimator of every scenario, or of each by scenario; None where each scenario has but one.
+        scenarios: which, in this order; None for all that have labels (of one of `estimator`, where that is no mapping).
+        estimator: estimators of every scenario, or of each by scenario; each gives a set of labels. None for the one that there is, or
+            the first there is of `PREFERRED`.
         metric: fidelity metric.
         score: which column becomes the value.
 
     Raises:
-        SelectionError: if a scenario, estimator, metric or column is not there, or the choice is ambiguous; it names what is.
+        SelectionError: if a scenario, estimator, metric or column is not there; it names what is.
         SchemaError: if a label file is damaged, or contradicts the index.
     """
     if score not in SCORE_COLUMNS:
         raise SelectionError(f"score {score!r} is unknown: expected one of {', '.join(SCORE_COLUMNS)}")
     if scenarios is None:
         tables = {table.column("scenario")[0].as_py(): table for table in _read_all(root, score)}
-        if isinstance(estimator, str) and tables:
-            tables = {name: table for name, table in tables.items() if estimator in _list_estimators(table, metric)}
-            if not tables:
-                raise SelectionError(f"{root}: no scenario has labels by estimator {estimator!r} and metric {metric!r}")
     else:
         tables = {name: _read_one(root, name, score) for name in scenarios}
-    chosen = {name: _choose_estimator(name, table, estimator, metric) for name, table in tables.items()}
-    values = np.full((len(tables), len(index.paths)), np.nan, np.float32)
-    for row, (name, table) in zip(values, tables.items(), strict=True):
-        wanted = pc.and_(pc.equal(table.column("estimator"), chosen[name]), pc.equal(table.column("metric"), metric))
-        _fill_row(row, table.filter(wanted), index, root / labels_path(name), score)
-    return LabelMatrix(tuple(tables), tuple(chosen.values()), values)
+    there = {name: _list_estimators(table, metric) for name, table in tables.items()}
+    wanted = {name: estimator.get(name) if isinstance(estimator, Mapping) else estimator for name in tables}
+    if scenarios is None and estimator is not None and not isinstance(estimator, Mapping) and tables:
+        named = _as_list(estimator)
+        wanted = {name: found for name in tables if (found := [one for one in named if one in there[name]])}
+        if not wanted:
+            names = " or ".join(map(repr, named))
+            raise SelectionError(f"{root}: no scenario has labels by estimator {names} and metric {metric!r}")
+    chosen = {name: _choose(name, tables[name], there[name], wanted[name], metric) for name in wanted}
+    assumed = tuple(name for name in wanted if wanted[name] is None and len(there[name]) > 1)
+    sets = [(scenario, one) for scenario, estimators in chosen.items() for one in estimators]
+    values, errors = (np.full((len(sets), len(index.paths)), np.nan, np.float32) for _ in range(2))
+    for row, (scenario, one) in enumerate(sets):
+        table = tables[scenario]
+        own = pc.and_(pc.equal(table.column("estimator"), one), pc.equal(table.column("metric"), metric))
+        values[row], errors[row] = _align(table.filter(own), index, root / labels_path(scenario), score)
+    return LabelMatrix(tuple(name for name, _ in sets), tuple(name for _, name in sets), values, errors, assumed)
 
 
 def _read_all(root: Path, score: ScoreColumn) -> list[pa.Table]:
-    tables = [read_table(root, path, LABELS, columns=[*_COLUMNS, score]) for path in list_label_files(root)]
+    tables = [_read(root, path, score) for path in list_label_files(root)]
     return [table for table in tables if table.num_rows]
 
 
@@ -93,7 +112,11 @@ def _read_one(root: Path, scenario: str, score: ScoreColumn) -> pa.Table:
             f"{root}: no labels of scenario {scenario!r}: there are {', '.join(names) or 'none'}; "
             f"make them with `buiqa label {root} --scenario {scenario}`"
         )
-    return read_table(root, path, LABELS, columns=[*_COLUMNS, score])
+    return _read(root, path, score)
+
+
+def _read(root: Path, path: str, score: ScoreColumn) -> pa.Table:
+    return read_table(root, path, LABELS, columns=[*_COLUMNS, *dict.fromkeys([score, "score"]), *ERRORS])
 
 
 def _list_estimators(table: pa.Table, metric: str) -> list[str]:
@@ -102,30 +125,53 @@ def _list_estimators(table: pa.Table, metric: str) -> list[str]:
     return names
 
 
-def _choose_estimator(scenario: str, table: pa.Table, estimator: str | Mapping[str, str] | None, metric: str) -> str:
-    there = _list_estimators(table, metric)
+def _choose(
+    scenario: str, table: pa.Table, there: Sequence[str], wanted: str | Sequence[str] | None, metric: str
+) -> list[str]:
     if not there:
         metrics = sorted(pc.unique(table.column("metric")).to_pylist())
         raise SelectionError(
             f"scenario {scenario!r} has no labels by metric {metric!r}: there are {', '.join(metrics) or 'none'}"
         )
-    wanted = estimator.get(scenario) if isinstance(estimator, Mapping) else estimator
     if wanted is None:
-        if len(there) > 1:
+        return [next((name for name in PREFERRED if name in there), there[0])]
+    for name in _as_list(wanted):
+        if name not in there:
             raise SelectionError(
-                f"scenario {scenario!r} has labels by several estimators: name one of {', '.join(there)}"
+                f"scenario {scenario!r} has no labels by estimator {name!r}: there are {', '.join(there)}"
             )
-        return there[0]
-    if wanted not in there:
-        raise SelectionError(
-            f"scenario {scenario!r} has no labels by estimator {wanted!r}: there are {', '.join(there)}"
-        )
-    return wanted
+    return _as_list(wanted)
 
 
-def _fill_row(row: NDArray[np.float32], labels: pa.Table, index: BurstIndex, path: Path, score: ScoreColumn) -> None:
-    """Put the values of one scenario where the index has their frames."""
+def _as_list(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _align(
+    labels: pa.Table, index: BurstIndex, path: Path, score: ScoreColumn
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Values of one set, and their errors, where the index has their frames: [F] each."""
     positions = locate_frames(labels, index.burst_ids, index.starts, path)
     if len(np.unique(positions)) < len(positions):
         raise SchemaError(f"{path}: a frame has several labels of one estimator and metric; run `buiqa verify`")
-    row[positions] = labels.column(score).cast(pa.float64()).to_numpy()
+    values, errors, scores = (np.full(len(index.paths), np.nan) for _ in range(3))
+    values[positions] = _to_numpy(labels, score)
+    if score != "rank":
+        errors[positions] = np.sqrt(sum(np.nan_to_num(_to_numpy(labels, name)) ** 2 for name in ERRORS))
+        errors[np.isnan(values)] = np.nan
+    if score == "score_norm":
+        scores[positions] = _to_numpy(labels, "score")
+        errors /= _spread_within(scores, index.starts)
+    return values, errors
+
+
+def _spread_within(scores: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Best minus worst of each burst, at each of its frames; infinite where all are equal, for then no error moves `score_norm`."""
+    highest = np.fmax.reduceat(scores, starts[:-1])
+    spread = highest - np.fmin.reduceat(scores, starts[:-1])
+    return np.repeat(np.where(spread > 0, spread, np.inf), np.diff(starts))
+
+
+def _to_numpy(labels: pa.Table, column: str) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = labels.column(column).cast(pa.float64()).to_numpy()
+    return numbers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from manifests.confined.reading import read_files
 from manifests.errors import ImageFileError
-from manifests.images.pixels import apply_orientation, decode_pixels
+from manifests.images.pixels import UINT16_MAX, apply_orientation, decode_pixels, read_linear
 from manifests.loading.index import BurstIndex
 from manifests.loading.pack_files import PackFiles
 from manifests.schema.words import MOST_PIXELS
+
+BelowBlack: TypeAlias = Literal["clip", "keep"]
+"""What becomes of values below the black level."""
 
 
 class BurstReader(Protocol):
@@ -29,7 +32,8 @@ class BurstReader(Protocol):
             burst: position in it.
 
         Returns:
-            float32 [T, C, H, W], upright, 0 at the black level and 1 at the white level, clipped to [0, 1].
+            float32 [T, C, H, W], upright, 0 at the black level and 1 at the white level, clipped to at most 1 and, unless the reader keeps
+            what lies below black, to at least 0.
 
         Raises:
             ManifestError: if the pixels are missing, damaged, or not of the size that the index states.
@@ -37,11 +41,15 @@ class BurstReader(Protocol):
         ...
 
 
+_LOWEST: dict[BelowBlack, float] = {"clip": 0.0, "keep": -1.0}
+"""Least value that a reader hands on. Below −1 lies nothing that a sensor says."""
+
+
 class FileReader:
     """Reads the image files of a data set."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, below_black: BelowBlack = "clip") -> None:
+        self._root, self._lowest = root, _LOWEST[below_black]
 
     def read(self, index: BurstIndex, burst: int) -> torch.Tensor:
         """As `BurstReader.read`."""
@@ -68,7 +76,7 @@ class FileReader:
             frame = frames[place]
             np.subtract(planes, black, out=frame, dtype=np.float32)
             np.multiply(frame, gain, out=frame)
-            frame.clip(0, 1, out=frame)
+            frame.clip(self._lowest, 1, out=frame)
         assert frames is not None  # a burst has a frame at least
         return torch.from_numpy(frames)
 
@@ -76,13 +84,47 @@ class FileReader:
 class PackReader:
     """Reads a pack."""
 
-    def __init__(self, root: Path, index: BurstIndex) -> None:
-        self._files = PackFiles(root, index)
+    def __init__(self, root: Path, index: BurstIndex, below_black: BelowBlack = "clip") -> None:
+        self._files, self._below_black = PackFiles(root, index), below_black
 
     def read(self, index: BurstIndex, burst: int) -> torch.Tensor:
         """As `BurstReader.read`."""
         codes = self._files.read_codes(index, burst)
-        return torch.from_numpy(scale_codes(codes, index.black_level[burst], index.white_level[burst]))
+        black, white = index.black_level[burst], index.white_level[burst]
+        if self._below_black == "keep":
+            frames = codes.astype(np.float32)
+            frames -= black
+            frames *= np.float32(1) / (white - black)
+            return torch.from_numpy(frames.clip(_LOWEST["keep"], 1, out=frames))
+        return torch.from_numpy(scale_codes(codes, black, white))
+
+
+def read_truth(root: Path, index: BurstIndex, burst: int) -> torch.Tensor:
+    """Ground truth of a burst by its position in the index.
+
+    Returns:
+        float32 [3, H·scale, W·scale], linear light, 1 at white in the reference; NaN without truth.
+
+    Raises:
+        ManifestError: if the file is missing, damaged, or not of the size that the index states.
+    """
+    path = index.truth_path[burst].as_py()
+    scale = int(index.scale[burst])
+    height, width = scale * int(index.height[burst]), scale * int(index.width[burst])
+    if not path:
+        return torch.full((3, height, width), torch.nan)
+    pixels = read_linear(
+        root,
+        path,
+        black_level=0,
+        white_level=UINT16_MAX / float(index.truth_white[burst]),
+        most=min(height * width, MOST_PIXELS),
+    )
+    if pixels.shape != (height, width, 3):
+        raise ImageFileError(
+            f"{root}/{path}: expected {height} x {width} x 3, got {' x '.join(map(str, pixels.shape))}"
+        )
+    return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 
 
 def scale_codes(

@@ -110,6 +110,7 @@ RELIABILITY = TableSchema(
         Column("scenario", TEXT_TYPE, "Task, restorer and setting.", SCENARIO),
         Column("estimator", TEXT_TYPE, "How worth is derived from fidelities.", ESTIMATOR),
         Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
+        Column("preset", TEXT_TYPE, "Preset of the bursts; null for all of them together.", IDENTIFIER, nullable=True),
         Column("bursts", INTEGER, "Bursts that were labelled again with other noise.", within(0, LARGEST)),
         Column("frames", INTEGER, "Scores that were compared.", within(0, LARGEST)),
         Column(
@@ -122,7 +123,7 @@ RELIABILITY = TableSchema(
         Column(
             "icc",
             REAL,
-            "ICC(1,1) of both, relative to the means of bursts; null if undefined.",
+            "ICC(C,1) of both within bursts; null if undefined.",
             CORRELATION,
             nullable=True,
         ),
@@ -137,10 +138,11 @@ RELIABILITY = TableSchema(
         Column(
             "length_spearman",
             REAL,
-            "Mean rank correlation with the labels of the burst without every second frame; null if undefined.",
+            "Mean rank correlation with the labels of the burst without every second frame; null if undefined, and for estimators that "
+            "look at no other frame.",
             CORRELATION,
             nullable=True,
         ),
     ),
-    ("scenario", "estimator", "metric"),
+    ("scenario", "estimator", "metric", "preset"),
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 import manifests
 from manifests import BurstQualityDataset, collate_bursts
 from manifests.errors import (
+    DefaultEstimatorWarning,
     FormatVersionError,
     ImageFileError,
     ManifestError,
@@ -29,9 +31,11 @@ from manifests.errors import (
     UnsafePathError,
 )
 from manifests.images.pixels import write_png
-from manifests.loading.dataset import BurstItem
+from manifests.loading.items import BurstItem
+from manifests.operations.pack import pack_dataset
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS
 from manifests.store import labels_path, read_dataset_table, read_labels, table_path, write_table
+from tests.burst_items import make_burst_item
 from tests.tiny_dataset import (
     BLACK,
     INGESTED,
@@ -143,6 +147,118 @@ def test_all_scenarios_that_have_the_estimator(tiny_original: Path) -> None:
     assert load(tiny_original, scenarios="denoise/nlm").scenarios == ("denoise/nlm",)
 
 
+def test_several_estimators_give_a_row_each(tiny_original: Path) -> None:
+    both = load(
+        tiny_original,
+        scenarios=["denoise/mean", "denoise/nlm"],
+        estimator={"denoise/mean": ["leave_one_out", "add_one"]},
+    )
+    assert both.scenarios == ("denoise/mean", "denoise/mean", "denoise/nlm")
+    assert both.estimators == ("leave_one_out", "add_one", "solo")
+    assert load(tiny_original, estimator=["add_one", "solo"]).estimators == ("add_one", "solo")
+    for row, estimator in enumerate(["leave_one_out", "add_one"]):
+        alone = load(tiny_original, scenarios=["denoise/mean"], estimator=estimator)
+        torch.testing.assert_close(
+            get(both, "tiny-2")["scores"][row], get(alone, "tiny-2")["scores"][0], equal_nan=True
+        )
+
+
+def test_without_an_estimator_it_says_which_it_took(tiny_original: Path) -> None:
+    with pytest.warns(DefaultEstimatorWarning, match="none was named: leave_one_out is taken; name one by estimator="):
+        dataset = load(tiny_original)
+    assert dataset.scenarios == ("denoise/mean", "denoise/nlm")
+    assert dataset.estimators == ("leave_one_out", "solo")
+    assert load(tiny_original, scenarios=["denoise/nlm"]).estimators == ("solo",)  # no choice, no warning
+
+
+def test_the_labels_own_uncertainty(tiny: Path) -> None:
+    rows = make_label_rows("tiny-2", "denoise/nlm", "solo", np.random.default_rng(0))
+    for row in rows:
+        row["std_error"] = 0.1 * (1 + row["frame_index"])
+    write_table(tiny, labels_path("denoise/nlm"), LABELS, rows)
+    spread = max(row["score"] for row in rows) - min(row["score"] for row in rows)
+    expected = np.array([0.1, 0.2, 0.3, 0.4])
+    for column, errors in (("score", expected), ("score_norm", expected / spread), ("rank", expected * np.nan)):
+        item = get(load(tiny, scenarios=["denoise/nlm"], score=column), "tiny-2")
+        np.testing.assert_allclose(item["score_errors"][0], errors, rtol=1e-6)
+    assert torch.isnan(get(load(tiny, scenarios=["denoise/nlm"]), "tiny-1")["score_errors"]).all()
+
+
+# ------------------------------------------------------------------------------------------------------------- metadata
+
+
+def test_an_item_knows_what_the_camera_knew(tiny: Path) -> None:
+    change_rows(tiny, "frames", lambda rows: rows[4].update(exposure_ratio=2.0, read_noise=None, iso=400.0))
+    dataset = load(tiny, scenarios=[])
+    item = get(dataset, "tiny-0")
+    assert (item["scene_id"], item["preset"], item["domain"], item["cfa"]) == ("scene-a", "test", "raw_bayer", "RGGB")
+    assert (item["black_level"], item["white_level"]) == (BLACK, WHITE)
+    assert item["white_balance"].tolist() == [2.0, 1.0, 1.5]
+    assert torch.equal(item["color_matrix"], torch.eye(3))
+    assert item["exposure_ratio"].tolist() == [1, 2]
+    assert item["timestamp"].tolist() == pytest.approx([0, 0.1])
+    assert item["exposure_time"].tolist() == pytest.approx([0.01, 0.01])
+    assert torch.isnan(item["iso"]).tolist() == [True, False]
+    assert item["shot_noise"].tolist() == pytest.approx([1e-3, 1e-3])
+    assert torch.isnan(item["read_noise"]).tolist() == [False, True]
+    phone = get(dataset, INGESTED)
+    assert (phone["preset"], phone["domain"], phone["cfa"]) == ("ingested", "srgb", "")
+    assert phone["iso"].tolist() == [100, 100, 100]
+    for name in ("exposure_ratio", "shot_noise", "timestamp", "white_balance", "color_matrix", "oracle_homographies"):
+        assert torch.isnan(phone[name]).all(), name
+
+
+def test_noise_of_developed_pictures_and_measured_motion_are_not_handed_on(tiny: Path) -> None:
+    def estimate(rows: list[Row]) -> None:
+        for row in rows[:3]:
+            row.update(shot_noise=1e-3, homography=np.eye(3).ravel().tolist())
+        rows[1].update(estimated=["shot_noise", "homography"])
+        rows[2].update(estimated=["timestamp"])
+
+    change_rows(tiny, "frames", estimate)
+    item = get(load(tiny, scenarios=[]), INGESTED)
+    assert torch.isnan(item["shot_noise"]).all()
+    assert torch.isnan(item["oracle_homographies"]).all((1, 2)).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_noise_leaves_below_black_is_kept_on_request(tiny_original: Path, tmp_path: Path, packed: bool) -> None:
+    root = tiny_original
+    if packed:
+        pack_dataset(tiny_original, root := tmp_path / "pack")
+    frames = get(load(root, scenarios=[], below_black="keep"), "tiny-2")["frames"]
+    for index in range(LENGTHS["tiny-2"]):
+        with Image.open(tiny_original / f"frames/tiny/tiny-2/{index:02d}.png") as picture:
+            expected = (np.asarray(picture, np.float64) - BLACK) / (WHITE - BLACK)
+        assert expected.min() < 0
+        np.testing.assert_allclose(frames[index, 0], expected, atol=1e-6)
+
+
+def test_truth_on_request(tiny_original: Path, tmp_path: Path) -> None:
+    dataset = load(tiny_original, scenarios=[], truth=True)
+    for burst_id, scale in (("tiny-1", 1), ("tiny-3", 2)):
+        with_truth = get(dataset, burst_id)
+        picture = cv2.imread(str(tiny_original / f"frames/tiny/{burst_id}/ground_truth.png"), cv2.IMREAD_UNCHANGED)
+        np.testing.assert_allclose(with_truth["truth"], picture[..., ::-1].transpose(2, 0, 1) / 65535, atol=1e-6)
+        assert with_truth["truth"].shape == (3, scale * SIDE, scale * SIDE)
+    assert torch.isnan(get(dataset, INGESTED)["truth"]).all()
+    assert "truth" not in get(load(tiny_original, scenarios=[]), "tiny-1")
+    pack_dataset(tiny_original, tmp_path / "pack")
+    with pytest.raises(SelectionError, match="a pack holds no ground truth"):
+        load(tmp_path / "pack", scenarios=[], truth=True)
+
+
+def test_truth_brighter_than_white_and_of_another_size(tiny: Path) -> None:
+    change_rows(tiny, "bursts", lambda rows: rows[1].update(ground_truth_white=4.0))
+    assert 3 < float(get(load(tiny, scenarios=[], truth=True), "tiny-0")["truth"].max()) <= 4
+    change_rows(tiny, "bursts", lambda rows: rows[1].update(scale=2))
+    with pytest.raises(ImageFileError, match=r"ground_truth.png: expected 32 x 32 x 3, got 16 x 16 x 3"):
+        get(load(tiny, scenarios=[], truth=True), "tiny-0")
+
+
+# --------------------------------------------------------------------------------------------------------- no labels
+
+
 def test_pixels_without_labels(tiny: Path) -> None:
     assert get(load(tiny, scenarios=[]), "tiny-1")["scores"].shape == (0, 3)
     for path in (tiny / "manifests" / "labels").iterdir():
@@ -189,9 +305,9 @@ def test_splits_part_the_bursts(tiny_original: Path) -> None:
         ({"split": "dev"}, r"split 'dev' has no bursts: there are test \(1\), train \(4\)"),
         ({"scenarios": ["denoise/men"]}, "no labels of scenario 'denoise/men': there are denoise/mean, denoise/nlm"),
         ({"scenarios": ["../../etc/passwd"]}, "no labels of scenario"),
-        ({"scenarios": ["denoise/mean"]}, "several estimators: name one of add_one, leave_one_out"),
-        ({}, "several estimators: name one of add_one, leave_one_out"),
         ({"scenarios": ["denoise/mean"], "estimator": "solo"}, "by estimator 'solo': there are add_one, leave_one_out"),
+        ({"scenarios": ["denoise/mean"], "estimator": ["add_one", "solo"]}, "by estimator 'solo'"),
+        ({"estimator": ["shapley", "banzhaf"]}, "no scenario has labels by estimator 'shapley' or 'banzhaf'"),
         ({"estimator": "shapley"}, "no scenario has labels by estimator 'shapley'"),
         ({**MEAN, "metric": "ssim"}, "by metric 'ssim': there are psnr"),
         ({**MEAN, "score": "worth"}, "score 'worth' is unknown: expected one of score, score_norm, rank"),
@@ -326,15 +442,15 @@ def test_batches_of_a_split(tiny_original: Path) -> None:
 
 def make_item(length: int, height: int, width: int, *, channels: int = 1, scenarios: int = 2) -> BurstItem:
     torch.manual_seed(length)
-    return {
-        "burst_id": f"{length}x{height}x{width}",
-        "frames": torch.rand(length, channels, height, width) + 0.1,
-        "scores": torch.rand(scenarios, length),
-        "score_mask": torch.ones(scenarios, length, dtype=torch.bool),
-        "reference_index": length - 1,
-        "homographies": torch.rand(length, 3, 3),
-        "cfa": "RGGB" if channels == 1 else "",
-    }
+    return make_burst_item(
+        torch.rand(length, channels, height, width) + 0.1,
+        torch.rand(scenarios, length),
+        reference=length - 1,
+        cfa="RGGB" if channels == 1 else "",
+        burst_id=f"{length}x{height}x{width}",
+        oracle_homographies=torch.rand(length, 3, 3),
+        truth=torch.rand(3, 2 * height, 2 * width),
+    )
 
 
 sizes = st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6))
@@ -353,8 +469,13 @@ def test_padding_adds_nothing_and_loses_nothing(shapes: list[tuple[int, int, int
     for row, (item, (length, height, width)) in enumerate(zip(items, shapes, strict=True)):
         assert torch.equal(batch["frames"][row, :length, :, :height, :width], item["frames"])
         assert torch.equal(batch["scores"][row, :, :length], item["scores"])
-        assert torch.equal(batch["homographies"][row, :length], item["homographies"])
-        assert torch.isnan(batch["homographies"][row, length:]).all()
+        assert torch.equal(batch["oracle_homographies"][row, :length], item["oracle_homographies"])
+        assert torch.isnan(batch["oracle_homographies"][row, length:]).all()
+        assert torch.equal(batch["score_errors"][row, :, :length], item["score_errors"])
+        assert batch["exposure_ratio"][row, :length].tolist() == [1] * length
+        assert torch.isnan(batch["exposure_ratio"][row, length:]).all()
+        assert torch.equal(batch["truth"][row, :, : 2 * height, : 2 * width], item["truth"])
+        assert torch.isnan(batch["truth"][row]).sum() == 3 * (4 * tallest * widest - 4 * height * width)
         assert batch["score_mask"][row].sum() == 2 * length
         assert batch["mask"][row].tolist() == [True] * length + [False] * (longest - length)
         assert torch.isnan(batch["scores"][row, :, length:]).all()
