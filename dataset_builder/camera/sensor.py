@@ -42,8 +42,10 @@ class Sensor:
 
 
 def find_darkest(*, shot_noise: float, read_noise: float, row_noise: float = 0.0) -> float:
-    """How far below 0 `add_noise` can take a signal: the largest value of −(x − k·√(shot_noise·x + read_noise)) over x >= 0, k = 4.4, and k
-    times the row noise."""
+    """How far below 0 `add_noise` can take a signal.
+
+    That is the largest value of k·√(shot_noise·x + read_noise) − x over x >= 0, and k times the row noise, with k = 4.4.
+    """
     floor = math.sqrt(read_noise)
     turn = _FARTHEST * shot_noise / 2
     # Where shot noise grows faster than the signal at first, the deepest point is not that of no light at all.
