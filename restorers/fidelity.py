@@ -14,7 +14,12 @@ PSNR_CAP = 100.0
 """dB; the value of a perfect restoration, and the ceiling of all others."""
 
 
-Space = Literal["linear", "srgb", "raw", "frame"]
+HDR_PEAK = 20.0
+"""Signal, of which 1 is the white of the reference: brighter light counts as that under metrics of high dynamic range."""
+WHITE_LUMINANCE = 200.0
+"""cd/m² that signal 1 has on the display that those metrics imagine, whose peak so is 4,000 cd/m²; ITU-R BT.2408 has white at 203."""
+
+Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance"]
 Kind = Literal["psnr", "ssim", "ms_ssim", "held_out", "unbiased_risk"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
@@ -23,6 +28,12 @@ _SPACES: dict[Space, str] = {
     "colour-corrected, clipped and encoded alike",
     "frame": "the domain and scale of the frames: linear light in the mosaic (as `raw`) or display values",
     "raw": "linear light in the mosaic of the frames: outputs of a larger scale are averaged over blocks and mosaicked",
+    "mu_law": "linear light in the primaries of sRGB, made as in `srgb` but not cut at white, through the μ-law log(1 + μ·x) / log(1 + μ), "
+    f"μ = 5000; x = 1 is {HDR_PEAK:g} times the white of the reference, and so is whatever is brighter",
+    "pu21": "as `mu_law`, but through PU21 (Mantiuk & Azimi 2021, banding and glare) on a display that shows the white of the reference "
+    f"with {WHITE_LUMINANCE:g} cd/m² and at most {HDR_PEAK * WHITE_LUMINANCE:g} cd/m²; 256 is what 100 cd/m² become",
+    "pu21_luminance": f"PU21 of the luminance (0.2126, 0.7152, 0.0722) of the same display, white {WHITE_LUMINANCE:g} cd/m², peak "
+    f"{HDR_PEAK * WHITE_LUMINANCE:g} cd/m²",
 }
 _DEFINITIONS: dict[Kind, str] = {
     "psnr": "10·log10(data_range² / MSE), MSE over all pixels and channels",
@@ -81,6 +92,10 @@ METRICS = {
         MetricConvention("psnr_raw", space="raw"),
         MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
         MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
+        MetricConvention("psnr_mu", space="mu_law"),
+        MetricConvention("ssim_mu", "ssim", "mu_law", unit="1", cap=1.0),
+        MetricConvention("psnr_pu21", space="pu21", data_range=256.0),
+        MetricConvention("ssim_pu21", "ssim", "pu21_luminance", unit="1", data_range=256.0, cap=1.0),
         MetricConvention(
             "mse_held_out",
             "held_out",

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     multiple=True,
     help="leave_one_out, add_one, shapley, shapley(exact), banzhaf(SIZE), solo, as_reference; default: leave_one_out and add_one, or solo.",
 )
-@click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. mse_held_out and "
+    "mse_unbiased need no truth.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @work_options
 @click.pass_context
@@ -50,7 +56,8 @@ def command(
     from dataset_builder.recipe import parse_scenario
 
     choices = [
-        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios
+        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("default",)))
+        for name in scenarios
     ]
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices, device=workers.device)])

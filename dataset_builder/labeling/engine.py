@@ -67,8 +67,9 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
         seen = set(table.column("burst_id").unique().to_pylist())
         present = set(_name_labels(held).unique().to_pylist())
         for burst_id, rows in bursts.items():
-            reasons = [_explain(rows, scenario, definition) for definition in scenario.definitions]
-            asked = [each for each, reason in zip(scenario.definitions, reasons, strict=True) if reason is None]
+            definitions = scenario.list_definitions(rows.burst)
+            reasons = [_explain(rows, scenario, definition) for definition in definitions]
+            asked = [each for each, reason in zip(definitions, reasons, strict=True) if reason is None]
             missing = [
                 each
                 for each in asked

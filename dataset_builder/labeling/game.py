@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.rectangle import find_inner_rectangle
+from dataset_builder.labeling.restorations import Restorations
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
-from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
+from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo
 from restorers.base import check_accepts, check_image
-from restorers.errors import RestorationError, UnsupportedBurstError
+from restorers.errors import RestorationError, RestorerError, UnsupportedBurstError
 from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse, psnrs_from_mses
 
 MIN_PIXELS = 256
@@ -51,12 +53,22 @@ class LabelingTask:
 
 @dataclass(eq=False)
 class FidelityGame:
-    """Implements `estimators.Game`; every v(S) is computed once."""
+    """Implements `estimators.Game`; every v(S) is computed once.
+
+    Attributes:
+        restorer: restorer of all subsets.
+        task: the burst with its truth.
+        metric: metric of the fidelities.
+        shared: what was prepared of the burst for games by other metrics.
+        companions: those games; they measure whatever this one restores.
+    """
 
     restorer: Restorer
     task: LabelingTask
     metric: MetricConvention
-    _known: dict[frozenset[int], float] = field(default_factory=dict)
+    shared: Restorations | None = None
+    companions: list[FidelityGame] = field(default_factory=list)
+    _known: dict[frozenset[int] | tuple[str, int], float] = field(default_factory=dict)
 
     @property
     def num_frames(self) -> int:
@@ -77,7 +89,7 @@ class FidelityGame:
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
         if members not in self._known:
-            self._known[members] = self._evaluate(members)
+            self._evaluate(members)
         return self._known[members]
 
     def expect(self, subsets: Iterable[frozenset[int]]) -> None:
@@ -88,7 +100,8 @@ class FidelityGame:
         for start in range(0, len(missing), BATCH):
             chunk = missing[start : start + BATCH]
             images = self._restore_many([self.task.burst.subset(sorted(members)) for members in chunk])
-            self._known.update(zip(chunk, map(self._score, images), strict=True))
+            for members, image in zip(chunk, images, strict=True):
+                self._note_for_all(members, image)
 
     def enumerate_values(self) -> NDArray[np.float64] | None:
         """v of all subsets of `others` by number: of linear merges in milliseconds, of other restorers one by one if they are few."""
@@ -104,15 +117,19 @@ class FidelityGame:
 
     def value_alone(self, index: int) -> float:
         """Fidelity of frame `index` restored alone, over the part of its grid that the truth shows."""
-        burst = self.task.burst.single(index)
-        restore = (lambda _: self._images_alone[index]) if self._works_in_batches else self.restorer.restore
-        return self._score_on_grid(index, burst, restore, exposure=1.0)
+        if ("alone", index) not in self._known:
+            burst = self.task.burst.single(index)
+            restore = (lambda _: self._images_alone[index]) if self._works_in_batches else self.restorer.restore
+            self._score_on_grid("alone", index, burst, restore, exposure=1.0)
+        return self._known["alone", index]
 
     def value_as_reference(self, index: int) -> float:
         """Fidelity of all frames restored on the grid of frame `index`, over the part that the truth shows."""
-        exposure = float(self.task.burst.exposure_ratio[index])
-        burst = self.task.burst.with_reference(index)
-        return self._score_on_grid(index, burst, self.restorer.restore, exposure=exposure)
+        if ("as_reference", index) not in self._known:
+            exposure = float(self.task.burst.exposure_ratio[index])
+            burst = self.task.burst.with_reference(index)
+            self._score_on_grid("as_reference", index, burst, self.restorer.restore, exposure=exposure)
+        return self._known["as_reference", index]
 
     def _find_clear(self, index: int) -> NDArray[np.bool_] | None:
         """Where frame `index` and the reference show the still scene; the reference's truth shows what moves, too."""
@@ -122,8 +139,8 @@ class FidelityGame:
         return clear
 
     def _score_on_grid(
-        self, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
-    ) -> float:
+        self, kind: str, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
+    ) -> None:
         task, info = self.task, self.restorer.info
         check_accepts(info, burst)
         if task.homographies is None:
@@ -140,9 +157,18 @@ class FidelityGame:
         )
         image = restore(burst)
         check_image(info, burst, image)
+        image = image / np.float32(exposure)
+        self.note_on_grid(kind, index, image, truth, inside)
+        for game in self.companions:
+            with contextlib.suppress(RestorerError, ValueError):  # it will say so itself when it is asked
+                game.note_on_grid(kind, index, image, truth, inside)
+
+    def note_on_grid(
+        self, kind: str, index: int, image: NDArray[np.float32], truth: NDArray[np.float32], inside: NDArray[np.bool_]
+    ) -> None:
+        """Measure an image on the grid of frame `index`, `alone` or `as_reference`, against the truth there."""
         seen, expected = (
-            to_space(each, self.metric.space, info=info, burst=task.burst)
-            for each in (image / np.float32(exposure), truth)
+            to_space(each, self.metric.space, info=self.restorer.info, burst=self.task.burst) for each in (image, truth)
         )
         if seen.shape[:2] != inside.shape:  # the metric compares on the grid of the frames
             size = (seen.shape[1], seen.shape[0])
@@ -153,22 +179,29 @@ class FidelityGame:
                 f"frame {index}: shares a rectangle of fewer than {MIN_PIXELS} px with the truth of the reference"
             )
         inner = np.s_[rows, columns]
-        return measure(self.metric, crop_border(seen, self.border)[inner], crop_border(expected, self.border)[inner])
+        restored, known = (crop_border(each, self.border)[inner] for each in (seen, expected))
+        self._known[kind, index] = measure(self.metric, restored, known)
 
-    @cached_property
-    def _evaluate(self) -> Callable[[frozenset[int]], float]:
-        task, metric = self.task, self.metric
-        check_accepts(self.restorer.info, task.burst)
-        if (gram := self._gram) is not None:
-            reference = task.burst.reference_index
+    def _evaluate(self, members: frozenset[int]) -> None:
+        burst = self.task.burst
+        check_accepts(self.restorer.info, burst)
+        if self._gram is None:
+            self._note_for_all(members, self._restorations.restore(members))
+        else:
+            chosen = sorted(members | {burst.reference_index})
+            error = float(self._gram[np.ix_(chosen, chosen)].mean())
+            self._known[members] = psnr_from_mse(error, data_range=self.metric.data_range)
 
-            def merge(members: frozenset[int]) -> float:
-                chosen = sorted(members | {reference})
-                return psnr_from_mse(float(gram[np.ix_(chosen, chosen)].mean()), data_range=metric.data_range)
+    def _note_for_all(self, members: frozenset[int], image: NDArray[np.float32]) -> None:
+        self.note(members, image)
+        for game in self.companions:
+            with contextlib.suppress(RestorerError, ValueError):  # it will say so itself when it is asked
+                game.note(members, image)
 
-            return merge
-        restore = make_subset_restoration(self.restorer, task.burst)
-        return lambda members: self._score(restore(members))
+    def note(self, members: frozenset[int], image: NDArray[np.float32]) -> None:
+        """Measure R(S), unless that is known or comes cheaper."""
+        if members not in self._known and not self._is_linear:
+            self._known[members] = self._score(image)
 
     def _score(self, image: NDArray[np.float32]) -> float:
         """Fidelity of an image on the grid of the reference."""
@@ -202,11 +235,19 @@ class FidelityGame:
     @cached_property
     def _gram(self) -> NDArray[np.float64] | None:
         """Of linear merges, under metrics that are functions of the MSE of the merge itself."""
-        task, info = self.task, self.restorer.info
-        if not isinstance(self.restorer, LinearMerge) or not follows_from_mse(self.metric, info, task.burst.domain):
+        if not self._is_linear:
             return None
-        check_accepts(info, task.burst)
-        return compute_gram(load_contributions(self.restorer, task.burst), self._truth, self.border)
+        check_accepts(self.restorer.info, self.task.burst)
+        return compute_gram(self._restorations.contributions, self._truth, self.border)
+
+    @property
+    def _is_linear(self) -> bool:
+        follows = follows_from_mse(self.metric, self.restorer.info, self.task.burst.domain)
+        return follows and isinstance(self.restorer, LinearMerge)
+
+    @cached_property
+    def _restorations(self) -> Restorations:
+        return self.shared or Restorations(self.restorer, self.task.burst)
 
     @cached_property
     def _truth(self) -> NDArray[np.float32]:
@@ -217,6 +258,15 @@ class FidelityGame:
 
     def _find_members(self, number: int) -> frozenset[int]:
         return frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)
+
+
+def make_games(restorer: Restorer, task: LabelingTask, metrics: Sequence[MetricConvention]) -> list[FidelityGame]:
+    """The games of a burst by several metrics: nothing is restored twice, and what one has restored the others have measured too."""
+    shared = Restorations(restorer, task.burst)
+    games = [FidelityGame(restorer, task, metric, shared) for metric in metrics]
+    for game in games:
+        game.companions.extend(other for other in games if other is not game)
+    return games
 
 
 def follows_from_mse(metric: MetricConvention, info: RestorerInfo, domain: Domain) -> bool:
@@ -243,31 +293,6 @@ def is_enumerable(
     plain = info.scale == 1 and info.output_for(domain) is domain
     seen = follows_from_mse(metric, info, domain) if metric.needs_truth else plain
     return linear and seen and num_frames <= MAX_LINEAR
-
-
-def load_contributions(restorer: LinearMerge, burst: Burst) -> NDArray[np.float32]:
-    """The checked contributions of all frames, float32 [T, ...].
-
-    Raises:
-        RestorationError: if their number, shape or values are wrong.
-    """
-    contributions = restorer.contributions(burst)
-    if len(contributions) != burst.num_frames:
-        raise RestorationError(f"contributions: expected {burst.num_frames} images, got {len(contributions)}")
-    for image in contributions:
-        check_image(restorer.info, burst, image)
-    return contributions
-
-
-def make_subset_restoration(restorer: Restorer, burst: Burst) -> Callable[[frozenset[int]], NDArray[np.float32]]:
-    """A function from the frames S to the image R(S), by the cheapest way that the restorer offers."""
-    if isinstance(restorer, LinearMerge):
-        contributions = load_contributions(restorer, burst)
-        return lambda members: contributions[sorted(members | {burst.reference_index})].mean(axis=0)
-    if isinstance(restorer, SubsetRestorer):
-        prepared = restorer.prepare(burst)
-        return lambda members: restorer.fuse(prepared, sorted(members))
-    return lambda members: restorer.restore(burst.subset(sorted(members)))
 
 
 def compute_gram(contributions: NDArray[np.float32], truth: NDArray[np.float32], border: int) -> NDArray[np.float64]:

@@ -24,7 +24,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse
+from dataset_builder.labeling.restorations import Restorations, load_contributions
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
@@ -116,7 +117,7 @@ class HeldOutFrames:
 
     @cached_property
     def _restore(self) -> Any:
-        return make_subset_restoration(self.restorer, self.burst)
+        return Restorations(self.restorer, self.burst).restore
 
     def _part(self, image: NDArray[Any], part: int) -> NDArray[np.float64]:
         """Difference between an image on the grid of the reference and a held-out frame, where both are known."""

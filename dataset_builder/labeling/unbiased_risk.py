@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse
+from dataset_builder.labeling.restorations import Restorations, load_contributions
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
@@ -119,7 +120,7 @@ class UnbiasedRisk:
 
     @cached_property
     def _restorations(self) -> list[Any]:
-        return [make_subset_restoration(self.restorer, burst) for burst in (self.burst, *self._moved)]
+        return [Restorations(self.restorer, burst).restore for burst in (self.burst, *self._moved)]
 
     def _diverge(self, image: NDArray[np.float64], moved: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """σ² ∂f/∂y of each pixel, in expectation over the signs."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator
-from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_games
 from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
 from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
@@ -26,7 +26,7 @@ from manifests.store import labels_path
 from restorers import Burst, Restorer, create
 from restorers.burst import FloatImage
 from restorers.errors import InvalidRestorerError
-from restorers.fidelity import METRICS
+from restorers.fidelity import METRICS, MetricConvention
 from restorers.registry import fingerprint_scenario
 
 _BURST_FACTS = (
@@ -161,7 +161,7 @@ class LabelUnit:
         return make_label_key(self.rows.content, self.scenario.fingerprint, definition)
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
-        """Compute all its definitions; those of one metric from one game, so that every fidelity is computed once."""
+        """Compute all its definitions; each restoration is made once and measured by all metrics."""
         scenario = self.scenario
         restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
         if fingerprint != scenario.fingerprint:
@@ -169,23 +169,26 @@ class LabelUnit:
                 f"{scenario.name}: changed while the labels were computed; run the command again"
             )
         loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
-        estimators = {
-            metric: self._prepare(restorer, loaded, metric)
-            for metric in dict.fromkeys(definition.metric for definition in self.definitions)
-        }
+        metrics = [METRICS[name] for name in dict.fromkeys(definition.metric for definition in self.definitions)]
+        with_truth = [metric for metric in metrics if metric.needs_truth]
+        games = {game.metric.name: game for game in make_games(restorer, loaded.task, with_truth)} if with_truth else {}
+        estimators = {metric.name: self._prepare(restorer, loaded, metric, games) for metric in metrics}
         return {
             "rows": [row for each in self.definitions for row in self._tabulate(each, estimators[each.metric](each))]
         }
 
-    def _prepare(self, restorer: Restorer, loaded: LoadedBurst, metric_name: str) -> Callable[[Definition], Estimate]:
+    def _prepare(
+        self, restorer: Restorer, loaded: LoadedBurst, metric: MetricConvention, games: Mapping[str, FidelityGame]
+    ) -> Callable[[Definition], Estimate]:
         """How to estimate by a metric: a function from definition to scores that share whatever was restored."""
-        metric = METRICS[metric_name]
 
         def seed(definition: Definition) -> np.random.Generator:
-            return make_generator(self.label_key(definition), "sampling")
+            # The same for all metrics: what is restored for one serves the others.
+            facts = [self.rows.content, self.scenario.fingerprint, definition.estimator]
+            return make_generator(hash_facts(facts), "sampling")
 
         if metric.needs_truth:
-            game = FidelityGame(restorer, loaded.task, metric)
+            game = games[metric.name]
             return lambda definition: find_estimator(definition.estimator).function(game, seed(definition))
         if metric.kind == "held_out":
             comparison: Comparison = HeldOutFrames(restorer, loaded.burst, metric, lambda: loaded.colours)
