@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. mse_held_out and "
     "mse_unbiased need no truth.",
 )
+@click.option("--insist", is_flag=True, help="Label without truth also where that is known to mislead.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @work_options
 @click.pass_context
@@ -44,6 +45,7 @@ def command(
     scenarios: tuple[str, ...],
     estimators: tuple[str, ...],
     metrics: tuple[str, ...],
+    insist: bool,
     dry_run: bool,
     workers: Workers,
 ) -> None:
@@ -56,7 +58,7 @@ def command(
     from dataset_builder.recipe import parse_scenario
 
     choices = [
-        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("default",)))
+        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("default",)), insist=insist)
         for name in scenarios
     ]
     if dry_run:

@@ -46,11 +46,13 @@ class ScenarioChoice(Part):
         name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
         metrics: fidelity metrics; `default` stands for those that suit the burst (`choose_metrics`).
+        insist: whether to label without truth where that is known to mislead.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
     estimators: tuple[str, ...] = ()
     metrics: tuple[str, ...] = Field(default=(DEFAULT,), min_length=1)
+    insist: bool = False
 
     @field_validator("estimators")
     @classmethod
@@ -80,7 +82,11 @@ def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
     estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
     metrics = (*one.metrics, *other.metrics)
     return one.model_copy(
-        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
+        update={
+            "estimators": tuple(dict.fromkeys(estimators)),
+            "metrics": tuple(dict.fromkeys(metrics)),
+            "insist": one.insist or other.insist,
+        }
     )
 
 
@@ -103,6 +109,7 @@ class ResolvedScenario:
         info: facts of the restorer.
         linear: whether that is a `LinearMerge`.
         chosen: metrics that were asked for by name; None for all of the definitions.
+        insist: as in `ScenarioChoice`.
     """
 
     name: str
@@ -111,6 +118,7 @@ class ResolvedScenario:
     info: RestorerInfo
     linear: bool = False
     chosen: frozenset[str] | None = None
+    insist: bool = False
 
     def list_definitions(self, burst: Mapping[str, Any]) -> tuple[Definition, ...]:
         """What to compute for a burst, given its row."""
@@ -186,7 +194,7 @@ def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
     fingerprint = fingerprint_scenario(choice.name, restorer)
     linear = isinstance(restorer, LinearMerge)
     chosen = frozenset(choice.metrics) - {DEFAULT} if DEFAULT in choice.metrics else None
-    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear, chosen)
+    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear, chosen, choice.insist)
 
 
 def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
