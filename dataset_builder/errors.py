@@ -9,6 +9,10 @@ class RecipeError(BuildError, ValueError):
     """A recipe has an unknown key, a wrong type or an impossible value."""
 
 
+class NoiseProfileError(RecipeError):
+    """A preset takes its noise from a file of profiles that is not there, is malformed, or does not know the camera at that ISO."""
+
+
 class SourceError(BuildError, ValueError):
     """A photograph, frame or folder cannot be used; it costs its own bursts only."""
 

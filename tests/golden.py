@@ -29,7 +29,8 @@ RECIPE = {
         }
     ],
     "scenarios": [
-        {"name": name} for name in ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")
+        {"name": name, "metrics": ["psnr"]}
+        for name in ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")
     ],
 }
 

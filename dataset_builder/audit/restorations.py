@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS
 from dataset_builder.audit.tables import to_rows
-from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_subset_restoration
+from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.labeling.restorations import Restorations
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth
 from dataset_builder.labeling.units import BurstRows
@@ -147,7 +148,7 @@ class RestorationUnit:
 
     def _draw(self, game: FidelityGame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
         burst, info, others = game.task.burst, game.restorer.info, frozenset(game.others)
-        restore = make_subset_restoration(game.restorer, burst)
+        restore = Restorations(game.restorer, burst).restore
         order = [int(index) for index in order_frames(scores) if index in others]
         subsets = {"all": others, "reference": frozenset[int]()}
         left_out = {}

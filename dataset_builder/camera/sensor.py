@@ -14,6 +14,8 @@ from restorers import CFA
 
 _Number = TypeVar("_Number", bound=np.generic)
 MIN_BITS, MAX_BITS = 8, 16
+_FARTHEST = 4.4
+"""Standard deviations, beyond which `draw_normal` has no numbers."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,30 @@ class Sensor:
                 f"levels: expected 0 <= black < white < {2**self.bits} for {self.bits} bits, "
                 f"got {self.black_level} and {self.white_level}"
             )
+
+
+def find_darkest(*, shot_noise: float, read_noise: float, row_noise: float = 0.0) -> float:
+    """How far below 0 `add_noise` can take a signal.
+
+    That is the largest value of k·√(shot_noise·x + read_noise) − x over x >= 0, and k times the row noise, with k = 4.4.
+    """
+    floor = math.sqrt(read_noise)
+    turn = _FARTHEST * shot_noise / 2
+    # Where shot noise grows faster than the signal at first, the deepest point is not that of no light at all.
+    depth = _FARTHEST * floor if floor >= turn else _FARTHEST * turn / 2 + read_noise / shot_noise
+    return depth + _FARTHEST * row_noise
+
+
+def choose_black_level(bits: int, depth: float) -> int:
+    """Black level of a sensor that can write signals down to −depth: 1/16 of the range, or 1/8, 1/4 or 1/2 where that is too little.
+
+    Args:
+        bits: bits of its codes, the largest of which is white.
+        depth: by how much noise takes black below 0; what half of the range does not hold is clipped.
+    """
+    white = 2**bits - 1
+    levels: list[int] = [*(2 ** (bits - halvings) for halvings in (4, 3, 2)), white // 2]
+    return next((black for black in levels if black >= depth * (white - black)), levels[-1])
 
 
 def add_noise(

@@ -17,9 +17,18 @@ if TYPE_CHECKING:
 @click.argument("recipe", type=click.Path(path_type=Path))
 @out_option
 @click.option("--dry-run", is_flag=True, help="Say what would be created, reused and rebuilt, and change nothing.")
+@click.option(
+    "--noise-profiles",
+    metavar="FILE",
+    envvar="BUIQA_NOISE_PROFILES",
+    type=click.Path(path_type=Path),
+    help="darktable's noiseprofiles.json, for presets with the noise of a camera; default: $BUIQA_NOISE_PROFILES, else what RECIPE names.",
+)
 @work_options
 @click.pass_context
-def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers: Workers) -> None:
+def command(
+    ctx: click.Context, recipe: Path, out: Path, dry_run: bool, noise_profiles: Path | None, workers: Workers
+) -> None:
     """Build the data set that RECIPE (TOML) describes.
 
     Run it again to go on after an interruption, or after a change of the recipe: only what changed is computed.
@@ -32,7 +41,7 @@ def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers:
     from dataset_builder.cli.console import print_counts, print_summary, show_progress
     from dataset_builder.recipe import read_recipe
 
-    content = read_recipe(recipe)
+    content = read_recipe(recipe, noise_profiles=noise_profiles)
     if dry_run:
         require_buildable(out, content)
         print_counts(out, preview_dataset(recipe, content, out, workers=workers))

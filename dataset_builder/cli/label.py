@@ -27,10 +27,8 @@ if TYPE_CHECKING:
     "estimators",
     multiple=True,
     help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(exact), banzhaf, marginal(SIZE), best_subset(SIZE), solo, "
-    "as_reference; "
-    "default: leave_one_out and add_one, or solo.",
+    "as_reference; default: leave_one_out and add_one, or solo.",
 )
-@click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
 @click.option(
     "--noise-redraws",
     type=click.IntRange(min=0),
@@ -46,6 +44,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder that relative roots of the recipe are relative to, for redraws.",
 )
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. mse_held_out and "
+    "mse_unbiased need no truth.",
+)
+@click.option("--insist", is_flag=True, help="Label without truth also where that is known to mislead.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @work_options
 @click.pass_context
@@ -57,6 +63,7 @@ def command(
     metrics: tuple[str, ...],
     noise_redraws: int | None,
     base: Path,
+    insist: bool,
     dry_run: bool,
     workers: Workers,
 ) -> None:
@@ -69,7 +76,8 @@ def command(
     from dataset_builder.recipe import parse_scenario
 
     choices = [
-        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("psnr",))) for name in scenarios
+        parse_scenario(name=name, estimators=list(estimators), metrics=list(metrics or ("default",)), insist=insist)
+        for name in scenarios
     ]
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices, device=workers.device)])

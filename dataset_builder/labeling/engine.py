@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import is_enumerable
+from dataset_builder.labeling.known_limits import describe_limits, is_misleading
 from dataset_builder.labeling.noise import list_noise_facts
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
@@ -37,6 +38,8 @@ _REASONS = {
     "other domain": "the restorer does not take the burst's domain",
     "other length": "the burst is too short or too long for the restorer or the estimator",
     "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
+    "misleading": "without truth, series whose reference is not the shortest exposure are ranked by the wrong thing (docs/labels.md); "
+    "label them all the same by --insist, or insist = true in the recipe",
     "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
 }
 
@@ -69,8 +72,9 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
         seen = set(table.column("burst_id").unique().to_pylist())
         present = set(_name_labels(held).unique().to_pylist()) - _name_failed(held)
         for burst_id, rows in bursts.items():
-            reasons = [_explain(rows, scenario, definition) for definition in scenario.definitions]
-            asked = [each for each, reason in zip(scenario.definitions, reasons, strict=True) if reason is None]
+            definitions = scenario.list_definitions(rows.burst)
+            reasons = [_explain(rows, scenario, definition) for definition in definitions]
+            asked = [each for each, reason in zip(definitions, reasons, strict=True) if reason is None]
             missing = [
                 each
                 for each in asked
@@ -134,6 +138,11 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
         f"{count} of (burst, scenario) got no labels: {_REASONS[reason]}"
         for reason, count in sorted(plan.skipped.items())
     ]
+    report.remarks += describe_limits(
+        (METRICS[definition.metric], unit.rows.burst["preset"])
+        for unit in plan.units
+        for definition in unit.definitions
+    )
     return report
 
 
@@ -184,6 +193,7 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
     fits = estimator.family == "alone" or info.min_frames <= count <= (info.max_frames or count)
     hindrances = {
         "without truth": metric.needs_truth and burst["ground_truth_kind"] == "none",
+        "misleading": not scenario.insist and is_misleading(metric, rows.frames),
         "other domain": domain not in info.input_domains,
         "too large": samples > _MAX_SAMPLES,
         "other length": not fits or count < estimator.min_frames,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -12,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.regions import MIN_PIXELS, Region, find_regions
+from dataset_builder.labeling.restorations import Restorations
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
-from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
+from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo
 from restorers.base import check_accepts, check_image
-from restorers.errors import RestorationError, UnsupportedBurstError
+from restorers.errors import RestorationError, RestorerError, UnsupportedBurstError
 from restorers.fidelity import MetricConvention, measure, psnr_from_mse, psnrs_from_mses
 
 MAX_LINEAR = 20
@@ -48,12 +50,22 @@ class LabelingTask:
 
 @dataclass(eq=False)
 class FidelityGame:
-    """Implements `estimators.Game`; every v(S) is computed once."""
+    """Implements `estimators.Game`; every v(S) is computed once.
+
+    Attributes:
+        restorer: restorer of all subsets.
+        task: the burst with its truth.
+        metric: metric of the fidelities.
+        shared: what was prepared of the burst for games by other metrics.
+        companions: those games; they measure whatever this one restores.
+    """
 
     restorer: Restorer
     task: LabelingTask
     metric: MetricConvention
-    _known: dict[frozenset[int], float] = field(default_factory=dict)
+    shared: Restorations | None = None
+    companions: list[FidelityGame] = field(default_factory=list)
+    _known: dict[frozenset[int] | tuple[str, int], float] = field(default_factory=dict)
 
     @property
     def num_frames(self) -> int:
@@ -74,7 +86,7 @@ class FidelityGame:
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
         if members not in self._known:
-            self._known[members] = self._evaluate(members)
+            self._evaluate(members)
         return self._known[members]
 
     def expect(self, subsets: Iterable[frozenset[int]]) -> None:
@@ -85,7 +97,8 @@ class FidelityGame:
         for start in range(0, len(missing), BATCH):
             chunk = missing[start : start + BATCH]
             images = self._restore_many([self.task.burst.subset(sorted(members)) for members in chunk])
-            self._known.update(zip(chunk, map(self._score, images), strict=True))
+            for members, image in zip(chunk, images, strict=True):
+                self._note_for_all(members, image)
 
     def enumerate_values(self) -> NDArray[np.float64] | None:
         """v of all subsets of `others` by number: of linear merges in milliseconds, of other restorers one by one if they are few."""
@@ -101,16 +114,19 @@ class FidelityGame:
 
     def value_alone(self, index: int) -> float:
         """Fidelity of frame `index` restored alone, on its own grid, over what all frames show (`regions.py`)."""
-        burst = self.task.burst.single(index)
-        images = self._images_alone
-        restore = self.restorer.restore if images is None else lambda _: images[index]
-        return self._score_on_grid(index, burst, restore, exposure=1.0)
+        if ("alone", index) not in self._known:
+            burst, images = self.task.burst.single(index), self._images_alone
+            restore = self.restorer.restore if images is None else lambda _: images[index]
+            self._score_on_grid("alone", index, burst, restore, exposure=1.0)
+        return self._known["alone", index]
 
     def value_as_reference(self, index: int) -> float:
         """Fidelity of all frames restored on the grid of frame `index`, over what all frames show (`regions.py`)."""
-        exposure = float(self.task.burst.exposure_ratio[index])
-        burst = self.task.burst.with_reference(index)
-        return self._score_on_grid(index, burst, self.restorer.restore, exposure=exposure)
+        if ("as_reference", index) not in self._known:
+            exposure = float(self.task.burst.exposure_ratio[index])
+            burst = self.task.burst.with_reference(index)
+            self._score_on_grid("as_reference", index, burst, self.restorer.restore, exposure=exposure)
+        return self._known["as_reference", index]
 
     @cached_property
     def _regions(self) -> tuple[Region | None, ...]:
@@ -128,8 +144,8 @@ class FidelityGame:
         )
 
     def _score_on_grid(
-        self, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
-    ) -> float:
+        self, kind: str, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
+    ) -> None:
         task, info = self.task, self.restorer.info
         check_accepts(info, burst)
         if task.homographies is None:
@@ -145,11 +161,19 @@ class FidelityGame:
         )
         image = restore(burst)
         check_image(info, burst, image)
+        image = image / np.float32(exposure)
+        self.note_on_grid(kind, index, image, truth)
+        for game in self.companions:
+            with contextlib.suppress(RestorerError, ValueError):  # it will say so itself when it is asked
+                game.note_on_grid(kind, index, image, truth)
+
+    def note_on_grid(self, kind: str, index: int, image: NDArray[np.float32], truth: NDArray[np.float32]) -> None:
+        """Measure an image on the grid of frame `index`, `alone` or `as_reference`, against the truth there."""
         seen, expected = (
-            to_space(each, self.metric.space, info=info, burst=task.burst)
-            for each in (image / np.float32(exposure), truth)
+            self._confine(index, to_space(each, self.metric.space, info=self.restorer.info, burst=self.task.burst))
+            for each in (image, truth)
         )
-        return measure(self.metric, self._confine(index, seen), self._confine(index, expected))
+        self._known[kind, index] = measure(self.metric, seen, expected)
 
     def _confine(self, index: int, image: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
         """What counts of an image on the grid of a frame: for PSNR all pixels of the region, for metrics of structure a rectangle."""
@@ -161,20 +185,26 @@ class FidelityGame:
             )
         return found
 
-    @cached_property
-    def _evaluate(self) -> Callable[[frozenset[int]], float]:
-        task, metric = self.task, self.metric
-        check_accepts(self.restorer.info, task.burst)
-        if (gram := self._gram) is not None:
-            reference = task.burst.reference_index
+    def _evaluate(self, members: frozenset[int]) -> None:
+        burst = self.task.burst
+        check_accepts(self.restorer.info, burst)
+        if self._gram is None:
+            self._note_for_all(members, self._restorations.restore(members))
+        else:
+            chosen = sorted(members | {burst.reference_index})
+            error = float(self._gram[np.ix_(chosen, chosen)].mean())
+            self._known[members] = psnr_from_mse(error, data_range=self.metric.data_range)
 
-            def merge(members: frozenset[int]) -> float:
-                chosen = sorted(members | {reference})
-                return psnr_from_mse(float(gram[np.ix_(chosen, chosen)].mean()), data_range=metric.data_range)
+    def _note_for_all(self, members: frozenset[int], image: NDArray[np.float32]) -> None:
+        self.note(members, image)
+        for game in self.companions:
+            with contextlib.suppress(RestorerError, ValueError):  # it will say so itself when it is asked
+                game.note(members, image)
 
-            return merge
-        restore = make_subset_restoration(self.restorer, task.burst)
-        return lambda members: self._score(restore(members))
+    def note(self, members: frozenset[int], image: NDArray[np.float32]) -> None:
+        """Measure R(S), unless that is known or comes cheaper."""
+        if members not in self._known and not self._is_linear:
+            self._known[members] = self._score(image)
 
     def _score(self, image: NDArray[np.float32]) -> float:
         """Fidelity of an image on the grid of the reference."""
@@ -214,11 +244,19 @@ class FidelityGame:
     @cached_property
     def _gram(self) -> NDArray[np.float64] | None:
         """Of linear merges, under metrics that are functions of the MSE of the merge itself."""
-        task, info = self.task, self.restorer.info
-        if not isinstance(self.restorer, LinearMerge) or not follows_from_mse(self.metric, info, task.burst.domain):
+        if not self._is_linear:
             return None
-        check_accepts(info, task.burst)
-        return compute_gram(load_contributions(self.restorer, task.burst), self._truth, self.border)
+        check_accepts(self.restorer.info, self.task.burst)
+        return compute_gram(self._restorations.contributions, self._truth, self.border)
+
+    @property
+    def _is_linear(self) -> bool:
+        follows = follows_from_mse(self.metric, self.restorer.info, self.task.burst.domain)
+        return follows and isinstance(self.restorer, LinearMerge)
+
+    @cached_property
+    def _restorations(self) -> Restorations:
+        return self.shared or Restorations(self.restorer, self.task.burst)
 
     @cached_property
     def _truth(self) -> NDArray[np.float32]:
@@ -229,6 +267,15 @@ class FidelityGame:
 
     def _find_members(self, number: int) -> frozenset[int]:
         return frozenset(frame for bit, frame in enumerate(self.others) if number >> bit & 1)
+
+
+def make_games(restorer: Restorer, task: LabelingTask, metrics: Sequence[MetricConvention]) -> list[FidelityGame]:
+    """The games of a burst by several metrics: nothing is restored twice, and what one has restored the others have measured too."""
+    shared = Restorations(restorer, task.burst)
+    games = [FidelityGame(restorer, task, metric, shared) for metric in metrics]
+    for game in games:
+        game.companions.extend(other for other in games if other is not game)
+    return games
 
 
 def follows_from_mse(metric: MetricConvention, info: RestorerInfo, domain: Domain) -> bool:
@@ -255,31 +302,6 @@ def is_enumerable(
     plain = info.scale == 1 and info.output_for(domain) is domain
     seen = follows_from_mse(metric, info, domain) if metric.needs_truth else plain
     return linear and seen and num_frames <= MAX_LINEAR
-
-
-def load_contributions(restorer: LinearMerge, burst: Burst) -> NDArray[np.float32]:
-    """The checked contributions of all frames, float32 [T, ...].
-
-    Raises:
-        RestorationError: if their number, shape or values are wrong.
-    """
-    contributions = restorer.contributions(burst)
-    if len(contributions) != burst.num_frames:
-        raise RestorationError(f"contributions: expected {burst.num_frames} images, got {len(contributions)}")
-    for image in contributions:
-        check_image(restorer.info, burst, image)
-    return contributions
-
-
-def make_subset_restoration(restorer: Restorer, burst: Burst) -> Callable[[frozenset[int]], NDArray[np.float32]]:
-    """A function from the frames S to the image R(S), by the cheapest way that the restorer offers."""
-    if isinstance(restorer, LinearMerge):
-        contributions = load_contributions(restorer, burst)
-        return lambda members: contributions[sorted(members | {burst.reference_index})].mean(axis=0)
-    if isinstance(restorer, SubsetRestorer):
-        prepared = restorer.prepare(burst)
-        return lambda members: restorer.fuse(prepared, sorted(members))
-    return lambda members: restorer.restore(burst.subset(sorted(members)))
 
 
 def compute_gram(contributions: NDArray[np.float32], truth: NDArray[np.float32], border: int) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ The way from one mosaic to another leads over interpolated colours, which errs w
 image does. That error depends on the scene more than on what was restored, so it is computed once, for the colours that all frames
 together tell (`Handheld`, whose colours are seen and not interpolated), and added to the held-out frame: a control variate.
 
+Where a held-out frame shows something else than the reference, such as what moved, it is left out.
+
 A held-out frame's own blur counts as the truth, so the sharpest frames are held out, each in turn (cross-fitting). How sharp a frame is
 follows without knowing its noise: fine structure of the frame is regressed on that of what is restored from all others, whose noise is
 independent. The slope is 1 for a frame as sharp as those together, less for a blurred one.
@@ -24,7 +26,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse
+from dataset_builder.labeling.restorations import Restorations, load_contributions
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
@@ -33,13 +36,20 @@ from restorers.burst import FloatImage
 from restorers.classical.handheld import Handheld
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention
-from restorers.imaging.mosaic import join_planes, mosaic, resample_planes
+from restorers.imaging.mosaic import join_planes, mosaic, resample_planes, split_planes
 from restorers.imaging.planes import resample_colours
 from restorers.motion.align import align_burst
 
 MAX_HELD_OUT = 4
 MIN_OVERLAP = 0.5
 """Frames that show less than this share of the reference are not held out."""
+MOVING = 4.0
+"""Standard deviations by which the mean over a window must differ to count as something that moved."""
+MIN_STILL = 0.25
+"""Share of what is shown that must be left without that; else the frame is taken as it is."""
+_WINDOW = 5
+"""Side of those windows, in pixels of a plane."""
+_DARK = 0.02
 FINE_STRUCTURE = 1.5
 """What a Gaussian of this many pixels of a colour's plane takes away tells how sharp a frame is."""
 
@@ -80,8 +90,8 @@ class HeldOutFrames:
             slopes = np.array([self._measure_sharpness(index, shown[index]) for index in found])
             found = [found[place] for place in sorted(np.argsort(-slopes, kind="stable")[:MAX_HELD_OUT])]
         self._targets = found
-        self._shown = [shown[index] for index in self._targets]
         self._expected = [self._expose(index) + self._find_interpolation_error(index) for index in self._targets]
+        self._shown = [self._leave_out_moving(part, shown[index]) for part, index in enumerate(self._targets)]
         self.num_parts = len(self._targets)
 
     def list_others(self, part: int) -> tuple[int, ...]:
@@ -116,13 +126,28 @@ class HeldOutFrames:
 
     @cached_property
     def _restore(self) -> Any:
-        return make_subset_restoration(self.restorer, self.burst)
+        return Restorations(self.restorer, self.burst).restore
 
     def _part(self, image: NDArray[Any], part: int) -> NDArray[np.float64]:
         """Difference between an image on the grid of the reference and a held-out frame, where both are known."""
         target = self._targets[part]
         difference: NDArray[np.float64] = self._bring_to(image, target).astype(np.float64) - self._expected[part]
         return difference[self._shown[part]]
+
+    def _leave_out_moving(self, part: int, shown: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What of a held-out frame shows the scene of the reference.
+
+        Where something moved, or hides either, the two differ over an area by more than noise and interpolation make them. How much that
+        is follows from their differences themselves, which are those of a still scene almost everywhere (median absolute deviation).
+        """
+        alone = self._bring_to(self._restore(frozenset()), self._targets[part])
+        difference = _smooth(alone - self._expected[part], self.burst)
+        # Shot noise grows with the signal; what is added stands for noise without it.
+        spread = difference / np.sqrt(np.maximum(_smooth(self._expose(self._targets[part]), self.burst), 0) + _DARK)
+        centred = np.abs(spread - np.median(spread[shown]))
+        moved = (centred > MOVING * 1.4826 * np.median(centred[shown])).astype(np.uint8)
+        still: NDArray[np.bool_] = shown & (cv2.dilate(moved, np.ones((2 * _WINDOW - 1,) * 2, np.uint8)) == 0)
+        return still if still.sum() >= MIN_STILL * shown.sum() else shown
 
     def _measure_sharpness(self, index: int, shown: NDArray[np.bool_]) -> float:
         """Slope of a frame's fine structure over that of what is restored from all others."""
@@ -186,6 +211,14 @@ class HeldOutFrames:
         unsaturated = (self.burst.frames[index] < 1).reshape(height, width, -1).all(axis=-1)
         mask: NDArray[np.bool_] = shown & (inner > 0) & unsaturated
         return mask
+
+
+def _smooth(image: NDArray[np.float64], burst: Burst) -> NDArray[np.float64]:
+    """Mean over windows: of each plane of a mosaic, or of the mean of the channels."""
+    if burst.cfa is None:
+        return np.asarray(cv2.blur(image.mean(axis=-1), (2 * _WINDOW - 1,) * 2))
+    planes = split_planes(image.astype(np.float32))
+    return join_planes(np.stack([cv2.blur(plane, (_WINDOW, _WINDOW)) for plane in planes])).astype(np.float64)
 
 
 def see_colours(burst: Burst) -> FloatImage:

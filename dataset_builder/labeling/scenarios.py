@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,25 @@ from manifests.store import read_footer
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
 from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
+from restorers.perceptual import load_weights
 from restorers.registry import fingerprint_scenario
+
+DEFAULT = "default"
+"""Stands for the metrics that suit a burst, where metrics are named."""
+_NARROW, _WIDE = ("psnr", "psnr_srgb"), ("psnr_mu", "psnr_pu21")
+
+
+def choose_metrics(task: str, burst: Mapping[str, Any]) -> tuple[str, ...]:
+    """The metrics that suit a burst under a task.
+
+    PSNR in linear light and as displayed, for the two often disagree; where light may be brighter than the white of the reference, PSNR
+    through the μ-law and PU21, for the former two are cut there or are about the brightest pixels alone.
+
+    Args:
+        task: task of the scenario.
+        burst: its row, or at least `ground_truth_white`.
+    """
+    return _WIDE if task == "hdr" or (burst["ground_truth_white"] or 1) > 1 else _NARROW
 
 
 class ScenarioChoice(Part):
@@ -27,12 +45,14 @@ class ScenarioChoice(Part):
     Attributes:
         name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
-        metrics: fidelity metrics.
+        metrics: fidelity metrics; `default` stands for those that suit the burst (`choose_metrics`).
+        insist: whether to label without truth where that is known to mislead.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
     estimators: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = Field(default=("psnr",), min_length=1)
+    metrics: tuple[str, ...] = Field(default=(DEFAULT,), min_length=1)
+    insist: bool = False
 
     @field_validator("estimators")
     @classmethod
@@ -45,7 +65,7 @@ class ScenarioChoice(Part):
     @classmethod
     def _check_metrics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
-            require_one_of(name, METRICS)
+            require_one_of(name, (*METRICS, DEFAULT))
         return tuple(dict.fromkeys(value))
 
 
@@ -69,7 +89,11 @@ def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
     estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
     metrics = (*one.metrics, *other.metrics)
     return one.model_copy(
-        update={"estimators": tuple(dict.fromkeys(estimators)), "metrics": tuple(dict.fromkeys(metrics))}
+        update={
+            "estimators": tuple(dict.fromkeys(estimators)),
+            "metrics": tuple(dict.fromkeys(metrics)),
+            "insist": one.insist or other.insist,
+        }
     )
 
 
@@ -83,13 +107,32 @@ class Definition:
 
 @dataclass(frozen=True)
 class ResolvedScenario:
-    """A scenario of the recipe with its restorer's facts; `linear` says whether that is a `LinearMerge`."""
+    """A scenario of the recipe with its restorer's facts.
+
+    Attributes:
+        name: its name.
+        definitions: what to compute; with `chosen` metrics of all bursts, with others of those that they suit.
+        fingerprint: fingerprint of the restorer.
+        info: facts of the restorer.
+        linear: whether that is a `LinearMerge`.
+        chosen: metrics that were asked for by name; None for all of the definitions.
+        insist: as in `ScenarioChoice`.
+    """
 
     name: str
     definitions: tuple[Definition, ...]
     fingerprint: str
     info: RestorerInfo
     linear: bool = False
+    chosen: frozenset[str] | None = None
+    insist: bool = False
+
+    def list_definitions(self, burst: Mapping[str, Any]) -> tuple[Definition, ...]:
+        """What to compute for a burst, given its row."""
+        if self.chosen is None:
+            return self.definitions
+        metrics = {*self.chosen, *choose_metrics(self.info.task, burst)}
+        return tuple(definition for definition in self.definitions if definition.metric in metrics)
 
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
@@ -121,6 +164,7 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu")
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
         RecipeError: if an estimator does not suit a restorer or a metric.
+        MissingWeightsError: if a metric needs weights that are not there.
     """
     return [_resolve(choice, create(choice.name, device=device)) for choice in choices]
 
@@ -152,15 +196,19 @@ def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
         definitions = _define(choice, single_frame=restorer.info.single_frame)
     except ValueError as error:
         raise RecipeError(f"scenario {choice.name!r}: {error}") from None
+    if any(METRICS[each.metric].kind == "lpips" for each in definitions):
+        load_weights()  # fails before any work is done
     fingerprint = fingerprint_scenario(choice.name, restorer)
     linear = isinstance(restorer, LinearMerge)
-    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear)
+    chosen = frozenset(choice.metrics) - {DEFAULT} if DEFAULT in choice.metrics else None
+    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear, chosen, choice.insist)
 
 
 def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
     definitions = []
+    named = [each for name in choice.metrics for each in ((*_NARROW, *_WIDE) if name == DEFAULT else (name,))]
     for estimator in choose_estimators(choice.estimators, single_frame=single_frame):
-        for metric in choice.metrics:
+        for metric in dict.fromkeys(named):
             if not METRICS[metric].needs_truth and find_estimator(estimator).family != "marginal":
                 raise ValueError(
                     f"estimator {estimator} by metric {metric}: without ground truth only estimators that compare subsets are defined; "

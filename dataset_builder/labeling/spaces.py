@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 from dataset_builder.camera.develop import demosaic_bilinear, develop
 from restorers import Burst, Domain, RestorerInfo
 from restorers.errors import UnsupportedBurstError
-from restorers.fidelity import Space
+from restorers.fidelity import HDR_PEAK, WHITE_LUMINANCE, Space
 from restorers.imaging.color import decode_srgb, encode_srgb
+from restorers.imaging.hdr_encoding import encode_mu_law, encode_pu21
 from restorers.imaging.mosaic import mosaic
+
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
 
 
 def to_space(
@@ -35,6 +38,11 @@ def to_space(
         return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":
         return _display(image, domain, burst)
+    if space == "mu_law":
+        return encode_mu_law(_see_light(image, domain, burst), peak=HDR_PEAK)
+    if space in ("pu21", "pu21_luminance"):
+        light = np.clip(_see_light(image, domain, burst), 0, HDR_PEAK) * WHITE_LUMINANCE
+        return encode_pu21(light @ _LUMINANCE if space == "pu21_luminance" else light)
     if space == "frame" and burst.domain is not Domain.RAW_BAYER:
         return _match_colour(image, info, burst)
     return _mosaic(image, domain, burst)
@@ -47,6 +55,17 @@ def _display(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> 
         assert burst.cfa is not None
         image = demosaic_bilinear(image, burst.cfa)
     return develop(image, burst.white_balance.tolist(), burst.color_matrix)
+
+
+def _see_light(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.float64]:
+    """Linear light in the primaries of sRGB, which may be brighter than white and, outside their gamut, below 0."""
+    if domain is Domain.SRGB:
+        return decode_srgb(image).astype(np.float64)
+    if domain is Domain.RAW_BAYER:
+        assert burst.cfa is not None
+        image = demosaic_bilinear(image, burst.cfa)
+    light: NDArray[np.float64] = image @ (burst.color_matrix * burst.white_balance).T
+    return light
 
 
 def _match_colour(image: NDArray[np.floating[Any]], info: RestorerInfo, burst: Burst) -> NDArray[np.floating[Any]]:

@@ -16,7 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse, load_contributions, make_subset_restoration
+from dataset_builder.labeling.game import MAX_LINEAR, enumerate_mse
+from dataset_builder.labeling.restorations import Restorations, load_contributions
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.without_truth import mean_square
 from restorers import Burst, Domain, LinearMerge, Restorer
@@ -30,18 +31,21 @@ BLOCKS_PER_SIDE = 4
 """The image is divided into this many blocks along each side; the spread of their scores gives the standard error."""
 PROBES = 1
 """Random perturbations. More cost more and hardly help: what remains is the noise and the blur of the one reference."""
+MARGIN = 3.0
+"""Standard deviations of the noise that must fit below white where the reference counts."""
+LEAST_SHOWN = 0.1
+"""Share of a block that must not be saturated."""
+LEAST_PARTS = 4
 _STEP = 0.1
 """Size of the perturbation in standard deviations of the noise."""
 
 
 class UnbiasedRisk:
-    """Implements `without_truth.Comparison` with one part per block of the image.
+    """Implements `without_truth.Comparison` with one part per block of the image that the reference does not saturate.
 
     Raises:
-        UnsupportedBurstError: if the burst is not a linear mosaic or too small.
+        UnsupportedBurstError: if the burst is not a linear mosaic, too small, or too bright.
     """
-
-    num_parts = BLOCKS_PER_SIDE**2
 
     def __init__(self, restorer: Restorer, burst: Burst, metric: MetricConvention, rng: np.random.Generator) -> None:
         check_accepts(restorer.info, burst)
@@ -52,13 +56,24 @@ class UnbiasedRisk:
         height, width = (side - 2 * metric.border for side in burst.reference.shape)
         if min(height, width) < 4 * BLOCKS_PER_SIDE:
             raise UnsupportedBurstError(
-                f"{metric.name}: frames of {burst.reference.shape} px are too small for {self.num_parts} blocks"
+                f"{metric.name}: frames of {burst.reference.shape} px are too small for {BLOCKS_PER_SIDE**2} blocks"
             )
         self.restorer, self.burst, self.metric = restorer, burst, metric
         shot, read = noise_levels(burst)
         index = burst.reference_index
         signal = join_planes(np.stack([cv2.blur(plane, (5, 5)) for plane in split_planes(burst.reference)]))
         self._variance = np.maximum(shot[index] * np.maximum(signal, 0).astype(np.float64) + read[index], 1e-12)
+        # Where the reference saturates, its noise is cut off and its value is no estimate. Neighbours tell, for a choice by a pixel's own
+        # noise would be biased as well.
+        shown = signal + MARGIN * np.sqrt(self._variance) < 1
+        blocks = self._divide(shown.astype(np.float64))
+        self._parts = np.flatnonzero(blocks.mean(axis=-1) >= LEAST_SHOWN)
+        if (parts := len(self._parts)) < LEAST_PARTS:
+            raise UnsupportedBurstError(
+                f"{metric.name}: the reference is saturated: {parts} of {BLOCKS_PER_SIDE**2} blocks are not, needed are {LEAST_PARTS}"
+            )
+        self.num_parts = parts
+        self._weights = blocks[self._parts] / blocks[self._parts].mean(axis=-1, keepdims=True)
         self._signs = rng.choice([-1.0, 1.0], size=(PROBES, *burst.reference.shape))
         self._known: dict[frozenset[int], NDArray[np.float64]] = {}
 
@@ -72,7 +87,7 @@ class UnbiasedRisk:
             image = self._see(self._restorations[0](members))
             moved = [self._see(restore(members)) for restore in self._restorations[1:]]
             risk = np.square(image - self.burst.reference) + 2 * self._diverge(image, moved)
-            self._known[members] = -self._divide(risk).mean(axis=-1)
+            self._known[members] = -self._average(risk)
         return self._known[members]
 
     def enumerate_values(self, part: int) -> NDArray[np.float64] | None:
@@ -103,8 +118,8 @@ class UnbiasedRisk:
         moved = [load_contributions(self.restorer, burst).astype(np.float64) for burst in self._moved]
         divergences = [self._diverge(image, [each[t] for each in moved]) for t, image in enumerate(images)]
         return (
-            np.stack([self._divide(image - self.burst.reference) for image in images]),
-            np.stack([self._divide(divergence).mean(axis=-1) for divergence in divergences]),
+            np.stack([self._select(image - self.burst.reference) * np.sqrt(self._weights) for image in images]),
+            np.stack([self._average(divergence) for divergence in divergences]),
         )
 
     @cached_property
@@ -119,7 +134,7 @@ class UnbiasedRisk:
 
     @cached_property
     def _restorations(self) -> list[Any]:
-        return [make_subset_restoration(self.restorer, burst) for burst in (self.burst, *self._moved)]
+        return [Restorations(self.restorer, burst).restore for burst in (self.burst, *self._moved)]
 
     def _diverge(self, image: NDArray[np.float64], moved: list[NDArray[np.float64]]) -> NDArray[np.float64]:
         """σ² ∂f/∂y of each pixel, in expectation over the signs."""
@@ -131,10 +146,19 @@ class UnbiasedRisk:
         check_image(self.restorer.info, self.burst, image)
         return np.asarray(to_space(image, self.metric.space, info=self.restorer.info, burst=self.burst), np.float64)
 
+    def _select(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Blocks [K, P] of the parts."""
+        return self._divide(image)[self._parts]
+
+    def _average(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean [K] of each part, over what is not saturated."""
+        mean: NDArray[np.float64] = (self._select(image) * self._weights).mean(axis=-1)
+        return mean
+
     def _divide(self, image: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Blocks [K, P] of an image without its border; a few rows and columns at the end are left out where they do not divide evenly."""
+        """Blocks [16, P] of an image without its border; a few rows and columns at the end are left out where they do not divide evenly."""
         border = self.metric.border
         rows, columns = ((side - 2 * border) // BLOCKS_PER_SIDE for side in image.shape)
         inner = image[border : border + rows * BLOCKS_PER_SIDE, border : border + columns * BLOCKS_PER_SIDE]
         blocks = inner.reshape(BLOCKS_PER_SIDE, rows, BLOCKS_PER_SIDE, columns).swapaxes(1, 2)
-        return blocks.reshape(self.num_parts, rows * columns)
+        return blocks.reshape(BLOCKS_PER_SIDE**2, rows * columns)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ import numpy as np
 
 from dataset_builder.labeling.estimate import Estimate
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
-from dataset_builder.labeling.game import FidelityGame, LabelingTask
+from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_games
 from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
 from dataset_builder.labeling.rows import make_label_rows, state_reason
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
@@ -27,7 +27,7 @@ from manifests.store import labels_path
 from restorers import Burst, Restorer, create
 from restorers.burst import FloatImage
 from restorers.errors import InvalidRestorerError, UnsupportedBurstError
-from restorers.fidelity import METRICS
+from restorers.fidelity import METRICS, MetricConvention
 from restorers.registry import fingerprint_scenario
 
 Result = TypeVar("Result")
@@ -182,7 +182,7 @@ class LabelUnit:
         }
 
     def estimate(self, loaded: LoadedBurst) -> tuple[dict[Definition, Estimate], dict[Definition, Exception]]:
-        """All its definitions on a burst, those of one metric from one game, so that every fidelity is computed once; and what failed.
+        """All its definitions on a burst, each restoration made once and measured by all metrics; and what failed.
 
         Raises:
             Exception: as `run`.
@@ -194,15 +194,20 @@ class LabelUnit:
                 f"{scenario.name}: changed while the labels were computed; run the command again"
             )
         burst = loaded.burst  # without it there is nothing to label
-        games = {
-            metric: _attempt(partial(self._prepare, restorer, loaded, metric))
-            for metric in dict.fromkeys(definition.metric for definition in self.definitions)
+        metrics = [METRICS[name] for name in dict.fromkeys(definition.metric for definition in self.definitions)]
+        played = _attempt(lambda: self._play(restorer, loaded, metrics))
+        games: Mapping[str, FidelityGame] = {} if isinstance(played, Exception) else played
+        estimators = {
+            metric.name: played
+            if isinstance(played, Exception) and metric.needs_truth
+            else _attempt(partial(self._prepare, restorer, loaded, metric, games))
+            for metric in metrics
         }
         estimates: dict[Definition, Estimate] = {}
         errors: dict[Definition, Exception] = {}
         for definition in self.definitions:
-            game = games[definition.metric]
-            found = game if isinstance(game, Exception) else _attempt(partial(game, definition))
+            estimate = estimators[definition.metric]
+            found = estimate if isinstance(estimate, Exception) else _attempt(partial(estimate, definition))
             if isinstance(found, UnsupportedBurstError):
                 found = _leave_empty(found, burst, definition)
             if isinstance(found, Exception):
@@ -213,15 +218,29 @@ class LabelUnit:
             raise next(iter(errors.values()))
         return estimates, errors
 
-    def _prepare(self, restorer: Restorer, loaded: LoadedBurst, metric_name: str) -> Callable[[Definition], Estimate]:
+    def _play(
+        self, restorer: Restorer, loaded: LoadedBurst, metrics: Sequence[MetricConvention]
+    ) -> Mapping[str, FidelityGame]:
+        """The games by those metrics that need a truth, which share their restorations."""
+        with_truth = [metric for metric in metrics if metric.needs_truth]
+        return {game.metric.name: game for game in make_games(restorer, loaded.task, with_truth)} if with_truth else {}
+
+    def _prepare(
+        self,
+        restorer: Restorer,
+        loaded: LoadedBurst,
+        metric: MetricConvention,
+        games: Mapping[str, FidelityGame],
+    ) -> Callable[[Definition], Estimate]:
         """How to estimate by a metric: a function from definition to scores that share whatever was restored."""
-        metric = METRICS[metric_name]
 
         def seed(definition: Definition) -> np.random.Generator:
-            return make_generator(self.label_key(definition), "sampling")
+            # The same for all metrics: what is restored for one serves the others.
+            facts = [self.rows.content, self.scenario.fingerprint, definition.estimator]
+            return make_generator(hash_facts(facts), "sampling")
 
         if metric.needs_truth:
-            game = FidelityGame(restorer, loaded.task, metric)
+            game = games[metric.name]
             return lambda definition: find_estimator(definition.estimator).function(game, seed(definition))
         if metric.kind == "held_out":
             comparison: Comparison = HeldOutFrames(restorer, loaded.burst, metric, lambda: loaded.colours)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dataset_builder.camera.cameras import CAMERAS, MIXED, mix_profile
 from dataset_builder.camera.color import ColorProfile
 from dataset_builder.camera.isp import Processing
-from dataset_builder.camera.sensor import Sensor
+from dataset_builder.camera.sensor import Sensor, choose_black_level, find_darkest
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.distributions import draw, snap
 from dataset_builder.synthesis.motion import relate_poses, sample_trajectory
@@ -48,7 +48,10 @@ def sample_burst(
 
     Raises:
         PhotographTooSmallError: if the frames and their motion do not fit into the photograph: no pixel is ever made up.
+        ValueError: if the preset's noise is that of a profile which was not read.
     """
+    if preset.noise is not None:
+        raise ValueError(f"noise: {preset.noise} has not been read yet; see dataset_builder.synthesis.noise_profiles")
     exposure = make_generator(seed, "exposure")
     count = int(draw(preset.num_frames, exposure))
     reference = count // 2 if preset.reference == "middle" else 0
@@ -57,7 +60,7 @@ def sample_burst(
     frames = tuple(FrameParameters(**facts, **motion) for facts, motion in zip(exposures, motions, strict=True))
     frames = _spoil(preset, make_generator(seed, "outliers"), frames, reference, min(height, width))
     frames = _process(preset, make_generator(seed, "processing"), frames)
-    camera, sensor, profile = _choose_camera(preset, make_generator(seed, "camera"))
+    camera, sensor, profile = _choose_camera(preset, make_generator(seed, "camera"), frames)
     scene = make_generator(seed, "scene")
     burst = BurstParameters(
         height=height,
@@ -83,22 +86,24 @@ def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int
     """Fields of the frames that depend on exposure and sensitivity."""
     trade = preset.exposure_trade.sample(rng, count)
     error = preset.exposure_error.sample(rng, count)
-    steps = draw(preset.exposure_step, rng) * (np.arange(count) - reference)
+    level = np.arange(count) // preset.frames_per_exposure
+    steps = draw(preset.exposure_step, rng) * (level - level[reference])
     exposure_time = snap(draw(preset.exposure_time, rng) * 2.0 ** (trade + steps))
     gain = 2.0 ** (error - trade)
     gain = snap(gain / gain[reference])
     exposure = snap(2.0 ** (steps + error - error[reference]))
     shot_noise = draw(preset.shot_noise, rng)
     if preset.read_noise is None:
-        read_noise = float(np.exp(2.18 * np.log(shot_noise) + 1.20 + rng.normal(0, 0.26)))
+        read_noise = float(np.exp(2.18 * np.log(shot_noise) + 1.20 + rng.normal(0, preset.read_noise_spread)))
     else:
         read_noise = draw(preset.read_noise, rng)
     amplification = draw(preset.noise_gain, rng) ** 2
     row_noise = draw(preset.row_noise, rng)
     interval = draw(preset.frame_interval, rng)
+    adc_noise = draw(preset.adc_noise, rng)
     start = np.concatenate([[0.0], np.cumsum(np.maximum(interval, exposure_time))[:-1]])
     middle = start + exposure_time / 2
-    read = snap(read_noise * amplification * gain**2)
+    read = snap(read_noise * amplification * gain**2 + adc_noise**2)
     columns = {
         "timestamp": snap(middle - middle[0]),
         "exposure_time": exposure_time,
@@ -208,13 +213,22 @@ def _process(
     )
 
 
-def _choose_camera(preset: Preset, rng: np.random.Generator) -> tuple[str, Sensor, ColorProfile]:
-    """A real camera with its daylight balance, or a mixed one with gains as Brooks et al. (CVPR 2019) draw them."""
+def _choose_camera(
+    preset: Preset, rng: np.random.Generator, frames: tuple[FrameParameters, ...]
+) -> tuple[str, Sensor, ColorProfile]:
+    """A real camera with its daylight balance, or a mixed one with gains as Brooks et al. (CVPR 2019) draw them.
+
+    The codes of the mixed one hold all noise of all frames: what clips at 0 brightens the dark, and no average gets rid of that.
+    """
     name = preset.cameras[rng.integers(len(preset.cameras))]
     if name != MIXED:
         return name, CAMERAS[name].sensor, _snap_profile(CAMERAS[name].daylight)
     bits = int(draw(preset.bits, rng))
-    sensor = Sensor(list(CFA)[rng.integers(4)], bits, 2 ** (bits - 4), 2**bits - 1)
+    depth = max(
+        find_darkest(shot_noise=frame.shot_noise, read_noise=frame.read_noise, row_noise=frame.row_noise)
+        for frame in frames
+    )
+    sensor = Sensor(list(CFA)[rng.integers(4)], bits, choose_black_level(bits, depth), 2**bits - 1)
     gains = (float(rng.uniform(1.9, 2.4)), 1.0, float(rng.uniform(1.5, 1.9)))
     return name, sensor, _snap_profile(mix_profile(rng.uniform(1e-8, 1, 4), gains))
 

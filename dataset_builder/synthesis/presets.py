@@ -11,6 +11,7 @@ from dataset_builder.settings import Part
 from dataset_builder.synthesis.distributions import Constant, Distribution, Integers, within
 
 Outlier = Literal["misaligned", "blocked"]
+NOISE_PATTERN = r"^darktable:[^@]+@[1-9][0-9]{0,6}$"
 
 
 def _constant(value: float) -> Constant:
@@ -27,18 +28,24 @@ class Preset(Part):
         scale: ground-truth pixels per frame pixel, where the source does not say.
         reference: which frame the truth belongs to.
         cameras: names in `CAMERAS`, or `mixed`; one is drawn.
-        bits: bits of the mixed camera's codes; its black level is 1/16 of the range.
+        bits: bits of the mixed camera's codes; its black level is 1/16 of the range, or as many times 2 as keep its noise from clipping.
         num_frames: T.
         frame_interval: seconds between the starts of two exposures, when the exposure leaves room for it.
         exposure_time: seconds.
         exposure_trade: stops, each frame: time times 2^x, gain divided by it; auto-exposure trades blur for noise.
         exposure_error: stops, each frame: what auto-exposure misses.
-        exposure_step: stops from each frame to the next, by exposure time; the reference keeps `exposure_time`.
+        exposure_step: stops from each exposure to the next, by exposure time; the reference keeps `exposure_time`.
+        frames_per_exposure: successive frames of an exposure series that share an exposure.
         brightness: signal that the photograph's white has in the reference, before highlights are expanded.
         highlights: how many times brighter white becomes (`expand_highlights`).
         shot_noise: a of the noise variance a·signal + b, in the reference; proportional to gain in the other frames.
-        read_noise: b, likewise, proportional to gain squared. Null draws log b = 2.18·log a + 1.20 + N(0, 0.26) (Brooks et al., CVPR
-            2019).
+        read_noise: b, likewise, proportional to gain squared. Null draws log b = 2.18·log a + 1.20 + N(0, `read_noise_spread`) (Brooks et
+            al., CVPR 2019).
+        read_noise_spread: standard deviation of log b about that line; published is 0.26.
+        adc_noise: standard deviation, in signal, of what the converter adds after the gain, whatever the gain is: its square is added to b
+            (Hasinoff, Durand & Freeman, CVPR 2010).
+        noise: `darktable:MODEL@ISO` for a and b of a camera, from darktable's file of noise profiles; in place of the four above.
+        noise_origin: where a and b came from, once they were read.
         noise_gain: multiplies both standard deviations.
         row_noise: standard deviation of an offset common to a row, over that of read noise.
         focal_length: px; a rotation of x rad about the vertical or horizontal axis shifts the image by x times this.
@@ -76,11 +83,16 @@ class Preset(Part):
     exposure_trade: Annotated[Distribution, within(-6, 6)] = _constant(0)
     exposure_error: Annotated[Distribution, within(-4, 4)] = _constant(0)
     exposure_step: Annotated[Distribution, within(-6, 6)] = _constant(0)
+    frames_per_exposure: int = Field(default=1, ge=1, le=100)
     brightness: Annotated[Distribution, within(1e-3, 16)] = _constant(1)
     highlights: Annotated[Distribution, within(1, 64)] = _constant(1)
 
     shot_noise: Annotated[Distribution, within(0, 1)] = _constant(0)
     read_noise: Annotated[Distribution, within(0, 1)] | None = _constant(0)
+    read_noise_spread: float = Field(default=0.26, ge=0, le=3)
+    adc_noise: Annotated[Distribution, within(0, 0.1)] = _constant(0)
+    noise: str | None = Field(default=None, pattern=NOISE_PATTERN)
+    noise_origin: str | None = None
     noise_gain: Annotated[Distribution, within(0, 64)] = _constant(1)
     row_noise: Annotated[Distribution, within(0, 4)] = _constant(0)
 

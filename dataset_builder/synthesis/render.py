@@ -25,7 +25,7 @@ from dataset_builder.synthesis.latent import Scene
 from dataset_builder.synthesis.parameters import BurstParameters
 from restorers import CFA
 
-RENDER_VERSION = "6"
+RENDER_VERSION = "7"
 """Changes whenever equal presets, seeds and photographs would give other pixels."""
 
 

@@ -21,14 +21,14 @@ def test_recipes_of_the_repository_are_valid(path):
     [
         (
             {"sed": 1},
-            "sed: unknown key; did you mean seed? allowed are audit, name, presets, scenarios, seed, sources, splits",
+            "sed: unknown key; did you mean seed? allowed are audit, name, noise_profiles, presets, scenarios, seed, sources, splits",
         ),
         ({"seed": "1"}, "seed: expected a valid integer, got '1'"),
         ({"seed": -1}, "seed: expected greater than or equal to 0, got -1"),
         ({"sources": [{**PHOTOGRAPHS, "presset": "x"}]}, "sources[0].presset: unknown key; did you mean preset?"),
         (
             {"sources": [{**PHOTOGRAPHS, "preset": "nite"}]},
-            "sources[0].preset: expected one of action, bracket, burst_sr, dbsr,",
+            "sources[0].preset: expected one of action, bracket, burst_sr, daylight, dbsr,",
         ),
         (
             {"sources": [{**PHOTOGRAPHS, "kind": "videos"}]},
@@ -48,7 +48,7 @@ def test_recipes_of_the_repository_are_valid(path):
         ),
         (
             {"scenarios": [{"name": "x", "metrics": ["ssim2"]}]},
-            "scenarios[0].metrics: expected one of ms_ssim, mse_held_out, mse_unbiased, psnr, psnr_raw, psnr_srgb, ssim, got 'ssim2'",
+            "scenarios[0].metrics: expected one of default, lpips, ms_ssim, mse_held_out, mse_unbiased, psnr, psnr_mu, ",
         ),
         ({"splits": {"train": 0.9}}, "splits: train + val + test: expected 1, got 1.1"),
         ({"splits": {"trian": 0.9}}, "splits.trian: unknown key; did you mean train?"),

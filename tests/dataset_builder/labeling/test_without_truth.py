@@ -100,6 +100,45 @@ def test_a_frame_of_something_else_is_worth_least():
         assert np.nanargmin(scores) == 3
 
 
+def test_what_moves_is_no_truth():
+    """An object that moves through a still scene: held-out frames judge the scene without it, and rank frames as they do without one."""
+    task = make_task(
+        poses=((0.0, 0.0, 0.0), (2.3, -1.7, 0.0), (-3.1, 0.6, 0.0), (0.5, 4.2, 0.0), (-1.2, -2.5, 0.0), (1, 1, 0.0)),
+        side=96,
+    )
+    frames = task.burst.frames.copy()
+    noise = np.linspace(0.0, 0.08, 6)
+    frames += (RNG(1).standard_normal(frames.shape) * noise[:, None, None]).astype(np.float32)
+    frames = np.clip(frames, -1, 1)
+    moving = frames.copy()
+    for index in range(1, 6):
+        moving[index, 30:54, 8 + 12 * index : 30 + 12 * index] = 0.9
+    known = {"cfa": task.burst.cfa, "shot_noise": task.burst.shot_noise, "read_noise": task.burst.read_noise}
+    found = [HeldOutFrames(Averager(), Burst(each, **known), METRICS["mse_held_out"]) for each in (frames, moving)]
+    shares = [np.mean([shown.mean() for shown in each._shown]) for each in found]
+    assert shares[1] < 0.9 * shares[0]
+    still = estimate("mse_held_out", Averager(), Burst(frames, **known), "shapley").score[1:]
+    judged = estimate("mse_held_out", Averager(), Burst(moving, **known), "shapley").score[1:]
+    assert spearmanr(still, judged).statistic > 0.8
+
+
+def test_saturated_parts_of_the_reference_are_not_judged():
+    task = make_task(poses=((0.0, 0.0, 0.0),) * 4, side=96)
+    bright = task.burst.frames.copy()
+    bright[0, :48] = 1.0
+    bright[1, :48] = 0.3  # what nobody can call wrong, where the reference says nothing
+    known = {"cfa": task.burst.cfa, "shot_noise": task.burst.shot_noise, "read_noise": task.burst.read_noise}
+    comparison = UnbiasedRisk(Averager(), Burst(bright, **known), METRICS["mse_unbiased"], RNG(0))
+    assert comparison.num_parts == 8
+    spoilt = bright.copy()
+    spoilt[1, :30] = -0.5
+    again = UnbiasedRisk(Averager(), Burst(spoilt, **known), METRICS["mse_unbiased"], RNG(0))
+    members = frozenset({1, 2})
+    np.testing.assert_allclose(comparison.compare(members), again.compare(members), rtol=1e-9)
+    with pytest.raises(UnsupportedBurstError, match="the reference is saturated: 0 of 16 blocks are not"):
+        UnbiasedRisk(Averager(), Burst(np.ones_like(bright), **known), METRICS["mse_unbiased"], RNG(0))
+
+
 def test_display_bursts_are_compared_with_held_out_frames():
     frames = np.clip(make_task(side=96).burst.frames, 0, 1)
     frames = np.repeat(frames[..., None], 3, axis=-1)
