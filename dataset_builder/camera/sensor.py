@@ -61,7 +61,7 @@ def choose_black_level(bits: int, depth: float) -> int:
         depth: by how much noise takes black below 0; what half of the range does not hold is clipped.
     """
     white = 2**bits - 1
-    levels = [*(2 ** (bits - halvings) for halvings in (4, 3, 2)), white // 2]
+    levels: list[int] = [*(2 ** (bits - halvings) for halvings in (4, 3, 2)), white // 2]
     return next((black for black in levels if black >= depth * (white - black)), levels[-1])
 
 
