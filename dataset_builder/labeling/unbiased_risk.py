@@ -65,7 +65,8 @@ class UnbiasedRisk:
         self._variance = np.maximum(shot[index] * np.maximum(signal, 0).astype(np.float64) + read[index], 1e-12)
         # Where the reference saturates, its noise is cut off and its value is no estimate. Neighbours tell, for a choice by a pixel's own
         # noise would be biased as well.
-        shown = signal + MARGIN * np.sqrt(self._variance) < 1
+        peak = join_planes(np.stack([cv2.dilate(plane, np.ones((5, 5))) for plane in split_planes(burst.reference)]))
+        shown = (signal + MARGIN * np.sqrt(self._variance) < 1) & (peak < 1)
         blocks = self._divide(shown.astype(np.float64))
         self._parts = np.flatnonzero(blocks.mean(axis=-1) >= LEAST_SHOWN)
         if (parts := len(self._parts)) < LEAST_PARTS:
