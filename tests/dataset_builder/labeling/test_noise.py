@@ -83,7 +83,7 @@ def test_errors_are_those_of_labels_of_bursts_built_with_other_noise(copy, tmp_p
         build_labels(replica, SCENARIOS, workers=Here(), progress=no_progress)
         draws.append(read(replica)["score"].to_numpy())
     labels["variance"] = np.var(draws, axis=0, ddof=1)
-    for _, rows in labels.groupby(["scenario", "estimator", "burst_id"]):
+    for _, rows in labels.groupby(["scenario", "estimator", "metric", "burst_id"]):
         pooled = rows["variance"].mean()
         expected = np.sqrt((2 * rows["variance"] + PRIOR_DRAWS * pooled) / (2 + PRIOR_DRAWS))
         np.testing.assert_allclose(rows["noise_error"], expected, rtol=1e-9)
