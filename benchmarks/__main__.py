@@ -11,6 +11,7 @@ MODULES = (
     "benchmarks.burst_networks",
     "benchmarks.choosing",
     "benchmarks.gain",
+    "benchmarks.estimators",
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",

@@ -24,7 +24,7 @@ from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
-from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
+from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
 from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
 from manifests.confined.writing import write_file, write_new_file
@@ -47,6 +47,7 @@ def build_dataset(
     *,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
+    announce: Announce | None = None,
 ) -> list[StageReport]:
     """Make `root` the data set that a recipe describes; what is already there and still current is kept.
 
@@ -56,6 +57,7 @@ def build_dataset(
         root: folder of the data set; created if need be.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
+        announce: told what the labels will cost, before they are computed.
 
     Raises:
         BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
@@ -70,7 +72,7 @@ def build_dataset(
         plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base, workers)
-        labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         redraws, makers = recipe.noise_redraws, find_makers(plans)
         measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         labels.include(judged)
@@ -134,6 +136,7 @@ def add_labels(
     base: Path = Path(),
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
+    announce: Announce | None = None,
 ) -> list[StageReport]:
     """Label a data set under further scenarios; labels that are already there are reused.
 
@@ -156,7 +159,7 @@ def add_labels(
         altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
         recipe = read_built_recipe(root)
         redraws, makers, remarks = plan_redraws(root, base, recipe, noise_redraws, workers)
-        labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         named = [scenario.name for scenario in scenarios]
         record_failures(root, labels, "scenario", named)

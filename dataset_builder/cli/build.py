@@ -38,7 +38,7 @@ def command(
         preview_dataset,
         require_buildable,
     )
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
     from dataset_builder.recipe import read_recipe
 
     content = read_recipe(recipe, noise_profiles=noise_profiles)
@@ -46,5 +46,5 @@ def command(
         require_buildable(out, content)
         print_counts(out, preview_dataset(recipe, content, out, workers=workers))
         return
-    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress)
+    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress, announce=announce)
     ctx.exit(print_summary(out, reports))

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     "--estimator",
     "estimators",
     multiple=True,
-    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(exact), banzhaf, marginal(SIZE), best_subset(SIZE), solo, "
-    "as_reference; default: leave_one_out and add_one, or solo.",
+    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(RULE), shapley(exact), banzhaf, marginal(SIZE), "
+    "best_subset(SIZE), solo, as_reference; "
+    "default: leave_one_out and add_one, or solo.",
 )
 @click.option(
     "--noise-redraws",
@@ -72,7 +73,7 @@ def command(
         add_labels,
         preview_labels,
     )
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
     from dataset_builder.recipe import parse_scenario
 
     choices = [
@@ -83,6 +84,12 @@ def command(
         print_counts(dataset, [preview_labels(dataset, choices, device=workers.device)])
         return
     reports = add_labels(
-        dataset, choices, noise_redraws=noise_redraws, base=base, workers=workers, progress=show_progress
+        dataset,
+        choices,
+        noise_redraws=noise_redraws,
+        base=base,
+        workers=workers,
+        progress=show_progress,
+        announce=announce,
     )
     ctx.exit(print_summary(dataset, reports))
