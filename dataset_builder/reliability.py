@@ -18,6 +18,7 @@ from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.recipe import Recipe
+from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -125,7 +126,7 @@ def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Work
     units = [
         unit
         for source in recipe.sources
-        if source.kind == "photographs"
+        if isinstance(source, SynthesisSource)
         for unit in plan_source(source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers).units
         if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
     ]
