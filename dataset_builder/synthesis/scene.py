@@ -16,6 +16,12 @@ from dataset_builder.synthesis.parameters import BurstParameters, FrameParameter
 from dataset_builder.synthesis.presets import Preset
 
 _DEFOCUS_STEP = 1 / 8
+_FLAT = ("photograph", "hand motion", "take a larger photograph, smaller frames or a calmer preset")
+_LAYERED = (
+    "scene",
+    "motion of hand and layers",
+    "draw larger scenes, smaller frames, a farther near, or a calmer motion",
+)
 
 
 def set_focus(preset: Preset, rng: np.random.Generator, burst: BurstParameters) -> BurstParameters:
@@ -56,14 +62,10 @@ def place_crop(burst: BurstParameters, rng: np.random.Generator, photograph_size
     room = np.array(photograph_size[::-1]) - reach - beside
     if (room < low + beside).any():
         need = reach + low + 2 * beside
-        if beside.any():
-            raise PhotographTooSmallError(
-                f"the scene has {photograph_size[1]} x {photograph_size[0]} px but frames of {width} x {height} px at scale {scale} "
-                f"with this motion of hand and layers need {need[0]} x {need[1]}: draw a larger scene, move near farther away, or calm the motion"
-            )
+        kind, motion, way_out = _LAYERED if burst.frames[0].layer_shifts is not None else _FLAT
         raise PhotographTooSmallError(
-            f"the photograph has {photograph_size[1]} x {photograph_size[0]} px but frames of {width} x {height} px at scale {scale} "
-            f"with this hand motion need {need[0]} x {need[1]}: take a larger photograph, smaller frames or a calmer preset"
+            f"the {kind} has {photograph_size[1]} x {photograph_size[0]} px but frames of {width} x {height} px at scale {scale} "
+            f"with this {motion} need {need[0]} x {need[1]}: {way_out}"
         )
     x, y = (int(value) for value in rng.integers(low + beside, room, endpoint=True))
     window = (x - int(low[0]), y - int(low[1]), x + int(reach[0]), y + int(reach[1]))

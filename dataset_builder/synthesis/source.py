@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from dataset_builder.settings import SourcePart, require_inside
 from dataset_builder.synthesis.distributions import Constant, Distribution, LogUniform, within
@@ -84,7 +84,7 @@ class SceneSource(SynthesisSource):
     scene_width: int = Field(default=352, ge=64, le=8192)
     layers: int = Field(default=5, ge=2, le=16)
     near: float = Field(default=1.0, gt=0.01, le=1e5, allow_inf_nan=False)
-    far: float = Field(default=20.0, gt=0.01, le=1e6, allow_inf_nan=False)
+    far: float = Field(default=20.0, gt=0.01, le=1e6, allow_inf_nan=False, validate_default=True)
     cover: float = Field(default=0.16, gt=0, le=0.9)
     translation: Annotated[Distribution, within(0, 1)] = LogUniform(low=3e-4, high=2e-3)
     layer_speed: Annotated[Distribution, within(0, 1e4)] = Constant(value=0)
@@ -97,8 +97,10 @@ class SceneSource(SynthesisSource):
     def _check_textures(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return require_inside(value)
 
-    @model_validator(mode="after")
-    def _check_depths(self) -> SceneSource:
-        if self.near >= self.far:
-            raise ValueError(f"near: expected less than far, got {self.near:g} and {self.far:g} m")
-        return self
+    @field_validator("far")
+    @classmethod
+    def _check_depths(cls, value: float, others: ValidationInfo) -> float:
+        near = others.data.get("near", 0)
+        if value <= near:
+            raise ValueError(f"expected more than near, {near:g} m, got {value:g}")
+        return value

@@ -19,7 +19,6 @@ from dataset_builder.synthesis.layered.leaves import (
     STAMPED,
     STAMPS,
     Canvas,
-    Floats,
     Leaf,
     Outline,
     Surfaces,
@@ -47,9 +46,10 @@ _SHARES_OF_CHROMA = (0.45, 0.38, 0.17)
 _DARKEST = 0.004
 _FILLED = 0.6
 """Share of the disc around a leaf that it fills, on average."""
-_GROUND_COVER = 1.1
+_GROUND_COVER = 1.0
 """Sum of the leaves of the background, over its area; between them shows the ground."""
 _LONG_BARS = 2.2
+_LONGEST_BAR = 80.0
 _COARSE = 4
 _SHADOW = 0.5
 
@@ -89,7 +89,7 @@ def draw_scene(facts: SceneFacts, seed: str, photographs: Sequence[NDArray[np.ui
     canvases = []
     for layer in range(facts.layers):
         is_background = layer == facts.layers - 1
-        canvas = Canvas(np.zeros((3, *shape), np.float32), np.ones(shape, np.float32))
+        canvas = Canvas(np.zeros((3, *shape), np.float32), None if is_background else np.ones(shape, np.float32))
         if is_background:
             _paint_ground(canvas, rng, mean_log, surfaces.tiles[0])
         leaves = _draw_leaves(facts, rng, mean_log, is_background=is_background, photographs=len(pictures))
@@ -116,7 +116,7 @@ def _draw_leaves(
     shows = rng.uniform(size=count) < (facts.photographed if photographs else 0)
     textures[shows] = len(_SHARES_OF_TEXTURES) - 1 + rng.integers(max(photographs, 1), size=count)[shows]
     even = len(_SHARES_OF_TEXTURES) - 1
-    colors = draw_colors(rng, count, mean_log).tolist()
+    colors = draw_colors(rng, count, mean_log).astype(np.float32)[..., None, None]
     steepness = 0.7 * rng.uniform(size=count) ** 2 / radii
     lean = rng.uniform(0, 2 * np.pi, count)
     slopes = np.stack([steepness * np.cos(lean), steepness * np.sin(lean)], axis=-1)
@@ -136,7 +136,7 @@ def _lengthen(outline: Outline) -> Outline:
     """Bars are branches and wires: longer than other leaves of their area."""
     if outline.kind != "bar":
         return outline
-    return outline._replace(radius=min(MOST_RADIUS, _LONG_BARS * outline.radius), aspect=outline.aspect / _LONG_BARS)
+    return outline._replace(radius=min(_LONGEST_BAR, _LONG_BARS * outline.radius), aspect=outline.aspect / _LONG_BARS)
 
 
 def draw_colors(rng: np.random.Generator, count: int, mean_log: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,51 +152,50 @@ def _draw_lamps(facts: SceneFacts, rng: np.random.Generator) -> list[Leaf]:
     for _ in range(int(rng.poisson(0.8))):
         x, y, angle, aspect, green, blue = rng.uniform(size=6).tolist()
         outline = Outline("ellipse", float(rng.uniform(2, 9)), math.pi * angle, 0.5 + 0.5 * aspect)
-        color = (1.0, 0.85 + 0.15 * green, 0.6 + 0.4 * blue)
+        color = np.array([1.0, 0.85 + 0.15 * green, 0.6 + 0.4 * blue], np.float32)[:, None, None]
         lamps.append(Leaf(x * facts.width, y * facts.height, outline, color))
     return lamps
 
 
 def _paint_ground(canvas: Canvas, rng: np.random.Generator, mean_log: NDArray[np.float64], tile: Tile) -> None:
     """Two colours that pass into each other from top to bottom, with the fractal tile over them."""
-    height, width = canvas.gaps.shape
+    height, width = canvas.light.shape[1:]
     high, low = draw_colors(rng, 2, mean_log + np.array([0.4, 0.4, 0.5]))
     share = np.linspace(0, 1, height)
     color = (np.outer(high, 1 - share) + np.outer(low, share)).astype(np.float32)
     repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]))
     pattern = np.float32(1) + np.float32(0.2) * np.tile(tile, repeats)[:height, :width]
-    np.multiply(color[..., None], np.maximum(pattern, np.float32(0.1)), out=canvas.light)
-    canvas.gaps[:] = 0
+    np.multiply(color[..., None], pattern, out=canvas.light)
 
 
 def _cast_shadows(canvases: Sequence[Canvas], rng: np.random.Generator) -> None:
     """Darken each layer where those before it keep the light away, the softer the farther they are."""
     angle = rng.uniform(0, 2 * np.pi)
     direction = 2 * np.array([np.sin(angle), np.cos(angle)])
-    covers = [1 - _reduce(canvas.gaps) for canvas in canvases]
+    # Shadows are soft, so every fourth pixel tells where they fall.
+    covers = [
+        1 - canvas.gaps[::_COARSE, ::_COARSE].astype(np.float64) for canvas in canvases if canvas.gaps is not None
+    ]
     for behind in range(1, len(canvases)):
-        light = np.ones(covers[0].shape)
+        shade = np.ones(covers[0].shape)
         for before in range(behind):
             gap = behind - before
             down, across = (int(step) for step in np.rint(gap * direction))
             soft = cv2.blur(np.roll(covers[before], (down, across), (0, 1)), (1 + 2 * gap, 1 + 2 * gap))
-            light *= 1 - _SHADOW / gap * np.asarray(soft)
-        shape = canvases[behind].gaps.shape
-        full = cv2.resize(light, shape[::-1], interpolation=cv2.INTER_LINEAR)
-        np.multiply(canvases[behind].light, np.asarray(full).astype(np.float32), out=canvases[behind].light)
-
-
-def _reduce(plane: Floats) -> NDArray[np.float64]:
-    """Mean over blocks of whole ones."""
-    height, width = (side // _COARSE for side in plane.shape)
-    whole = plane[: height * _COARSE, : width * _COARSE].astype(np.float64)
-    return np.asarray(whole.reshape(height, _COARSE, width, _COARSE).mean(axis=(1, 3)))
+            shade *= 1 - _SHADOW / gap * np.asarray(soft)
+        light = canvases[behind].light
+        light *= np.asarray(cv2.resize(shade, light.shape[:0:-1], interpolation=cv2.INTER_LINEAR)).astype(np.float32)
 
 
 def _as_layer(canvas: Canvas) -> Layer:
-    cover = 1 - canvas.gaps
-    scale = np.float32(UINT16_MAX) / np.maximum(cover, np.float32(1e-4))
-    planes = canvas.light * scale
-    np.minimum(np.rint(planes, out=planes), np.float32(UINT16_MAX), out=planes)
-    colors = np.asarray(cv2.merge(list(planes.astype(np.uint16))), np.uint16)
-    return Layer(colors, np.rint(cover * np.float32(UINT16_MAX)).astype(np.uint16))
+    planes, full = canvas.light, np.float32(UINT16_MAX)
+    if canvas.gaps is None:
+        cover = np.full(planes.shape[1:], UINT16_MAX, np.uint16)
+        planes *= full
+    else:
+        share = 1 - canvas.gaps
+        cover = np.rint(share * full).astype(np.uint16)
+        planes *= full / np.maximum(share, np.float32(1e-4))
+    # The sum with 0 rounds to nearest even, clips and converts in one pass.
+    codes = cv2.add(planes.reshape(-1, planes.shape[2]), 0.0, dtype=cv2.CV_16U)  # type: ignore[call-overload]  # takes a number, too
+    return Layer(np.asarray(cv2.merge(list(codes.reshape(planes.shape))), np.uint16), cover)

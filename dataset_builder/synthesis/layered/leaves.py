@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from dataset_builder.synthesis.layered.textures import SIDE, Tile
 Floats = NDArray[np.float32]
 KINDS = ("ellipse", "superellipse", "polygon", "bar")
 SHARES_OF_KINDS = (0.35, 0.2, 0.3, 0.15)
-LEAST_RADIUS = 5.0
+LEAST_RADIUS = 6.0
 MOST_RADIUS = 120.0
 """px; what fits on a tile."""
 STAMPED = 14.0
@@ -56,17 +56,17 @@ class Leaf(NamedTuple):
         x: px, of its centre.
         y: px.
         outline: its shape, or the number of its stamp.
-        color: linear sRGB.
+        color: linear sRGB, float32 [3, 1, 1].
         slope: change of its brightness per px along x and y, relative to that of its centre.
         texture: its tile, or after these its photograph; None for an even surface.
-        contrast: of the tile.
+        contrast: of the tile, at most 0.9 over its deepest value.
         cut: (x, y) of its part of the tile or photograph, as shares of the room there.
     """
 
     x: float
     y: float
     outline: Outline | int
-    color: tuple[float, float, float]
+    color: Floats
     slope: tuple[float, float] = (0.0, 0.0)
     texture: int | None = None
     contrast: float = 0.0
@@ -79,11 +79,11 @@ class Canvas:
 
     Attributes:
         light: float32 [3, H, W], linear sRGB times cover.
-        gaps: float32 [H, W], the share of each pixel that is not covered.
+        gaps: float32 [H, W], the share of each pixel that is not covered; None of a background, which covers all.
     """
 
     light: Floats
-    gaps: Floats
+    gaps: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,50 +214,66 @@ def draw_stamps() -> tuple[Floats, ...]:
     return tuple(stamps)
 
 
+def measure_reach(outline: Outline | int) -> tuple[int, int]:
+    """Whole px along x and y from the pixel of a leaf's centre to beyond its outline."""
+    if isinstance(outline, int):
+        side = len(draw_stamps()[outline]) // 2
+        return side, side
+    radius, aspect = outline.radius, outline.aspect
+    cosine, sine = abs(math.cos(outline.angle)), abs(math.sin(outline.angle))
+    match outline.kind:
+        case "polygon":
+            across, down = (max(abs(corner[axis]) for corner in outline.corners) for axis in (0, 1))
+        case "ellipse":
+            across, down = radius * math.hypot(cosine, aspect * sine), radius * math.hypot(sine, aspect * cosine)
+        case _:
+            across, down = radius * (cosine + aspect * sine), radius * (sine + aspect * cosine)
+    return math.ceil(across + 1), math.ceil(down + 1)
+
+
 def paint_leaves(canvas: Canvas, leaves: Sequence[Leaf], surfaces: Surfaces) -> None:
     """Paint leaves on a canvas, one over the other, the first lowest."""
-    height, width = canvas.gaps.shape
+    height, width = canvas.light.shape[1:]
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     stamps = draw_stamps()
     for leaf in leaves:
         outline, x, y = leaf.outline, round(leaf.x), round(leaf.y)
-        reach = len(stamps[outline]) // 2 if isinstance(outline, int) else math.ceil(outline.radius + 1)
-        left, right = max(x - reach, 0), min(x + reach + 1, width)
-        top, bottom = max(y - reach, 0), min(y + reach + 1, height)
+        beside, above = measure_reach(outline)
+        left, right = max(x - beside, 0), min(x + beside + 1, width)
+        top, bottom = max(y - above, 0), min(y + above + 1, height)
         if left >= right or top >= bottom:
             continue
+        across, down = columns[left:right], rows[top:bottom]
         if isinstance(outline, int):
-            alpha = stamps[outline][top - y + reach : bottom - y + reach, left - x + reach : right - x + reach]
+            alpha = stamps[outline][top - y + above : bottom - y + above, left - x + beside : right - x + beside]
         else:
-            alpha = COVERS[outline.kind](
-                columns[left:right] - np.float32(leaf.x), rows[top:bottom] - np.float32(leaf.y), outline
-            )
+            alpha = COVERS[outline.kind](across - np.float32(leaf.x), down - np.float32(leaf.y), outline)
         clear = 1 - alpha
         part = canvas.light[:, top:bottom, left:right]
         part *= clear
-        part += _shade(leaf, columns[left:right], rows[top:bottom], alpha, surfaces)
-        gaps = canvas.gaps[top:bottom, left:right]
-        gaps *= clear
+        part += _shade(leaf, across, down, alpha, surfaces)
+        if canvas.gaps is not None:
+            canvas.gaps[top:bottom, left:right] *= clear
 
 
-def _shade(leaf: Leaf, x: Floats, y: Floats, alpha: Floats, surfaces: Surfaces) -> Any:
+def _shade(leaf: Leaf, x: Floats, y: Floats, alpha: Floats, surfaces: Surfaces) -> Floats:
     """Light of a leaf times its cover, [3, h, w]."""
-    (height, width), tiles = alpha.shape, surfaces.tiles
-    shade, color = alpha, np.array(leaf.color, np.float32)[:, None, None]
-    across, down = leaf.slope
+    height, width = alpha.shape
+    shade, tiles, (across, down) = alpha, surfaces.tiles, leaf.slope
     if across or down:
         slope = np.float32(across) * (x - np.float32(leaf.x)) + (1 + np.float32(down) * (y - np.float32(leaf.y)))
         shade = shade * np.maximum(slope, np.float32(_DARKEST_SHADE))
     if leaf.texture is None:
-        return shade * color
+        return shade * leaf.color
     if leaf.texture < len(tiles):
         left, top = (int(share * SIDE) for share in leaf.cut)
-        pattern = np.float32(leaf.contrast) * tiles[leaf.texture][top : top + height, left : left + width]
+        pattern = tiles[leaf.texture][top : top + height, left : left + width] * np.float32(leaf.contrast)
         pattern += np.float32(1)
-        return (shade * np.maximum(pattern, np.float32(_DARKEST_SHADE))) * color
+        pattern *= shade
+        return pattern * leaf.color
     photograph = surfaces.photographs[leaf.texture - len(tiles)]
     room = photograph.shape[1] - height, photograph.shape[2] - width
     if min(room) < 0 or min(height, width) < 2 * _LEAST_PHOTOGRAPHED:
-        return shade * color
+        return shade * leaf.color
     left, top = round(leaf.cut[0] * room[1]), round(leaf.cut[1] * room[0])
     return shade * photograph[:, top : top + height, left : left + width]

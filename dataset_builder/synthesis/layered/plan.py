@@ -33,6 +33,10 @@ _USUAL_MOTION = 2.0
 """Root mean squares by which a layer of a burst usually moves to one side."""
 
 
+Texture = tuple[Path, str]
+"""A photograph and its SHA-256."""
+
+
 @dataclass(frozen=True)
 class SceneSubject:
     """A scene to draw.
@@ -40,14 +44,20 @@ class SceneSubject:
     Attributes:
         facts: its size and layers.
         seed: hex.
-        textures: photographs that its surfaces show, with the SHA-256 of each.
-        layering: how a camera sees its layers.
+        textures: photographs that its surfaces show.
+        layering: how a camera sees its layers; None where only the scene itself matters.
     """
 
     facts: SceneFacts
     seed: str
-    textures: tuple[tuple[Path, str], ...] = ()
+    textures: tuple[Texture, ...] = ()
     layering: Layering | None = field(default=None, compare=False)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that its pixels follow from."""
+        digests = [digest for _, digest in self.textures]
+        return hash_facts(["scene", SCENE_VERSION, asdict(self.facts), self.seed, digests])
 
     def describe(self) -> Mapping[str, Any]:
         """What bursts of the scene depend on beside its pixels."""
@@ -78,37 +88,15 @@ def plan_scenes(
     Returns:
         Names of scenes and their bursts, or of what is missing and why.
     """
-    textures = []
     try:
         require_room(source, preset)
-    except SourceError as error:
+        textures = find_textures(source, root)
+    except (SourceError, UnsafePathError, OSError) as error:
         yield source.name, Failure.from_exception(error)
         return
-    for path in source.textures:
-        try:
-            located = resolve_inside(root, path)
-            if not located.is_file():
-                raise MissingSourceError(
-                    f"source {source.name!r}: textures: no file {located}; correct the path or root"
-                )
-            require_plain(located)
-            textures.append((located, hash_plain(located)))
-        except (SourceError, UnsafePathError, OSError) as error:
-            yield path, Failure.from_exception(error)
-    facts = SceneFacts(
-        source.scene_height, source.scene_width, source.layers, source.cover, source.photographed if textures else 0.0
-    )
     for number in range(source.first, source.first + source.count):
-        name = f"scene-{number:05d}"
-        seed = derive_seed("layered scene", source.seed, number)
-        layering = Layering(
-            draw_inverse_depths(seed, source.layers, source.near, source.far),
-            source.translation,
-            source.layer_speed,
-            source.aperture,
-        )
-        subject = SceneSubject(facts, seed, tuple(textures), layering)
-        sha256 = hash_facts(["scene", SCENE_VERSION, asdict(facts), seed, [digest for _, digest in textures]])
+        subject = make_subject(source, number, textures)
+        name, sha256 = f"scene-{number:05d}", subject.sha256
         origin = Origin(source.name, name, sha256, source.license, split=source.find_split(name))
         ids = [
             make_id(name, derive_seed(source.name, sha256), f"-{index:02d}") for index in range(source.bursts_per_scene)
@@ -120,6 +108,34 @@ def plan_scenes(
                 for burst_id in ids
             ],
         )
+
+
+def find_textures(source: SceneSource, root: Path) -> tuple[Texture, ...]:
+    """The photographs that surfaces of a source's scenes show.
+
+    Raises:
+        MissingSourceError: if one is not there.
+        SourceError: if one cannot be used.
+    """
+    found = []
+    for path in source.textures:
+        located = resolve_inside(root, path)
+        if not located.is_file():
+            raise MissingSourceError(f"source {source.name!r}: textures: no file {located}; correct the path or root")
+        require_plain(located)
+        found.append((located, hash_plain(located)))
+    return tuple(found)
+
+
+def make_subject(source: SceneSource, number: int, textures: tuple[Texture, ...] = ()) -> SceneSubject:
+    """Scene of a number, with photographs from `find_textures`."""
+    seed = derive_seed("layered scene", source.seed, number)
+    facts = SceneFacts(
+        source.scene_height, source.scene_width, source.layers, source.cover, source.photographed if textures else 0.0
+    )
+    inverse_depths = draw_inverse_depths(seed, source.layers, source.near, source.far)
+    layering = Layering(inverse_depths, source.translation, source.layer_speed, source.aperture)
+    return SceneSubject(facts, seed, textures, layering)
 
 
 def require_room(source: SceneSource, preset: Preset) -> None:
@@ -138,9 +154,9 @@ def require_room(source: SceneSource, preset: Preset) -> None:
         for side in (source.frame_height, source.frame_width)
     )
     if height > source.scene_height or width > source.scene_width:
+        frames = f"{source.frame_width} x {source.frame_height} px at scale {scale}"
         raise SceneTooSmallError(
-            f"source {source.name!r}: expected scenes of at least {width} x {height} px, for frames of {source.frame_width} x "
-            f"{source.frame_height} px at scale {scale} whose layers from {source.near:g} to {source.far:g} m shift by up to "
-            f"{shift:.0f} px, found {source.scene_width} x {source.scene_height}: enlarge scene_width and scene_height, move near farther away, or lessen "
-            "translation or layer_speed"
+            f"source {source.name!r}: expected scenes of at least {width} x {height} px, for frames of {frames} whose layers from "
+            f"{source.near:g} to {source.far:g} m shift by up to {shift:.0f} px, found {source.scene_width} x {source.scene_height}: "
+            "enlarge scene_width and scene_height, move near farther away, or lessen translation or layer_speed"
         )

@@ -15,6 +15,7 @@ SIDE = 256
 """px of a tile, which goes on in all directions."""
 LETTERS = 5
 """Place of the tile of written lines among `draw_tiles`."""
+_DEEPEST = -2.2
 _FINE = 4
 _LINES = 14
 
@@ -22,33 +23,34 @@ Tile = NDArray[np.float32]
 
 
 def draw_tiles(rng: np.random.Generator) -> tuple[Tile, ...]:
-    """Patterns of one scene, float32 [2·SIDE, 2·SIDE], periodic.
+    """Patterns of one scene, float32 [2·SIDE, 2·SIDE], periodic, nowhere below −2.2.
 
-    Two fractal ones, whose power falls with the square of frequency; a grating, stripes and a weave, of mean 0 and deviation of about 1;
-    and written lines, where ink is −1 and paper 0.
+    Two fractal ones, whose power falls with the square of frequency, of deviation 1; a grating, stripes and a weave; and written lines,
+    where ink is −1 and paper 0.
     """
-    fractal = _draw_fractal(rng)
-    waves = [_draw_wave(rng) for _ in range(3)]
-    crossed = waves[2] * _draw_wave(rng)
-    patterns = (fractal.real, fractal.imag, waves[0] * np.sqrt(2), (4 * waves[1]).clip(-1, 1), 2 * crossed)
-    return (*(np.tile(pattern, (2, 2)).astype(np.float32) for pattern in patterns), _write_letters())
+    fractal = np.tile(_draw_fractal(rng), (2, 2))
+    waves = [_draw_wave(rng) for _ in range(4)]
+    grating, stripes, weave = 1.4 * waves[0], (4 * waves[1]).clip(-1, 1), 2 * waves[2] * waves[3]
+    return fractal, fractal.T, grating, stripes, weave, _write_letters()
 
 
-def _draw_fractal(rng: np.random.Generator) -> NDArray[np.complex128]:
-    """Two independent fields, one real, one imaginary."""
-    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.fftfreq(SIDE))
-    amplitude = 1 / np.maximum(frequency, 1 / SIDE)
-    amplitude[0, 0] = 0
-    spectrum = (draw_normal(rng, (SIDE, SIDE)) + 1j * draw_normal(rng, (SIDE, SIDE))) * amplitude
-    return np.asarray(np.fft.ifft2(spectrum) * SIDE / np.sqrt(np.square(amplitude).mean()))
+def _draw_fractal(rng: np.random.Generator) -> Tile:
+    frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
+    frequency[0, 0] = np.inf
+    spectrum = (draw_normal(rng, frequency.shape) + 1j * draw_normal(rng, frequency.shape)) / frequency
+    field = np.fft.irfft2(spectrum, (SIDE, SIDE))
+    return np.asarray((field / field.std()).clip(_DEEPEST, -_DEEPEST), np.float32)
 
 
-def _draw_wave(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A sine with a whole number of periods of 4 to 30 px in the tile."""
+def _draw_wave(rng: np.random.Generator) -> Tile:
+    """A sine of deviation 0.7 with a whole number of periods of 4 to 30 px in the tile."""
     angle, frequency = rng.uniform(0, np.pi), SIDE / np.exp(rng.uniform(np.log(4), np.log(30)))
-    across, down = np.rint(frequency * np.cos(angle)), np.rint(frequency * np.sin(angle))
-    place = 2 * np.pi * np.arange(SIDE) / SIDE
-    return np.asarray(np.sin(across * place + down * place[:, None] + rng.uniform(0, 2 * np.pi)))
+    place = 2 * np.pi * np.arange(2 * SIDE) / SIDE
+    across = np.rint(frequency * np.cos(angle)) * place + rng.uniform(0, 2 * np.pi)
+    down = np.rint(frequency * np.sin(angle)) * place
+    # sin(a + b), by far fewer sines.
+    wave = np.outer(np.cos(down), np.sin(across)) + np.outer(np.sin(down), np.cos(across))
+    return np.asarray(wave, np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -23,10 +23,12 @@ from dataset_builder.synthesis.fields import (
 from dataset_builder.synthesis.focus import blur_disc
 from dataset_builder.synthesis.latent import as_truth, blur_by_lens, get_signal, see_light
 from dataset_builder.synthesis.layered.layers import Layer, LayeredScene
+from dataset_builder.synthesis.obstacles import MovingObject
 from dataset_builder.synthesis.parameters import BurstParameters
 
 STILL = 0.5
 """Frame px by which a layer may lie beside where the homography puts it and count as still."""
+_OBJECT = -1
 Floats = NDArray[np.float64]
 Shift = tuple[int, int]
 Arrangement = tuple[tuple[Shift, ...], tuple[float, ...], Shift | None]
@@ -77,7 +79,7 @@ class LayeredView:
     def _forget(self, arrangement: Arrangement) -> None:
         """Drop blurred layers that an arrangement does not show."""
         shown = set(enumerate(arrangement[1]))
-        self._lit = {key: lit for key, lit in self._lit.items() if key in shown}
+        self._lit = {key: lit for key, lit in self._lit.items() if key in shown or key[0] == _OBJECT}
 
     def make_truth(self) -> NDArray[np.uint16]:
         """The sharp scene at the reference's mid-exposure, on its grid."""
@@ -159,22 +161,28 @@ class LayeredView:
         thing = self.parameters.moving_object
         if thing is None or place is None or thing.nearer_layers != number:
             return None
-        left, top = thing.texture
-        margin = int(np.ceil(blur * self.parameters.scale)) + 1
-        inner = slice(top, top + thing.side), slice(left, left + thing.side)
-        colors = np.pad(self.scene.picture[inner], ((margin, margin), (margin, margin), (0, 0)), "edge")
-        cover = np.pad(np.rint(thing.alpha * UINT16_MAX).astype(np.uint16), margin)
-        added, clear = self._spread(Layer(colors, cover), blur, thing.brightness)
-        height, width = (
-            self.parameters.window[3] - self.parameters.window[1],
-            self.parameters.window[2] - self.parameters.window[0],
+        added, clear = self._light_object(thing, blur)
+        left, top, right, bottom = self.parameters.window
+        x, y = (place[axis] + self._origin[axis] - clear.shape[0] // 2 for axis in (0, 1))
+        rows, columns = (
+            slice(max(start, 0), min(start + len(clear), end)) for start, end in ((y, bottom - top), (x, right - left))
         )
-        x, y = (place[axis] + self._origin[axis] - thing.reach - margin for axis in (0, 1))
-        rows, columns = (slice(max(start, 0), min(start + len(cover), end)) for start, end in ((y, height), (x, width)))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return None
         part = slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
         return (rows, columns), added[part], clear[part]
+
+    def _light_object(self, thing: MovingObject, blur: float) -> tuple[Floats, Floats]:
+        """As `_light`, of the moving object about its centre."""
+        key = _OBJECT, blur
+        if key not in self._lit:
+            left, top = thing.texture
+            margin = int(np.ceil(blur * self.parameters.scale)) + 1
+            shown = self.scene.picture[top : top + thing.side, left : left + thing.side]
+            colors = np.pad(shown, ((margin, margin), (margin, margin), (0, 0)), "edge")
+            cover = np.pad(np.rint(thing.alpha * UINT16_MAX).astype(np.uint16), margin)
+            self._lit[key] = self._spread(Layer(colors, cover), blur, thing.brightness)
+        return self._lit[key]
 
     def _find_astray(self, arrangement: Arrangement) -> NDArray[np.uint16] | None:
         """Share of each pixel of the window, 65535 = all, that shows or should show what moved; None where all is still."""
