@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +31,7 @@ from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png
 
 
-class Subject(Protocol):
+class Subject(Hashable, Protocol):
     """What bursts are rendered from; plain, picklable, equal where it shows the same."""
 
     @property

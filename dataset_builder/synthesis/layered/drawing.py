@@ -31,7 +31,7 @@ from dataset_builder.synthesis.layered.textures import LETTERS, Tile, draw_tiles
 
 SCENE_VERSION = "1"
 """Changes whenever equal facts and seeds would give other pixels."""
-_SHARES_OF_TEXTURES = (0.24, 0.24, 0.06, 0.06, 0.07, 0.07, 0.26)
+_SHARES_OF_TEXTURES = (0.28, 0.28, 0.06, 0.06, 0.07, 0.07, 0.18)
 """Of the tiles, and last of none."""
 # Natural logarithms of linear sRGB, along (1, 1, 1)/√3, (1, 0, −1)/√2 and (1, −2, 1)/√6. In 13 photographs the medians within a picture
 # are 2.6, 0.47 and 0.15; texture, shading and shadows add to what is drawn here for whole leaves.
@@ -48,8 +48,11 @@ _FILLED = 0.6
 """Share of the disc around a leaf that it fills, on average."""
 _GROUND_COVER = 1.0
 """Sum of the leaves of the background, over its area; between them shows the ground."""
+_BRIGHTEST_GROUND = 0.6
 _LONG_BARS = 2.2
 _LONGEST_BAR = 80.0
+_LEAST_SLOPED = 12.0
+"""px; smaller leaves are evenly lit."""
 _COARSE = 4
 _SHADOW = 0.5
 
@@ -82,7 +85,7 @@ def draw_scene(facts: SceneFacts, seed: str, photographs: Sequence[NDArray[np.ui
         photographs: uint16 codes [h, w, 3] of linear sRGB, for surfaces to show.
     """
     rng = make_generator(seed, "scene")
-    pictures = [np.moveaxis(picture / np.float32(UINT16_MAX), -1, 0) for picture in photographs]
+    pictures = [np.asarray(np.moveaxis(picture, -1, 0) / UINT16_MAX, np.float32) for picture in photographs]
     surfaces = Surfaces(draw_tiles(rng), pictures)
     mean_log = _MEAN_LOG + (rng.normal(0, 1, 3) * _CAST) @ _AXES
     shape = facts.height, facts.width
@@ -120,15 +123,17 @@ def _draw_leaves(
     steepness = 0.7 * rng.uniform(size=count) ** 2 / radii
     lean = rng.uniform(0, 2 * np.pi, count)
     slopes = np.stack([steepness * np.cos(lean), steepness * np.sin(lean)], axis=-1)
-    slopes[radii < STAMPED] = 0
-    contrasts = np.where(textures == LETTERS, 0.85, rng.uniform(0.08, 0.4, count)).tolist()
+    slopes[radii < _LEAST_SLOPED] = 0
+    leans = [(float(x), float(y)) for x, y in slopes]
+    contrasts = np.where(textures == LETTERS, 0.85, rng.uniform(0.12, 0.42, count)).tolist()
     places = (rng.uniform(size=(count, 2)) * (facts.width, facts.height)).tolist()
     cuts = rng.uniform(size=(count, 2)).tolist()
     leaves = []
     for i, (radius, texture) in enumerate(zip(radii.tolist(), textures.tolist(), strict=True)):
         outline = stamps[i] if radius < STAMPED else _lengthen(next(outlines))
         shown = None if texture == even and not shows[i] else texture
-        leaves.append(Leaf(*places[i], outline, colors[i], slopes[i].tolist(), shown, contrasts[i], cuts[i]))
+        x, y = places[i]
+        leaves.append(Leaf(x, y, outline, colors[i], leans[i], shown, contrasts[i], cuts[i]))
     return leaves
 
 
@@ -160,7 +165,7 @@ def _draw_lamps(facts: SceneFacts, rng: np.random.Generator) -> list[Leaf]:
 def _paint_ground(canvas: Canvas, rng: np.random.Generator, mean_log: NDArray[np.float64], tile: Tile) -> None:
     """Two colours that pass into each other from top to bottom, with the fractal tile over them."""
     height, width = canvas.light.shape[1:]
-    high, low = draw_colors(rng, 2, mean_log + np.array([0.4, 0.4, 0.5]))
+    high, low = draw_colors(rng, 2, mean_log + np.array([0.4, 0.4, 0.5])).clip(max=_BRIGHTEST_GROUND)
     share = np.linspace(0, 1, height)
     color = (np.outer(high, 1 - share) + np.outer(low, share)).astype(np.float32)
     repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]))

@@ -20,12 +20,12 @@ from dataset_builder.synthesis.layered.textures import SIDE, Tile
 Floats = NDArray[np.float32]
 KINDS = ("ellipse", "superellipse", "polygon", "bar")
 SHARES_OF_KINDS = (0.35, 0.2, 0.3, 0.15)
-LEAST_RADIUS = 6.0
+LEAST_RADIUS = 7.0
 MOST_RADIUS = 120.0
 """px; what fits on a tile."""
-STAMPED = 14.0
+STAMPED = 40.0
 """px; leaves of a smaller radius come from stamps."""
-STAMPS = 384
+STAMPS = 768
 _ORIENTATIONS = 8
 _LEAST_PHOTOGRAPHED = 10.0
 _DARKEST_SHADE = 0.08

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import string
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +15,6 @@ LETTERS = 5
 """Place of the tile of written lines among `draw_tiles`."""
 _DEEPEST = -2.2
 _FINE = 4
-_LINES = 14
 
 Tile = NDArray[np.float32]
 
@@ -28,10 +25,11 @@ def draw_tiles(rng: np.random.Generator) -> tuple[Tile, ...]:
     Two fractal ones, whose power falls with the square of frequency, of deviation 1; a grating, stripes and a weave; and written lines,
     where ink is −1 and paper 0.
     """
-    fractal = np.tile(_draw_fractal(rng), (2, 2))
+    fractal = _draw_fractal(rng)
     waves = [_draw_wave(rng) for _ in range(4)]
-    grating, stripes, weave = 1.4 * waves[0], (4 * waves[1]).clip(-1, 1), 2 * waves[2] * waves[3]
-    return fractal, fractal.T, grating, stripes, weave, _write_letters()
+    grating, stripes = np.float32(1.4) * waves[0], (4 * waves[1]).clip(-1, 1)
+    drawn = (fractal, fractal.T, grating, stripes, 2 * waves[2] * waves[3])
+    return (*(np.tile(pattern, (2, 2)) for pattern in drawn), _write_letters())
 
 
 def _draw_fractal(rng: np.random.Generator) -> Tile:
@@ -45,22 +43,46 @@ def _draw_fractal(rng: np.random.Generator) -> Tile:
 def _draw_wave(rng: np.random.Generator) -> Tile:
     """A sine of deviation 0.7 with a whole number of periods of 4 to 30 px in the tile."""
     angle, frequency = rng.uniform(0, np.pi), SIDE / np.exp(rng.uniform(np.log(4), np.log(30)))
-    place = 2 * np.pi * np.arange(2 * SIDE) / SIDE
+    place = 2 * np.pi * np.arange(SIDE) / SIDE
     across = np.rint(frequency * np.cos(angle)) * place + rng.uniform(0, 2 * np.pi)
     down = np.rint(frequency * np.sin(angle)) * place
     # sin(a + b), by far fewer sines.
-    wave = np.outer(np.cos(down), np.sin(across)) + np.outer(np.sin(down), np.cos(across))
-    return np.asarray(wave, np.float32)
+    sines, cosines = (function([across, down]).astype(np.float32) for function in (np.sin, np.cos))
+    return np.asarray(np.outer(cosines[1], sines[0]) + np.outer(sines[1], cosines[0]))
 
 
 @lru_cache(maxsize=1)
 def _write_letters() -> Tile:
-    """Lines of random letters in several sizes, drawn four times as fine and averaged; the same in every scene, as print is."""
+    """Lines of signs in several sizes, drawn four times as fine and averaged; the same in every scene, as print is."""
     rng = np.random.Generator(np.random.Philox(0))
-    page = np.zeros((_FINE * SIDE, _FINE * SIDE), np.uint8)
-    for line in range(_LINES):
-        letters = "".join(rng.choice(list(string.ascii_letters + "    "), 90))
-        baseline = (-20, round((line + 0.8) * page.shape[0] / _LINES))
-        cv2.putText(page, letters, baseline, cv2.FONT_HERSHEY_SIMPLEX, float(rng.uniform(0.9, 1.9)), 255, 6)
-    ink = cv2.resize(page, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    return np.tile(ink.astype(np.float32) / np.float32(-255), (2, 2))
+    page, top = np.zeros((_FINE * SIDE, _FINE * SIDE), bool), 0
+    while top < len(page):
+        height = int(rng.integers(5, 14)) * _FINE
+        left = int(rng.integers(0, 3 * height))
+        while left < len(page):
+            word = int(rng.integers(2, 9))
+            for _ in range(word):
+                _write_sign(page[top : top + height, left : left + 2 * height // 3], rng)
+                left += 5 * height // 6
+            left += height // 2
+        top += 3 * height // 2
+    ink = page.reshape(SIDE, _FINE, SIDE, _FINE).mean(axis=(1, 3))
+    return np.tile(-ink.astype(np.float32), (2, 2))
+
+
+def _write_sign(page: NDArray[np.bool_], rng: np.random.Generator) -> None:
+    """Some of the strokes of a display of seven."""
+    height, width = page.shape
+    stroke, middle = max(2, height // 7), height // 2
+    strokes = (
+        np.s_[:stroke],
+        np.s_[middle : middle + stroke],
+        np.s_[-stroke:],
+        np.s_[:middle, :stroke],
+        np.s_[middle:, :stroke],
+        np.s_[:middle, -stroke:],
+        np.s_[middle:, -stroke:],
+    )
+    for number in rng.permutation(len(strokes))[: rng.integers(3, 6)]:
+        if height and width:
+            page[strokes[number]] = True

@@ -194,7 +194,8 @@ class LayeredView:
         still = ((0, 0),) * len(shifts)
         # What a layer covers where it should be is hidden in the truth, whether or not it is there now.
         share = np.maximum(self._sum_astray(moved, shifts, blurs, place), self._sum_astray(moved, still, blurs, None))
-        return np.rint(share * UINT16_MAX).astype(np.uint16)
+        codes: NDArray[np.uint16] = np.rint(share * UINT16_MAX).astype(np.uint16)
+        return codes
 
     def _sum_astray(
         self, moved: list[bool], shifts: tuple[Shift, ...], blurs: tuple[float, ...], place: Shift | None
