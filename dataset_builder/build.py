@@ -16,7 +16,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
-from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
+from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
@@ -70,6 +70,7 @@ def build_dataset(
         judged = annotate_sources(root, recipe.sources, base, workers)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
+        labels.remarks += list_renamed(recipe.scenarios)
         bursts.remarks += altered
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
@@ -144,7 +145,8 @@ def add_labels(
         named = [scenario.name for scenario in scenarios]
         record_failures(root, labels, "scenario", named)
         recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
-        labels.remarks += [*altered, *finish_dataset(root, recipe, [labels], named=named, workers=workers)]
+        labels.remarks += [*altered, *list_renamed(choices)]
+        labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
 
 

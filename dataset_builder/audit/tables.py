@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from manifests.errors import ManifestError
 from manifests.matching import BurstTables, read_burst_tables, read_label_file, require_bursts
 from manifests.schema import FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
+from manifests.schema.ranks import merge_ties
 from manifests.store import list_label_files, read_or_empty, table_path
 
 _LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error")
@@ -78,7 +79,7 @@ class ScoreMatrix:
             by burst and index.
         burst_ids: B names, sorted.
         scenes: int64 [B], a number for the scene of each burst.
-        values: float64 [S, F]; NaN where there is no score.
+        values: float64 [S, F]; NaN where there is no score; those that differ by rounding only are equal.
         std_errors: float64 [S, F]; NaN where there is no score.
     """
 
@@ -187,6 +188,8 @@ def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> Scor
                 values[row, places[found]] = part["score"].to_numpy(np.float64)[found]
                 errors[row, places[found]] = part["std_error"].to_numpy(np.float64)[found]
     errors[np.isnan(values)] = np.nan
+    for row, unit in enumerate(sets["unit"]):
+        values[row] = merge_ties(values[row], unit, frames["burst"].to_numpy(np.int64))  # rounding is no order
     scenes = pd.factorize(bursts["scene_id"], sort=True)[0].astype(np.int64)
     return ScoreMatrix(sets, frames, burst_ids, scenes, values, errors)
 

@@ -103,7 +103,9 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     )
     for report in reports:
         for row in report.failures[:_MAX_FAILURES]:
-            unit = " ".join(part for part in (row["burst_id"], row["scenario"]) if part)
+            frame = "" if row["frame_index"] is None else f"frame {row['frame_index']}"
+            names = (row["burst_id"], row["scenario"], row["estimator"], row["metric"], frame)
+            unit = " ".join(part for part in names if part)
             console.print(
                 f"[red]failed[/] {to_markup(unit)}: {to_markup(row['error_type'])}: {to_markup(row['message'])}"
             )

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     "--estimator",
     "estimators",
     multiple=True,
-    help="leave_one_out, add_one, shapley, shapley(exact), banzhaf(SIZE), solo, as_reference; default: leave_one_out and add_one, or solo.",
+    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(exact), banzhaf, marginal(SIZE), best_subset(SIZE), solo, "
+    "as_reference; "
+    "default: leave_one_out and add_one, or solo.",
 )
 @click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")

@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.schema.ranks import describe_tolerances
 from manifests.schema.rules import (
     CORRELATION,
     ESTIMATOR,
     IDENTIFIER,
+    LINE,
     METRIC,
     NOT_NEGATIVE,
     NUMBER,
@@ -51,22 +53,37 @@ LABELS = TableSchema(
             NOT_NEGATIVE,
             nullable=True,
         ),
-        Column("unit", TEXT_TYPE, "Unit of score and std_error.", UNIT),
+        Column(
+            "noise_error",
+            REAL,
+            "Standard deviation of the score over redraws of the synthetic noise; null where unknown, and with score.",
+            NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column("unit", TEXT_TYPE, "Unit of score, std_error and noise_error.", UNIT),
         Column(
             "rank",
             INTEGER,
-            "1 = best in the burst; equal scores share the better rank; null with score.",
+            f"1 = best in the burst; equal scores ({describe_tolerances()}) share the better rank; null with score.",
             within(1, MOST_FRAMES),
             nullable=True,
         ),
         Column(
             "score_norm",
             REAL,
-            "(score − worst) / (best − worst) within the burst; 0.5 if all are equal; null with score.",
+            "(score − worst) / (best − worst) within the burst, equal scores counting as the best of them; 0.5 if all are equal; "
+            "null with score.",
             within(0, 1),
             nullable=True,
         ),
         Column("num_evaluations", INTEGER, "Fidelities that the score was computed from.", within(0, LARGEST)),
+        Column(
+            "reason",
+            TEXT_TYPE,
+            "Why there is no score where the estimator defines one, as `Class of the error: message`; null elsewhere.",
+            LINE,
+            nullable=True,
+        ),
         Column("label_key", TEXT_TYPE, "SHA-256 of everything declared that the score depends on.", SHA256),
         Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer: version, parameters, weights.", SHA256),
     ),
@@ -74,6 +91,16 @@ LABELS = TableSchema(
     rules=(
         RowRule(("scenario",), "one scenario in a file", lambda names: pc.equal(names, pc.first(names))),
         RowRule(("unit", "metric"), "one unit for each metric", _has_one_unit),
+        RowRule(
+            ("reason", "score"),
+            "null where there is a score",
+            lambda reason, score: pc.or_(pc.is_null(reason), pc.is_null(score)),
+        ),
+        RowRule(
+            ("noise_error", "score"),
+            "null where score is null",
+            lambda error, score: pc.or_(pc.is_null(error), pc.is_valid(score)),
+        ),
     ),
 )
 

@@ -191,13 +191,13 @@ class TestStatistics:
                 make_labels([[1.0]], estimator="solo"),
                 make_labels([[1.0]], estimator="leave_one_out"),
                 nothing,
-                make_labels([[1.0]], scenario="b/b", estimator="banzhaf(4)"),
+                make_labels([[1.0]], scenario="b/b", estimator="marginal(4)"),
                 make_labels([[1.0]], scenario="b/b", estimator="solo"),
             ]
         )
         chosen = choose_label_sets(make_tables(labels).labels.sets)
         assert chosen[["scenario", "estimator"]].to_numpy().tolist() == [
-            ["b/b", "banzhaf(4)"],
+            ["b/b", "marginal(4)"],
             ["denoise/mean", "leave_one_out"],
         ]
 

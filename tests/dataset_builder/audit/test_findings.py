@@ -201,6 +201,9 @@ def test_failures_and_unknown_licences(root):
         "source": "alpha",
         "burst_id": "x",
         "scenario": "s",
+        "estimator": None,
+        "metric": None,
+        "frame_index": None,
         "error_type": "E",
         "message": "m",
     }
