@@ -27,17 +27,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.camera.color import decode_srgb_codes
+from dataset_builder.camera.cameras import CAMERAS
+from dataset_builder.camera.color import decode_srgb_codes, to_camera
 from dataset_builder.camera.sensor import digitise
 from dataset_builder.records.rows import Origin
 from dataset_builder.synthesis.builtin import PRESETS
 from dataset_builder.synthesis.draw import sample_burst
+from dataset_builder.synthesis.layered.plan import make_subject
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters
 from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.render import render_burst
-from dataset_builder.synthesis.source import PhotographSource
-from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.synthesis.source import PhotographSource, SceneSource
+from dataset_builder.synthesis.unit import Photograph, SynthesisUnit
 from dataset_builder.work.local import WORKER_ENVIRONMENT
 from manifests.confined.plain import hash_plain
 from manifests.images.pixels import encode_png, read_pixels
@@ -137,7 +139,8 @@ def _make_unit(path: Path, preset: str, index: int, *, side: int) -> SynthesisUn
         name="bench", kind="photographs", root=".", preset=preset, frame_height=side, frame_width=side
     )
     origin = Origin("bench", path.name, hash_plain(path), "CC0")
-    return SynthesisUnit(f"burst-{index}", origin, path.parent, source, PRESETS[preset], f"{index:064x}")
+    photograph = Photograph(path, origin.sha256, source.shorter_side)
+    return SynthesisUnit(f"burst-{index}", origin, photograph, source, PRESETS[preset], f"{index:064x}")
 
 
 def measure_memory(folder: Path) -> float:
@@ -146,6 +149,24 @@ def measure_memory(folder: Path) -> float:
     for index in range(2):
         _make_unit(folder / "large.jpg", "handheld", index, side=96).run(folder)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def time_scenes(folder: Path) -> tuple[float, float, float]:
+    """Seconds for decoding and developing a JPEG of two megapixels, and for drawing a scene of the default size and of 512 x 512 px."""
+    cv2.setNumThreads(1)
+    path, profile = folder / "medium.jpg", CAMERAS["Nikon D5000"].daylight
+    cv2.imwrite(str(path), make_photograph(1224, 1632)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    usual = make_subject(SceneSource(name="bench", kind="scenes"), 0)
+    large = make_subject(SceneSource(name="bench", kind="scenes", scene_height=512, scene_width=512), 0)
+
+    def develop() -> None:
+        to_camera(read_photograph(path, shorter_side=None), profile)
+
+    seconds = np.full(3, np.inf)
+    for _ in range(REPEATS):
+        for place, function in enumerate((develop, usual.load, large.load)):
+            seconds[place] = min(seconds[place], _time(function))
+    return float(seconds[0]), float(seconds[1]), float(seconds[2])
 
 
 def write_large(folder: Path) -> None:
@@ -198,6 +219,11 @@ def main() -> int:
     print("finest detail kept at the worst phase: here 0.92; bilinear 0.92 at x4 but 0.71 at x2; cubic 0.97 and more")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        developing, drawing, large = _run_alone(time_scenes, folder)
+        print(
+            f"decoding and developing a JPEG of 2 megapixels takes {developing * 1e3:.0f} ms, drawing a layered scene of 352 x 352 px "
+            f"{drawing * 1e3:.0f} ms ({developing / drawing:.2f} times as many per second), of 512 x 512 px {large * 1e3:.0f} ms"
+        )
         _run_alone(write_large, folder)
         print(f"peak memory for a 24-megapixel JPEG: {_run_alone(measure_memory, folder):.2f} GiB")
         count, making, encoding = _run_alone(measure_writing, folder, 116)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from dataset_builder.audit.audit import audit_dataset
     from dataset_builder.build import add_annotations, add_labels, add_source, build_dataset
     from dataset_builder.recipe import parse_recipe, parse_scenario, parse_source, read_recipe
+    from dataset_builder.synthesis.source import SceneSource
     from dataset_builder.synthesis.stream import BurstMixture, BurstWithTruth, RenderedBursts
     from dataset_builder.work.local import LocalWorkers
 
@@ -18,6 +19,7 @@ __all__ = [
     "BurstWithTruth",
     "LocalWorkers",
     "RenderedBursts",
+    "SceneSource",
     "add_annotations",
     "add_labels",
     "add_source",
@@ -33,6 +35,7 @@ _LATER = {
     **dict.fromkeys(("add_annotations", "add_labels", "add_source", "build_dataset"), "dataset_builder.build"),
     **dict.fromkeys(("parse_recipe", "parse_scenario", "parse_source", "read_recipe"), "dataset_builder.recipe"),
     **dict.fromkeys(("BurstMixture", "BurstWithTruth", "RenderedBursts"), "dataset_builder.synthesis.stream"),
+    "SceneSource": "dataset_builder.synthesis.source",
     "LocalWorkers": "dataset_builder.work.local",
     "audit_dataset": "dataset_builder.audit.audit",
 }

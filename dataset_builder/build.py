@@ -147,6 +147,7 @@ def add_labels(
         base: folder that relative roots of the recipe are relative to; only redraws of the noise need the photographs there.
         workers: who does the work.
         progress: how to show progress.
+        announce: told what the labels will cost, before they are computed.
 
     Raises:
         BuildError: as `build_dataset`; and if redraws are asked for and no burst can be rendered again.

@@ -20,9 +20,10 @@ from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import make_id
 from dataset_builder.synthesis.builtin import find_preset
+from dataset_builder.synthesis.layered.plan import plan_scenes
 from dataset_builder.synthesis.plan import plan_photographs
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.source import PhotographSource, SceneSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
@@ -48,7 +49,7 @@ class Plan:
 
 
 def plan_source(
-    source: PhotographSource | CaptureSource,
+    source: PhotographSource | SceneSource | CaptureSource,
     base: Path,
     dataset: Path,
     *,
@@ -56,7 +57,7 @@ def plan_source(
     presets: Mapping[str, Preset],
     workers: Workers,
 ) -> Plan:
-    """Find the photographs or bursts of a source and name the bursts to make of them.
+    """Find the photographs, scenes or bursts of a source and name the bursts to make of them.
 
     Args:
         source: from the recipe.
@@ -73,6 +74,8 @@ def plan_source(
     outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark]]
     if isinstance(source, CaptureSource):
         outcomes = plan_captures(source, root, dataset, workers)
+    elif isinstance(source, SceneSource):
+        outcomes = plan_scenes(source, root, preset=find_preset(source.preset, presets), recipe_seed=seed)
     else:
         preset = find_preset(source.preset, presets)
         outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=seed, workers=workers)

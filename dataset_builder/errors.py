@@ -29,6 +29,10 @@ class PhotographTooSmallError(SourceError):
     """A photograph has no room for the frames and their motion."""
 
 
+class SceneTooSmallError(SourceError):
+    """Scenes to be drawn have no room for the frames and the motion of their layers."""
+
+
 class ClippedPhotographError(SourceError):
     """Too much of a photograph is saturated: nobody knows what was there."""
 

@@ -9,6 +9,7 @@ from dataset_builder.bursts import Plan, plan_source
 from dataset_builder.errors import BuildError
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe
+from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 
@@ -34,7 +35,7 @@ def plan_makers(root: Path, base: Path, recipe: Recipe, workers: Workers) -> dic
     plans = {
         source.name: plan_source(source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers)
         for source in recipe.sources
-        if source.kind == "photographs"
+        if isinstance(source, SynthesisSource)
     }
     makers = {burst_id: unit for burst_id, unit in find_makers(plans).items() if held.get(burst_id) == unit.key}
     if not makers:

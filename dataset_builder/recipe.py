@@ -21,17 +21,19 @@ from dataset_builder.settings import Name, Part
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.noise_profiles import resolve_noise
-from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.source import PhotographSource, SceneSource, SynthesisSource
 from manifests.confined.plain import read_plain
 from manifests.plain_text import show
 from manifests.splits import SplitFractions, SplitMethod, SplitPlan
 
 if TYPE_CHECKING:
-    Source = PhotographSource | CaptureSource
+    Source = PhotographSource | SceneSource | CaptureSource
 else:
-    Source = Annotated[Union[(PhotographSource, *KINDS)], Field(discriminator="kind")]  # only at run time are all known
+    Source = Annotated[
+        Union[(PhotographSource, SceneSource, *KINDS)], Field(discriminator="kind")
+    ]  # only at run time are all known
 MOST_REDRAWS = 1000
-_KINDS = (PhotographSource.name_kind(), *(kind.name_kind() for kind in KINDS))
+_KINDS = (PhotographSource.name_kind(), SceneSource.name_kind(), *(kind.name_kind() for kind in KINDS))
 _TAGS = frozenset((*_KINDS, *DISTRIBUTIONS))
 
 
@@ -124,7 +126,7 @@ class Recipe(Part):
         if taken := sorted(self.presets.keys() & PRESETS.keys()):
             raise ValueError(f"presets.{taken[0]}: the toolkit has a preset of that name; choose another and say base")
         for number, source in enumerate(self.sources):
-            if isinstance(source, PhotographSource):
+            if isinstance(source, SynthesisSource):
                 try:
                     find_preset(source.preset, self.presets)
                 except ValueError as error:

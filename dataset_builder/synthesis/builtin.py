@@ -189,6 +189,26 @@ ACTION = Preset(
 )
 """Something moves through the scene, and now and then a finger covers the lens."""
 
+HURRIED = Preset(
+    bits=_ANY_BITS,
+    num_frames=Integers(low=8, high=14),
+    frame_interval=Constant(value=1 / 15),
+    exposure_time=LogUniform(low=1 / 60, high=1 / 12),
+    exposure_trade=Uniform(low=-2.5, high=2),
+    exposure_error=Normal(mean=0, deviation=0.15, low=-0.5, high=0.5),
+    brightness=LogUniform(low=0.6, high=1),
+    shot_noise=LogUniform(low=1e-4, high=8e-4),
+    read_noise=None,
+    sway=LogUniform(low=6e-4, high=2e-3),
+    tremor=LogUniform(low=2e-4, high=8e-4),
+    line_time=Constant(value=1e-5),
+    defocus=Choice(values=(0, 0, 0, 0, 0.5, 1, 2, 3)),
+    outliers=Constant(value=0.8),
+    outlier_kinds=("blocked",),
+)
+"""A camera used in haste, in good light: little noise, but shake, exposures from blurred to noisy, a lens that hunts for focus, and now
+and then a finger. Some frames do harm to robust merges, too, so that choosing frames matters."""
+
 BURST_SR = Preset(
     scale=4,
     num_frames=Integers(low=14, high=14),
@@ -229,6 +249,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "raim2026_7": RAIM2026_7,
         "focus": FOCUS,
         "action": ACTION,
+        "hurried": HURRIED,
         "burst_sr": BURST_SR,
         "jpeg": JPEG,
     }

@@ -18,6 +18,7 @@ from dataset_builder.camera.isp import Processing
 from dataset_builder.camera.sensor import Sensor, choose_black_level, find_darkest
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.distributions import draw, snap
+from dataset_builder.synthesis.layered.parallax import Layering, draw_drift, focus_layers, sink_object
 from dataset_builder.synthesis.motion import relate_poses, sample_trajectory
 from dataset_builder.synthesis.obstacles import Occluder
 from dataset_builder.synthesis.parameters import BurstParameters, FrameParameters, measure_path
@@ -34,7 +35,14 @@ Floats = NDArray[np.float64]
 
 
 def sample_burst(
-    preset: Preset, seed: str, *, photograph_size: tuple[int, int], height: int, width: int, scale: int
+    preset: Preset,
+    seed: str,
+    *,
+    photograph_size: tuple[int, int],
+    height: int,
+    width: int,
+    scale: int,
+    layering: Layering | None = None,
 ) -> BurstParameters:
     """Draw the parameters of one burst.
 
@@ -45,6 +53,7 @@ def sample_burst(
         height: rows of a frame, even.
         width: columns of a frame, even.
         scale: photograph pixels per frame pixel.
+        layering: the layers, where the photograph is a layered scene.
 
     Raises:
         PhotographTooSmallError: if the frames and their motion do not fit into the photograph: no pixel is ever made up.
@@ -56,7 +65,7 @@ def sample_burst(
     count = int(draw(preset.num_frames, exposure))
     reference = count // 2 if preset.reference == "middle" else 0
     exposures = _expose(preset, exposure, count, reference)
-    motions = _move(preset, make_generator(seed, "motion"), exposures, reference)
+    motions = _move(preset, seed, exposures, reference, None if layering is None else (layering, scale))
     frames = tuple(FrameParameters(**facts, **motion) for facts, motion in zip(exposures, motions, strict=True))
     frames = _spoil(preset, make_generator(seed, "outliers"), frames, reference, min(height, width))
     frames = _process(preset, make_generator(seed, "processing"), frames)
@@ -77,9 +86,11 @@ def sample_burst(
         highlights=draw(preset.highlights, scene),
         lens_blur=draw(preset.lens_blur, scene),
     )
-    burst = set_focus(preset, make_generator(seed, "focus"), burst)
+    focus = make_generator(seed, "focus")
+    burst = set_focus(preset, focus, burst) if layering is None else focus_layers(preset, focus, burst, layering)
     burst = place_crop(burst, make_generator(seed, "place"), photograph_size)
-    return add_object(preset, make_generator(seed, "object"), burst, photograph_size)
+    burst = add_object(preset, make_generator(seed, "object"), burst, photograph_size)
+    return burst if layering is None else sink_object(burst, make_generator(seed, "object_depth"), layering)
 
 
 def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int) -> list[dict[str, Any]]:
@@ -118,10 +129,13 @@ def _expose(preset: Preset, rng: np.random.Generator, count: int, reference: int
 
 
 def _move(
-    preset: Preset, rng: np.random.Generator, exposures: list[dict[str, Any]], reference: int
+    preset: Preset, seed: str, exposures: list[dict[str, Any]], reference: int, layered: tuple[Layering, int] | None
 ) -> list[dict[str, Any]]:
-    """Fields of the frames that depend on motion: poses from one trajectory through the whole burst, plus each frame's jitter."""
-    count = len(exposures)
+    """Fields of the frames that depend on motion: poses from one trajectory through the whole burst, plus each frame's jitter.
+
+    In a layered scene, given with its scale, the shifts of its layers, too.
+    """
+    rng, count = make_generator(seed, "motion"), len(exposures)
     focal_length, line_time = draw(preset.focal_length, rng), draw(preset.line_time, rng)
     sway, tremor = draw(preset.sway, rng), draw(preset.tremor, rng)
     trajectory = sample_trajectory(rng, sway=(sway * focal_length, sway), tremor=(tremor * focal_length, tremor))
@@ -142,17 +156,23 @@ def _move(
         slices = np.concatenate([(np.arange(number) + 0.5) / number - 0.5 for number in numbers])
         return np.asarray(np.repeat(middle, numbers) + np.repeat(exposure_time, numbers) * slices)
 
+    drift = None if layered is None else draw_drift(layered[0], seed, focal_length)
     numbers, poses, skew = [1] * count, snap(jitter), np.zeros((count, 2))
-    if sway or tremor:
-        paths = trajectory.shift.pose(time([_COARSE] * count)).reshape(count, _COARSE, 2)
-        numbers = [_count_poses(path) for path in paths]
+    if sway or tremor or drift is not None:
+        times = time([_COARSE] * count)
+        # The layers of a scene take different paths; without any there is one.
+        paths = trajectory.shift.pose(times)[:, None] + (0 if drift is None else drift.at(times))
+        paths = np.moveaxis(paths.reshape(count, _COARSE, -1, 2), 2, 0)
+        numbers = [max(_count_poses(path) for path in layers) for layers in zip(*paths, strict=True)]
         path = relate_poses(trajectory.pose(time(numbers)), trajectory.pose(middle[reference]))
         poses = snap(path + np.repeat(jitter, numbers, axis=0))
         skew = snap(line_time * trajectory.velocity(middle)[:, :2])
-    return [
-        {"poses": part, "skew": (x, y)}
-        for part, (x, y) in zip(np.split(poses, np.cumsum(numbers)[:-1]), skew.tolist(), strict=True)
-    ]
+    ends = np.cumsum(numbers)[:-1]
+    moved = [{"poses": part, "skew": (x, y)} for part, (x, y) in zip(np.split(poses, ends), skew.tolist(), strict=True)]
+    if drift is None or layered is None:
+        return moved
+    shifts = np.rint(layered[1] * (drift.at(time(numbers)) - drift.at(middle[reference]))).astype(np.int64)
+    return [{**frame, "layer_shifts": part} for frame, part in zip(moved, np.split(shifts, ends), strict=True)]
 
 
 def _count_poses(poses: Floats) -> int:

@@ -17,6 +17,39 @@ from dataset_builder.synthesis.parameters import BurstParameters, FrameParameter
 Area = tuple[slice, slice]
 
 
+def see_light(codes: NDArray[np.uint16], parameters: BurstParameters) -> NDArray[np.uint16]:
+    """Linear sRGB codes [H, W, 3] of a scene as the camera sees them: camera RGB, 65535 = `truth_white`."""
+    white = parameters.truth_white / parameters.brightness
+    if parameters.highlights == 1:
+        return to_camera(codes, parameters.profile, white=white)
+    return to_camera(expand_highlights(codes / UINT16_MAX, parameters.highlights), parameters.profile, white=white)
+
+
+def blur_by_lens(codes: NDArray[np.uint16], parameters: BurstParameters) -> Planes:
+    """Codes [H, W] or [H, W, 3] after pixel aperture and lens."""
+    sigma = parameters.lens_blur * parameters.scale
+    planes = prefilter(codes, parameters.scale)
+    if not sigma:
+        return planes
+    return tuple(
+        cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE).astype(np.float64, copy=False)
+        for plane in planes
+    )
+
+
+def get_signal(parameters: BurstParameters) -> float:
+    """What one unit of a sum over a frame pixel stands for."""
+    return parameters.truth_white / (UINT16_MAX * parameters.scale**2)
+
+
+def as_truth(codes: NDArray[np.uint16], parameters: BurstParameters) -> NDArray[np.uint16]:
+    """Camera RGB codes as a truth is stored: in sRGB primaries where the frames are JPEGs."""
+    if not parameters.is_srgb:
+        return codes
+    linear = cv2.transform(codes.astype(np.float64), parameters.profile.to_srgb)
+    return np.rint(linear).clip(0, UINT16_MAX).astype(np.uint16)
+
+
 class Scene:
     """What the frames of a burst are sampled from.
 
@@ -32,18 +65,11 @@ class Scene:
         self.photograph, self.parameters = photograph, parameters
         left, top, right, bottom = parameters.window
         self.origin = (parameters.origin[0] - left, parameters.origin[1] - top)
-        self.latent = self._see(photograph[top:bottom, left:right])
-        self.signal = parameters.truth_white / (UINT16_MAX * parameters.scale**2)
+        self.latent = see_light(photograph[top:bottom, left:right], parameters)
+        self.signal = get_signal(parameters)
         pixels = locate_pixels(parameters.all_homographies, parameters.scale, self.origin)
         self.pixels = parameters.split_poses(pixels)
         self.sites = parameters.split_poses(locate_sites(pixels))
-
-    def _see(self, codes: NDArray[np.uint16]) -> NDArray[np.uint16]:
-        parameters = self.parameters
-        white = parameters.truth_white / parameters.brightness
-        if parameters.highlights == 1:
-            return to_camera(codes, parameters.profile, white=white)
-        return to_camera(expand_highlights(codes / UINT16_MAX, parameters.highlights), parameters.profile, white=white)
 
     @cached_property
     def planes(self) -> Planes:
@@ -66,18 +92,11 @@ class Scene:
         thing = self.parameters.moving_object
         assert thing is not None
         left, top = thing.texture
-        return self._see(self.photograph[top : top + thing.side, left : left + thing.side])
+        return see_light(self.photograph[top : top + thing.side, left : left + thing.side], self.parameters)
 
     def _filter(self, codes: NDArray[np.uint16], defocus: float = 0.0) -> Planes:
         """Codes after pixel aperture, lens and defocus."""
-        sigma = self.parameters.lens_blur * self.parameters.scale
-        planes = prefilter(codes, self.parameters.scale)
-        if sigma:
-            planes = tuple(
-                cv2.GaussianBlur(plane, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE).astype(np.float64, copy=False)
-                for plane in planes
-            )
-        return blur_disc(planes, defocus * self.parameters.scale)
+        return blur_disc(blur_by_lens(codes, self.parameters), defocus * self.parameters.scale)
 
     def see_backgrounds(self) -> Iterator[tuple[Planes, list[int]]]:
         """The scene without what moves, as lenses render it, and the frames that see it so."""
@@ -157,7 +176,4 @@ class Scene:
         area = slice(y, y + parameters.height * parameters.scale), slice(x, x + parameters.width * parameters.scale)
         positions = parameters.frames[parameters.reference_index].object_positions
         codes = self.latent[area] if positions is None else self._composite(positions[len(positions) // 2], area)[0]
-        if not parameters.is_srgb:
-            return codes
-        linear = cv2.transform(codes.astype(np.float64), parameters.profile.to_srgb)
-        return np.rint(linear).clip(0, UINT16_MAX).astype(np.uint16)
+        return as_truth(codes, parameters)

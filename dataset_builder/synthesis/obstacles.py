@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class MovingObject:
-    """A blob that shows another part of the photograph and moves by whole truth pixels.
+    """A blob that shows another part of the photograph or scene and moves by whole truth pixels.
 
     Attributes:
         radius: truth px, on average over directions.
@@ -19,6 +19,7 @@ class MovingObject:
         phases: float64 [K]; rad.
         texture: (left, top) of the square of `side` px of the photograph that it shows.
         brightness: factor on that.
+        nearer_layers: of a layered scene, how many layers are before it.
     """
 
     radius: float
@@ -26,6 +27,7 @@ class MovingObject:
     phases: NDArray[np.float64]
     texture: tuple[int, int]
     brightness: float
+    nearer_layers: int = 0
 
     @property
     def reach(self) -> int:

@@ -37,6 +37,9 @@ class FrameParameters:
         outlier: `misaligned` or `blocked`; None for an ordinary frame.
         occluder: what blocks the lens.
         object_positions: int64 [n, 2], (x, y) in truth pixels of the moving object's centre at each pose; None without one.
+        layer_shifts: int64 [n, K, 2], (x, y) in truth pixels by which each layer of a layered scene lies beside where the homography of
+            each pose puts it; None where none does.
+        layer_blurs: px; radius of the circle of confusion of each layer; empty for none.
         processing: processing of the JPEG; None for mosaics.
     """
 
@@ -54,6 +57,8 @@ class FrameParameters:
     outlier: str | None = None
     occluder: Occluder | None = None
     object_positions: NDArray[np.int64] | None = None
+    layer_shifts: NDArray[np.int64] | None = None
+    layer_blurs: tuple[float, ...] = ()
     processing: Processing | None = None
 
     @property

@@ -29,7 +29,7 @@ from dataset_builder.synthesis.screening import (
     find_look_alikes,
 )
 from dataset_builder.synthesis.source import PhotographSource
-from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.synthesis.unit import Photograph, SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Desk, Failure, hash_facts, read_part
@@ -126,8 +126,9 @@ def _name_bursts(
         make_id(Path(unit.path).stem, derive_seed(source.name, origin.sha256), f"-{index:02d}")
         for index in range(source.bursts_per_photograph)
     ]
+    photograph = Photograph(root / unit.path, unit.sha256, source.shorter_side)
     return [
-        SynthesisUnit(burst_id, origin, root, source, preset, derive_seed(recipe_seed, origin.sha256, burst_id))
+        SynthesisUnit(burst_id, origin, photograph, source, preset, derive_seed(recipe_seed, origin.sha256, burst_id))
         for burst_id in ids
     ]
 

@@ -11,6 +11,7 @@ differ by about 1e-15; a code would differ only where a value lies that close to
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ from dataset_builder.camera.sensor import add_noise, digitise, read_codes
 from dataset_builder.randomness import make_generator
 from dataset_builder.synthesis.fields import Planes, make_field, sample_field, sample_mosaics
 from dataset_builder.synthesis.latent import Scene
+from dataset_builder.synthesis.layered.layers import LayeredScene
+from dataset_builder.synthesis.layered.view import LayeredView
 from dataset_builder.synthesis.parameters import BurstParameters
 from restorers import CFA
 
@@ -45,25 +48,39 @@ class RenderedBurst:
     masks: tuple[NDArray[np.uint8] | None, ...]
 
 
-def render_burst(photograph: NDArray[np.uint16], parameters: BurstParameters, seed: str) -> RenderedBurst:
+def render_burst(
+    photograph: NDArray[np.uint16] | LayeredScene, parameters: BurstParameters, seed: str
+) -> RenderedBurst:
     """Render all frames and the truth.
 
     Args:
-        photograph: uint16 codes [H', W', 3] of linear sRGB, the whole photograph.
-        parameters: as sampled for a photograph of this size.
+        photograph: uint16 codes [H', W', 3] of linear sRGB, the whole photograph; or a scene in its place.
+        parameters: as sampled for a photograph of this size, or for this scene.
         seed: hex; the noise of each frame is drawn from it and the frame's index.
     """
-    scene = Scene(photograph, parameters)
-    rendered = {}
+    if isinstance(photograph, LayeredScene):
+        view = LayeredView(photograph, parameters)
+        seen, truth = view.see_frames(), view.make_truth()
+    else:
+        scene = Scene(photograph, parameters)
+        seen, truth = _see_frames(scene), scene.make_truth()
+    rendered = {
+        index: _capture(light, cover, parameters, index, make_generator(seed, f"noise/{index}"))
+        for index, light, cover in seen
+    }
+    frames, masks = zip(*(rendered[index] for index in range(len(rendered))), strict=True)
+    return RenderedBurst(frames, truth, masks)
+
+
+def _see_frames(scene: Scene) -> Iterator[tuple[int, NDArray[np.float64], NDArray[np.float64] | None]]:
+    """Of each frame its mean light, and the moving object's share of what each pixel shows."""
+    parameters = scene.parameters
     for background, indices in scene.see_backgrounds():
         sites = [scene.sites[index] for index in indices]
         lights = sample_mosaics(background, parameters.scale, sites, parameters.shape, cfa=parameters.sensor.cfa)
         for index, light in zip(indices, lights, strict=True):
             cover = _add_object(light, scene, index, background)
-            mean = light * (scene.signal / len(scene.sites[index]))
-            rendered[index] = _capture(mean, cover, parameters, index, make_generator(seed, f"noise/{index}"))
-    frames, masks = zip(*(rendered[index] for index in range(len(rendered))), strict=True)
-    return RenderedBurst(frames, scene.make_truth(), masks)
+            yield index, light * (scene.signal / len(scene.sites[index])), cover
 
 
 def _add_object(light: NDArray[np.float64], scene: Scene, index: int, background: Planes) -> NDArray[np.float64] | None:

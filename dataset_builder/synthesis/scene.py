@@ -16,6 +16,12 @@ from dataset_builder.synthesis.parameters import BurstParameters, FrameParameter
 from dataset_builder.synthesis.presets import Preset
 
 _DEFOCUS_STEP = 1 / 8
+_FLAT = ("photograph", "hand motion", "take a larger photograph, smaller frames or a calmer preset")
+_LAYERED = (
+    "scene",
+    "motion of hand and layers",
+    "draw larger scenes, smaller frames, a farther near, or a calmer motion",
+)
 
 
 def set_focus(preset: Preset, rng: np.random.Generator, burst: BurstParameters) -> BurstParameters:
@@ -47,18 +53,21 @@ def place_crop(burst: BurstParameters, rng: np.random.Generator, photograph_size
     corners = np.array([[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]], np.float64)
     to_reference = np.asarray(np.linalg.inv(burst.all_homographies), np.float64)
     seen = scale * map_points(to_reference, corners).reshape(-1, 2)
-    widest = max([burst.focus_series, *(frame.defocus for frame in burst.frames)])
+    widest = max([burst.focus_series, *(max((frame.defocus, *frame.layer_blurs)) for frame in burst.frames)])
     margin = INTERPOLATION_MARGIN + int(np.ceil(scale * (widest + 4 * burst.lens_blur)))
     low = np.ceil(margin - seen.min(axis=0)).astype(int)
     reach = np.ceil(seen.max(axis=0)).astype(int) + scale + margin
-    room = np.array(photograph_size[::-1]) - reach
-    if (room < low).any():
-        need = reach + low
+    shifts = [np.abs(frame.layer_shifts).max(axis=(0, 1)) for frame in burst.frames if frame.layer_shifts is not None]
+    beside = np.max(shifts, axis=0, initial=0) if shifts else np.zeros(2, np.int64)
+    room = np.array(photograph_size[::-1]) - reach - beside
+    if (room < low + beside).any():
+        need = reach + low + 2 * beside
+        kind, motion, way_out = _LAYERED if burst.frames[0].layer_shifts is not None else _FLAT
         raise PhotographTooSmallError(
-            f"the photograph has {photograph_size[1]} x {photograph_size[0]} px but frames of {width} x {height} px at scale {scale} "
-            f"with this hand motion need {need[0]} x {need[1]}: take a larger photograph, smaller frames or a calmer preset"
+            f"the {kind} has {photograph_size[1]} x {photograph_size[0]} px but frames of {width} x {height} px at scale {scale} "
+            f"with this {motion} need {need[0]} x {need[1]}: {way_out}"
         )
-    x, y = (int(value) for value in rng.integers(low, room, endpoint=True))
+    x, y = (int(value) for value in rng.integers(low + beside, room, endpoint=True))
     window = (x - int(low[0]), y - int(low[1]), x + int(reach[0]), y + int(reach[1]))
     return dataclasses.replace(burst, origin=(x, y), window=window)
 

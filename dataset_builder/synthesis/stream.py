@@ -19,10 +19,14 @@ from dataset_builder.randomness import derive_seed, make_generator
 from dataset_builder.synthesis.builtin import find_preset
 from dataset_builder.synthesis.distributions import Integers
 from dataset_builder.synthesis.draw import sample_burst
+from dataset_builder.synthesis.layered.layers import LayeredScene
+from dataset_builder.synthesis.layered.parallax import Layering
+from dataset_builder.synthesis.layered.plan import SceneSubject, Texture, find_textures, make_subject
 from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.photographs import read_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RenderedBurst, render_burst
+from dataset_builder.synthesis.source import SceneSource
 from manifests.images.pixels import to_linear
 from restorers import Burst, Domain
 
@@ -31,6 +35,9 @@ _ATTEMPTS = 50
 _DECODED = 64
 """Photographs that stay in memory, about 10 MB each at 1200 x 1600 px."""
 
+_DRAWN = 8
+"""Scenes that stay in memory."""
+
 
 @dataclass(frozen=True)
 class BurstMixture:
@@ -38,6 +45,9 @@ class BurstMixture:
 
     Attributes:
         photographs: files; one is drawn for each burst, and shown in one of its eight orientations.
+        scenes: layered scenes, as a source of a recipe states them; one of its `count` is drawn for each burst. Its preset, frames and
+            bursts per scene do not matter here.
+        scene_share: of the bursts that show scenes, where there are photographs, too.
         presets: presets by name, of the toolkit or of `own_presets`, with the weight of each.
         height: rows of a frame, even.
         width: columns, even.
@@ -49,7 +59,7 @@ class BurstMixture:
         redraw: 0 for the bursts themselves; another number gives the same bursts with other noise.
 
     Raises:
-        ValueError: if there is no photograph or preset, a preset is unknown, or a weight is not positive.
+        ValueError: if there is nothing to show or no preset, a preset is unknown, or a weight is not positive.
     """
 
     photographs: tuple[Path, ...]
@@ -62,10 +72,14 @@ class BurstMixture:
     own_presets: Mapping[str, Preset] | None = None
     seed: int = 0
     redraw: int = 0
+    scenes: SceneSource | None = None
+    scene_share: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.photographs or not self.presets:
-            raise ValueError("photographs, presets: expected one at least")
+        if not (self.photographs or self.scenes) or not self.presets:
+            raise ValueError("photographs or scenes, presets: expected one at least")
+        if not 0 <= self.scene_share <= 1:
+            raise ValueError(f"scene_share: expected 0..1, got {self.scene_share:g}")
         if min(self.presets.values()) <= 0:
             raise ValueError(f"presets: expected positive weights, got {dict(self.presets)}")
         for name in self.presets:
@@ -89,7 +103,7 @@ class BurstWithTruth:
         truth: float32 [H·scale, W·scale, 3]; linear light of the sharp reference, 1 its white.
         scale: truth pixels per frame pixel.
         preset: name of its preset.
-        photograph: the file.
+        photograph: the file; None of a scene.
         index: place in the stream.
     """
 
@@ -97,7 +111,7 @@ class BurstWithTruth:
     truth: NDArray[np.float32]
     scale: int
     preset: str
-    photograph: Path
+    photograph: Path | None
     index: int
 
 
@@ -130,7 +144,7 @@ def render_one(mixture: BurstMixture, index: int) -> BurstWithTruth:
     """Burst `index` of a mixture.
 
     Raises:
-        PhotographTooSmallError: if many draws of photograph and motion do not fit together.
+        PhotographTooSmallError: if many draws of photograph or scene and motion do not fit together.
         SourceError: if a photograph cannot be read.
     """
     names = sorted(mixture.presets)
@@ -142,8 +156,7 @@ def render_one(mixture: BurstMixture, index: int) -> BurstWithTruth:
         if attempt == 0:
             name = names[int(np.searchsorted(np.cumsum(weights) / weights.sum(), rng.uniform(), side="right"))]
             preset = mixture.find_preset(name)
-        path = mixture.photographs[int(rng.integers(len(mixture.photographs)))]
-        photograph = _turn(_read(path, mixture.shorter_side), int(rng.integers(8)))
+        path, photograph, layering = _choose(mixture, rng)
         try:
             parameters = sample_burst(
                 preset,
@@ -152,6 +165,7 @@ def render_one(mixture: BurstMixture, index: int) -> BurstWithTruth:
                 height=mixture.height,
                 width=mixture.width,
                 scale=mixture.scale or preset.scale,
+                layering=layering,
             )
         except PhotographTooSmallError as error:
             reason = error
@@ -161,8 +175,20 @@ def render_one(mixture: BurstMixture, index: int) -> BurstWithTruth:
     raise reason
 
 
+def _choose(
+    mixture: BurstMixture, rng: np.random.Generator
+) -> tuple[Path | None, NDArray[np.uint16] | LayeredScene, Layering | None]:
+    """A photograph as a burst shows it, with its file; or a scene and its layers."""
+    source = mixture.scenes
+    if source is not None and (not mixture.photographs or rng.uniform() < mixture.scene_share):
+        subject = make_subject(source, source.first + int(rng.integers(source.count)), _find_textures(source))
+        return None, _draw(subject), subject.layering
+    path = mixture.photographs[int(rng.integers(len(mixture.photographs)))]
+    return path, _turn(_read(path, mixture.shorter_side), int(rng.integers(8))), None
+
+
 def _as_burst(
-    rendered: RenderedBurst, parameters: BurstParameters, preset: str, path: Path, index: int
+    rendered: RenderedBurst, parameters: BurstParameters, preset: str, path: Path | None, index: int
 ) -> BurstWithTruth:
     """What `records.loading` would read of it."""
     sensor, frames = parameters.sensor, parameters.frames
@@ -201,3 +227,13 @@ def _read(path: Path, shorter_side: int | None) -> NDArray[np.uint16]:
     photograph = read_photograph(path, shorter_side=shorter_side)
     photograph.flags.writeable = False
     return photograph
+
+
+@lru_cache(maxsize=_DRAWN)
+def _draw(subject: SceneSubject) -> LayeredScene:
+    return subject.load()
+
+
+@lru_cache(maxsize=4)
+def _find_textures(source: SceneSource) -> tuple[Texture, ...]:
+    return find_textures(source, source.resolve_root(Path.cwd()))

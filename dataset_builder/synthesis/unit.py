@@ -1,14 +1,14 @@
-"""Units of work that synthesise bursts from photographs."""
+"""Units of work that synthesise bursts from photographs and scenes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,13 @@ from dataset_builder.camera.geometry import mean_displacement
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import Origin, make_burst_row, make_frame_row
 from dataset_builder.synthesis.draw import sample_burst
+from dataset_builder.synthesis.layered.layers import LayeredScene
+from dataset_builder.synthesis.layered.parallax import Layering
 from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.photographs import read_hashed_photograph
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.render import RENDER_VERSION, RenderedBurst, render_burst
-from dataset_builder.synthesis.source import PhotographSource
+from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
 from manifests.confined.writing import write_file
@@ -29,9 +31,58 @@ from manifests.images.appearance import hash_reference
 from manifests.images.pixels import encode_png
 
 
+class Subject(Hashable, Protocol):
+    """What bursts are rendered from; plain, picklable, equal where it shows the same."""
+
+    @property
+    def layering(self) -> Layering | None:
+        """Its layers; None for a flat one."""
+        ...
+
+    def describe(self) -> Mapping[str, Any]:
+        """Plain data: what pixels depend on beside the SHA-256 of its content."""
+        ...
+
+    def load(self) -> NDArray[np.uint16] | LayeredScene:
+        """A photograph's linear sRGB codes [H, W, 3], or a scene.
+
+        Raises:
+            SourceError: if it cannot be read or is not what it was.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A file.
+
+    Attributes:
+        path: where it is.
+        sha256: its content.
+        shorter_side: px that it is reduced towards; None keeps its size.
+    """
+
+    path: Path
+    sha256: str
+    shorter_side: int | None
+
+    @property
+    def layering(self) -> None:
+        """It is flat."""
+        return
+
+    def describe(self) -> Mapping[str, Any]:
+        """Nothing that the geometry of a burst does not say."""
+        return {}
+
+    def load(self) -> NDArray[np.uint16]:
+        """Decode it."""
+        return read_hashed_photograph(self.path, shorter_side=self.shorter_side, sha256=self.sha256)
+
+
 @dataclass(frozen=True)
 class SynthesisUnit:
-    """One burst to render from a photograph.
+    """One burst to render from a photograph or scene.
 
     Attributes:
         redraw: 0 for the burst itself; another number gives the same burst with other noise.
@@ -39,8 +90,8 @@ class SynthesisUnit:
 
     burst_id: str
     origin: Origin
-    root: Path
-    source: PhotographSource
+    subject: Subject
+    source: SynthesisSource
     preset: Preset
     seed: str
     redraw: int = 0
@@ -56,8 +107,14 @@ class SynthesisUnit:
                 "photograph": self.origin.sha256,
                 "preset": [source.preset, self.preset.model_dump(mode="json")],
                 "seed": self.seed,
-                "geometry": [source.frame_height, source.frame_width, self.scale, source.shorter_side],
+                "geometry": [
+                    source.frame_height,
+                    source.frame_width,
+                    self.scale,
+                    getattr(source, "shorter_side", None),
+                ],
                 "folder": self.folder,
+                **self.subject.describe(),
                 **({"redraw": self.redraw} if self.redraw else {}),
             }
         )
@@ -101,12 +158,8 @@ class SynthesisUnit:
 
     def render(self, desk: Desk) -> tuple[BurstParameters, RenderedBurst]:
         """What was drawn, and the pixels, of which nothing is written."""
-        path, side = self.root / self.origin.path, self.source.shorter_side
-        # Neighbouring units share their photograph; the worker that gets them decodes it once.
-        sha256 = self.origin.sha256
-        photograph = desk.take(
-            (path, side, sha256), lambda: read_hashed_photograph(path, shorter_side=side, sha256=sha256)
-        )
+        # Neighbouring units share their photograph or scene; the worker that gets them makes it once.
+        photograph = desk.take(self.subject, self.subject.load)
         parameters = sample_burst(
             self.preset,
             self.seed,
@@ -114,6 +167,7 @@ class SynthesisUnit:
             height=self.source.frame_height,
             width=self.source.frame_width,
             scale=self.scale,
+            layering=self.subject.layering,
         )
         noise = derive_seed(self.seed, "redraw", self.redraw) if self.redraw else self.seed
         return parameters, render_burst(photograph, parameters, noise)

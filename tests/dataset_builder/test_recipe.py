@@ -8,7 +8,7 @@ from dataset_builder.synthesis.source import PhotographSource
 
 PHOTOGRAPHS = {"kind": "photographs", "name": "a", "root": "."}
 
-KINDS = "photographs, folders, stacks, burstsr, synthetic_burst, hdrplus, kpn, photo_triage or spaq"
+KINDS = "photographs, scenes, folders, stacks, burstsr, synthetic_burst, hdrplus, kpn, photo_triage or spaq"
 
 
 @pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.name)
