@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from dataset_builder.bursts import Plan, build_bursts, plan_source
-from dataset_builder.errors import BuildError
+from dataset_builder.errors import BuildError, UnsetRootError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.recipe import Recipe
+from dataset_builder.roots import NO_ROOTS
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -46,6 +48,7 @@ def measure_reliability(
     root: Path,
     base: Path,
     *,
+    roots: Mapping[str, Path] = NO_ROOTS,
     most_bursts: int = 200,
     named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
@@ -56,6 +59,7 @@ def measure_reliability(
     Args:
         root: the data set.
         base: folder that relative roots of its recipe are relative to; the photographs must still be there.
+        roots: folders of its named roots; sources whose roots are not among them are passed over.
         most_bursts: how many bursts to label again, spread evenly over those that can be rendered again.
         named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who does the work.
@@ -70,7 +74,7 @@ def measure_reliability(
         altered = take_stock(root, [table_path(name) for name in ("splits", RELIABILITY.name)])
         recipe = read_built_recipe(root)
         scenarios, remarks = resolve_recorded(recipe.scenarios, named, device=workers.device)
-        plans = _plan_again(root, base, recipe, most_bursts, workers)
+        plans = _plan_again(root, base, recipe, most_bursts, roots=roots, workers=workers)
         replica = root / WORK_FOLDER / "replica"
         reports = [build_bursts(replica, plans, workers=workers, progress=progress)]
         reports.append(build_labels(replica, scenarios, workers=workers, progress=progress))
@@ -119,16 +123,22 @@ def compare_labels(first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFram
     return rows
 
 
-def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Workers) -> Mapping[str, Plan]:
+def _plan_again(
+    root: Path, base: Path, recipe: Recipe, most: int, *, roots: Mapping[str, Path], workers: Workers
+) -> Mapping[str, Plan]:
     """The bursts of the data set that its sources would still render just so, with other noise."""
     held = {burst_id: rows.burst["burst_key"] for burst_id, rows in read_bursts(root).items()}
-    units = [
-        unit
-        for source in recipe.sources
-        if source.kind == "photographs"
-        for unit in plan_source(source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers).units
-        if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
-    ]
+    units: list[SynthesisUnit] = []
+    for source in recipe.sources:
+        if source.kind != "photographs":
+            continue
+        with contextlib.suppress(UnsetRootError):
+            plan = plan_source(
+                source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers, roots=roots
+            )
+            units += [
+                unit for unit in plan.units if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
+            ]
     if not units:
         raise BuildError(
             f"base {base}: none of the bursts of {root} can be rendered again; only synthetic ones can, and only while their photographs "

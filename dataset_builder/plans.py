@@ -1,0 +1,127 @@
+"""What a recipe asks for, against what is there: the plans of its sources, and which sources and restorers are to be had."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataset_builder.bursts import Plan, plan_source
+from dataset_builder.errors import MissingSourceError, RecipeError, SourceError, UnsetRootError
+from dataset_builder.ingest.unit import CaptureUnit
+from dataset_builder.recipe import Recipe, Source, parse_scenario
+from dataset_builder.roots import NO_ROOTS, split_root
+from dataset_builder.work.local import Workers
+from dataset_builder.work.unit import Failure
+from manifests.errors import UnsafePathError
+
+
+@dataclass
+class Planned:
+    """The sources that can be used, with their plans, and why others cannot.
+
+    Attributes:
+        plans: by name of the source.
+        failures: why a source cannot be used at all, by its name.
+        remarks: sources that were skipped since nobody said where they are, and those that hold more or less than they should.
+    """
+
+    plans: dict[str, Plan] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def list_root_names(recipe: Recipe) -> list[str]:
+    """The named roots of a recipe."""
+    named = (split_root(source.root) for source in recipe.sources)
+    return list(dict.fromkeys(name for name, _ in filter(None, named)))
+
+
+def list_restorer_names(recipe: Recipe) -> list[str]:
+    """Names of the restorers for which scenarios of a recipe stand."""
+    return [choice.stands_for for choice in recipe.scenarios if choice.stands_for is not None]
+
+
+def replace_restorers(recipe: Recipe, named: Mapping[str, str]) -> tuple[Recipe, list[str]]:
+    """Put the restorers that a person named in the place of the scenarios that stand for them.
+
+    Args:
+        recipe: as read.
+        named: a scenario, such as `burst:FILE`, for names that the recipe has.
+
+    Returns:
+        The recipe to build, and a line on scenarios that still stand for others.
+
+    Raises:
+        RecipeError: if a name is no scenario's, or a scenario is then named twice.
+    """
+    chosen = tuple(
+        choice
+        if choice.stands_for not in named
+        else parse_scenario(**{**choice.model_dump(), "name": named[choice.stands_for], "stands_for": None})
+        for choice in recipe.scenarios
+    )
+    names = [choice.name for choice in chosen]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise RecipeError(f"scenario {repeated[0]!r} is named twice; give each --restorer a file of its own")
+    standing = [f"{choice.name} for {choice.stands_for}" for choice in chosen if choice.stands_for is not None]
+    remarks = [f"stand in for restorers that --restorer NAME=burst:FILE may name: {', '.join(standing)}"]
+    return recipe.model_copy(update={"scenarios": chosen}), remarks if standing else []
+
+
+def plan_sources(
+    recipe: Recipe,
+    base: Path,
+    dataset: Path,
+    workers: Workers,
+    *,
+    roots: Mapping[str, Path] = NO_ROOTS,
+    strict: bool = False,
+) -> Planned:
+    """Plan all sources of a recipe; one that cannot be used costs itself.
+
+    Args:
+        recipe: as read.
+        base: folder that relative roots are relative to.
+        dataset: the data set.
+        workers: who decodes what is looked at to plan.
+        roots: folders of named roots.
+        strict: whether each source must be there and hold what is expected.
+
+    Raises:
+        SourceError: if no source can be used; if `strict`, where anything is not as it should be, a line for each.
+    """
+    planned = Planned()
+    for source in recipe.sources:
+        try:
+            plan = plan_source(
+                source, base, dataset, seed=recipe.seed, presets=recipe.presets, workers=workers, roots=roots
+            )
+        except UnsetRootError as error:
+            planned.remarks.append(f"skipped: {error}")
+        except (SourceError, UnsafePathError, PermissionError) as error:
+            planned.failures[source.name] = Failure.from_exception(error)
+        else:
+            planned.plans[source.name] = plan
+            planned.remarks += _compare_counts(source, plan)
+    wrong = [*(failure.message for failure in planned.failures.values()), *planned.remarks]
+    if wrong and (strict or not planned.plans):
+        raise MissingSourceError("\n".join(wrong))
+    return planned
+
+
+def _compare_counts(source: Source, plan: Plan) -> list[str]:
+    """A line if a source does not hold what it should."""
+    expected = source.expected
+    if expected is None:
+        return []
+    units = [unit for unit in plan.units if not isinstance(unit, CaptureUnit) or unit.stands_alone]
+    frames = sum(len(unit.reader.names) for unit in units if isinstance(unit, CaptureUnit))
+    counts = [(expected.bursts, len(units), "bursts"), (expected.frames or frames, frames, "frames")]
+    wrong = [(asked, there, what) for asked, there, what in counts if asked != there]
+    if not wrong:
+        return []
+    asked = " of ".join(f"{asked:,} {what}" for asked, _, what in wrong)
+    there = " of ".join(f"{there:,}" for _, there, _ in wrong)
+    more = "; what cannot be used is among the failures" if plan.rejected else ""
+    return [f"source {source.name!r}: expected {asked}, found {there}{more}; get the others, or correct root"]
