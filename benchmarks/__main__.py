@@ -13,6 +13,7 @@ MODULES = (
     "benchmarks.labeling",
     "benchmarks.loader",
     "benchmarks.networks",
+    "benchmarks.published",
     "benchmarks.quality",
     "benchmarks.restorers",
     "benchmarks.synthesis",

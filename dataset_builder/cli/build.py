@@ -58,10 +58,10 @@ def command(
     folders = read_roots(content, roots)
     chosen = read_named("--restorer", restorers, list_restorer_names(content), RESTORER_VARIABLE)
     content, notes = replace_restorers(content, chosen)
+    print_notes(notes)
     if dry_run:
         require_buildable(out, content)
         print_counts(out, preview_dataset(recipe, content, out, roots=folders, strict=strict, workers=workers))
         return
-    print_notes(notes)
     reports = build_dataset(recipe, content, out, roots=folders, strict=strict, workers=workers, progress=show_progress)
     ctx.exit(print_summary(out, reports))
