@@ -1,7 +1,7 @@
 """The published composition built end to end, from stand-ins for its five sets: time, memory, and counts beside the published ones.
 
 Run with `python -m benchmarks.published [--share 1] [--jobs 2]`, by default with a fiftieth of all. Files are as many as in the real sets
-and laid out alike. Pictures are tiny: mosaics of BurstSR and of synthesised bursts have 48 x 48 px and not 160 x 160 and 96 x 96, for
+and laid out alike. Pictures are tiny: mosaics of BurstSR and of synthesised bursts have 32 x 32 px and not 160 x 160 and 96 x 96, for
 what is measured is the machinery.
 """
 
@@ -77,7 +77,7 @@ def shrink_recipe(path: Path) -> Path:
     text = RECIPE.read_text(encoding="utf-8")
     for side in ("frame_height", "frame_width"):
         assert text.count(f"{side} = 96") == 1
-        text = text.replace(f"{side} = 96", f"{side} = 48")
+        text = text.replace(f"{side} = 96", f"{side} = 32")
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -47,7 +47,7 @@ def scale(count: int, share: float) -> int:
 def write_burstsr_val(root: Path, *, crops: int) -> None:
     for number in range(crops):
         sequence, crop = number % SEQUENCES, number // SEQUENCES
-        write_crop(root / f"val/{sequence + 1:04d}_{crop:04d}", frames=FRAMES, seed=number)
+        write_crop(root / f"val/{sequence + 1:04d}_{crop:04d}", side=16, frames=FRAMES, seed=number)
 
 
 def write_hdrplus_subset(root: Path, *, bursts: int) -> None:
