@@ -15,6 +15,7 @@ from dataset_builder.randomness import derive_seed, make_generator
 
 DRAWS = 1000
 COVERAGE = 0.95
+_DRAWS_AT_ONCE = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,13 @@ class SceneBootstrap:
         if not number:
             return np.zeros((self.draws, 0), np.float32)
         random = make_generator(derive_seed("audit", number), "bootstrap")
-        return random.multinomial(number, np.full(number, 1 / number), size=self.draws).astype(np.float32)
+        weights = np.empty((self.draws, number), np.float32)
+        shares = np.full(number, 1 / number)
+        # Block by block, as the same numbers: all at once they would take three times the memory.
+        for start in range(0, self.draws, _DRAWS_AT_ONCE):
+            block = weights[start : start + _DRAWS_AT_ONCE]
+            block[:] = random.multinomial(number, shares, size=len(block))
+        return weights
 
     def bound_mean(self, per_burst: NDArray[np.float64]) -> tuple[float, float]:
         """95 % interval of the mean over bursts.
