@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_bursts
+from dataset_builder.bursts import build_bursts, plan_source, preview_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
@@ -18,7 +18,7 @@ from dataset_builder.labeling.annotations import annotate_sources, write_annotat
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.plans import Planned, plan_sources
+from dataset_builder.plans import plan_sources
 from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
@@ -73,11 +73,11 @@ def build_dataset(
         altered = take_stock(root, _list_remade(recipe))
         planned = plan_sources(recipe, base, root, workers, roots=roots, strict=strict)
         bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
-        judged = annotate_sources(root, _list_judged(planned.plans))
+        judged = annotate_sources(root, planned.judged)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
         labels.include(judged)
         labels.remarks += list_renamed(recipe.scenarios)
-        _report_sources(planned, bursts)
+        planned.report(bursts)
         bursts.remarks += altered
         record_failures(root, bursts, "source", [*planned.plans, *planned.failures])
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
@@ -121,7 +121,7 @@ def add_source(
         plan = plan_source(source, Path.cwd(), root, seed=recipe.seed, presets=recipe.presets, workers=workers)
         plans = {source.name: plan}
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        labels = annotate_sources(root, _list_judged(plans))
+        labels = annotate_sources(root, [] if plan.judged is None else [plan.judged])
         build_labels(root, [], workers=workers, progress=progress)
         record_failures(root, bursts, "source", plans)
         if labels.counts:
@@ -276,7 +276,7 @@ def preview_dataset(
         planned = plan_sources(recipe, base, Path(scratch), workers, roots=roots, strict=strict)
     plans = planned.plans
     bursts, kept = preview_bursts(root, plans)
-    _report_sources(planned, bursts)
+    planned.report(bursts)
     there = read_bursts(root) if kept else {}
     labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
     bursts.remarks += list_altered(root, _list_remade(recipe))
@@ -307,16 +307,6 @@ def _list_remade(recipe: Recipe) -> list[str]:
 def _write_recipe(root: Path, data: bytes) -> None:
     note_digest(root, RECIPE, hashlib.sha256(data).hexdigest())
     write_file(root, RECIPE, data)
-
-
-def _list_judged(plans: Mapping[str, Plan]) -> list[tuple[CaptureSource, Path]]:
-    return [plan.judged for plan in plans.values() if plan.judged is not None]
-
-
-def _report_sources(planned: Planned, report: StageReport) -> None:
-    report.remarks[:0] = planned.remarks
-    for name, failure in planned.failures.items():
-        report.fail(failure, source=name, burst_id="")
 
 
 def _require_usable(root: Path) -> None:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from dataset_builder.bursts import Plan, plan_source
 from dataset_builder.errors import MissingSourceError, RecipeError, SourceError, UnsetRootError
+from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.recipe import Recipe, Source, parse_scenario
 from dataset_builder.roots import NO_ROOTS, split_root
 from dataset_builder.work.local import Workers
+from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
 
@@ -29,6 +31,17 @@ class Planned:
     plans: dict[str, Plan] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+
+    @property
+    def judged(self) -> list[tuple[CaptureSource, Path]]:
+        """Sources whose frames people judged, surveyed, and the folder of each."""
+        return [plan.judged for plan in self.plans.values() if plan.judged is not None]
+
+    def report(self, bursts: StageReport) -> None:
+        """Say in the report on the bursts what became of the other sources."""
+        bursts.remarks[:0] = self.remarks
+        for name, failure in self.failures.items():
+            bursts.fail(failure, source=name, burst_id="")
 
 
 def list_root_names(recipe: Recipe) -> list[str]:
