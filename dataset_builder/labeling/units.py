@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.estimate import Estimate
@@ -93,7 +94,7 @@ def read_bursts(root: Path, chosen: Collection[str] | None = None) -> dict[str, 
     places = [place for place, burst_id in enumerate(ids) if chosen is None or burst_id in chosen]
     return {
         ids[place]: BurstRows(burst, tuple(tables.frames.slice(*_span(tables.starts, place)).to_pylist()))
-        for place, burst in zip(places, tables.bursts.take(places).to_pylist(), strict=True)
+        for place, burst in zip(places, tables.bursts.take(pa.array(places, pa.int64())).to_pylist(), strict=True)
     }
 
 
