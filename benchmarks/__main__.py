@@ -16,6 +16,7 @@ MODULES = (
     "benchmarks.labeling",
     "benchmarks.loader",
     "benchmarks.networks",
+    "benchmarks.published",
     "benchmarks.quality",
     "benchmarks.restorers",
     "benchmarks.synthesis",

@@ -19,7 +19,7 @@ from dataset_builder.bursts import build_bursts, plan_source
 from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.noise import measure_label_noise as redraw_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, resolve_scenarios
-from dataset_builder.makers import find_makers
+from dataset_builder.plans import find_makers
 from dataset_builder.recipe import parse_recipe
 from dataset_builder.selection import Guide, measure_gains, summarise_gains
 from dataset_builder.work.local import LocalWorkers

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dataset_builder.bursts import Plan, build_bursts, plan_source, preview_bursts
+from dataset_builder.bursts import build_bursts, plan_source, preview_bursts
 from dataset_builder.errors import OutputError, RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
@@ -19,8 +19,9 @@ from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.noise import measure_label_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.makers import find_makers, plan_redraws
+from dataset_builder.plans import find_makers, plan_redraws, plan_sources
 from dataset_builder.recipe import Recipe, Source, SplitChoice
+from dataset_builder.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
@@ -45,6 +46,8 @@ def build_dataset(
     recipe: Recipe,
     root: Path,
     *,
+    roots: Mapping[str, Path] = NO_ROOTS,
+    strict: bool = False,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -55,13 +58,15 @@ def build_dataset(
         recipe_path: file that the recipe was read from; relative roots are relative to its folder.
         recipe: as read.
         root: folder of the data set; created if need be.
+        roots: folders of the recipe's named roots; sources whose roots are not among them keep what they have.
+        strict: whether every source must be there and hold what the recipe expects.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
 
     Raises:
-        BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
-            work are rows of `failures` instead.
+        BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable sources, photographs, bursts and
+            units of work are rows of `failures` instead.
     """
     scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
     base = recipe_path.resolve().parent
@@ -69,16 +74,17 @@ def build_dataset(
     with lock_dataset(root):
         _require_named(root, recipe)
         altered = take_stock(root, _list_remade(recipe))
-        plans = _plan_sources(recipe, recipe.sources, base, root, workers)
-        bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        judged = annotate_sources(root, recipe.sources, base, workers)
+        planned = plan_sources(recipe, base, root, workers, roots=roots, strict=strict)
+        bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
+        judged = annotate_sources(root, planned.judged)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
-        redraws, makers = recipe.noise_redraws, find_makers(plans)
+        redraws, makers = recipe.noise_redraws, find_makers(planned.plans)
         measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         labels.include(judged)
         labels.remarks += list_renamed(recipe.scenarios)
+        planned.report(bursts)
         bursts.remarks += altered
-        record_failures(root, bursts, "source", plans)
+        record_failures(root, bursts, "source", [*planned.plans, *planned.failures])
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         _write_recipe(root, recipe_path.read_bytes())
         named = [scenario.name for scenario in scenarios]
@@ -117,9 +123,10 @@ def add_source(
         others = tuple(other for other in recipe.sources if other.name != source.name)
         changes = {"sources": (*others, source), "seed": recipe.seed if seed is None else seed}
         recipe = recipe.model_copy(update=changes)
-        plans = _plan_sources(recipe, [source], Path.cwd(), root, workers)
+        plan = plan_source(source, Path.cwd(), root, seed=recipe.seed, presets=recipe.presets, workers=workers)
+        plans = {source.name: plan}
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
-        labels = annotate_sources(root, [source], Path.cwd(), workers)
+        labels = annotate_sources(root, [] if plan.judged is None else [plan.judged])
         build_labels(root, [], workers=workers, progress=progress)
         record_failures(root, bursts, "source", plans)
         if labels.counts:
@@ -256,7 +263,13 @@ def redo_audit(
 
 
 def preview_dataset(
-    recipe_path: Path, recipe: Recipe, root: Path, *, workers: Workers = ONE_WORKER
+    recipe_path: Path,
+    recipe: Recipe,
+    root: Path,
+    *,
+    roots: Mapping[str, Path] = NO_ROOTS,
+    strict: bool = False,
+    workers: Workers = ONE_WORKER,
 ) -> list[StageReport]:
     """What `build_dataset` would do; nothing below the data set is written.
 
@@ -266,6 +279,8 @@ def preview_dataset(
         recipe_path: file that the recipe was read from.
         recipe: as read.
         root: folder of the data set; need not exist.
+        roots: as in `build_dataset`.
+        strict: as there.
         workers: who screens photographs that were not measured yet.
 
     Raises:
@@ -277,8 +292,11 @@ def preview_dataset(
         for path, plain in walk_files(root, f"{WORK_FOLDER}/photographs"):
             if plain:
                 write_new_file(Path(scratch), path, read_file(root, path))
-        plans = _plan_sources(recipe, recipe.sources, recipe_path.resolve().parent, Path(scratch), workers)
+        base = recipe_path.resolve().parent
+        planned = plan_sources(recipe, base, Path(scratch), workers, roots=roots, strict=strict)
+    plans = planned.plans
     bursts, kept = preview_bursts(root, plans)
+    planned.report(bursts)
     there = read_bursts(root) if kept else {}
     labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
     bursts.remarks += list_altered(root, _list_remade(recipe))
@@ -309,15 +327,6 @@ def _list_remade(recipe: Recipe) -> list[str]:
 def _write_recipe(root: Path, data: bytes) -> None:
     note_digest(root, RECIPE, hashlib.sha256(data).hexdigest())
     write_file(root, RECIPE, data)
-
-
-def _plan_sources(
-    recipe: Recipe, sources: Iterable[Source], base: Path, dataset: Path, workers: Workers
-) -> dict[str, Plan]:
-    return {
-        source.name: plan_source(source, base, dataset, seed=recipe.seed, presets=recipe.presets, workers=workers)
-        for source in sources
-    }
 
 
 def _require_usable(root: Path) -> None:

@@ -19,6 +19,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import make_id
+from dataset_builder.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
 from dataset_builder.synthesis.layered.plan import plan_scenes
 from dataset_builder.synthesis.plan import plan_photographs
@@ -46,6 +47,8 @@ class Plan:
     units: list[BurstUnit] = field(default_factory=list)
     rejected: list[tuple[str, str, Failure]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    judged: tuple[CaptureSource, Path] | None = None
+    """A source whose frames people judged, surveyed, and its folder."""
 
 
 def plan_source(
@@ -56,6 +59,7 @@ def plan_source(
     seed: int,
     presets: Mapping[str, Preset],
     workers: Workers,
+    roots: Mapping[str, Path] = NO_ROOTS,
 ) -> Plan:
     """Find the photographs, scenes or bursts of a source and name the bursts to make of them.
 
@@ -66,14 +70,20 @@ def plan_source(
         seed: seed of the whole recipe.
         presets: the recipe's own, by name.
         workers: who decodes what is looked at to plan.
+        roots: folders of named roots.
 
     Raises:
-        MissingSourceError: if the root is not there or holds nothing; anything smaller is recorded in the plan.
+        UnsetRootError: if its named root is not among them.
+        SourceError: if the root is not there, has another layout or holds nothing; anything smaller is recorded in the plan.
     """
-    root, plan = source.resolve_root(base), Plan()
+    root, plan = source.resolve_root(base, roots), Plan()
     outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark]]
     if isinstance(source, CaptureSource):
-        outcomes = plan_captures(source, root, dataset, workers)
+        require_layout(f"source {source.name!r}", root, source.layout)
+        surveyed = source.survey(root, dataset, workers)
+        if source.judged_as:
+            plan.judged = surveyed, root
+        outcomes = plan_captures(surveyed, root)
     elif isinstance(source, SceneSource):
         outcomes = plan_scenes(source, root, preset=find_preset(source.preset, presets), recipe_seed=seed)
     else:

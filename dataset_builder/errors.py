@@ -21,6 +21,10 @@ class MissingSourceError(SourceError, FileNotFoundError):
     """A file or folder named in the recipe is not there."""
 
 
+class UnsetRootError(MissingSourceError):
+    """Nobody said which folder the named root of a source is."""
+
+
 class UnreadableImageError(SourceError):
     """A file is not an image, or a damaged one."""
 

@@ -62,6 +62,8 @@ def finish_dataset(
     Returns:
         What the report lacks and why, one line each.
     """
+    # What tables took stays with Arrow else, beside what the audit takes.
+    pa.default_memory_pool().release_unused()
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
     splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)

@@ -14,7 +14,7 @@ from dataset_builder.errors import BuildError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.makers import plan_makers
+from dataset_builder.plans import plan_makers
 from dataset_builder.selection.gains import GAIN_COLUMNS, measure_gains, summarise_gains
 from dataset_builder.selection.guides import ORACLE, SIGNED, Guide
 from dataset_builder.synthesis.unit import SynthesisUnit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from functools import cache
 from statistics import NormalDist
 
@@ -15,6 +16,11 @@ from numpy.typing import NDArray
 def derive_seed(*parts: str | int) -> str:
     """SHA-256 (hex) of an unambiguous encoding of the parts."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def draw_names(names: Iterable[str], count: int) -> set[str]:
+    """Of some names at most so many, as if by chance: a name that comes or goes displaces one other at most."""
+    return set(sorted(names, key=lambda name: derive_seed("draw", name))[:count])
 
 
 def make_generator(seed: str, stage: str) -> np.random.Generator:

@@ -17,7 +17,8 @@ from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
-from dataset_builder.makers import plan_makers
+from dataset_builder.plans import plan_makers
+from dataset_builder.roots import NO_ROOTS
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -48,6 +49,7 @@ def measure_reliability(
     root: Path,
     base: Path,
     *,
+    roots: Mapping[str, Path] = NO_ROOTS,
     most_bursts: int = 200,
     named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
@@ -58,6 +60,7 @@ def measure_reliability(
     Args:
         root: the data set.
         base: folder that relative roots of its recipe are relative to; the photographs must still be there.
+        roots: folders of its named roots; sources whose roots are not among them are passed over.
         most_bursts: how many bursts to label again, spread evenly over those that can be rendered again.
         named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who does the work.
@@ -72,7 +75,7 @@ def measure_reliability(
         altered = take_stock(root, [table_path(name) for name in ("splits", RELIABILITY.name)])
         recipe = read_built_recipe(root)
         scenarios, remarks = resolve_recorded(recipe.scenarios, named, device=workers.device)
-        plans = _plan_again(plan_makers(root, base, recipe, workers), most_bursts)
+        plans = _plan_again(plan_makers(root, base, recipe, workers, roots=roots), most_bursts)
         replica = root / WORK_FOLDER / "replica"
         reports = [build_bursts(replica, plans, workers=workers, progress=progress)]
         reports.append(build_labels(replica, scenarios, workers=workers, progress=progress))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from dataset_builder.errors import MissingSourceError
+from dataset_builder.roots import NO_ROOTS, find_root, split_root
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
-PACKAGE_PREFIX = "package:"
+SourceSplit = Literal["train", "val", "test", "folders", "scenes"]
 _SPLITS_OF_FOLDERS = {"train": "train", "val": "val", "validation": "val", "test": "test"}
 
 
@@ -32,72 +31,63 @@ class Part(BaseModel):
         return _freeze_lists(value)
 
 
+class ExpectedCounts(Part):
+    """How much a source is known to hold.
+
+    Attributes:
+        bursts: crops not counted, unless they stand for the whole.
+        frames: of real bursts together; null where it is not known.
+    """
+
+    bursts: int = Field(ge=1)
+    frames: int | None = Field(default=None, ge=1)
+
+
 class SourcePart(Part):
     """What every source has.
 
     Attributes:
         name: name of the source in the data set.
-        root: its folder, relative to the recipe, or `package:NAME/FOLDER`.
+        root: its folder, relative to the recipe, `package:NAME/FOLDER`, or `$NAME/FOLDER`, whose NAME is said when the recipe is built.
         license: licence of what it holds.
-        split: split of all its scenes; `folders` takes it from the first folder of each path, `train`, `val`, `validation` or `test`; null
-            draws it by scene.
+        split: split of all its scenes; `folders` takes it from the first folder of each path, `train`, `val`, `validation` or `test`;
+            `scenes` draws it by scene; null does so, too, where the source has no lists of its own.
+        limit: at most so many photographs or bursts are taken, drawn by their paths; null for all.
+        expected: what is known of how much it holds; null for nothing.
     """
 
     name: Name
     root: str = Field(min_length=1)
     license: str = "unknown"
-    split: Literal["train", "val", "test", "folders"] | None = None
+    split: SourceSplit | None = None
+    limit: int | None = Field(default=None, ge=1)
+    expected: ExpectedCounts | None = None
 
     @classmethod
     def name_kind(cls) -> str:
         """What a recipe calls this kind of source."""
         return str(get_args(cls.model_fields["kind"].annotation)[0])
 
-    def resolve_root(self, base: Path) -> Path:
-        """The folder that `root` means: relative to the recipe, or inside an installed package (`package:skimage/data`).
+    @field_validator("root")
+    @classmethod
+    def _check_root(cls, value: str) -> str:
+        split_root(value)
+        return value
+
+    def resolve_root(self, base: Path, roots: Mapping[str, Path] = NO_ROOTS) -> Path:
+        """The folder that `root` means: relative to the recipe, inside an installed package (`package:skimage/data`), or of a named root.
 
         Raises:
+            UnsetRootError: if it is a named root that `roots` lacks.
             MissingSourceError: if it is not there.
         """
-        if self.root.startswith(PACKAGE_PREFIX):
-            package, _, inner = self.root.removeprefix(PACKAGE_PREFIX).partition("/")
-            try:
-                folder = _find_package(package) / inner
-            except ModuleNotFoundError as error:
-                raise MissingSourceError(f"source {self.name!r}: root: {error}") from None
-        else:
-            folder = base / self.root
-        if not folder.is_dir():
-            raise MissingSourceError(
-                f"source {self.name!r}: root: no folder {folder}; correct the path (relative to {base})"
-            )
-        return folder.resolve()
+        return find_root(self.name, self.root, base, roots)
 
     def find_split(self, path: str) -> str | None:
         """The split that the source's own layout gives a photograph or burst at `path`, below its root; None if it gives none."""
+        if self.split == "scenes":
+            return None
         return _SPLITS_OF_FOLDERS.get(PurePosixPath(path).parts[0]) if self.split == "folders" else self.split
-
-
-def _find_package(package: str) -> Path:
-    """The folder of an installed package, which is not imported: a recipe may stand in a data set of others.
-
-    Raises:
-        ModuleNotFoundError: if there is none.
-    """
-    # To find what is inside a package, Python would import it.
-    if not package.isidentifier():
-        raise ModuleNotFoundError(
-            f"expected {PACKAGE_PREFIX}NAME/FOLDER, such as {PACKAGE_PREFIX}skimage/data, got the name {package!r}"
-        )
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):  # of a package that was imported and changed itself
-        spec = None
-    if spec is None:
-        raise ModuleNotFoundError(f"the package {package!r} is not installed")
-    if spec.origin is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(f"{package!r} is a module without a folder; name an installed package that holds one")
-    return Path(spec.origin).parent
 
 
 def require_inside(paths: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from dataset_builder.bursts import build_bursts, plan_source
 from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario
-from dataset_builder.makers import find_makers
+from dataset_builder.plans import find_makers
 from dataset_builder.recipe import parse_source
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.report import no_progress

@@ -67,9 +67,10 @@ def restore_bursts(root: Path, *, named: Collection[str] = (), workers: Workers 
     """
     tables = read_tables(root)
     sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)
-    rows = read_bursts(root)
+    rows = read_bursts(root, sample)
     sets = choose_label_sets(tables.labels.sets)
     marginal = sets[[is_marginal(name) for name in sets["estimator"]]]
     labels = tables.labels.select(sample)
     bursts = {name: rows[name] for name in sample if name in rows}
+    del tables, rows
     return restore_sample(root, bursts, marginal, labels, named=named, workers=workers)

@@ -142,8 +142,9 @@ def read_tables(root: Path) -> Tables:
 
     parts: list[Callable[[], pd.DataFrame]] = []
     sets: list[pd.DataFrame] = []
+    names = known._replace(bursts=known.bursts.select(["burst_id"]), frames=known.frames.select([]))
     for path in list_label_files(root):
-        part = partial(_read_labels, root, path, known)
+        part = partial(_read_labels, root, path, names)
         if (labels := attempt(part)) is not None:
             parts.append(part)
             sets.append(find_label_sets(labels))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import out_option, work_options
+from dataset_builder.cli.options import out_option, read_roots, roots_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("recipe", type=click.Path(path_type=Path))
 @out_option
+@roots_option
+@click.option(
+    "--restorer",
+    "restorers",
+    multiple=True,
+    metavar="NAME=SCENARIO",
+    help="Scenario, such as burst:FILE, to take for one that stands for NAME in RECIPE; default: the environment's BUIQA_RESTORER_NAME.",
+)
+@click.option(
+    "--strict", is_flag=True, help="Refuse to build unless every source is there and holds what RECIPE expects of it."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be created, reused and rebuilt, and change nothing.")
 @click.option(
     "--noise-profiles",
@@ -27,7 +38,15 @@ if TYPE_CHECKING:
 @work_options
 @click.pass_context
 def command(
-    ctx: click.Context, recipe: Path, out: Path, dry_run: bool, noise_profiles: Path | None, workers: Workers
+    ctx: click.Context,
+    recipe: Path,
+    out: Path,
+    roots: tuple[str, ...],
+    restorers: tuple[str, ...],
+    strict: bool,
+    dry_run: bool,
+    noise_profiles: Path | None,
+    workers: Workers,
 ) -> None:
     """Build the data set that RECIPE (TOML) describes.
 
@@ -38,13 +57,28 @@ def command(
         preview_dataset,
         require_buildable,
     )
-    from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
+    from dataset_builder.cli.console import announce, print_counts, print_notes, print_summary, show_progress
+    from dataset_builder.plans import list_restorer_names, replace_restorers
     from dataset_builder.recipe import read_recipe
+    from dataset_builder.roots import RESTORER_VARIABLE, read_named
 
     content = read_recipe(recipe, noise_profiles=noise_profiles)
+    folders = read_roots(content, roots)
+    chosen = read_named("--restorer", restorers, list_restorer_names(content), RESTORER_VARIABLE)
+    content, notes = replace_restorers(content, chosen)
+    print_notes(notes)
     if dry_run:
         require_buildable(out, content)
-        print_counts(out, preview_dataset(recipe, content, out, workers=workers))
+        print_counts(out, preview_dataset(recipe, content, out, roots=folders, strict=strict, workers=workers))
         return
-    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress, announce=announce)
+    reports = build_dataset(
+        recipe,
+        content,
+        out,
+        roots=folders,
+        strict=strict,
+        workers=workers,
+        progress=show_progress,
+        announce=announce,
+    )
     ctx.exit(print_summary(out, reports))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from dataset_builder.recipe import Recipe
 
 
 class _Folder(click.Path):
@@ -35,6 +38,13 @@ device_option = click.option(
     metavar="auto|cpu|cuda",
     callback=lambda _ctx, _option, value: _check_device(value),
     help="Where networks compute; auto is CUDA where there is a device.",
+)
+roots_option = click.option(
+    "--root",
+    "roots",
+    multiple=True,
+    metavar="NAME=DIR",
+    help="Folder of a root that the recipe names ($NAME); default: that of the environment's BUIQA_ROOT_NAME. Sources without are skipped.",
 )
 trusted_option = click.option(
     "--scenario",
@@ -86,6 +96,19 @@ CREDENTIALS_NOTE = (
     "credentials in an address are seen by whoever lists processes or reads the shell's history; "
     "use AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 )
+
+
+def read_roots(recipe: Recipe, given: Sequence[str]) -> dict[str, Path]:
+    """Folders of the named roots of a recipe, from the command line, else from the environment.
+
+    Raises:
+        RecipeError: for a name that the recipe does not have.
+    """
+    from dataset_builder.plans import list_root_names
+    from dataset_builder.roots import ROOT_VARIABLE, read_named
+
+    named = read_named("--root", given, list_root_names(recipe), ROOT_VARIABLE)
+    return {name: Path(folder).expanduser().absolute() for name, folder in named.items()}
 
 
 def _count_jobs(value: str) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
+from dataset_builder.cli.options import dataset_argument, read_roots, roots_option, trusted_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -23,22 +23,31 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Folder that relative roots of the recipe are relative to.",
 )
+@roots_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to label again.")
 @trusted_option
 @work_options
 @click.pass_context
 def command(
-    ctx: click.Context, dataset: Path, base: Path, bursts: int, scenarios: tuple[str, ...], workers: Workers
+    ctx: click.Context,
+    dataset: Path,
+    base: Path,
+    roots: tuple[str, ...],
+    bursts: int,
+    scenarios: tuple[str, ...],
+    workers: Workers,
 ) -> None:
     """Label synthetic bursts of DIR again, with other noise and with half the frames, and compare.
 
     The result is manifests/reliability.parquet; card and audit show it.
     """
     from dataset_builder.cli.console import print_reliability, print_summary, show_progress
+    from dataset_builder.finish import read_built_recipe
     from dataset_builder.reliability import measure_reliability
 
+    folders = read_roots(read_built_recipe(dataset), roots)
     reports = measure_reliability(
-        dataset, base, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress
+        dataset, base, roots=folders, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress
     )
     print_reliability(dataset)
     ctx.exit(print_summary(dataset, reports))

@@ -9,9 +9,8 @@ from dataset_builder.errors import DuplicateOriginError, MissingSourceError, Sou
 from dataset_builder.ingest.reader import FoundBurst, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit, CropPlan
-from dataset_builder.randomness import derive_seed
+from dataset_builder.randomness import derive_seed, draw_names
 from dataset_builder.records.rows import Origin, make_id
-from dataset_builder.work.local import Workers
 from dataset_builder.work.stopping import check_stop
 from dataset_builder.work.unit import Failure
 from manifests.errors import UnsafePathError
@@ -20,26 +19,29 @@ Outcome = tuple[str, list[CaptureUnit] | Failure | Remark]
 """Path of a burst, and its units or why it has none; or a remark."""
 
 
-def plan_captures(source: CaptureSource, root: Path, dataset: Path, workers: Workers) -> Iterator[Outcome]:
+def plan_captures(source: CaptureSource, root: Path) -> Iterator[Outcome]:
     """List the bursts of a source and name the units that take them in: the whole burst, then its crops.
 
     Args:
-        source: from the recipe.
+        source: from the recipe, surveyed.
         root: its folder.
-        dataset: where results of work may wait.
-        workers: who decodes what must be decoded to find them.
 
     Raises:
         MissingSourceError: if there are none; anything smaller is an outcome.
     """
     seen: dict[str, str] = {}
     empty = True
-    for finding in source.survey(root, dataset, workers).find_bursts(root):
+    findings = list(source.find_bursts(root))
+    names = [finding.path for finding in findings if isinstance(finding, FoundBurst)]
+    drawn = set(names) if source.limit is None else draw_names(names, source.limit)
+    for finding in findings:
         if isinstance(finding, Remark):
             yield "", finding
             continue
         empty = False
         check_stop()
+        if isinstance(finding, FoundBurst) and finding.path not in drawn:
+            continue
         if isinstance(finding, RejectedBurst):
             error = finding.error
             yield finding.path, error if isinstance(error, Failure) else Failure.from_exception(error)
@@ -60,10 +62,11 @@ def _plan_burst(source: CaptureSource, root: Path, finding: FoundBurst, seen: di
     if (other := seen.setdefault(sha256, finding.path)) != finding.path:
         raise DuplicateOriginError(f"{root / finding.path}: holds the same pixels as {other}; remove one")
     scene = derive_seed(source.kind, finding.scene) if finding.scene else ""
-    split = finding.split or source.find_split(finding.path)
+    split = None if source.split == "scenes" else finding.split or source.find_split(finding.path)
     origin = Origin(source.name, finding.path, sha256, source.license, scene, split)
     crops = [] if source.crops is None else [CropPlan(source.crops, index) for index in range(source.crops.total)]
-    return [_make_unit(source, root, finding, origin, crop) for crop in (None, *crops)]
+    whole = [None] if source.crops is None or source.crops.whole else []
+    return [_make_unit(source, root, finding, origin, crop) for crop in (*whole, *crops)]
 
 
 def _make_unit(

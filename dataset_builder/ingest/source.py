@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from dataset_builder.ingest.reader import Finding
 from dataset_builder.judgements.annotations import Annotations
+from dataset_builder.roots import Layout
 from dataset_builder.settings import Part, SourcePart
 from dataset_builder.work.local import Workers
 
@@ -28,6 +29,7 @@ class CropChoice(Part):
         height: height of a crop, pixels, even.
         width: width of a crop, pixels, even.
         corners: x and y of the top-left pixel of each, even, for `given`.
+        whole: whether the whole burst is taken in, too; else crops stand for it.
     """
 
     rule: Literal["grid", "textured", "given"] = "grid"
@@ -35,6 +37,7 @@ class CropChoice(Part):
     height: int = Field(default=256, ge=32, le=8192, multiple_of=2)
     width: int = Field(default=256, ge=32, le=8192, multiple_of=2)
     corners: tuple[tuple[int, int], ...] = ()
+    whole: bool = True
 
     @model_validator(mode="after")
     def _check_corners(self) -> CropChoice:
@@ -73,6 +76,17 @@ class CaptureSource(SourcePart, ABC):
     crops: CropChoice | None = None
     estimate: tuple[Estimate, ...] = ()
     strip_metadata: bool = False
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> Self:
+        if self.judged_as and self.crops is not None and not self.crops.whole:
+            raise ValueError("crops.whole: expected true, for people judged whole frames")
+        return self
+
+    @property
+    def layout(self) -> Layout:
+        """What the root must hold, as patterns; empty where anything goes."""
+        return ()
 
     def survey(self, root: Path, dataset: Path, workers: Workers) -> Self:  # noqa: ARG002  # most kinds go by names and headers
         """The same source, which knows what must be decoded to find its bursts; workers do that.

@@ -101,12 +101,19 @@ class CaptureUnit:
                 "frames": self.origin.sha256,
                 "reader": _describe_reader(self.reader),
                 "reference": [self.reference_index, self.reference_rule],
-                "crop": None if crop is None else [CROPS_VERSION, crop.choice.model_dump(mode="json"), crop.index],
+                "crop": None
+                if crop is None
+                else [CROPS_VERSION, crop.choice.model_dump(mode="json", exclude={"whole"}), crop.index],
                 "estimates": [MEASURES_VERSION if measured else None, *self.estimates],
                 "folder": self.folder,
                 "strip_metadata": self.strip_metadata,
             }
         )
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is the burst itself, or the first of the crops that stand for it."""
+        return self.crop is None or (not self.crop.choice.whole and self.crop.index == 0)
 
     @property
     def part(self) -> str:
@@ -158,7 +165,7 @@ class CaptureUnit:
         if sure is None:
             appearance = hash_reference(root, burst, frames)
         notes = [*reader.remarks, *([f"ground truth is doubtful: {doubt}"] if doubt else [])]
-        remarks = [f"{self.where}: {note}" for note in notes if self.crop is None]
+        remarks = [f"{self.where}: {note}" for note in notes if self.stands_alone]
         burst = {**burst, "perceptual_hash": appearance}
         return {"burst": burst, "frames": frames, "stage": stage, "remarks": remarks}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,6 @@ from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations, 
 from dataset_builder.labeling.rows import make_label_rows
 from dataset_builder.labeling.scenarios import Definition
 from dataset_builder.labeling.units import BurstRows, make_label_key, read_bursts
-from dataset_builder.settings import SourcePart
-from dataset_builder.work.local import Workers
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import Failure
 from manifests.confined.writing import remove_file
@@ -30,29 +28,25 @@ from manifests.schema import LABELS
 from manifests.store import labels_path, read_dataset_table, read_or_empty, write_table
 
 
-def annotate_sources(root: Path, sources: Sequence[SourcePart], base: Path, workers: Workers) -> StageReport:
+def annotate_sources(root: Path, judged: Iterable[tuple[CaptureSource, Path]]) -> StageReport:
     """Write the labels that the judgements of some sources give their bursts.
 
     Args:
         root: the data set, with the bursts of the sources in it.
-        sources: from the recipe; those without judgements are passed over.
-        base: folder that relative roots are relative to.
-        workers: who decodes what must be decoded to find the bursts.
+        judged: sources of a kind that people judged, surveyed, and the folder of each.
 
     Returns:
         Counts of labelled bursts.
     """
     report = StageReport("labels")
-    for source in sources:
-        if isinstance(source, CaptureSource) and source.judged_as:
-            _annotate_source(root, source, base, report, workers)
+    for source, folder in judged:
+        _annotate_source(root, source, folder, report)
     return report
 
 
-def _annotate_source(root: Path, source: CaptureSource, base: Path, report: StageReport, workers: Workers) -> None:
+def _annotate_source(root: Path, source: CaptureSource, folder: Path, report: StageReport) -> None:
     try:
-        folder = source.resolve_root(base)
-        annotations = source.survey(folder, root, workers).read_annotations(folder)
+        annotations = source.read_annotations(folder)
     except SourceError as error:
         report.fail(Failure.from_exception(error), source=source.name, burst_id="", scenario=source.judged_as)
         return

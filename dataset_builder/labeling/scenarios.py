@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
-from dataset_builder.settings import Part, require_one_of
+from dataset_builder.settings import Name, Part, require_one_of
 from manifests.errors import SchemaError
 from manifests.store import read_footer
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
@@ -47,12 +47,14 @@ class ScenarioChoice(Part):
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
         metrics: fidelity metrics; `default` stands for those that suit the burst (`choose_metrics`).
         insist: whether to label without truth where that is known to mislead.
+        stands_for: name of a restorer that the user may put in its place by `--restorer NAME=SCENARIO`; null for none.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
     estimators: tuple[str, ...] = ()
     metrics: tuple[str, ...] = Field(default=(DEFAULT,), min_length=1)
     insist: bool = False
+    stands_for: Name | None = None
 
     @field_validator("estimators")
     @classmethod

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from dataset_builder.labeling.estimate import Estimate
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
@@ -76,19 +78,29 @@ class BurstRows:
         return hash(self.content)
 
 
-def read_bursts(root: Path) -> dict[str, BurstRows]:
-    """All bursts of a data set by id, with those columns of their frames, in order, that labels may depend on.
+def read_bursts(root: Path, chosen: Collection[str] | None = None) -> dict[str, BurstRows]:
+    """Bursts of a data set by id, with those columns of their frames, in order, that labels may depend on.
+
+    Args:
+        root: the data set.
+        chosen: ids of those wanted; None for all.
 
     Raises:
         ManifestError: if a table cannot be read, or the two do not fit each other.
     """
     columns = ["burst_id", "frame_index", "is_reference", "path", "mask_path", *_FRAME_FACTS]
     tables = read_burst_tables(root, frame_columns=columns)
-    frames = tables.frames.to_pylist()
+    ids = tables.bursts.column("burst_id").to_pylist()
+    places = [place for place, burst_id in enumerate(ids) if chosen is None or burst_id in chosen]
     return {
-        burst["burst_id"]: BurstRows(burst, tuple(frames[start:stop]))
-        for burst, start, stop in zip(tables.bursts.to_pylist(), tables.starts[:-1], tables.starts[1:], strict=True)
+        ids[place]: BurstRows(burst, tuple(tables.frames.slice(*_span(tables.starts, place)).to_pylist()))
+        for place, burst in zip(places, tables.bursts.take(pa.array(places, pa.int64())).to_pylist(), strict=True)
     }
+
+
+def _span(starts: NDArray[np.int64], place: int) -> tuple[int, int]:
+    """Offset and number of the frames of a burst."""
+    return int(starts[place]), int(starts[place + 1] - starts[place])
 
 
 def make_label_key(content: str, fingerprint: str, definition: Definition) -> str:

@@ -18,7 +18,7 @@ from dataset_builder.errors import (
     PhotographTooSmallError,
     SourceError,
 )
-from dataset_builder.randomness import derive_seed
+from dataset_builder.randomness import derive_seed, draw_names
 from dataset_builder.records.rows import Origin, make_id
 from dataset_builder.synthesis.photographs import list_photographs, read_hashed_photograph
 from dataset_builder.synthesis.presets import Preset
@@ -87,9 +87,10 @@ def plan_photographs(
     paths = list(source.files) or list_photographs(root)
     if not paths:
         raise MissingSourceError(f"source {source.name!r}: no JPEG, PNG, TIFF or DNG below {root}; correct root")
+    drawn = set(paths) if source.limit is None else draw_names(paths, source.limit)
     found: dict[str, ScreeningUnit | Failure] = {}
     by_content: dict[str, str] = {}
-    for path in paths:
+    for path in (path for path in paths if path in drawn):
         check_stop()
         try:
             found[path] = _find(source, root, path, by_content)

@@ -81,7 +81,10 @@ def describe_merge(
 def conv(inputs: int, outputs: int, size: int = 3, *, stride: int = 1) -> nn.Conv2d:
     """A convolution that keeps the size but for its stride; its first weights keep the strength of what passes through (He 2015)."""
     layer = nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2)
-    nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+    if (
+        not layer.weight.is_meta
+    ):  # a layout has no values, and drawing them imports PyTorch's compiler: two seconds and 90 MB
+        nn.init.kaiming_normal_(layer.weight, a=SLOPE)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer

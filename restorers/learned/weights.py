@@ -16,7 +16,7 @@ from restorers.errors import InvalidRestorerError, UnsafeWeightsError
 from restorers.learned.kernel_merge import KernelMerge
 from restorers.learned.recurrent_merge import RecurrentMerge
 from restorers.learned.sample_merge import SampleMerge
-from restorers.networks.layout import allocate, lay_out
+from restorers.networks.layout import lay_out
 
 NETWORKS: Mapping[str, Callable[..., nn.Module]] = {
     "kernel_merge": KernelMerge,
@@ -82,11 +82,12 @@ def read_weights(path: Path) -> TrainedWeights:
     try:
         card = _read_card(metadata)
         # Sizes are compared before anything is allocated.
-        network = allocate(lay_out(lambda: build_network(card["network"], card["sizes"]), state))
+        network = lay_out(lambda: build_network(card["network"], card["sizes"]), state)
     except InvalidRestorerError as error:
         raise InvalidRestorerError(f"{path}: {error}") from None
-    network.load_state_dict({key: value.float() for key, value in state.items()})
-    return TrainedWeights(network.float().requires_grad_(False), card, digest)
+    # Assigned, not copied: to make room on the CPU for a network without memory imports SymPy, a second and 40 MB.
+    network.load_state_dict({key: value.float() for key, value in state.items()}, assign=True)
+    return TrainedWeights(network.eval().requires_grad_(False), card, digest)
 
 
 def write_weights(path: Path, network: nn.Module, card: Mapping[str, Any]) -> None:

@@ -26,6 +26,8 @@ from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_array, read_exif_values, read_mapping, read_noise_profile
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.roots import Layout
+from dataset_builder.settings import SourceSplit
 from manifests.errors import UnsafePathError
 from restorers import CFA, Domain
 
@@ -94,17 +96,26 @@ class BurstSRSource(CaptureSource):
 
     ROOT holds train, val or test (Bhat et al., CVPR 2021). The truth is the other camera's photograph, brought to the grid and colours of
     the reference, with a mask of where it can be trusted.
+
+    Attributes:
+        parts: Which of train, val and test to take; when empty, all that are there.
     """
 
     command = "burstsr"
 
     kind: Literal["burstsr"]
     license: str = "BurstSR: research use, see the authors' page"
-    split: Literal["train", "val", "test", "folders"] | None = "folders"
+    split: SourceSplit | None = "folders"
+    parts: tuple[Literal["train", "val", "test"], ...] = ()
+
+    @property
+    def layout(self) -> Layout:
+        """Some crop of some part."""
+        return [[f"{part}/*/samsung_*" for part in self.parts or _PARTS]]
 
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Crops of all parts in natural order; those of one sequence are one scene."""
-        for part in _PARTS:
+        for part in self.parts or _PARTS:
             folder = root / part
             names = (
                 sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)

@@ -29,8 +29,9 @@ from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import FrameSizeError, SourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_matrix
-from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Remark, Truth
 from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.roots import Layout
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
 from manifests.images.pixels import quantise
@@ -136,10 +137,19 @@ class HdrPlusSource(CaptureSource):
     def _check_results(cls, value: str | None) -> str | None:
         return None if value is None else require_inside((value,))[0]
 
+    @property
+    def layout(self) -> Layout:
+        """Some frame."""
+        return [["bursts/*/payload_N*.dng"]]
+
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Bursts of the set in natural order."""
         folder = root / "bursts"
         results = _find_results(self, root)
+        if results is None:
+            yield Remark(
+                f"source {self.name!r}: expected a folder results_* in {root}, found none; bursts have no truth without it"
+            )
         names = (
             sorted((path.name for path in folder.iterdir() if path.is_dir()), key=natural_key)
             if folder.is_dir()

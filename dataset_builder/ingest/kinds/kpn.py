@@ -25,6 +25,7 @@ from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import SourceError, UnreadableImageError
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.settings import SourceSplit
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
 from manifests.images.pixels import quantise
@@ -121,7 +122,7 @@ class KernelSource(CaptureSource):
     command = "kpn"
 
     kind: Literal["kpn"]
-    split: Literal["train", "val", "test", "folders"] | None = "test"
+    split: SourceSplit | None = "test"
 
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Bursts of all `.npz` files below a folder, in natural order."""

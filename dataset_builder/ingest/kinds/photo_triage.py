@@ -6,6 +6,7 @@ authors' own Bradley-Terry model, rank 1 the best. Images are `%06d-%02d.JPG`.
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +20,7 @@ from pydantic import Field, field_validator
 from dataset_builder.decoding.source_files import require_plain, resolve_inside
 from dataset_builder.errors import MissingSourceError, SourceError
 from dataset_builder.ingest.files import FileFrames, require_frames
-from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst
+from dataset_builder.ingest.reader import Finding, FoundBurst, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import (
@@ -29,6 +30,7 @@ from dataset_builder.judgements.preferences import (
     count_agreements,
     fit_preferences,
 )
+from dataset_builder.roots import Layout
 from dataset_builder.settings import require_inside
 from dataset_builder.work.unit import hash_facts
 from manifests.confined.plain import hash_plain
@@ -149,6 +151,12 @@ class PhotoTriageSource(CaptureSource):
     def _check_paths(cls, value: str | None) -> str | None:
         return None if value is None else require_inside((value,))[0]
 
+    @property
+    def layout(self) -> Layout:
+        """The lists, and some image."""
+        lists = [glob.escape(path) for path in (self.train_pairs, self.val_pairs) if path is not None]
+        return [*([path] for path in lists), [f"{glob.escape(self.images)}/*-*.*"]]
+
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Series of the lists whose images are there."""
         folder = resolve_inside(root, self.images)
@@ -156,7 +164,14 @@ class PhotoTriageSource(CaptureSource):
             raise MissingSourceError(
                 f"source {self.name!r}: images: no folder {folder}; get the images, or correct images"
             )
-        for series in read_series(self, root):
+        chosen = list(read_series(self, root))
+        wanted = {name for series in chosen for name in series.names}
+        if missing := len(wanted - {path.name for path in folder.iterdir()}):
+            yield Remark(
+                f"source {self.name!r}: expected {len(wanted):,} images of the lists in {folder}, found {len(wanted) - missing:,}; "
+                "get the others"
+            )
+        for series in chosen:
             path = f"{self.images}/{series.number:06d}"
             try:
                 require_frames(root / path, len(series.names))

@@ -8,6 +8,7 @@ neighbours is one scene, so that no split can part look-alikes; a scene is cut, 
 
 from __future__ import annotations
 
+import base64
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +31,11 @@ from dataset_builder.decoding.pictures import Pixels, explain, require_size
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingSourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
-from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst
+from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
+from dataset_builder.roots import Layout
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.pieces import do_pieces
 from dataset_builder.work.unit import Failure, hash_facts
@@ -103,7 +105,18 @@ class _Look:
     def parse(cls, name: str, facts: Mapping[str, Any]) -> Self:
         """From what `look_at` gives."""
         height, width = facts["size"]
-        return cls(name, (height, width), facts["hash"], np.array(facts["thumbnail"], np.float32))
+        thumbnail = np.frombuffer(base64.b64decode(facts["thumbnail"]), "<f4").reshape(facts["shape"])
+        return cls(name, (height, width), facts["hash"], thumbnail)
+
+
+@dataclass(frozen=True)
+class _Survey:
+    """Which photographs look alike, which cannot be read, and how many there should be."""
+
+    groups: tuple[tuple[str, ...], ...]
+    rejected: tuple[RejectedBurst, ...]
+    scored: int
+    missing: int
 
 
 @dataclass(frozen=True)
@@ -149,41 +162,59 @@ class SpaqSource(CaptureSource):
     frame_side: int = Field(default=1024, ge=64, le=8192, multiple_of=2)
     ratings_per_image: float = Field(default=15.0, gt=0)
 
-    _looks: tuple[_Look | RejectedBurst, ...] | None = PrivateAttr(default=None)
+    _found: _Survey | None = PrivateAttr(default=None)
+
+    @property
+    def layout(self) -> Layout:
+        """Photographs and their scores."""
+        return [[f"{IMAGES}/*.*"], [SCORES]]
 
     def survey(self, root: Path, dataset: Path, workers: Workers) -> Self:
         """As every kind: workers look at all photographs that have a score."""
         folder = resolve_inside(root, IMAGES)
         if not folder.is_dir():
             raise MissingSourceError(f"source {self.name!r}: no folder {folder}; get the photographs, or correct root")
-        looks: dict[str, _Look | RejectedBurst] = {}
+        names = sorted(read_scores(root), key=natural_key)
+        there = {path.name for path in folder.iterdir()}
+        rejected: dict[str, RejectedBurst] = {}
         pieces = {}
-        for name in sorted(read_scores(root), key=natural_key):
+        for name in names:
             try:
                 pieces[name] = Photograph(str(resolve_inside(root, f"{IMAGES}/{name}")), self.frame_side)
             except (UnsafePathError, OSError) as error:
-                looks[name] = RejectedBurst(f"{IMAGES}/{name}", error)
+                rejected[name] = RejectedBurst(f"{IMAGES}/{name}", error)
+        looks = []
         outcomes = do_pieces(look_at, [*pieces.values()], dataset, workers, cost=_AT_ONCE)
         for name, outcome in zip(pieces, outcomes, strict=True):
             if isinstance(outcome, Failure):
-                looks[name] = RejectedBurst(f"{IMAGES}/{name}", outcome)
+                rejected[name] = RejectedBurst(f"{IMAGES}/{name}", outcome)
             else:
-                looks[name] = _Look.parse(name, outcome)
+                looks.append(_Look.parse(name, outcome))
         surveyed = self.model_copy()
-        surveyed._looks = tuple(looks[name] for name in sorted(looks, key=natural_key))  # noqa: SLF001  # of its own copy
+        surveyed._found = _Survey(  # noqa: SLF001  # of its own copy
+            groups=tuple(map(tuple, group_look_alikes(looks, self))),
+            rejected=tuple(rejected[name] for name in sorted(rejected, key=natural_key)),
+            scored=len(names),
+            missing=len(set(names) - there),
+        )
         return surveyed
 
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Pseudo-bursts of photographs that have a score; photographs that resemble no other belong to none."""
-        if self._looks is None:
+        if self._found is None:
             with TemporaryDirectory() as scratch:
                 surveyed = self.survey(root, Path(scratch), ONE_WORKER)
             yield from surveyed.find_bursts(root)
             return
-        yield from (look for look in self._looks if isinstance(look, RejectedBurst))
-        looks = [look for look in self._looks if isinstance(look, _Look)]
         folder = resolve_inside(root, IMAGES)
-        for members in group_look_alikes(looks, self):
+        found = self._found
+        if found.missing:
+            yield Remark(
+                f"source {self.name!r}: expected {found.scored:,} photographs of the table in {folder}, "
+                f"found {found.scored - found.missing:,}; get the others"
+            )
+        yield from found.rejected
+        for members in found.groups:
             first = members[0]
             for start in range(0, len(members) - 1, self.max_frames):
                 names = members[start : start + self.max_frames]
@@ -323,7 +354,9 @@ def look_at(root: Path, photograph: Photograph) -> dict[str, Any]:  # noqa: ARG0
         width, height = height, width
     thumbnail = make_thumbnail(pixels, "srgb")
     size = _fit(height, width, photograph.side)
-    return {"size": size, "hash": hash_thumbnail(thumbnail), "thumbnail": thumbnail.tolist()}
+    # Ten thousand lists of numbers would fill the memory of who waits for them.
+    packed = base64.b64encode(thumbnail.astype("<f4").tobytes()).decode()
+    return {"size": size, "hash": hash_thumbnail(thumbnail), "thumbnail": packed, "shape": thumbnail.shape}
 
 
 def _fit(height: int, width: int, side: int) -> tuple[int, int]:

@@ -22,6 +22,8 @@ from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
+from dataset_builder.roots import Layout
+from dataset_builder.settings import SourceSplit
 from manifests.errors import UnsafePathError
 from restorers import CFA, Domain
 
@@ -103,7 +105,12 @@ class SyntheticBurstSource(CaptureSource):
 
     kind: Literal["synthetic_burst"]
     license: str = "SyntheticBurst: derived from Zurich RAW-to-RGB, research use"
-    split: Literal["train", "val", "test", "folders"] | None = "val"
+    split: SourceSplit | None = "val"
+
+    @property
+    def layout(self) -> Layout:
+        """Some frame and some truth."""
+        return [["bursts/*/im_raw_*.png"], ["gt/*/im_rgb.png"]]
 
     def find_bursts(self, root: Path) -> Iterator[Finding]:
         """Bursts of the set in natural order."""
