@@ -16,8 +16,10 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
 from dataset_builder.labeling.engine import build_labels, preview_stage
-from dataset_builder.labeling.scenarios import ScenarioChoice, merge_choices, resolve_scenarios
+from dataset_builder.labeling.noise import measure_label_noise
+from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
+from dataset_builder.makers import find_makers, plan_redraws
 from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -69,7 +71,10 @@ def build_dataset(
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base, workers)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        redraws, makers = recipe.noise_redraws, find_makers(plans)
+        measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         labels.include(judged)
+        labels.remarks += list_renamed(recipe.scenarios)
         bursts.remarks += altered
         record_failures(root, bursts, "source", plans)
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
@@ -125,13 +130,23 @@ def add_labels(
     root: Path,
     choices: Sequence[ScenarioChoice],
     *,
+    noise_redraws: int | None = None,
+    base: Path = Path(),
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
 ) -> list[StageReport]:
     """Label a data set under further scenarios; labels that are already there are reused.
 
+    Args:
+        root: the data set.
+        choices: the scenarios.
+        noise_redraws: as in a recipe; None for as many as the data set has.
+        base: folder that relative roots of the recipe are relative to; only redraws of the noise need the photographs there.
+        workers: who does the work.
+        progress: how to show progress.
+
     Raises:
-        BuildError: as `build_dataset`.
+        BuildError: as `build_dataset`; and if redraws are asked for and no burst can be rendered again.
         ManifestError: if `root` is no data set.
         RestorerError: if a scenario is unknown.
     """
@@ -140,11 +155,15 @@ def add_labels(
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
         recipe = read_built_recipe(root)
+        redraws, makers, remarks = plan_redraws(root, base, recipe, noise_redraws, workers)
         labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         named = [scenario.name for scenario in scenarios]
         record_failures(root, labels, "scenario", named)
-        recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})
-        labels.remarks += [*altered, *finish_dataset(root, recipe, [labels], named=named, workers=workers)]
+        changes = {"scenarios": merge_choices(recipe.scenarios, choices), "noise_redraws": redraws}
+        recipe = recipe.model_copy(update=changes)
+        labels.remarks += [*altered, *list_renamed(choices), *remarks]
+        labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
 
 

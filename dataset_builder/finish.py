@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from dataset_builder.audit.gains import GAIN_TABLE
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
@@ -132,9 +133,10 @@ def _read_names(root: Path, path: str) -> tuple[int, set[str], set[str]]:
 
 
 def _drop_outdated(root: Path, reports: Iterable[StageReport]) -> None:
-    """Forget how reliable labels were that are not the ones of today."""
+    """Forget how reliable labels were, and what they were worth, that are not the ones of today."""
     if any(report.counts[action] for report in reports for action in ("created", "rebuilt", "removed")):
         remove_file(root, table_path(RELIABILITY.name))
+        remove_file(root, GAIN_TABLE)
 
 
 def read_built_recipe(root: Path) -> Recipe:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Source = PhotographSource | CaptureSource
 else:
     Source = Annotated[Union[(PhotographSource, *KINDS)], Field(discriminator="kind")]  # only at run time are all known
+MOST_REDRAWS = 1000
 _KINDS = (PhotographSource.name_kind(), *(kind.name_kind() for kind in KINDS))
 _TAGS = frozenset((*_KINDS, *DISTRIBUTIONS))
 
@@ -81,13 +82,26 @@ class SplitChoice(Part):
 
 
 class Recipe(Part):
-    """A whole data set; `presets` are the user's own, by name."""
+    """A whole data set.
+
+    Attributes:
+        name: name of the data set.
+        seed: seed of all that is drawn.
+        presets: the user's own, by name.
+        sources: where bursts come from.
+        scenarios: what they are labelled for.
+        noise_redraws: how often the noise of synthetic bursts is drawn anew to measure how far it moves their labels; each redraw costs
+            as much as labelling. 0 leaves that unknown.
+        splits: how scenes are split.
+        audit: how the audit judges.
+    """
 
     name: Name = "unnamed"
     seed: int = Field(default=0, ge=0, lt=2**63)
     presets: dict[Name, UserPreset] = Field(default_factory=dict)
     sources: tuple[Source, ...] = ()
     scenarios: tuple[ScenarioChoice, ...] = ()
+    noise_redraws: int = Field(default=0, ge=0, le=MOST_REDRAWS)
     splits: SplitChoice = SplitChoice()
     audit: AuditChoice = AuditChoice()
 

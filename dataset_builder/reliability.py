@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dataset_builder.bursts import Plan, build_bursts, plan_source
-from dataset_builder.errors import BuildError
+from dataset_builder.audit.statistics import correlate_within
+from dataset_builder.bursts import Plan, build_bursts
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
-from dataset_builder.recipe import Recipe
+from dataset_builder.makers import plan_makers
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -30,6 +30,8 @@ from manifests.schema import RELIABILITY
 from manifests.store import read_labels, table_path, write_table
 
 _KEYS = ["scenario", "estimator", "metric"]
+_BLIND = frozenset({"add_one", "solo"})
+"""Estimators that look at no other frame than the one they score and the reference: leaving out others cannot change them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def measure_reliability(
         altered = take_stock(root, [table_path(name) for name in ("splits", RELIABILITY.name)])
         recipe = read_built_recipe(root)
         scenarios, remarks = resolve_recorded(recipe.scenarios, named, device=workers.device)
-        plans = _plan_again(root, base, recipe, most_bursts, workers)
+        plans = _plan_again(plan_makers(root, base, recipe, workers), most_bursts)
         replica = root / WORK_FOLDER / "replica"
         reports = [build_bursts(replica, plans, workers=workers, progress=progress)]
         reports.append(build_labels(replica, scenarios, workers=workers, progress=progress))
@@ -78,34 +80,40 @@ def measure_reliability(
         names = [scenario.name for scenario in scenarios]
         first, again = (read_labels(each, names).to_pandas() for each in (root, replica))
         halves = _label_halves(root, scenarios, chosen, workers=workers, progress=progress, report=reports[-1])
-        write_table(root, table_path(RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves))
+        presets = {burst_id: str(rows.burst["preset"]) for burst_id, rows in read_bursts(root).items()}
+        write_table(root, table_path(RELIABILITY.name), RELIABILITY, compare_labels(first, again, halves, presets))
         remove_tree(root, f"{WORK_FOLDER}/replica")
         finished = finish_dataset(root, recipe, anew=True, named=named, workers=workers)
         reports[-1].remarks += [*altered, *remarks, *finished]
     return reports
 
 
-def compare_labels(first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFrame) -> list[dict[str, Any]]:
+def compare_labels(
+    first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFrame, presets: Mapping[str, str]
+) -> list[dict[str, Any]]:
     """Rows of the table `reliability`.
 
     Args:
         first: labels of the data set, columns as in the table `labels`.
         again: labels of the same bursts with other noise.
         halves: labels of the bursts with every second frame left out; `frame_index` is that of the whole burst.
+        presets: preset of each burst; they differ too much to be pooled.
 
     Returns:
-        One row per scenario, estimator and metric that both have.
+        One row per scenario, estimator, metric and preset that both have.
     """
     columns = [*_KEYS, "burst_id", "frame_index"]
     pairs = first.merge(again, on=columns, suffixes=("", "_again")).dropna(subset=["score", "score_again"])
     shorter = first.merge(halves, on=columns, suffixes=("", "_half")).dropna(subset=["score", "score_half"])
-    lengths = {keys: _mean_spearman(group, "score_half") for keys, group in shorter.groupby(_KEYS)}
+    pairs, shorter = (each.assign(preset=each["burst_id"].map(presets)) for each in (pairs, shorter))
+    keys = [*_KEYS, "preset"]
+    lengths = {names: _mean_spearman(group, "score_half") for names, group in shorter.groupby(keys)}
     rows = []
-    for keys, group in pairs.groupby(_KEYS):
+    for names, group in pairs.groupby(keys):
         difference = group["score_again"] - group["score"]
         rows.append(
             {
-                **dict(zip(_KEYS, keys, strict=True)),
+                **dict(zip(keys, names, strict=True)),
                 "bursts": int(group["burst_id"].nunique()),
                 "frames": len(group),
                 "spearman": _mean_spearman(group, "score_again"),
@@ -113,27 +121,15 @@ def compare_labels(first: pd.DataFrame, again: pd.DataFrame, halves: pd.DataFram
                 "stable_best": _share_of_stable_best(group),
                 "median_score": float(group["score"].abs().median()),
                 "noise_error": float(np.sqrt(np.mean(difference**2) / 2)),
-                "length_spearman": lengths.get(keys),
+                "length_spearman": lengths.get(names),
             }
         )
     return rows
 
 
-def _plan_again(root: Path, base: Path, recipe: Recipe, most: int, workers: Workers) -> Mapping[str, Plan]:
-    """The bursts of the data set that its sources would still render just so, with other noise."""
-    held = {burst_id: rows.burst["burst_key"] for burst_id, rows in read_bursts(root).items()}
-    units = [
-        unit
-        for source in recipe.sources
-        if source.kind == "photographs"
-        for unit in plan_source(source, base, root, seed=recipe.seed, presets=recipe.presets, workers=workers).units
-        if isinstance(unit, SynthesisUnit) and held.get(unit.burst_id) == unit.key
-    ]
-    if not units:
-        raise BuildError(
-            f"base {base}: none of the bursts of {root} can be rendered again; only synthetic ones can, and only while their photographs "
-            "are where the recipe says, relative to this folder"
-        )
+def _plan_again(makers: Mapping[str, SynthesisUnit], most: int) -> Mapping[str, Plan]:
+    """Some of the bursts, spread evenly, with other noise."""
+    units = list(makers.values())
     places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
     plans: dict[str, Plan] = defaultdict(Plan)
     for place in places:
@@ -152,8 +148,13 @@ def _label_halves(
 ) -> pd.DataFrame:
     bursts = read_bursts(root)
     halves = {burst_id: half for burst_id in chosen if (half := _halve(bursts[burst_id])) is not None}
+    asked = [
+        replace(scenario, definitions=kept)
+        for scenario in scenarios
+        if (kept := tuple(each for each in scenario.definitions if each.estimator not in _BLIND))
+    ]
     # No label file holds halves, so all that applies to them is planned.
-    planned = plan_labels(root / WORK_FOLDER / "halves", scenarios, halves).units
+    planned = plan_labels(root / WORK_FOLDER / "halves", asked, halves).units
     units = [HalfBurstUnit(unit.rows, unit.scenario, unit.definitions) for unit in planned]
     missing = [unit for unit in units if read_part(root, unit) is None]
     with progress("halves", len(missing)) as advance:
@@ -184,23 +185,25 @@ def _halve(rows: BurstRows) -> BurstRows | None:
 
 def _mean_spearman(group: pd.DataFrame, other: str) -> float | None:
     """Mean over bursts of the rank correlation of two labels, where both order the frames at all."""
-    from scipy.stats import spearmanr
-
-    found = [
-        float(spearmanr(burst["score"], burst[other]).statistic)
-        for _, burst in group.groupby("burst_id")
-        if len(burst) > 2 and burst["score"].nunique() > 1 and burst[other].nunique() > 1
-    ]
-    return float(np.mean(found)) if found else None
+    codes, names = pd.factorize(group["burst_id"])
+    first, second = (group[name].to_numpy(np.float64) for name in ("score", other))
+    found, _ = correlate_within(codes.astype(np.int64), first, second, len(names))
+    return float(np.nanmean(found)) if np.isfinite(found).any() else None
 
 
 def _intraclass_correlation(group: pd.DataFrame) -> float | None:
-    """ICC(1,1) (Shrout & Fleiss 1979) of frames within bursts: scores are taken relative to the mean of their burst first."""
+    """ICC(C,1) of frames within bursts (McGraw & Wong 1996; ICC(3,1) of Shrout & Fleiss 1979).
+
+    Burst by burst a two-way analysis of variance of frames and draws, whose sums of squares and degrees of freedom are added up: of n
+    frames in B bursts both mean squares have n − B.
+    """
     both = group[["score", "score_again"]] - group.groupby("burst_id")[["score", "score_again"]].transform("mean")
     means = both.mean(axis=1)
-    count = len(both)
-    between = 2 * float((means**2).sum()) / max(count - group["burst_id"].nunique(), 1)
-    within = float(both.sub(means, axis=0).pow(2).to_numpy().sum()) / max(count, 1)
+    degrees = len(both) - group["burst_id"].nunique()
+    if degrees == 0:
+        return None
+    between = 2 * float((means**2).sum()) / degrees
+    within = float(both.sub(means, axis=0).pow(2).to_numpy().sum()) / degrees
     return (between - within) / (between + within) if between + within > 0 else None
 
 

@@ -177,10 +177,12 @@ def _make_labels(
                 "scenario": scenario,
                 "score": score,
                 "std_error": None if score is None else 0.0,
+                "noise_error": None,
                 "unit": "dB",
                 "rank": None if score is None else 1,
                 "score_norm": None if score is None else 0.5,
                 "num_evaluations": 2,
+                "reason": None,
                 "label_key": _digest(f"{scenario} {estimator} {frame['burst_id']}"),
                 "restorer_fingerprint": _digest(scenario),
             }

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.signals import heed_signals
 from tests.tiny_dataset import write_tiny_dataset
 
 # No test depends on the clock.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
-# A shell lets jobs in the background ignore Ctrl-C, and what they start inherits that.
+# A shell lets jobs in the background ignore Ctrl-C, nohup the end of the terminal, and what they start inherits that.
+heed_signals()
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

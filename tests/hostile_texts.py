@@ -33,7 +33,7 @@ def plant_texts(root: Path) -> None:
         change(root, path, TABLES["labels"], {"unit": SHORT})
     failure = {
         "stage": "bursts", "source": "x", "burst_id": "x", "scenario": "", "error_type": HOSTILE_TEXT, "message": HOSTILE_TEXT,
-        "attempts": 1,
+        "attempts": 1, "estimator": None, "metric": None, "frame_index": None,
     }  # fmt: skip
     write_table(root, table_path("failures"), TABLES["failures"], [failure])
     write_description(root, spoil(read_description(root)))

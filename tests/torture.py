@@ -111,7 +111,7 @@ def strike(build: subprocess.Popen, kind: str, rng: random.Random, longest: floa
 
 
 @click.command()
-@click.option("--strikes", default=10, show_default=True, help="How often to strike in each way.")
+@click.option("--strikes", default=4, show_default=True, help="How often to strike in each way.")
 @click.option("--seed", default=0, show_default=True, help="Of the instants and the victims.")
 def main(strikes: int, seed: int) -> None:
     """Strike builds in every way, and compare what they built with an undisturbed build."""

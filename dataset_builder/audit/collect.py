@@ -13,13 +13,15 @@ import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
 from dataset_builder.audit.tables import ScoreMatrix, Tables
+from dataset_builder.intervals import SceneIntervals
 from manifests.documents.statistics import count_contents, count_licenses
 from manifests.schema import LABEL_SET, Column, TableSchema
 from manifests.schema.table import REAL, TEXT_TYPE
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
-    "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage", "error_type",
+    "unit", "factor", "grouping", "group", "choice", "selector", "part", "guide", "policy", "judged", "burst_id", "other_burst_id",
+    "partner", "stage", "error_type",
 )  # fmt: skip
 _NUMBERED_SCOPE = ("frame_index",)
 
@@ -36,7 +38,7 @@ STATISTICS = TableSchema(
 """One row per statistic: its scope, name and value."""
 
 
-REPEATED = ["scenario", "estimator", "metric", "spearman", "icc", "stable_best", "length_spearman", "bursts"]
+REPEATED = ["scenario", "estimator", "metric", "preset", "spearman", "icc", "stable_best", "length_spearman", "bursts"]
 """What the audit shows of `reliability.parquet`."""
 
 
@@ -55,10 +57,14 @@ class Statistics:
     constant: pd.DataFrame
     selection: pd.DataFrame
     curves: pd.DataFrame
+    gain: pd.DataFrame
+    oracle: pd.DataFrame
     scenarios: pd.DataFrame
     disagreements: pd.DataFrame
     estimators: pd.DataFrame
     precision: pd.DataFrame
+    label_noise: pd.DataFrame
+    below_noise: pd.DataFrame
     randomness: pd.DataFrame
     repetition: pd.DataFrame
     factors: pd.DataFrame
@@ -75,7 +81,13 @@ class Statistics:
 
 
 def collect_statistics(
-    root: Path, tables: Tables, matrix: ScoreMatrix, *, curves: pd.DataFrame, look_alikes: pd.DataFrame
+    root: Path,
+    tables: Tables,
+    matrix: ScoreMatrix,
+    *,
+    curves: pd.DataFrame,
+    gain: pd.DataFrame,
+    look_alikes: pd.DataFrame,
 ) -> Statistics:
     """Compute every statistic of the audit; labels, splits and failures may be absent.
 
@@ -84,6 +96,7 @@ def collect_statistics(
         tables: its manifests, the frames with the columns of `audit.features`.
         matrix: all its label sets.
         curves: fidelities as `statistics.selection.CURVE_COLUMNS`; may be empty.
+        gain: as `read_gains`; may be empty.
         look_alikes: as `list_look_alikes`.
 
     Raises:
@@ -91,7 +104,9 @@ def collect_statistics(
     """
     label_sets = of.choose_label_sets(matrix.sets)
     chosen = matrix.select(label_sets)
-    bootstrap = of.SceneBootstrap(matrix.scenes)
+    intervals = SceneIntervals(matrix.scenes)
+    presets = tables.bursts.drop_duplicates("burst_id").set_index("burst_id")["preset"].astype(object)
+    by_burst = presets.reindex(matrix.burst_ids).to_numpy(object)
     by_label_set = _describe_label_sets(tables)
     return Statistics(
         contents=count_contents(root),
@@ -103,15 +118,19 @@ def collect_statistics(
         outliers=by_label_set["outliers"],
         missing=by_label_set["missing"],
         constant=by_label_set["constant"],
-        selection=of.measure_selection(matrix, bootstrap),
+        selection=of.measure_selection(matrix, intervals),
         curves=of.summarise_curves(curves),
-        scenarios=of.correlate_scenarios(chosen, bootstrap),
+        gain=gain,
+        oracle=of.bound_selection(gain, curves, presets),
+        scenarios=of.correlate_scenarios(chosen, intervals),
         disagreements=of.find_disagreements(chosen),
-        estimators=of.correlate_estimators(matrix, bootstrap),
+        estimators=of.correlate_estimators(matrix, intervals),
         precision=of.measure_precision(matrix),
+        label_noise=of.measure_label_noise(matrix, by_burst),
+        below_noise=of.list_below_noise(matrix, by_burst),
         randomness=of.assess_randomness(matrix, of.gather_factors(matrix)),
-        repetition=tables.reliability[REPEATED],
-        factors=of.correlate_factors(chosen, bootstrap),
+        repetition=tables.reliability[REPEATED].fillna({"preset": ""}),
+        factors=of.correlate_factors(chosen, intervals),
         explained=of.explain_ranks(chosen),
         positions=of.locate_best(chosen),
         groups=of.compare_groups(chosen, tables.bursts),

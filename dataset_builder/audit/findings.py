@@ -82,6 +82,7 @@ def judge(
         *(_Candidate("broken_manifest", each.split(":", maxsplit=1)[0], 1, each) for each in broken),
         *_look_at_splits(statistics),
         *_look_at_scores(statistics),
+        *_look_at_selection(statistics),
         *_look_at_reliability(statistics),
         *_look_at_bias(statistics),
         *_look_at_truths(doubtful),
@@ -156,6 +157,13 @@ def _look_at_splits(statistics: Statistics) -> Iterator[_Candidate]:
         )
         subject = f"{row['scenario']}, {row['split']} and {row['other_split']}"
         yield _Candidate("split_shift", subject, min(1.0, float(row["p_value"]) * tests), sentence)
+    for (split, other), rows in statistics.shift.groupby(["split", "other_split"], sort=True):
+        lowest, scenes = float(rows["least_p_value"].max()), int(rows["scenes"].min())
+        sentence = (
+            f"Of {count(scenes, 'scene')} in the smaller of {split} and {other}, even the most extreme deal has a p-value of "
+            f"{format_number(lowest, 4)}; with {count(tests, 'test')} split_shift cannot fire."
+        )
+        yield _Candidate("blind_split_shift", f"{split} and {other}", min(1.0, lowest * tests), sentence)
 
 
 def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:
@@ -185,6 +193,15 @@ def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:
             yield _Candidate("mostly_harmful", _name(row), float(row["negative_share"]), sentence)
 
 
+def _look_at_selection(statistics: Statistics) -> Iterator[_Candidate]:
+    for row in to_rows(statistics.oracle[statistics.oracle["unit"] == "dB"]):
+        sentence = (
+            f"Selecting is pointless here: the best choice of frames gains {format_number(row['gain'], 3, signed=True)} dB over all frames "
+            f"(mean of {count(int(row['bursts']), 'burst')})."
+        )
+        yield _Candidate("pointless_selection", f"{row['scenario']}, {row['preset']}", float(row["gain"]), sentence)
+
+
 def _look_at_reliability(statistics: Statistics) -> Iterator[_Candidate]:
     for row in to_rows(statistics.randomness):
         if row["null_error"] <= _MAX_NULL_ERROR:
@@ -194,18 +211,45 @@ def _look_at_reliability(statistics: Statistics) -> Iterator[_Candidate]:
                 f"{format_number(row['strongest'], 2, signed=True)} ({row['partner']}), as chance would have it."
             )
             yield _Candidate("random_order", _name(row), float(row["p_value"]), sentence)
-    for row in to_rows(statistics.precision):
-        sentence = (
-            f"Scores of a burst spread by {format_number(row['median_spread'], 3)} {row['unit']}, with a standard error of "
-            f"{format_number(row['median_error'], 3)} {row['unit']}."
-        )
-        yield _Candidate("label_noise", _name(row), float(row["signal"]), sentence)
+    yield from _look_at_noise(statistics)
     for row in to_rows(statistics.repetition):
         sentence = (
             f"Labels made again with other noise order the frames with a rank correlation of "
             f"{format_number(row['spearman'], 2, signed=True)}."
         )
         yield _Candidate("unstable_order", _name(row), float(row["spearman"]), sentence)
+
+
+def _look_at_noise(statistics: Statistics) -> Iterator[_Candidate]:
+    measured = set(statistics.label_noise[LABEL_SET].itertuples(index=False, name=None))
+    below = statistics.below_noise.groupby([*LABEL_SET, "preset"])["burst_id"].agg(tuple).to_dict()
+    repeated = set(statistics.repetition[LABEL_SET].itertuples(index=False, name=None))
+    for row in to_rows(statistics.precision):
+        if tuple(row[name] for name in LABEL_SET) not in measured:
+            sentence = (
+                f"Scores of a burst spread by {format_number(row['median_spread'], 3)} {row['unit']}, with a standard error of "
+                f"{format_number(row['median_error'], 3)} {row['unit']}."
+            )
+            yield _Candidate("label_noise", _name(row), float(row["signal"]), sentence)
+    for row in to_rows(statistics.label_noise):
+        key = tuple(row[name] for name in LABEL_SET)
+        sentence = (
+            f"Scores of a burst spread by {format_number(row['spread'], 3)} {row['unit']}; noise and sampling move them by "
+            f"{format_number(row['noise_error'], 3)} {row['unit']}."
+        )
+        yield _Candidate("label_noise", _name(row), float(row["signal"]), sentence)
+        sentence = (
+            f"In {percent(row['below_noise'])} of {count(int(row['bursts']), 'burst')} noise makes up more than half of the variance of "
+            f"the scores; {percent(row['clear_best'])} have a clear best frame."
+        )
+        examples = below.get((*key, row["preset"]), ())[:5]
+        yield _Candidate("below_noise", _name(row), float(row["below_noise"]), sentence, examples)
+        if key not in repeated:
+            sentence = (
+                f"By their noise, labels of another draw would correlate with these by {format_number(row['reliability'], 2, signed=True)} "
+                "within bursts."
+            )
+            yield _Candidate("unstable_order", _name(row), float(row["reliability"]), sentence)
 
 
 def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
@@ -274,7 +318,8 @@ def _look_at_rest(
 
 def _name(row: Mapping[Any, Any]) -> str:
     metric = "" if row["metric"] == "psnr" else f" {row['metric']}"
-    return f"{row['scenario']} {row['estimator']}{metric}"
+    preset = f", {row['preset']}" if row.get("preset") else ""
+    return f"{row['scenario']} {row['estimator']}{metric}{preset}"
 
 
 def _fold(ratio: float) -> float:

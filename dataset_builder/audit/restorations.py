@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS, choose_sizes, order_frames
+from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS
 from dataset_builder.audit.tables import to_rows
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_subset_restoration
 from dataset_builder.labeling.spaces import to_space
@@ -29,6 +29,7 @@ from dataset_builder.labeling.units import BurstRows
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.records.thumbnails import encode_picture
+from dataset_builder.selection.policies import choose_sizes, order_frames
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError

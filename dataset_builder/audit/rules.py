@@ -79,6 +79,15 @@ _TABLE = (
         "Draw another split (`buiqa split --salt`), stratify by source and preset, or report per source.", above=False,
     ),
     Rule(
+        "blind_split_shift", "splits", "lowest p-value that split_shift can find between two splits, times the number of tests",
+        0.01, None, None,
+        "So few scenes cannot show that two splits differ, however much they do: add scenes before you rely on the split.",
+    ),
+    Rule(
+        "pointless_selection", "selection", "dB that a perfect selector gains over all frames", None, 0.05, None,
+        "No way of choosing frames can help here: leave the preset out for this scenario, or vary its frames more.", above=False,
+    ),
+    Rule(
         "constant_scores", "scores", "share of bursts whose frames all score the same", None, 0.05, 0.5,
         "Check that the restorer uses all frames it is given and that the metric is not saturated; leave the scenario out until then.",
     ),
@@ -103,12 +112,19 @@ _TABLE = (
         "Nothing goes with these scores: check that labels and frames are joined by the right keys, then label again.",
     ),
     Rule(
-        "label_noise", "reliability", "spread of a burst's scores over their standard error", None, 2, 1,
-        "Sample more (a smaller requested standard error), or leave the estimator out.", above=False,
+        "label_noise", "reliability", "spread of a burst's scores over their error by sampling and noise", None, 2, 1,
+        "Sample more (a smaller requested standard error) where sampling is to blame; else leave the estimator out, or report the preset "
+        "apart.", above=False,
     ),
     Rule(
-        "unstable_order", "reliability", "test-retest rank correlation", None, 0.6, 0.3,
-        "The order of frames changes with the noise: use longer or more different bursts, or another restorer.", above=False,
+        "below_noise", "reliability", "share of bursts whose scores differ less than their noise does", 0.05, 0.5, None,
+        "Which of their frames is best is chance: leave such bursts out of ranking, or pairs of frames that the noise may swap "
+        "(`DrawPairs(min_probability=0.9)`).",
+    ),
+    Rule(
+        "unstable_order", "reliability", "test-retest correlation within bursts", None, 0.6, 0.3,
+        "The order of frames changes with the noise, so selecting by it is pointless: use longer or more different bursts, or another "
+        "restorer, or report the preset apart.", above=False,
     ),
     Rule(
         "equal_scenarios", "scenarios", "rank correlation of two scenarios", 0.98, None, None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from manifests.errors import ManifestError
 from manifests.matching import BurstTables, read_burst_tables, read_label_file, require_bursts
 from manifests.schema import FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
+from manifests.schema.ranks import merge_ties
 from manifests.store import list_label_files, read_or_empty, table_path
 
-_LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error")
+_LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error", "noise_error")
 _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]
 
 
@@ -78,8 +79,9 @@ class ScoreMatrix:
             by burst and index.
         burst_ids: B names, sorted.
         scenes: int64 [B], a number for the scene of each burst.
-        values: float64 [S, F]; NaN where there is no score.
+        values: float64 [S, F]; NaN where there is no score; those that differ by rounding only are equal.
         std_errors: float64 [S, F]; NaN where there is no score.
+        noise_errors: float64 [S, F]; NaN where it was not measured.
     """
 
     sets: pd.DataFrame
@@ -88,6 +90,7 @@ class ScoreMatrix:
     scenes: NDArray[np.int64]
     values: NDArray[np.float64]
     std_errors: NDArray[np.float64]
+    noise_errors: NDArray[np.float64]
 
     @cached_property
     def bursts(self) -> NDArray[np.int64]:
@@ -99,7 +102,13 @@ class ScoreMatrix:
         places = {key: place for place, key in enumerate(self.sets[LABEL_SET].itertuples(index=False, name=None))}
         rows = [places[key] for key in sets[LABEL_SET].itertuples(index=False, name=None)]
         chosen = self.sets.iloc[rows].reset_index(drop=True)
-        return ScoreMatrix(chosen, self.frames, self.burst_ids, self.scenes, self.values[rows], self.std_errors[rows])
+        return replace(
+            self,
+            sets=chosen,
+            values=self.values[rows],
+            std_errors=self.std_errors[rows],
+            noise_errors=self.noise_errors[rows],
+        )
 
 
 def read_tables(root: Path) -> Tables:
@@ -174,7 +183,7 @@ def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> Scor
     frames["reference_distance"] = (frames["frame_index"] - references).abs()
     keys = frames["burst"].to_numpy(np.int64) << 32 | frames["frame_index"].to_numpy(np.int64)
     shape = (len(sets), len(frames))
-    values, errors = np.full(shape, np.nan), np.full(shape, np.nan)
+    values, errors, noise = (np.full(shape, np.nan) for _ in range(3))
     rows: dict[Any, int] = {key: row for row, key in enumerate(sets[LABEL_SET].itertuples(index=False, name=None))}
     for part in tables.labels if len(keys) else ():
         owners = part["burst_id"].map(place_of).astype("float64").fillna(-1).to_numpy().astype(np.int64)
@@ -186,9 +195,12 @@ def build_score_matrix(tables: Tables, sets: pd.DataFrame | None = None) -> Scor
                 found = mine[known[mine]]
                 values[row, places[found]] = part["score"].to_numpy(np.float64)[found]
                 errors[row, places[found]] = part["std_error"].to_numpy(np.float64)[found]
+                noise[row, places[found]] = part["noise_error"].to_numpy(np.float64)[found]
     errors[np.isnan(values)] = np.nan
+    for row, unit in enumerate(sets["unit"]):
+        values[row] = merge_ties(values[row], unit, frames["burst"].to_numpy(np.int64))  # rounding is no order
     scenes = pd.factorize(bursts["scene_id"], sort=True)[0].astype(np.int64)
-    return ScoreMatrix(sets, frames, burst_ids, scenes, values, errors)
+    return ScoreMatrix(sets, frames, burst_ids, scenes, values, errors, noise)
 
 
 def to_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -103,7 +103,9 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     )
     for report in reports:
         for row in report.failures[:_MAX_FAILURES]:
-            unit = " ".join(part for part in (row["burst_id"], row["scenario"]) if part)
+            frame = "" if row["frame_index"] is None else f"frame {row['frame_index']}"
+            names = (row["burst_id"], row["scenario"], row["estimator"], row["metric"], frame)
+            unit = " ".join(part for part in names if part)
             console.print(
                 f"[red]failed[/] {to_markup(unit)}: {to_markup(row['error_type'])}: {to_markup(row['message'])}"
             )
@@ -140,14 +142,14 @@ def print_reliability(root: Path) -> None:
     from manifests.store import read_table, table_path
 
     table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    for heading in ("scenario", "estimator", "metric", "bursts", "other noise", "ICC", "same best", "half the frames"):
-        named = heading in {"scenario", "estimator", "metric"}
+    names = ("scenario", "estimator", "metric", "preset")
+    for heading in (*names, "bursts", "other noise", "ICC", "same best", "half the frames"):
+        named = heading in names
         table.add_column(heading, justify="left" if named else "right", overflow="fold")
     for row in read_table(root, table_path(RELIABILITY.name), RELIABILITY).to_pylist():
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
-        names = (to_markup(row[name]) for name in ("scenario", "estimator", "metric"))
-        table.add_row(*names, str(row["bursts"]), *shown)
+        table.add_row(*(to_markup(row[name] or "") for name in names), str(row["bursts"]), *shown)
     Console(highlight=False, soft_wrap=True).print(table)
 
 

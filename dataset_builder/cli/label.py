@@ -26,9 +26,26 @@ if TYPE_CHECKING:
     "--estimator",
     "estimators",
     multiple=True,
-    help="leave_one_out, add_one, shapley, shapley(exact), banzhaf(SIZE), solo, as_reference; default: leave_one_out and add_one, or solo.",
+    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(exact), banzhaf, marginal(SIZE), best_subset(SIZE), solo, "
+    "as_reference; "
+    "default: leave_one_out and add_one, or solo.",
 )
 @click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
+@click.option(
+    "--noise-redraws",
+    type=click.IntRange(min=0),
+    metavar="K",
+    help="Draw the noise of synthetic bursts anew K times and measure how far it moves the labels, at K times their cost.  "
+    "[default: as the recipe says]",
+)
+@click.option(
+    "--base",
+    default=".",
+    show_default="current folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder that relative roots of the recipe are relative to, for redraws.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")
 @work_options
 @click.pass_context
@@ -38,6 +55,8 @@ def command(
     scenarios: tuple[str, ...],
     estimators: tuple[str, ...],
     metrics: tuple[str, ...],
+    noise_redraws: int | None,
+    base: Path,
     dry_run: bool,
     workers: Workers,
 ) -> None:
@@ -55,4 +74,7 @@ def command(
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices, device=workers.device)])
         return
-    ctx.exit(print_summary(dataset, add_labels(dataset, choices, workers=workers, progress=show_progress)))
+    reports = add_labels(
+        dataset, choices, noise_redraws=noise_redraws, base=base, workers=workers, progress=show_progress
+    )
+    ctx.exit(print_summary(dataset, reports))

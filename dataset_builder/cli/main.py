@@ -12,6 +12,7 @@ import click
 
 from dataset_builder.cli.lazy import LazyGroup
 from dataset_builder.cli.terminal import say, tame
+from dataset_builder.work.stopping import stop_at_once
 
 _COMMANDS = {
     "build": "Build the data set that a recipe describes.",
@@ -19,6 +20,7 @@ _COMMANDS = {
     "ingest": "Add real bursts.",
     "label": "Compute the labels of a scenario.",
     "reliability": "Label again with other noise, and compare.",
+    "gain": "Say what selecting frames by the labels is worth.",
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",
@@ -49,7 +51,8 @@ class _Commands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with stop_at_once():
+                return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             say("Stopped. Run the same command again; what a build has finished is kept.", err=True)
             ctx.exit(getattr(stop, "status", 130))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from enum import StrEnum
@@ -11,6 +12,7 @@ from dataset_builder.decoding.exif_directory import read_directory
 from dataset_builder.decoding.heif_items import list_items
 from dataset_builder.errors import UnreadableImageError
 from manifests.confined.plain import open_plain
+from manifests.errors import UnsafePathError
 
 RAW_SUFFIXES = frozenset(
     f".{name}"
@@ -100,6 +102,15 @@ def recognise(path: Path) -> FileKind:
     if found is FileKind.OTHER and suffix in RAW_SUFFIXES:
         return FileKind.RAW  # LibRaw knows kinds that have no mark of their own
     return found
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file is called as a picture or a RAW file, whatever it holds, or holds one that can be read, whatever it is called."""
+    if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES:
+        return not path.is_dir()
+    with contextlib.suppress(OSError, UnsafePathError):
+        return recognise(path) in READABLE
+    return False
 
 
 def refuse_kind(path: Path, kind: FileKind) -> UnreadableImageError:

@@ -70,6 +70,7 @@ class Frame:
         file: bytes of a JPEG or PNG that hold these very pixels up to EXIF orientation; None if there are none.
         origin: the file that held `file` when it was read; copying it is cheaper than writing the bytes.
         timestamp: seconds, from any start that the burst shares; None if only EXIF may know, NaN if nothing does.
+        own_levels: black and white level of the file, where the pixels were brought to others since.
     """
 
     picture: Pixels | DecodedPicture
@@ -78,6 +79,7 @@ class Frame:
     file: bytes | None = None
     origin: Path | None = None
     timestamp: float | None = None
+    own_levels: tuple[float, float] | None = None
 
     @cached_property
     def pixels(self) -> Pixels:

@@ -26,7 +26,8 @@ def match_levels(frame: Frame, first: SensorFacts) -> Frame:
     levels = {"to_black": first.black_level, "to_white": first.white_level}
     shifted = shift_levels(np.asarray(frame.pixels, np.uint16), sensor.black_level, sensor.white_level, **levels)
     matched = replace(sensor, black_level=first.black_level, white_level=first.white_level)
-    return replace(frame, picture=shifted, sensor=matched, file=None)
+    own_levels = (sensor.black_level, sensor.white_level)
+    return replace(frame, picture=shifted, sensor=matched, file=None, own_levels=own_levels)
 
 
 def cut_shading(shading: LensShading, window: Window, shape: tuple[int, int]) -> LensShading:

@@ -23,7 +23,7 @@ from manifests.confined.writing import replace_file, write_file
 from manifests.images.personal import strip_metadata
 from manifests.images.pixels import encode_png
 
-STORE_VERSION = "3"
+STORE_VERSION = "4"
 """Changes whenever equal files would be stored or described differently."""
 _PNG_SIGNATURE = b"\x89PNG"
 
@@ -70,6 +70,7 @@ class StoredFrame:
         facts: facts of its capture.
         sensor: what its numbers mean.
         timestamp: seconds, as in `Frame`.
+        own_levels: as in `Frame`.
         copied: whether the file is that of the origin, byte for byte.
     """
 
@@ -86,6 +87,7 @@ class StoredFrame:
     facts: CaptureFacts
     sensor: SensorFacts
     timestamp: float | None
+    own_levels: tuple[float, float] | None
     copied: bool
 
     @property
@@ -121,6 +123,8 @@ class StoredFrame:
 
     def describe(self) -> dict[str, Any]:
         """Columns of `frames` that the frame fills by itself."""
+        sensor = self.sensor
+        own = None if sensor.cfa is None else self.own_levels or (sensor.black_level, sensor.white_level)
         return {
             "origin_name": self.origin_name,
             "orientation": self.orientation,
@@ -128,8 +132,10 @@ class StoredFrame:
             "exposure_time": self.facts.exposure_time,
             "iso": self.facts.iso,
             "f_number": self.facts.f_number,
-            "shot_noise": self.sensor.shot_noise,
-            "read_noise": self.sensor.read_noise,
+            "origin_black_level": None if own is None else own[0],
+            "origin_white_level": None if own is None else own[1],
+            "shot_noise": sensor.shot_noise,
+            "read_noise": sensor.read_noise,
         }
 
 
@@ -185,6 +191,7 @@ def store_frame(
         facts=frame.facts,
         sensor=frame.sensor,
         timestamp=frame.timestamp,
+        own_levels=frame.own_levels,
         copied=data is frame.file and frame.origin is not None,
     )
 

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import is_enumerable
+from dataset_builder.labeling.noise import list_noise_facts
+from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
@@ -65,7 +67,7 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
         seen = set(table.column("burst_id").unique().to_pylist())
-        present = set(_name_labels(held).unique().to_pylist())
+        present = set(_name_labels(held).unique().to_pylist()) - _name_failed(held)
         for burst_id, rows in bursts.items():
             reasons = [_explain(rows, scenario, definition) for definition in scenario.definitions]
             asked = [each for each, reason in zip(scenario.definitions, reasons, strict=True) if reason is None]
@@ -155,13 +157,22 @@ def _merge(
                 continue
             if (part := read_part(root, unit)) is not None:
                 tables.append(pa.Table.from_pylist(part["rows"], schema=LABELS.schema))
+                for each in part["failures"]:
+                    names = {"estimator": each["estimator"], "metric": each["metric"], "scenario": scenario.name}
+                    failure = Failure(**each["failure"])
+                    report.note(failure, source=unit.rows.burst["source"], burst_id=burst_id, **names)
             else:
                 lost = Failure("OSError", "the result was removed while the build ran; run the command again")
                 report.fail(lost, source=unit.rows.burst["source"], burst_id=burst_id, scenario=scenario.name)
         path, facts = labels_path(scenario.name), scenario.describe()
         if tables or scenario.name in plan.stale or (has_file(root, path) and read_scenario_facts(root, path) != facts):
             held = _keep_current(read_or_empty(root, path, LABELS), bursts, scenario.fingerprint)
-            _write_labels(root, path, pa.concat_tables([held, *tables]), facts)
+            fresh = pa.concat_tables([LABELS.schema.empty_table(), *tables])
+            replaced = pc.is_in(_name_labels(held), value_set=_name_labels(fresh).combine_chunks())
+            _write_labels(root, path, pa.concat_tables([held.filter(pc.invert(replaced)), fresh]), facts)
+        for each in list_unscored(read_or_empty(root, path, LABELS)):
+            source = bursts[each["burst_id"]].burst["source"]
+            report.note(**each, source=source, scenario=scenario.name)
 
 
 def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
@@ -211,6 +222,13 @@ def _name_labels(table: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(table.column("burst_id"), table.column("label_key"), " ")
 
 
+def _name_failed(table: pa.Table) -> set[str]:
+    """Labels, as `_name_labels`, of which another attempt may find a score that is missing."""
+    failed = table.filter(pc.is_valid(table.column("reason")))
+    named = zip(_name_labels(failed).to_pylist(), failed.column("reason").to_pylist(), strict=True)
+    return {name for name, reason in named if may_change(reason)}
+
+
 def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> None:
     own = {labels_path(scenario.name) for scenario in chosen}
     for path in list_label_files(root):
@@ -224,6 +242,7 @@ def _prune_others(root: Path, chosen: Iterable[ResolvedScenario], bursts: Mappin
 
 def _write_labels(root: Path, path: str, table: pa.Table, facts: Mapping[str, Any]) -> None:
     if table.num_rows:
-        write_table(root, path, LABELS, table, metadata={"scenario": json.dumps(facts, sort_keys=True)})
+        metadata = {**list_noise_facts(root, path), "scenario": json.dumps(facts, sort_keys=True)}
+        write_table(root, path, LABELS, table, metadata=metadata)
     else:
         remove_file(root, path)

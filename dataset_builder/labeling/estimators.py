@@ -9,46 +9,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataset_builder.labeling import semivalues
+from dataset_builder.labeling.banzhaf import PAIRS, banzhaf
+from dataset_builder.labeling.best_subset import best_subset
+from dataset_builder.labeling.estimate import Estimate, Game, collect, measure_each, scatter
 from restorers.errors import UnsupportedBurstError
-
-
-class Game(semivalues.SubsetGame, Protocol):
-    """What an estimator may ask about one burst under one restorer and metric."""
-
-    @property
-    def num_frames(self) -> int:
-        """T."""
-        ...
-
-    def value_alone(self, index: int) -> float:
-        """Fidelity of what the restorer makes of frame `index` alone, on that frame's own grid."""
-        ...
-
-    def value_as_reference(self, index: int) -> float:
-        """Fidelity of what the restorer makes of all frames on the grid of frame `index`."""
-        ...
-
-
-@dataclass(frozen=True, eq=False)
-class Estimate:
-    """Scores of all frames of a burst.
-
-    Attributes:
-        score: float64 [T]; NaN where the estimator defines none.
-        std_error: float64 [T]; 0 when nothing was sampled; NaN with score, or when it is unknown.
-        num_evaluations: int64 [T]; fidelities that each score was computed from.
-    """
-
-    score: NDArray[np.float64]
-    std_error: NDArray[np.float64]
-    num_evaluations: NDArray[np.int64]
-
 
 Family = Literal["marginal", "alone", "as_reference"]
 
@@ -58,13 +27,14 @@ class Estimator:
     """A definition of worth.
 
     Attributes:
-        name: as in the column `estimator`, with its parameter if it has one: `banzhaf(4)`.
+        name: as in the column `estimator`, with its parameter if it has one: `marginal(4)`.
         version: changes whenever equal fidelities would give other scores.
         formula: the score of frame i.
         family: what it asks of the game: values of subsets, of single frames, or of bursts with another reference.
         min_frames: shortest burst that it is defined for.
         function: computes it; the generator decides what is sampled, if anything is.
         exact: whether it is defined only where all v(S) can be had.
+        keyed_as: the name that its labels have in their keys: the one that it had when its scores last changed.
     """
 
     name: str
@@ -74,6 +44,11 @@ class Estimator:
     min_frames: int
     function: Callable[[Game, np.random.Generator], Estimate]
     exact: bool = False
+    keyed_as: str = ""
+
+    def identify(self) -> list[str]:
+        """What tells its scores from those of other estimators."""
+        return [self.keyed_as or self.name, self.version]
 
 
 def leave_one_out(game: Game) -> Estimate:
@@ -81,19 +56,35 @@ def leave_one_out(game: Game) -> Estimate:
     others = frozenset(game.others)
     game.expect([others, *(others - {i} for i in game.others)])
     whole = game.value(others)
-    return _collect(game, {i: whole - game.value(others - {i}) for i in game.others}, evaluations=2)
+    return collect(game, {i: whole - game.value(others - {i}) for i in game.others}, evaluations=2)
 
 
 def add_one(game: Game) -> Estimate:
     """v({i}) − v(∅): what frame i adds to the reference alone."""
     game.expect([frozenset(), *(frozenset({i}) for i in game.others)])
     nothing = game.value(frozenset())
-    return _collect(game, {i: game.value(frozenset({i})) - nothing for i in game.others}, evaluations=2)
+    return collect(game, {i: game.value(frozenset({i})) - nothing for i in game.others}, evaluations=2)
+
+
+def half_sum(game: Game) -> Estimate:
+    """Half of leave_one_out and half of add_one: the mean gain of frame i as the last and as the first to come, near the Shapley value."""
+    last, first = leave_one_out(game), add_one(game)
+    return replace(last, score=(last.score + first.score) / 2, num_evaluations=2 * last.num_evaluations)
+
+
+def interaction(game: Game) -> Estimate:
+    """leave_one_out less add_one: how much more frame i adds to all others than to the reference alone.
+
+    It is the sum of the Shapley interaction indices of i with every other frame (`banzhaf.interact_pairs`): along a random order, the
+    changes of i's gain add up to that from the first place to the last.
+    """
+    last, first = leave_one_out(game), add_one(game)
+    return replace(last, score=last.score - first.score, num_evaluations=2 * last.num_evaluations)
 
 
 def shapley(game: Game, rng: np.random.Generator, *, std_error: float) -> Estimate:
     """Shapley value: the mean gain of frame i over all orders in which frames may arrive; see `semivalues`."""
-    return _scatter(game, semivalues.shapley(game, rng, std_error=std_error))
+    return scatter(game, semivalues.shapley(game, rng, std_error=std_error))
 
 
 def shapley_exactly(game: Game) -> Estimate:
@@ -107,36 +98,64 @@ def shapley_exactly(game: Game) -> Estimate:
         raise UnsupportedBurstError(
             f"shapley(exact): too many subsets of {len(game.others)} frames to restore each; use shapley, which samples them"
         )
-    return _scatter(game, gains)
+    return scatter(game, gains)
 
 
-def banzhaf(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
+def marginal(game: Game, rng: np.random.Generator, *, size: int) -> Estimate:
     """Mean gain of frame i over the subsets of `size` other frames; see `semivalues`."""
-    return _scatter(game, semivalues.banzhaf(game, rng, size=size))
+    return scatter(game, semivalues.marginal(game, rng, size=size))
 
 
 def solo(game: Game) -> Estimate:
-    """Fidelity of frame i restored alone, on its own grid; defined for the reference too."""
-    return _collect(game, {i: game.value_alone(i) for i in range(game.num_frames)}, evaluations=1)
+    """Fidelity of frame i restored alone, on its own grid, over what all frames show; defined for the reference too."""
+    return measure_each(game, game.value_alone)
 
 
 def as_reference(game: Game) -> Estimate:
-    """Fidelity of the whole burst restored on the grid of frame i; defined for the reference too."""
-    return _collect(game, {i: game.value_as_reference(i) for i in range(game.num_frames)}, evaluations=1)
+    """Fidelity of the whole burst restored on the grid of frame i, over what all frames show; defined for the reference too."""
+    return measure_each(game, game.value_as_reference)
 
 
-def _define(name: str, formula: str, family: Family, function: Callable[[Game], Estimate]) -> Estimator:
+def _define(
+    name: str, formula: str, family: Family, function: Callable[[Game], Estimate], *, version: str = "1"
+) -> Estimator:
     least = 2 if family == "marginal" else 1
-    return Estimator(name, "1", formula, family, least, lambda game, _: function(game))
+    return Estimator(name, version, formula, family, least, lambda game, _: function(game))
 
 
 _SHAPLEY_FORMULA = "Shapley value of i in (N, v): Σ |S|! (|N|−|S|−1)! / |N|! · (v(S∪{i}) − v(S)) over S ⊆ N∖{i}"
 _PLAIN = (
     _define("leave_one_out", "v(N) − v(N∖{i})", "marginal", leave_one_out),
     _define("add_one", "v({i}) − v(∅)", "marginal", add_one),
-    _define("solo", "Q(restore(frame i alone), truth on the grid of frame i)", "alone", solo),
+    _define("half_sum", "(v(N) − v(N∖{i}) + v({i}) − v(∅)) / 2", "marginal", half_sum),
     _define(
-        "as_reference", "Q(restore(all frames, on the grid of frame i), truth there)", "as_reference", as_reference
+        "interaction",
+        "v(N) − v(N∖{i}) − v({i}) + v(∅): sum over j of the Shapley interaction indices of i and j",
+        "marginal",
+        interaction,
+    ),
+    Estimator(
+        "banzhaf",
+        "2",
+        "mean of v(S∪{i}) − v(S) over all S ⊆ N∖{i}; exact where all v(S) can be had, else by maximum sample reuse from "
+        f"{PAIRS} random subsets and their complements",
+        "marginal",
+        2,
+        lambda game, rng: scatter(game, banzhaf(game, rng)),
+    ),
+    _define(
+        "solo",
+        "Q(restore(frame i alone), truth on the grid of frame i), over what all frames show",
+        "alone",
+        solo,
+        version="2",
+    ),
+    _define(
+        "as_reference",
+        "Q(restore(all frames, on the grid of frame i), truth there), over what all frames show",
+        "as_reference",
+        as_reference,
+        version="2",
     ),
     replace(_define("shapley(exact)", _SHAPLEY_FORMULA, "marginal", shapley_exactly), exact=True),
 )
@@ -154,23 +173,53 @@ def _make_shapley(name: str, std_error: float) -> Estimator:
     return Estimator(name, "1", formula, "marginal", 2, lambda game, rng: shapley(game, rng, std_error=std_error))
 
 
-def _make_banzhaf(name: str, size: float) -> Estimator:
+def _make_marginal(name: str, size: float) -> Estimator:
     if size != int(size) or not 0 <= size <= 100:
-        raise ValueError(f"{name}: expected a whole number of frames, for example banzhaf(4)")
+        raise ValueError(f"{name}: expected a whole number of frames, for example marginal(4)")
     formula = f"mean of v(S∪{{i}}) − v(S) over the S ⊆ N∖{{i}} with |S| = {int(size)}; over a random sample of them where they are many"
     return Estimator(
-        name, "1", formula, "marginal", int(size) + 2, lambda game, rng: banzhaf(game, rng, size=int(size))
+        name,
+        "1",
+        formula,
+        "marginal",
+        int(size) + 2,
+        lambda game, rng: marginal(game, rng, size=int(size)),
+        keyed_as=name.replace("marginal", "banzhaf"),
+    )
+
+
+def _make_best_subset(name: str, size: float) -> Estimator:
+    if size != int(size) or not 1 <= size <= 100:
+        raise ValueError(f"{name}: expected a whole number of frames of at least 1, for example best_subset(4)")
+    formula = (
+        f"max v(S) over S ∋ i less max v(S) over S ∌ i, S ⊆ N with |S| = {int(size)}: above 0 for members of the best subset; by greedy "
+        "choice and exchanges where not all v(S) can be had"
+    )
+    return Estimator(
+        name, "1", formula, "marginal", int(size) + 2, lambda game, _: scatter(game, best_subset(game, size=int(size)))
     )
 
 
 _PARAMETRIC: Mapping[str, tuple[Callable[[str, float], Estimator], float]] = MappingProxyType(
-    {"shapley": (_make_shapley, SHAPLEY_ERROR), "banzhaf": (_make_banzhaf, 4.0)}
+    {
+        "shapley": (_make_shapley, SHAPLEY_ERROR),
+        "marginal": (_make_marginal, 4.0),
+        "best_subset": (_make_best_subset, 4.0),
+    }
 )
-NAMES = (*(estimator.name for estimator in _PLAIN), "shapley", "shapley(STD_ERROR)", "banzhaf(SIZE)")
+NAMES = (
+    *(estimator.name for estimator in _PLAIN),
+    "shapley",
+    "shapley(STD_ERROR)",
+    "marginal(SIZE)",
+    "best_subset(SIZE)",
+)
 
 
 def find_estimator(name: str) -> Estimator:
-    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `banzhaf(4)`.
+    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `marginal(4)`.
+
+    `marginal(4)` was once called `banzhaf(4)` and is still found by that name.
 
     Raises:
         ValueError: if there is none; names those that there are.
@@ -178,7 +227,8 @@ def find_estimator(name: str) -> Estimator:
     for estimator in _PLAIN:
         if estimator.name == name:
             return estimator
-    match = re.fullmatch(r"(shapley|banzhaf)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
+    name = re.sub(r"^banzhaf(?=\()", "marginal", name)
+    match = re.fullmatch(r"(shapley|marginal|best_subset)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
     if match is None:
         raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
     make, default = _PARAMETRIC[match[1]]
@@ -207,32 +257,4 @@ def choose_estimators(requested: tuple[str, ...], *, single_frame: bool) -> tupl
         raise ValueError(
             f"estimator {wrong[0]}: the restorer looks at one frame only, so no frame adds to others; use solo"
         )
-    return tuple(dict.fromkeys(requested))
-
-
-def rank_scores(score: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rank within the burst (1 = best, equal scores share the better rank, 0 where there is no score) and score scaled to 0..1.
-
-    Where all scores are equal, the scaled score is 0.5.
-    """
-    known = np.isfinite(score)
-    rank = np.zeros(len(score), np.int64)
-    rank[known] = 1 + (score[known][None, :] > score[known][:, None]).sum(axis=1)
-    scaled = np.full(len(score), np.nan)
-    if known.any():
-        low, high = score[known].min(), score[known].max()
-        scaled[known] = (score[known] - low) / (high - low) if high > low else 0.5
-    return rank, scaled
-
-
-def _collect(game: Game, scores: Mapping[int, float], *, evaluations: int) -> Estimate:
-    score = np.full(game.num_frames, np.nan)
-    score[list(scores)] = list(scores.values())
-    known = np.isfinite(score)
-    return Estimate(score, np.where(known, 0.0, np.nan), np.where(known, evaluations, 0))
-
-
-def _scatter(game: Game, gains: semivalues.Gains) -> Estimate:
-    estimate = _collect(game, dict(zip(game.others, gains.mean, strict=True)), evaluations=gains.num_evaluations)
-    estimate.std_error[list(game.others)] = gains.std_error
-    return estimate
+    return tuple(dict.fromkeys(find_estimator(name).name for name in requested))

@@ -8,20 +8,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
+from dataset_builder.labeling.windows import MIN_PIXELS, Window, enlarge, find_windows
 from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorationError, UnsupportedBurstError
-from restorers.fidelity import MetricConvention, crop_border, measure, psnr_from_mse, psnrs_from_mses
+from restorers.fidelity import MetricConvention, measure, psnr_from_mse, psnrs_from_mses
 
-MIN_PIXELS = 256
-"""Smallest area over which a fidelity on a frame's own grid is measured."""
 MAX_LINEAR = 20
 """Linear merges of bursts of at most this many frames are enumerated: 2^19 subsets."""
 MAX_ENUMERATED = 8
@@ -103,23 +100,32 @@ class FidelityGame:
         return None
 
     def value_alone(self, index: int) -> float:
-        """Fidelity of frame `index` restored alone, over the part of its grid that the truth shows."""
+        """Fidelity of frame `index` restored alone, on its own grid, over what all frames show (`windows.py`)."""
         burst = self.task.burst.single(index)
-        restore = (lambda _: self._images_alone[index]) if self._works_in_batches else self.restorer.restore
+        images = self._images_alone
+        restore = self.restorer.restore if images is None else lambda _: images[index]
         return self._score_on_grid(index, burst, restore, exposure=1.0)
 
     def value_as_reference(self, index: int) -> float:
-        """Fidelity of all frames restored on the grid of frame `index`, over the part that the truth shows."""
+        """Fidelity of all frames restored on the grid of frame `index`, over what all frames show (`windows.py`)."""
         exposure = float(self.task.burst.exposure_ratio[index])
         burst = self.task.burst.with_reference(index)
         return self._score_on_grid(index, burst, self.restorer.restore, exposure=exposure)
 
-    def _find_clear(self, index: int) -> NDArray[np.bool_] | None:
-        """Where frame `index` and the reference show the still scene; the reference's truth shows what moves, too."""
-        if self.task.clear is None or index == self.task.burst.reference_index:
-            return None
-        clear: NDArray[np.bool_] = self.task.clear[[index, self.task.burst.reference_index]]
-        return clear
+    @cached_property
+    def _windows(self) -> tuple[Window | None, ...]:
+        task = self.task
+        if task.homographies is None:
+            return (None,) * self.num_frames
+        return find_windows(
+            task.homographies,
+            shape=(task.burst.frames.shape[1], task.burst.frames.shape[2]),
+            truth_shape=(task.truth.shape[0], task.truth.shape[1]),
+            scale=task.scale,
+            reference_index=task.burst.reference_index,
+            border=math.ceil(self.metric.border / task.scale),
+            clear=task.clear,
+        )
 
     def _score_on_grid(
         self, index: int, burst: Burst, restore: Callable[[Burst], NDArray[np.float32]], *, exposure: float
@@ -128,14 +134,18 @@ class FidelityGame:
         check_accepts(info, burst)
         if task.homographies is None:
             raise UnsupportedBurstError(f"frame {index}: the motion is unknown, so its own grid has no truth")
-        truth, inside = project_truth_to_frame(
+        window = self._windows[index]
+        if window is None:
+            raise UnsupportedBurstError(
+                f"frame {index}: shows too little of what the others show; half of it and {MIN_PIXELS} px are needed"
+            )
+        truth = project_truth_to_frame(
             task.truth,
             info,
             task.homographies[index],
             domain=burst.domain,
             scale=task.scale,
             cfa=burst.cfa,
-            clear=self._find_clear(index),
             shape=burst.frames.shape[1:3],
         )
         image = restore(burst)
@@ -144,16 +154,8 @@ class FidelityGame:
             to_space(each, self.metric.space, info=info, burst=task.burst)
             for each in (image / np.float32(exposure), truth)
         )
-        if seen.shape[:2] != inside.shape:  # the metric compares on the grid of the frames
-            size = (seen.shape[1], seen.shape[0])
-            inside = cv2.resize(inside.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 1 - 1e-3
-        rows, columns = find_inner_rectangle(crop_border(inside, self.border))
-        if (rows.stop - rows.start) * (columns.stop - columns.start) < MIN_PIXELS:
-            raise UnsupportedBurstError(
-                f"frame {index}: shares a rectangle of fewer than {MIN_PIXELS} px with the truth of the reference"
-            )
-        inner = np.s_[rows, columns]
-        return measure(self.metric, crop_border(seen, self.border)[inner], crop_border(expected, self.border)[inner])
+        inner = enlarge(window, seen.shape[0] / burst.frames.shape[1])
+        return measure(self.metric, seen[inner], expected[inner])
 
     @cached_property
     def _evaluate(self) -> Callable[[frozenset[int]], float]:
@@ -196,8 +198,14 @@ class FidelityGame:
         return images
 
     @cached_property
-    def _images_alone(self) -> list[NDArray[np.float32]]:
-        return self._restore_many([self.task.burst.single(index) for index in range(self.num_frames)])
+    def _images_alone(self) -> list[NDArray[np.float32]] | None:
+        """Every frame restored alone, where that works at once; one that cannot be restored is no reason to give up the others."""
+        if not self._works_in_batches:
+            return None
+        try:
+            return self._restore_many([self.task.burst.single(index) for index in range(self.num_frames)])
+        except Exception:  # noqa: BLE001  # third-party code; each frame then fails for itself, and says why
+            return None
 
     @cached_property
     def _gram(self) -> NDArray[np.float64] | None:

@@ -57,6 +57,13 @@ def merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) 
     return tuple(merged.values())
 
 
+def list_renamed(choices: Sequence[ScenarioChoice]) -> list[str]:
+    """A line for each estimator that is asked for by a name that it no longer has."""
+    asked = dict.fromkeys(name for choice in choices for name in choice.estimators)
+    names = {name: find_estimator(name).name for name in asked}
+    return [f"the estimator {old} is called {new} now" for old, new in names.items() if new != old]
+
+
 def _unite(one: ScenarioChoice, other: ScenarioChoice) -> ScenarioChoice:
     # No estimators means the default ones, which are more than those of the other.
     estimators = (*one.estimators, *other.estimators) if one.estimators and other.estimators else ()
@@ -157,7 +164,7 @@ def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, 
             if not METRICS[metric].needs_truth and find_estimator(estimator).family != "marginal":
                 raise ValueError(
                     f"estimator {estimator} by metric {metric}: without ground truth only estimators that compare subsets are defined; "
-                    "use leave_one_out, add_one, shapley or banzhaf, or a metric with truth"
+                    "use leave_one_out, add_one, shapley or marginal, or a metric with truth"
                 )
             definitions.append(Definition(estimator, metric))
     return tuple(definitions)

@@ -1,4 +1,4 @@
-"""Mean marginal gains over subsets of frames: Shapley values and Banzhaf values of fixed size, exact or sampled.
+"""Mean marginal gains over subsets of frames: Shapley values and gains at one fixed size, exact or sampled.
 
 Subsets are numbered by their bits: bit k of the number stands for the k-th of the frames that take part.
 """
@@ -75,10 +75,10 @@ def shapley_exactly(game: SubsetGame) -> Gains | None:
         return None
     count = len(game.others)
     weights = np.array([1 / (count * math.comb(count - 1, size)) for size in range(count)])
-    return _average_exactly(values, weights)
+    return average_exactly(values, weights)
 
 
-def banzhaf(game: SubsetGame, rng: np.random.Generator, *, size: int) -> Gains:
+def marginal(game: SubsetGame, rng: np.random.Generator, *, size: int) -> Gains:
     """Mean gain over the subsets of `size` other frames, which compares bursts of different length on equal terms.
 
     Exact where all subsets can be had or there are at most `MAX_SUBSETS` for each frame, else from that many random ones.
@@ -88,10 +88,10 @@ def banzhaf(game: SubsetGame, rng: np.random.Generator, *, size: int) -> Gains:
     """
     count = len(game.others)
     if size > count - 1:
-        raise ValueError(f"banzhaf({size}): expected at least {size + 2} frames, got {count + 1}")
+        raise ValueError(f"marginal({size}): expected at least {size + 2} frames, got {count + 1}")
     values = game.enumerate_values()
     if values is not None:
-        return _average_exactly(values, np.where(np.arange(count) == size, 1 / math.comb(count - 1, size), 0.0))
+        return average_exactly(values, np.where(np.arange(count) == size, 1 / math.comb(count - 1, size), 0.0))
     known: set[frozenset[int]] = set()
     gains = [_collect_gains(game, player, size, rng, known) for player in range(count)]
     exact = math.comb(count - 1, size) <= MAX_SUBSETS
@@ -99,7 +99,7 @@ def banzhaf(game: SubsetGame, rng: np.random.Generator, *, size: int) -> Gains:
     return Gains(np.array([gain.mean() for gain in gains]), np.array(errors), len(known))
 
 
-def _average_exactly(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Gains:
+def average_exactly(values: NDArray[np.float64], weights: NDArray[np.float64]) -> Gains:
     """Weighted sums of v(S ∪ {i}) − v(S) over all S without i, where `weights` [n] are by the size of S."""
     count = len(weights)
     by_size = np.append(weights, 0.0)[np.bitwise_count(np.arange(len(values), dtype=np.uint32))]

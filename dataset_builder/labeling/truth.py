@@ -50,9 +50,8 @@ def project_truth_to_frame(
     scale: int,
     cfa: CFA | None,
     shape: tuple[int, int],
-    clear: NDArray[np.bool_] | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The sharp scene as frame i saw it at mid-exposure, as far as the truth of the reference shows it.
+) -> NDArray[np.float32]:
+    """The sharp scene as frame i saw it at mid-exposure, as far as the truth of the reference shows it (`find_support`).
 
     A mosaic is sampled as the frame itself was rendered, so it is exact up to the truth's 16-bit rounding.
 
@@ -64,46 +63,70 @@ def project_truth_to_frame(
         scale: scale of the truth.
         cfa: colour filter array of the frames; needed for mosaic outputs.
         shape: rows and columns of the frame.
-        clear: bool [2, H, W], False where the frame or the reference shows what moves on its own; None for everywhere True.
 
     Returns:
-        float32 [H·info.scale, W·info.scale] or [.., 3], and a mask [H·info.scale, W·info.scale] of the pixels whose whole support lies
-        inside the truth and which show the still scene in both.
+        float32 [H·info.scale, W·info.scale] or [.., 3].
 
     Raises:
         UnsupportedBurstError: if `explain_mismatch` names a reason.
     """
     factor = _require_factor(info, domain, scale)
     height, width = (round(side * info.scale) for side in shape)
-    # Output pixel q covers frame pixels about (q − (s − 1) / 2) / s; a truth pixel likewise, and the box filter keeps its first index.
-    to_frame = _shrink(1 / info.scale)
-    to_truth = np.linalg.inv(_shrink(1 / scale))
-    matrix = to_truth @ np.linalg.inv(homography) @ to_frame
-    matrix[:2, 2] -= (factor - 1) / 2
+    matrix = _lead_to_truth(homography, scale, info.scale)
     if info.output_for(domain) is Domain.RAW_BAYER:
         sites = locate_sites(locate_pixels(homography[None], scale, (0, 0)))
         (sums,) = sample_mosaics(prefilter(truth, scale), scale, [sites], shape, cfa=_require_cfa(cfa))
-        sampled = (sums / scale**2).astype(np.float32)
-    else:
-        flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
-        sampled = np.stack(
-            [
-                cv2.warpAffine(plane, matrix[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-                for plane in prefilter(truth, factor)
-            ],
-            axis=-1,
-        )
-        sampled = (sampled / factor**2).astype(np.float32)
-        sampled = _encode(sampled, info.output_for(domain), cfa)
-    rows, columns = np.mgrid[:height, :width].astype(np.float64)
+        return np.asarray(sums / scale**2, np.float32)
+    flags = cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP
+    sampled = np.stack(
+        [
+            cv2.warpAffine(plane, matrix[:2], (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            for plane in prefilter(truth, factor)
+        ],
+        axis=-1,
+    )
+    return _encode((sampled / factor**2).astype(np.float32), info.output_for(domain), cfa)
+
+
+def find_support(
+    truth_shape: tuple[int, int],
+    homography: NDArray[np.float64],
+    *,
+    scale: int,
+    shape: tuple[int, int],
+    output_scale: float = 1.0,
+) -> NDArray[np.bool_]:
+    """Pixels on the grid of a frame for which all that `project_truth_to_frame` samples lies inside the truth.
+
+    Args:
+        truth_shape: rows and columns of the truth.
+        homography: [3, 3], reference to frame pixel, affine.
+        scale: truth pixels per frame pixel.
+        shape: rows and columns of the frame.
+        output_scale: output pixels per frame pixel. What holds at 1 holds at larger scales, whose pixels reach less far.
+
+    Returns:
+        bool [H·output_scale, W·output_scale].
+    """
+    height, width = (round(side * output_scale) for side in shape)
+    matrix = _lead_to_truth(homography, scale, output_scale)
+    rows, columns = np.ogrid[:height, :width]
     x, y = (matrix[axis, 0] * columns + matrix[axis, 1] * rows + matrix[axis, 2] for axis in (0, 1))
-    reach = _INTERPOLATION_REACH + factor
-    inside = (x >= reach) & (y >= reach) & (x < truth.shape[1] - reach) & (y < truth.shape[0] - reach)
-    if clear is not None:
-        covered = cv2.warpAffine((~clear[1]).astype(np.float32), homography[:2], shape[::-1], flags=cv2.INTER_LINEAR)
-        visible = (clear[0] & (np.asarray(covered) == 0)).astype(np.uint8)
-        inside &= cv2.resize(visible, (width, height), interpolation=cv2.INTER_NEAREST) > 0
-    return sampled, inside.astype(bool)
+    reach = _INTERPOLATION_REACH + round(scale / output_scale)
+    inside: NDArray[np.bool_] = (
+        (x >= reach) & (y >= reach) & (x < truth_shape[1] - reach) & (y < truth_shape[0] - reach)
+    )
+    return inside
+
+
+def _lead_to_truth(homography: NDArray[np.float64], scale: int, output_scale: float) -> NDArray[np.float64]:
+    """Output pixel on the grid of a frame to the first truth pixel of the box that it is averaged over."""
+    # Output pixel q covers frame pixels about (q − (s − 1) / 2) / s; a truth pixel likewise, and the box filter keeps its first index.
+    matrix: NDArray[np.float64] = (
+        np.linalg.inv(_shrink(1 / scale)) @ np.linalg.inv(homography) @ _shrink(1 / output_scale)
+    )
+    matrix[:2, 2] -= (round(scale / output_scale) - 1) / 2
+    return matrix
 
 
 def _encode(linear: NDArray[np.float32], domain: Domain, cfa: CFA | None) -> NDArray[np.float32]:

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from dataset_builder.labeling.estimators import Estimate, find_estimator, is_estimator
+from dataset_builder.labeling.estimate import Estimate
+from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
-from dataset_builder.labeling.rows import make_label_rows
+from dataset_builder.labeling.rows import make_label_rows, state_reason
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_masks, load_truth
-from dataset_builder.work.unit import Desk, hash_facts
+from dataset_builder.work.unit import Desk, Failure, hash_facts, is_fatal
 from manifests.matching import read_burst_tables
 from manifests.store import labels_path
 from restorers import Burst, Restorer, create
 from restorers.burst import FloatImage
-from restorers.errors import InvalidRestorerError
+from restorers.errors import InvalidRestorerError, UnsupportedBurstError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
 
+Result = TypeVar("Result")
 _BURST_FACTS = (
     "reference_index",
     "domain",
@@ -100,7 +102,7 @@ def _hash_definition(fingerprint: str, definition: Definition) -> str:
     return hash_facts(
         {
             "restorer": fingerprint,
-            "estimator": [estimator, find_estimator(estimator).version if is_estimator(estimator) else None],
+            "estimator": find_estimator(estimator).identify() if is_estimator(estimator) else [estimator, None],
             "metric": METRICS[metric].describe() if metric in METRICS else metric,
         }
     )
@@ -161,21 +163,55 @@ class LabelUnit:
         return make_label_key(self.rows.content, self.scenario.fingerprint, definition)
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
-        """Compute all its definitions; those of one metric from one game, so that every fidelity is computed once."""
+        """Compute all its definitions.
+
+        A definition that is impossible for the burst has rows that say so; one that fails otherwise has none, and will be tried again.
+        Either costs no other its scores.
+
+        Raises:
+            Exception: of the first definition, if each fails and none is impossible.
+        """
+        loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
+        estimates, errors = self.estimate(loaded)
+        return {
+            "rows": [row for each, estimate in estimates.items() for row in self._tabulate(each, estimate)],
+            "failures": [
+                {"estimator": each.estimator, "metric": each.metric, "failure": asdict(Failure.from_exception(error))}
+                for each, error in errors.items()
+            ],
+        }
+
+    def estimate(self, loaded: LoadedBurst) -> tuple[dict[Definition, Estimate], dict[Definition, Exception]]:
+        """All its definitions on a burst, those of one metric from one game, so that every fidelity is computed once; and what failed.
+
+        Raises:
+            Exception: as `run`.
+        """
         scenario = self.scenario
         restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
         if fingerprint != scenario.fingerprint:
             raise InvalidRestorerError(
                 f"{scenario.name}: changed while the labels were computed; run the command again"
             )
-        loaded = desk.take((root, self.rows), lambda: LoadedBurst(root, self.rows))
-        estimators = {
-            metric: self._prepare(restorer, loaded, metric)
+        burst = loaded.burst  # without it there is nothing to label
+        games = {
+            metric: _attempt(partial(self._prepare, restorer, loaded, metric))
             for metric in dict.fromkeys(definition.metric for definition in self.definitions)
         }
-        return {
-            "rows": [row for each in self.definitions for row in self._tabulate(each, estimators[each.metric](each))]
-        }
+        estimates: dict[Definition, Estimate] = {}
+        errors: dict[Definition, Exception] = {}
+        for definition in self.definitions:
+            game = games[definition.metric]
+            found = game if isinstance(game, Exception) else _attempt(partial(game, definition))
+            if isinstance(found, UnsupportedBurstError):
+                found = _leave_empty(found, burst, definition)
+            if isinstance(found, Exception):
+                errors[definition] = found
+            else:
+                estimates[definition] = found
+        if not estimates:
+            raise next(iter(errors.values()))
+        return estimates, errors
 
     def _prepare(self, restorer: Restorer, loaded: LoadedBurst, metric_name: str) -> Callable[[Definition], Estimate]:
         """How to estimate by a metric: a function from definition to scores that share whatever was restored."""
@@ -206,6 +242,7 @@ class LabelUnit:
             num_evaluations=estimate.num_evaluations,
             label_key=self.label_key(definition),
             fingerprint=self.scenario.fingerprint,
+            reasons={index: state_reason(error) for index, error in estimate.failures.items()},
         )
 
 
@@ -213,3 +250,21 @@ class LabelUnit:
 def _create_once(scenario: str, device: str) -> tuple[Restorer, str]:
     restorer = create(scenario, device=device)
     return restorer, fingerprint_scenario(scenario, restorer)
+
+
+def _attempt(compute: Callable[[], Result]) -> Result | Exception:
+    """What is computed, or the error that came instead."""
+    try:
+        return compute()
+    except Exception as error:  # whatever third-party code raises costs one definition only
+        if is_fatal(error):
+            raise
+        return error
+
+
+def _leave_empty(error: UnsupportedBurstError, burst: Burst, definition: Definition) -> Estimate:
+    """No scores, and why."""
+    marginal = find_estimator(definition.estimator).family == "marginal"
+    frames = burst.others if marginal else range(burst.num_frames)
+    nothing = np.full(burst.num_frames, np.nan)
+    return Estimate(nothing, nothing, np.zeros(burst.num_frames, np.int64), dict.fromkeys(frames, error))

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_builder.labeling.estimators import Estimate, Estimator
+from dataset_builder.labeling.estimate import Estimate
+from dataset_builder.labeling.estimators import Estimator
 from dataset_builder.labeling.game import MAX_ENUMERATED
 from restorers import Burst
 from restorers.errors import UnsupportedBurstError

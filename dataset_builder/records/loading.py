@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,13 @@ def load_burst(root: Path, burst: Row, frames: Sequence[Row]) -> Burst:
         ManifestError: if a file is missing, unreadable, or not that which its table names.
         InvalidBurstError: if the rows contradict the pixels.
     """
-    levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
     stored = _read_checked(root, [(frame["path"], frame["sha256"]) for frame in frames])
+    return assemble_burst(burst, frames, stored)
+
+
+def assemble_burst(burst: Row, frames: Sequence[Row], stored: Iterable[NDArray[Any]]) -> Burst:
+    """As `load_burst`, from the stored values of the frames, in order."""
+    levels = {"black_level": burst["black_level"], "white_level": burst["white_level"]}
     pixels = [
         to_linear(values, **levels, orientation=frame["orientation"])
         for values, frame in zip(stored, frames, strict=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.camera.color import UINT16_MAX, decode_srgb_codes
-from dataset_builder.decoding.file_kinds import PICTURE_SUFFIXES, RAW_SUFFIXES, FileKind, recognise
+from dataset_builder.decoding.file_kinds import FileKind, is_picture, recognise
 from dataset_builder.decoding.images import read_image
 from dataset_builder.decoding.natural_order import natural_key
 from dataset_builder.decoding.raw import read_raw
@@ -25,21 +25,16 @@ _ZURICH_PHOTOGRAPHS = "canon"
 def list_photographs(root: Path) -> list[str]:
     """Photographs below a folder, as POSIX paths relative to it, in natural order; hidden files and folders are passed over.
 
+    They are known by their suffix, else by their content.
+
     Of the Zurich RAW-to-RGB data set (Ignatov et al., CVPRW 2020) only the camera's photographs count, `train/canon` and `test/canon`:
     beside them lie phone mosaics stored as PNG.
     """
     zurich = [root / part / _ZURICH_PHOTOGRAPHS for part in _ZURICH_FOLDERS]
     folders = [folder for folder in zurich if folder.is_dir()] or [root]
-    suffixes = PICTURE_SUFFIXES | RAW_SUFFIXES
-    found = (
-        path.relative_to(root)
-        for folder in folders
-        for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and not path.is_dir()
-    )
-    return sorted(
-        (path.as_posix() for path in found if not any(part.startswith(".") for part in path.parts)), key=natural_key
-    )
+    below = ((path, path.relative_to(root)) for folder in folders for path in folder.rglob("*"))
+    shown = ((path, name) for path, name in below if not any(part.startswith(".") for part in name.parts))
+    return sorted((name.as_posix() for path, name in shown if is_picture(path)), key=natural_key)
 
 
 def read_photograph(path: Path, *, shorter_side: int | None) -> NDArray[np.uint16]:

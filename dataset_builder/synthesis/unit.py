@@ -20,7 +20,7 @@ from dataset_builder.synthesis.draw import sample_burst
 from dataset_builder.synthesis.parameters import BurstParameters
 from dataset_builder.synthesis.photographs import read_hashed_photograph
 from dataset_builder.synthesis.presets import Preset
-from dataset_builder.synthesis.render import RENDER_VERSION, render_burst
+from dataset_builder.synthesis.render import RENDER_VERSION, RenderedBurst, render_burst
 from dataset_builder.synthesis.source import PhotographSource
 from dataset_builder.work.staging import open_stage
 from dataset_builder.work.unit import Desk, hash_facts
@@ -80,22 +80,7 @@ class SynthesisUnit:
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
         """Render the burst, write its files on a stage, return its rows."""
         stage, root = open_stage(root)
-        path, side = self.root / self.origin.path, self.source.shorter_side
-        # Neighbouring units share their photograph; the worker that gets them decodes it once.
-        sha256 = self.origin.sha256
-        photograph = desk.take(
-            (path, side, sha256), lambda: read_hashed_photograph(path, shorter_side=side, sha256=sha256)
-        )
-        parameters = sample_burst(
-            self.preset,
-            self.seed,
-            photograph_size=(photograph.shape[0], photograph.shape[1]),
-            height=self.source.frame_height,
-            width=self.source.frame_width,
-            scale=self.scale,
-        )
-        noise = derive_seed(self.seed, "redraw", self.redraw) if self.redraw else self.seed
-        rendered = render_burst(photograph, parameters, noise)
+        parameters, rendered = self.render(desk)
         masks = {_name_mask(index): mask for index, mask in enumerate(rendered.masks) if mask is not None}
         images = {_name_frame(index): codes for index, codes in enumerate(rendered.frames)}
         digests = _write_images(root, self.folder, {"ground_truth.png": rendered.ground_truth, **masks, **images})
@@ -113,6 +98,25 @@ class SynthesisUnit:
         )
         burst |= {"perceptual_hash": hash_reference(root, burst, frames)}
         return {"burst": burst, "frames": frames, "stage": stage}
+
+    def render(self, desk: Desk) -> tuple[BurstParameters, RenderedBurst]:
+        """What was drawn, and the pixels, of which nothing is written."""
+        path, side = self.root / self.origin.path, self.source.shorter_side
+        # Neighbouring units share their photograph; the worker that gets them decodes it once.
+        sha256 = self.origin.sha256
+        photograph = desk.take(
+            (path, side, sha256), lambda: read_hashed_photograph(path, shorter_side=side, sha256=sha256)
+        )
+        parameters = sample_burst(
+            self.preset,
+            self.seed,
+            photograph_size=(photograph.shape[0], photograph.shape[1]),
+            height=self.source.frame_height,
+            width=self.source.frame_width,
+            scale=self.scale,
+        )
+        noise = derive_seed(self.seed, "redraw", self.redraw) if self.redraw else self.seed
+        return parameters, render_burst(photograph, parameters, noise)
 
     def _describe(
         self, parameters: BurstParameters, index: int, masks: Mapping[str, NDArray[np.uint8]], digests: dict[str, str]

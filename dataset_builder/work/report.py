@@ -27,12 +27,29 @@ class StageReport:
     def fail(self, failure: Failure, *, source: str, burst_id: str, scenario: str = "") -> None:
         """Count a failed unit and keep its row."""
         self.counts["failed"] += 1
+        self.note(failure, source=source, burst_id=burst_id, scenario=scenario)
+
+    def note(
+        self,
+        failure: Failure,
+        *,
+        source: str,
+        burst_id: str,
+        scenario: str = "",
+        estimator: str | None = None,
+        metric: str | None = None,
+        frame_index: int | None = None,
+    ) -> None:
+        """Keep the row of what failed, be it a whole unit, or an estimator by a metric, or that for one frame."""
         self.failures.append(
             {
                 "stage": self.stage,
                 "source": source,
                 "burst_id": burst_id,
                 "scenario": scenario,
+                "estimator": estimator,
+                "metric": metric,
+                "frame_index": frame_index,
                 "error_type": failure.error_type,
                 "message": failure.message,
                 "attempts": failure.attempts,

@@ -59,6 +59,25 @@ def heed_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextlib.contextmanager
+def stop_at_once() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise Stopped, as SIGINT raises KeyboardInterrupt, so that what is unfinished is cleared away.
+
+    For work in one process that holds no lock; `heed_signals` takes over inside. Those that are ignored, as by nohup, stay so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ending = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ending:
+        signal.signal(number, _raise)
+    try:
+        yield
+    finally:
+        for number in ending:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def check_stop() -> None:
     """Raise Stopped if a signal has asked for it; to be called between steps, where nothing is held."""
     if _note.number:
@@ -70,6 +89,10 @@ def _take_note(number: int, frame: FrameType | None) -> None:
         _end(number, frame)
     _note.number = number
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(number)
 
 
 def _end(_number: int, _frame: FrameType | None) -> None:

@@ -117,6 +117,11 @@ class Failure:
         return cls(type(error).__name__, message, wants_out=not isinstance(error, Exception))
 
 
+def is_fatal(error: BaseException) -> bool:
+    """Whether an error stops the build: no other unit, or part of one, would survive it either."""
+    return isinstance(error, OSError) and error.errno in _FATAL
+
+
 def hash_facts(facts: object) -> str:
     """SHA-256 (hex) of plain data, independent of the order of keys."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, allow_nan=False).encode()).hexdigest()
@@ -154,7 +159,7 @@ def run_unit(unit: Unit, root: Path) -> Failure | None:
         part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
         write_text(root, _part_path(unit), json.dumps(part, allow_nan=False))
     except BaseException as error:  # whatever third-party code raises costs this unit only
-        if isinstance(error, OSError) and error.errno in _FATAL:
+        if is_fatal(error):
             raise
         return Failure.from_exception(error)
     return None

@@ -82,15 +82,7 @@ def render_card(root: Path) -> str:
         split_rule=_SPLIT_RULES.get(str(_mapping(recipe, "splits").get("method", "hash")), _SPLIT_RULES["hash"]),
         nearest=statistics.find_nearest_bursts(root),
         sources=[(row.get("name", ""), row.get("kind", ""), _list_settings(row)) for row in recipe.get("sources", [])],
-        reliability=[
-            (
-                row["scenario"],
-                row["estimator"],
-                row["metric"],
-                *(_number(row[n]) for n in ("spread", "error", "reliability")),
-            )
-            for row in statistics.summarise_reliability(root).to_dict("records")
-        ],
+        reliability=list(_list_reliability(statistics.summarise_reliability(root))),
         repetition=list(_list_repetition(statistics.read_repetition(root))),
         citation=cite(description),
         version=version if _VERSION.fullmatch(version) else "",
@@ -123,9 +115,16 @@ def _list_labels(labels: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
         yield (*names, *numbers, f"{100 * row['negative_share']:.1f} %", _number(row["std_error"]))
 
 
+def _list_reliability(reliability: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+    for row in reliability.to_dict("records"):
+        names = (row[name] for name in ("scenario", "estimator", "metric", "preset"))
+        noise = "not measured" if pd.isna(row["noise"]) else _number(row["noise"])
+        yield (*names, _number(row["spread"]), _number(row["error"]), noise, _number(row["reliability"]))
+
+
 def _list_repetition(repetition: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     for row in repetition.to_dict("records"):
-        names = (row[name] for name in ("scenario", "estimator", "metric", "bursts"))
+        names = (row[name] or "" for name in ("scenario", "estimator", "metric", "preset", "bursts"))
         figures = ("spearman", "icc", "stable_best", "length_spearman", "median_score", "noise_error")
         yield (*names, *(_number(row[name]) for name in figures))
 

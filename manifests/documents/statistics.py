@@ -134,37 +134,41 @@ def find_nearest_bursts(root: Path) -> tuple[str, str, int] | None:
 
 
 def summarise_reliability(root: Path) -> pd.DataFrame:
-    """How far labels tell frames of a burst apart, one row for each scenario, estimator and metric, sorted.
+    """How far labels tell frames of a burst apart, one row for each scenario, estimator, metric and preset, sorted.
 
     Returns:
-        Columns `scenario`, `estimator`, `metric`, `spread` (root mean square, over bursts, of the standard deviation of the scores
-        within a burst), `error` (root mean square of the standard errors), and `reliability`: (spread² − error²) / spread², the share
-        of the spread that is not error of estimation; NaN without spread, and where nothing was sampled.
+        Columns `scenario`, `estimator`, `metric`, `preset`, `spread` (root mean square, over bursts, of the standard deviation of the
+        scores within a burst), `error` (root mean square of the standard errors), `noise` (that of the noise errors; NaN where none was
+        measured), and `reliability`: (spread² − error² − noise²) / spread², the share of the spread that is neither error of estimation
+        nor noise; NaN without spread, and where nothing was sampled and no noise measured.
 
     Raises:
         ManifestError: if a table is missing or damaged.
     """
+    keys = ["scenario", "estimator", "metric", "preset"]
     parts = []
+    presets = _read(root, "bursts").set_index("burst_id")["preset"]
     for path in list_label_files(root):
-        columns = ["burst_id", "scenario", "estimator", "metric", "score", "std_error"]
+        columns = ["burst_id", *keys[:3], "score", "std_error", "noise_error"]
         rows = read_table(root, path, LABELS, columns=columns).to_pandas()
         rows = rows[rows["score"].notna()]
-        keys = ["scenario", "estimator", "metric"]
-        rows["error"] = rows["std_error"] ** 2
+        rows["preset"] = rows["burst_id"].map(presets)
+        rows["error"], rows["noise"] = rows["std_error"] ** 2, rows["noise_error"] ** 2
         variance = rows.groupby([*keys, "burst_id"])["score"].var(ddof=1).groupby(keys).mean()
-        parts.append(pd.DataFrame({"spread": variance, "error": rows.groupby(keys)["error"].mean()}))
+        parts.append(rows.groupby(keys)[["error", "noise"]].mean().assign(spread=variance))
     if not parts:
-        return pd.DataFrame(columns=["scenario", "estimator", "metric", "spread", "error", "reliability"])
+        return pd.DataFrame(columns=[*keys, "spread", "error", "noise", "reliability"])
     table = pd.concat(parts).sort_index()
-    table["reliability"] = ((table["spread"] - table["error"]) / table["spread"]).where(
-        (table["spread"] > 0) & (table["error"] > 0)
-    )
-    table[["spread", "error"]] = table[["spread", "error"]] ** 0.5
-    return table.reset_index()
+    measured = (table["error"] > 0) | table["noise"].notna()
+    signal = table["spread"] - table["error"].fillna(0) - table["noise"].fillna(0)
+    table["reliability"] = (signal / table["spread"]).where((table["spread"] > 0) & measured)
+    table[["spread", "error", "noise"]] **= 0.5
+    found: pd.DataFrame = table.reset_index()[[*keys, "spread", "error", "noise", "reliability"]]
+    return found
 
 
 def read_repetition(root: Path) -> pd.DataFrame:
-    """What `buiqa reliability` found, one row for each scenario, estimator and metric: the table `reliability`; no rows without it.
+    """What `buiqa reliability` found, one row for each scenario, estimator, metric and preset: the table `reliability`; no rows without it.
 
     Raises:
         ManifestError: if the table is damaged.

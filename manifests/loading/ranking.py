@@ -8,18 +8,27 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from manifests.certainty import find_probability_better
 from manifests.loading.items import BurstItem, keep_frames
 
 
 def list_pairs(
-    scores: NDArray[np.float32], *, min_gap: float = 0.0, higher_is_better: bool = True
+    scores: NDArray[np.float32],
+    errors: NDArray[np.float32] | None = None,
+    *,
+    min_gap: float = 0.0,
+    min_probability: float = 0.0,
+    higher_is_better: bool = True,
 ) -> NDArray[np.int64]:
-    """All pairs of frames whose scores differ by more than a gap.
+    """All pairs of frames whose scores differ by more than a gap, and by more than their noise.
 
     Args:
         scores: float32 [T]; NaN takes part in no pair.
+        errors: float32 [T], standard deviation of each score by sampling and noise; NaN or None where unknown.
         min_gap: smallest difference that does not count, in the unit of the scores; for labels that are estimates, a few
             standard errors.
+        min_probability: how probable it must be, by the errors, that the one frame is truly better than the other; pairs of unknown
+            errors count as sure.
         higher_is_better: False for ranks.
 
     Returns:
@@ -27,7 +36,11 @@ def list_pairs(
     """
     worth = scores if higher_is_better else -scores
     # Comparisons with NaN are false.
-    pairs: NDArray[np.int64] = np.argwhere(worth[:, None] - worth[None] > min_gap)
+    chosen = worth[:, None] - worth[None] > min_gap
+    if errors is not None and min_probability > 0:
+        probability = find_probability_better(worth[:, None], worth[None], errors[:, None], errors[None])
+        chosen &= ~(probability < min_probability)
+    pairs: NDArray[np.int64] = np.argwhere(chosen)
     return pairs
 
 
@@ -40,18 +53,26 @@ class DrawPairs:
     Attributes:
         count: pairs for each scenario.
         min_gap: as for `list_pairs`.
+        min_probability: as for `list_pairs`, by the item's `score_errors`: leaves out pairs whose order is noise.
         higher_is_better: False for ranks.
     """
 
     count: int
     min_gap: float = 0.0
+    min_probability: float = 0.0
     higher_is_better: bool = True
 
     def __call__(self, item: BurstItem, random: np.random.Generator) -> BurstItem:
         """Draw pairs among the frames that the item has now."""
         drawn = np.full((len(item["scores"]), self.count, 2), -1, np.int64)
-        for row, scores in zip(drawn, item["scores"].numpy(), strict=True):
-            pairs = list_pairs(scores, min_gap=self.min_gap, higher_is_better=self.higher_is_better)
+        for row, scores, errors in zip(drawn, item["scores"].numpy(), item["score_errors"].numpy(), strict=True):
+            pairs = list_pairs(
+                scores,
+                errors,
+                min_gap=self.min_gap,
+                min_probability=self.min_probability,
+                higher_is_better=self.higher_is_better,
+            )
             if len(pairs):
                 rounds = -(-self.count // len(pairs))
                 order = np.concatenate([random.permutation(len(pairs)) for _ in range(rounds)])

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from manifests.confined.reading import has_file, hash_file, list_folder
-from manifests.confined.writing import replace_file
+from manifests.confined.reading import has_file, hash_file, list_folder, read_file
+from manifests.confined.writing import replace_file, write_file
 from manifests.description import DIGESTS, drop_seal, read_any_version, read_description
 from manifests.documents.card import write_card
+from manifests.documents.croissant import CROISSANT_NAME, write_croissant
 from manifests.errors import FormatVersionError, ManifestError, SchemaError
 from manifests.images.appearance import hash_reference
 from manifests.schema import FORMAT_VERSION, TABLES, TableSchema
+from manifests.schema.ranks import rank_scores
 from manifests.seal import seal_dataset
 from manifests.store import list_label_files, open_table, table_path, write_table
 
@@ -51,8 +56,13 @@ def migrate_dataset(root: Path) -> list[str]:
         if name.endswith(".parquet"):
             _restamp(root, f"audit/{name}", digests)
     content = {name: value for name, value in drop_seal(description).items() if name != "format_version"}
+    if version < _RENAMED_IN:
+        content = _rename_in_description(content)
+        _rename_in_recipe(root, digests)
     seal_dataset(root, content)
     write_card(root)
+    if has_file(root, CROISSANT_NAME):  # it holds the digests of the tables
+        write_croissant(root)
     seal_dataset(root, content)
     return changed
 
@@ -95,6 +105,8 @@ def _restamp(root: Path, path: str, digests: Mapping[str, Any]) -> None:
     if version >= FORMAT_VERSION:
         return
     _require_sealed(root, path, digests)
+    if version < _RENAMED_IN:
+        table = _rename_in_table(root, table)
     table = table.replace_schema_metadata({**table.schema.metadata, b"format_version": str(FORMAT_VERSION).encode()})
     with replace_file(root, path) as stream:
         pq.write_table(table, stream, compression="zstd", write_page_checksum=True)
@@ -121,5 +133,70 @@ def _hash_or_none(root: Path, burst: Mapping[str, Any], reference: Mapping[str, 
         return None  # a damaged image is for `verify` to report
 
 
-_STEPS: Mapping[tuple[int, str], Callable[[Path, pa.Table], pa.Table]] = {(1, "bursts"): _describe_truth_and_looks}
+def _rename_in_table(root: Path, table: pa.Table) -> pa.Table:  # noqa: ARG001  # the signature is that of a step
+    for index, name in enumerate(table.column_names):
+        if name.endswith("estimator"):
+            renamed = pc.replace_substring_regex(table.column(name).cast(pa.string()), r"^banzhaf(\(|$)", r"marginal\1")
+            table = table.set_column(index, table.schema.field(index), renamed.cast(table.schema.field(index).type))
+    return table
+
+
+def _rank_anew(root: Path, labels: pa.Table) -> pa.Table:
+    labels = _rename_in_table(root, labels)
+    names = ("burst_id", "estimator", "metric", "unit")
+    if not {"score", "rank", "score_norm", *names} <= set(labels.column_names):
+        return labels  # whoever writes it will say what is missing
+    codes = [labels.column(name).combine_chunks().dictionary_encode().indices.to_numpy() for name in names]
+    _, groups = np.unique(np.stack(codes), axis=1, return_inverse=True)
+    scores = labels.column("score").cast(pa.float64()).to_numpy()
+    rank, norm = np.zeros(len(scores), np.int64), np.full(len(scores), np.nan)
+    for code, unit in enumerate(labels.column("unit").combine_chunks().dictionary_encode().dictionary.to_pylist()):
+        own = codes[-1] == code
+        rank[own], norm[own] = rank_scores(scores[own], unit, groups.ravel()[own])
+    for name, values in (("rank", rank), ("score_norm", norm)):
+        place = labels.column_names.index(name)
+        field = labels.schema.field(place)
+        labels = labels.set_column(place, field, pa.array(values, field.type, mask=rank == 0))
+    return labels
+
+
+def _rename(name: str) -> str:
+    return re.sub(r"^banzhaf(?=\(|$)", "marginal", name)
+
+
+def _rename_in_description(content: Mapping[str, Any]) -> dict[str, Any]:
+    estimators = {_rename(name): formula for name, formula in content.get("estimators", {}).items()}
+    recipe = content.get("recipe", {})
+    scenarios = [
+        {**choice, "estimators": [_rename(str(name)) for name in choice["estimators"]]}
+        if isinstance(choice.get("estimators"), list)
+        else choice
+        for choice in recipe.get("scenarios", ())
+    ]
+    return {
+        **content,
+        **({"estimators": estimators} if "estimators" in content else {}),
+        **({"recipe": {**recipe, "scenarios": scenarios}} if "scenarios" in recipe else {}),
+    }
+
+
+def _rename_in_recipe(root: Path, digests: Mapping[str, Any]) -> None:
+    """In the recipe as given, too: `banzhaf` means something else now."""
+    if not has_file(root, _RECIPE):
+        return
+    text = read_file(root, _RECIPE)
+    renamed = re.sub(rb"""(?<=["'])banzhaf(?=["'(])""", b"marginal", text)
+    if renamed != text:
+        _require_sealed(root, _RECIPE, digests)
+        write_file(root, _RECIPE, renamed)
+
+
+_RECIPE = "recipe.toml"
+_RENAMED_IN = 3
+"""Version since which what was `banzhaf(k)` is `marginal(k)`."""
+_STEPS: Mapping[tuple[int, str], Callable[[Path, pa.Table], pa.Table]] = {
+    (1, "bursts"): _describe_truth_and_looks,
+    (2, "labels"): _rank_anew,
+    (2, "reliability"): _rename_in_table,
+}
 """What leads a table from one version to the next, beyond new columns that may be null."""

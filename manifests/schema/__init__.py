@@ -47,10 +47,12 @@ __all__ = [
     "is_marginal",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the on-disk form; written to `dataset.json` and to the metadata of every Parquet file.
 
 1: the first. 2: `bursts.perceptual_hash`, `bursts.ground_truth_white`, `splits.fold`, and whatever the synthesis varies.
+3: `labels.noise_error`, `labels.reason`, what of a unit failed in `failures`; scores within a tolerance share a rank (`ranks.py` here); the
+estimator `banzhaf(k)` is called `marginal(k)`.
 `manifests.operations.migrate` brings older data sets up to date.
 """
 

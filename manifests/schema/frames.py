@@ -68,6 +68,14 @@ FRAMES = TableSchema(
         Column("exposure_time", REAL, "Seconds the shutter was open; null if unknown.", POSITIVE, nullable=True),
         Column("iso", REAL, "Sensitivity in the file's EXIF; null for synthetic frames.", POSITIVE, nullable=True),
         Column("f_number", REAL, "Aperture in the file's EXIF; null for synthetic frames.", POSITIVE, nullable=True),
+        Column(
+            "origin_black_level",
+            REAL,
+            "Black level of the file that the frame came from, before it was brought to its burst's; null unless a mosaic was ingested.",
+            NUMBER,
+            nullable=True,
+        ),
+        Column("origin_white_level", REAL, "White level of the same.", NUMBER, nullable=True),
         Column("gain", REAL, "Analogue gain relative to the reference; null if unknown.", POSITIVE, nullable=True),
         Column(
             "shot_noise",

@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.schema.ranks import describe_tolerances
 from manifests.schema.rules import (
     CORRELATION,
     ESTIMATOR,
     IDENTIFIER,
+    LINE,
     METRIC,
     NOT_NEGATIVE,
     NUMBER,
@@ -51,22 +53,37 @@ LABELS = TableSchema(
             NOT_NEGATIVE,
             nullable=True,
         ),
-        Column("unit", TEXT_TYPE, "Unit of score and std_error.", UNIT),
+        Column(
+            "noise_error",
+            REAL,
+            "Standard deviation of the score over redraws of the synthetic noise; null where unknown, and with score.",
+            NOT_NEGATIVE,
+            nullable=True,
+        ),
+        Column("unit", TEXT_TYPE, "Unit of score, std_error and noise_error.", UNIT),
         Column(
             "rank",
             INTEGER,
-            "1 = best in the burst; equal scores share the better rank; null with score.",
+            f"1 = best in the burst; equal scores ({describe_tolerances()}) share the better rank; null with score.",
             within(1, MOST_FRAMES),
             nullable=True,
         ),
         Column(
             "score_norm",
             REAL,
-            "(score − worst) / (best − worst) within the burst; 0.5 if all are equal; null with score.",
+            "(score − worst) / (best − worst) within the burst, equal scores counting as the best of them; 0.5 if all are equal; "
+            "null with score.",
             within(0, 1),
             nullable=True,
         ),
         Column("num_evaluations", INTEGER, "Fidelities that the score was computed from.", within(0, LARGEST)),
+        Column(
+            "reason",
+            TEXT_TYPE,
+            "Why there is no score where the estimator defines one, as `Class of the error: message`; null elsewhere.",
+            LINE,
+            nullable=True,
+        ),
         Column("label_key", TEXT_TYPE, "SHA-256 of everything declared that the score depends on.", SHA256),
         Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer: version, parameters, weights.", SHA256),
     ),
@@ -74,6 +91,16 @@ LABELS = TableSchema(
     rules=(
         RowRule(("scenario",), "one scenario in a file", lambda names: pc.equal(names, pc.first(names))),
         RowRule(("unit", "metric"), "one unit for each metric", _has_one_unit),
+        RowRule(
+            ("reason", "score"),
+            "null where there is a score",
+            lambda reason, score: pc.or_(pc.is_null(reason), pc.is_null(score)),
+        ),
+        RowRule(
+            ("noise_error", "score"),
+            "null where score is null",
+            lambda error, score: pc.or_(pc.is_null(error), pc.is_valid(score)),
+        ),
     ),
 )
 
@@ -83,6 +110,7 @@ RELIABILITY = TableSchema(
         Column("scenario", TEXT_TYPE, "Task, restorer and setting.", SCENARIO),
         Column("estimator", TEXT_TYPE, "How worth is derived from fidelities.", ESTIMATOR),
         Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
+        Column("preset", TEXT_TYPE, "Preset of the bursts; null for all of them together.", IDENTIFIER, nullable=True),
         Column("bursts", INTEGER, "Bursts that were labelled again with other noise.", within(0, LARGEST)),
         Column("frames", INTEGER, "Scores that were compared.", within(0, LARGEST)),
         Column(
@@ -95,7 +123,7 @@ RELIABILITY = TableSchema(
         Column(
             "icc",
             REAL,
-            "ICC(1,1) of both, relative to the means of bursts; null if undefined.",
+            "ICC(C,1) of both within bursts; null if undefined.",
             CORRELATION,
             nullable=True,
         ),
@@ -110,10 +138,11 @@ RELIABILITY = TableSchema(
         Column(
             "length_spearman",
             REAL,
-            "Mean rank correlation with the labels of the burst without every second frame; null if undefined.",
+            "Mean rank correlation with the labels of the burst without every second frame; null if undefined, and for estimators that "
+            "look at no other frame.",
             CORRELATION,
             nullable=True,
         ),
     ),
-    ("scenario", "estimator", "metric"),
+    ("scenario", "estimator", "metric", "preset"),
 )

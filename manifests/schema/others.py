@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from manifests.schema.rules import (
+    ESTIMATOR,
     IDENTIFIER,
     IDENTIFIER_OR_EMPTY,
     LINE,
+    METRIC,
     PATH,
     SCENARIO_OR_EMPTY,
     SHA256,
@@ -14,7 +16,7 @@ from manifests.schema.rules import (
     within,
 )
 from manifests.schema.table import INTEGER, LONG, TEXT_TYPE, Column, TableSchema
-from manifests.schema.words import LARGEST, LARGEST_FILE, PACKED_TYPES, SPLIT_NAMES, STAGES
+from manifests.schema.words import LARGEST, LARGEST_FILE, MOST_FRAMES, PACKED_TYPES, SPLIT_NAMES, STAGES
 
 SPLITS = TableSchema(
     "splits",
@@ -45,6 +47,21 @@ FAILURES = TableSchema(
             IDENTIFIER_OR_EMPTY,
         ),
         Column("scenario", TEXT_TYPE, "Scenario; empty outside the stage labels.", SCENARIO_OR_EMPTY),
+        Column(
+            "estimator",
+            TEXT_TYPE,
+            "Estimator whose scores are missing; null where the whole unit failed.",
+            ESTIMATOR,
+            nullable=True,
+        ),
+        Column("metric", TEXT_TYPE, "Its metric; null with estimator.", METRIC, nullable=True),
+        Column(
+            "frame_index",
+            INTEGER,
+            "Frame without a score; null where it is all frames that the estimator scores, or with estimator.",
+            within(0, MOST_FRAMES),
+            nullable=True,
+        ),
         Column("error_type", TEXT_TYPE, "Class of the error.", LINE),
         Column("message", TEXT_TYPE, "What was expected, what came, where.", TEXT),
         Column("attempts", INTEGER, "How often the unit was tried in the last build.", within(1, LARGEST)),

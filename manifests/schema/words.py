@@ -10,7 +10,9 @@ REFERENCE_RULES = ("given", "first", "sharpest", "medoid")
 SPLIT_NAMES = ("train", "val", "test")
 STAGES = ("bursts", "labels")
 PACKED_TYPES = ("uint8", "uint16")
-MARGINAL_ESTIMATORS = frozenset({"leave_one_out", "add_one", "shapley", "banzhaf"})
+MARGINAL_ESTIMATORS = frozenset(
+    {"leave_one_out", "add_one", "half_sum", "shapley", "banzhaf", "marginal", "best_subset", "interaction"}
+)
 """Estimators that never remove the reference, so that it has no score."""
 
 LABEL_SET = ["scenario", "estimator", "metric"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from manifests.plain_text import show
 from manifests.problem import Problem
 from manifests.schema import MARGINAL_ESTIMATORS
+from manifests.schema.ranks import rank_scores
 from manifests.store import labels_path
 from manifests.verification.rows import Rows
 
@@ -53,7 +55,7 @@ def _check_nulls(rows: Rows, bursts: Rows) -> Iterator[Problem]:
         yield from rows.require_null(column, labels["score"].isna(), "score is null")
     references = bursts.frame.drop_duplicates("burst_id").set_index("burst_id")["reference_index"]
     is_reference = labels["frame_index"] == labels["burst_id"].map(references)
-    # An estimator may carry its settings, as `banzhaf(4)`.
+    # An estimator may carry its settings, as `marginal(4)`.
     marginal = labels["estimator"].str.partition("(")[0].isin(MARGINAL_ESTIMATORS)
     yield from rows.report(
         is_reference & marginal & labels["score"].notna(), "score", "null for the reference, which is never removed"
@@ -63,15 +65,17 @@ def _check_nulls(rows: Rows, bursts: Rows) -> Iterator[Problem]:
 def _check_order(rows: Rows) -> Iterator[Problem]:
     """Ranks count from the best score of a burst, equal scores sharing the better one; norms run from worst to best."""
     labels = rows.frame
-    scores = labels.groupby(_GROUP)["score"]
-    rank = scores.rank(method="min", ascending=False)
-    scored = labels["score"].notna()
+    groups = labels.groupby(_GROUP, dropna=False).ngroup().to_numpy(np.int64)
+    scores, units = labels["score"].to_numpy(np.float64, na_value=np.nan), labels["unit"].fillna("").to_numpy(str)
+    rank, norm = np.zeros(len(labels), np.int64), np.full(len(labels), np.nan)
+    for unit in np.unique(units):
+        own = units == unit
+        with np.errstate(all="ignore"):  # scores out of bounds are reported elsewhere
+            rank[own], norm[own] = rank_scores(scores[own], str(unit), groups[own])
+    scored = pd.Series(np.isfinite(scores), labels.index)
     yield from rows.report(
         scored & labels["rank"].notna() & (labels["rank"] != rank), "rank", "its place among the scores of the burst"
     )
-    low, high = scores.transform("min"), scores.transform("max")
-    spread = high - low
-    norm = ((labels["score"] - low) / spread.where(spread > 0)).fillna(0.5)
     differs = (labels["score_norm"] - norm).abs() > _TOLERANCE
     yield from rows.report(
         scored & labels["score_norm"].notna() & differs & np.isfinite(norm),

@@ -72,6 +72,8 @@ def test_a_wrong_value_is_refused_or_does_not_matter(tiny: Path, table: str) -> 
                 "rank",
                 "score_norm",
                 "num_evaluations",
+                "noise_error",
+                "reason",
                 "label_key",
                 "restorer_fingerprint",
             }

@@ -79,6 +79,7 @@ def make_rows(kind: TableSchema) -> list[dict[str, Any]]:  # noqa: PLR0911  # on
             return [{"burst_id": name, **facts} for name in "abc"]
         case "failures":
             facts = {"stage": "bursts", "source": "s", "burst_id": "b", "scenario": "", "message": "m", "attempts": 1}
+            facts |= dict.fromkeys(("estimator", "metric", "frame_index"))
             return [{**facts, "error_type": "A"}, {**facts, "error_type": "B"}, {**facts, "error_type": "B"}]
     raise AssertionError(kind.name)
 

@@ -165,7 +165,7 @@ def test_inputs_of_one_shape_go_together(monkeypatch):
     assert sorted(sizes) == [1, 1, 1, 1, 3]
 
 
-@pytest.mark.parametrize("estimator", ["leave_one_out", "add_one", "shapley(exact)", "shapley(0.05)", "banzhaf(2)"])
+@pytest.mark.parametrize("estimator", ["leave_one_out", "add_one", "shapley(exact)", "shapley(0.05)", "marginal(2)"])
 def test_on_a_gpu_subsets_are_restored_together_with_equal_results(estimator):
     def network(frames):
         return np.sqrt(np.abs(frames)).mean(axis=1)

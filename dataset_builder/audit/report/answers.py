@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +15,9 @@ from dataset_builder.audit.factors import FACTORS
 from dataset_builder.audit.statistics.selection import ANY, WITHOUT_ONE
 from dataset_builder.audit.tables import find_extreme, to_rows
 from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from dataset_builder.selection.gains import OTHER_NOISE
+from dataset_builder.selection.guides import BASELINES, ORACLE
+from dataset_builder.selection.policies import DROP_HARMFUL
 from manifests.schema import LABEL_SET, is_marginal
 
 
@@ -110,6 +114,8 @@ def _say_spread(statistics: Statistics) -> str:
 def _answer_selection(statistics: Statistics) -> Answer:
     question = "Is selecting frames worth it?"
     table = statistics.selection
+    if len(statistics.gain):
+        return _answer_by_gain(statistics.gain)
     free = statistics.curves[statistics.curves["part"] == ANY]
     measured, labelled = (free[free["selector"] == name] for name in ("perfect", "labels"))
     known = measured if len(measured) else labelled
@@ -154,6 +160,29 @@ def _answer_selection(statistics: Statistics) -> Answer:
     )
 
 
+def _answer_by_gain(gain: pd.DataFrame) -> Answer:
+    """From what `buiqa gain` found: the guide of each scenario and preset that gains most, under the policy that drops harmful frames."""
+    free = gain[gain["policy"] == DROP_HARMFUL]
+    labels = free[~free["guide"].isin(BASELINES)]
+    most = find_extreme(labels if len(labels) else gain, "gain")
+    number = f"{format_number(most['gain'], 2, signed=True)}\u00a0{most['unit']}"
+    interval = format_interval(most["low"], most["high"])
+    sentence = (
+        f"Restored from the frames that {most['guide']} chooses, bursts of {most['preset']} gain "
+        f"{format_number(most['gain'], 2, signed=True)} {most['unit']} over all frames under {most['scenario']}"
+        f"{f' (95 % interval {interval})' if interval else ''}, judged on {'' if most['judged'] == OTHER_NOISE else 'the '}{most['judged']}"
+    )
+    same = free[(free["scenario"] == most["scenario"]) & (free["preset"] == most["preset"])]
+    oracle = same[same["guide"] == ORACLE]
+    if len(oracle):
+        sentence += (
+            f"; the best choice gains {format_number(float(oracle['gain'].iloc[0]), 2, signed=True)} {most['unit']}"
+        )
+    return Answer(
+        "selection", "Is selecting frames worth it?", number, f"by labels, under {most['scenario']}", f"{sentence}."
+    )
+
+
 def _answer_scenarios(statistics: Statistics) -> Answer:
     question = "Do tasks differ?"
     pairs = statistics.scenarios.dropna(subset="spearman")
@@ -178,9 +207,19 @@ def _answer_reliability(statistics: Statistics) -> Answer:
         sentence = (
             f"Labels made again with other noise order frames with a median rank correlation of "
             f"{_correlation(middle)}; the least stable is "
-            f"{least['scenario']} {least['estimator']} ({_correlation(least['spearman'])})."
+            f"{least['scenario']} {least['estimator']}{_of_preset(least)} ({_correlation(least['spearman'])})."
         )
         return Answer("reliability", question, _correlation(middle), "test-retest rank correlation", sentence)
+    noisy = statistics.label_noise.dropna(subset="reliability")
+    if len(noisy):
+        middle, least = noisy["reliability"].median(), find_extreme(noisy, "reliability", lowest=True)
+        sentence = (
+            f"By redraws of the noise, {percent(middle)} of the variance of scores within bursts is no noise (median); least under "
+            f"{least['scenario']} {least['estimator']}{_of_preset(least)} ({percent(least['reliability'])}), where noise moves a score by "
+            f"{format_number(least['noise_error'], 3)} {least['unit']} and {percent(least['clear_best'])} of the bursts have a clear best "
+            "frame."
+        )
+        return Answer("reliability", question, percent(middle), "of the spread of scores is no noise", sentence)
     tested = statistics.randomness.dropna(subset="p_value")
     sampled = statistics.precision[statistics.precision["max_error"] > 0]
     error = (
@@ -189,7 +228,7 @@ def _answer_reliability(statistics: Statistics) -> Answer:
         else f"{count(len(sampled), 'label set')} of {len(statistics.precision)} were sampled; spreads exceed their standard errors "
         f"{format_number(sampled['signal'].min(), 1)} times at least."
     )
-    untested = "How labels would change with other noise is not known: buiqa reliability has not been run."
+    untested = "How labels would change with other noise was not measured (noise_redraws, or buiqa reliability)."
     agreement = statistics.estimators.dropna(subset="spearman")
     if len(agreement):
         mean = agreement["spearman"].mean()
@@ -267,6 +306,10 @@ def _answer_changes(labels: pd.DataFrame, other: str) -> Answer:
     added, removed = (int(labels[name].sum()) for name in ("added", "removed"))
     sentence += f". {added:,} are new, {removed:,} are gone."
     return Answer("changes", question, percent(changed / common), "of common labels changed", sentence)
+
+
+def _of_preset(row: Mapping[str, Any]) -> str:
+    return f", {row['preset']}" if row["preset"] else ""
 
 
 def _correlation(value: float) -> str:

@@ -22,7 +22,6 @@ from dataset_builder.audit.statistics.bias import (
     gather_factors,
     locate_best,
 )
-from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.distributions import (
     QUANTILES,
     choose_label_sets,
@@ -37,16 +36,16 @@ from dataset_builder.audit.statistics.distributions import (
     summarise_scores,
 )
 from dataset_builder.audit.statistics.ranks import MIN_FRAMES, correlate_within
-from dataset_builder.audit.statistics.reliability import measure_precision
-from dataset_builder.audit.statistics.selection import measure_selection, summarise_curves
+from dataset_builder.audit.statistics.reliability import list_below_noise, measure_label_noise, measure_precision
+from dataset_builder.audit.statistics.selection import bound_selection, measure_selection, summarise_curves
 from dataset_builder.audit.statistics.splits import balance_best, compare_distributions, count_overlap, count_splits
 
 __all__ = [
     "MIN_FRAMES",
     "QUANTILES",
-    "SceneBootstrap",
     "assess_randomness",
     "balance_best",
+    "bound_selection",
     "choose_label_sets",
     "compare_distributions",
     "compare_groups",
@@ -68,7 +67,9 @@ __all__ = [
     "find_outliers",
     "gather_factors",
     "histogram_scores",
+    "list_below_noise",
     "locate_best",
+    "measure_label_noise",
     "measure_precision",
     "measure_selection",
     "order_scenarios",

@@ -11,20 +11,20 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 from scipy.special import ndtr
 
-from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.ranks import MIN_FRAMES, RankedColumns, center_ranks, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
+from dataset_builder.intervals import SceneIntervals
 from manifests.schema import LABEL_SET
 
 _COMPARISON = ["spearman", "low", "high", "bursts", "same_best"]
 
 
-def correlate_scenarios(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
+def correlate_scenarios(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
     """Agreement of scenarios on the order of frames: mean over bursts of Spearman's correlation within the burst.
 
     Args:
         matrix: one label set per scenario.
-        bootstrap: for the intervals.
+        intervals: for the intervals.
 
     Returns:
         One row per unordered pair: `scenario`, `other_scenario`, `spearman` (NaN without a burst), `low`, `high` (95 % interval over
@@ -33,13 +33,13 @@ def correlate_scenarios(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Da
     names = list(matrix.sets["scenario"])
     columns = _rank_sets(matrix)
     rows = [
-        (names[first], names[second], *_compare(matrix, columns, first, second, bootstrap))
+        (names[first], names[second], *_compare(matrix, columns, first, second, intervals))
         for first, second in combinations(range(len(names)), 2)
     ]
     return pd.DataFrame(rows, columns=["scenario", "other_scenario", *_COMPARISON])
 
 
-def correlate_estimators(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
+def correlate_estimators(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
     """Agreement of the estimators of one scenario on the order of frames.
 
     Returns:
@@ -51,7 +51,7 @@ def correlate_estimators(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.D
     for (scenario, metric), mine in matrix.sets.groupby(["scenario", "metric"], sort=True):
         for first, second in combinations(mine.index, 2):
             names = matrix.sets.loc[[first, second], "estimator"]
-            rows.append((scenario, *names, metric, *_compare(matrix, columns, first, second, bootstrap)))
+            rows.append((scenario, *names, metric, *_compare(matrix, columns, first, second, intervals)))
     return pd.DataFrame(rows, columns=["scenario", "estimator", "other_estimator", "metric", *_COMPARISON])
 
 
@@ -158,7 +158,7 @@ def _rank_sets(matrix: ScoreMatrix) -> RankedColumns:
 
 
 def _compare(
-    matrix: ScoreMatrix, columns: RankedColumns, first: int, second: int, bootstrap: SceneBootstrap
+    matrix: ScoreMatrix, columns: RankedColumns, first: int, second: int, intervals: SceneIntervals
 ) -> tuple[float, float, float, int, float]:
     number = len(matrix.burst_ids)
     spearman, _ = columns.correlate(str(first), str(second))
@@ -167,7 +167,7 @@ def _compare(
     best = [find_best(np.where(both, matrix.values[row], np.nan), matrix.bursts, number) for row in (first, second)]
     valid = np.isfinite(spearman)
     same = float((best[0] == best[1])[valid].mean()) if valid.any() else np.nan
-    return mean_or_nan(spearman), *bootstrap.bound_mean(spearman), int(valid.sum()), same
+    return mean_or_nan(spearman), *intervals.bound_correlation(spearman), int(valid.sum()), same
 
 
 def _scale_ranks(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -7,9 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from dataset_builder.audit.factors import EXPLAINING, MID_GREY
-from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
+from dataset_builder.intervals import SceneIntervals
 from manifests.schema import LABEL_SET
 
 GROUPINGS = ("source", "preset", "size")
@@ -25,7 +25,7 @@ def gather_factors(matrix: ScoreMatrix) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def correlate_factors(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
+def correlate_factors(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
     """How well trivial factors order the frames of a burst: mean over bursts of Spearman's correlation with the score.
 
     Returns:
@@ -40,7 +40,7 @@ def correlate_factors(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Data
         for name in factors:
             spearman, _ = columns.correlate(str(place), name)
             known = int(np.isfinite(spearman).sum())
-            rows.append((*key, name, mean_or_nan(spearman), *bootstrap.bound_mean(spearman), known))
+            rows.append((*key, name, mean_or_nan(spearman), *intervals.bound_correlation(spearman), known))
     return pd.DataFrame(rows, columns=[*LABEL_SET, "factor", "spearman", "low", "high", "bursts"])
 
 

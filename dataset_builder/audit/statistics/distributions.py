@@ -13,7 +13,7 @@ from manifests.schema import LABEL_SET, is_marginal
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
-_ESTIMATOR_ORDER = ("leave_one_out", "shapley", "banzhaf", "add_one", "as_reference", "solo")
+_ESTIMATOR_ORDER = ("leave_one_out", "shapley", "banzhaf", "marginal", "half_sum", "add_one", "as_reference", "solo")
 
 
 def summarise_scores(labels: pd.DataFrame) -> pd.DataFrame:
@@ -120,8 +120,8 @@ def compare_spread(labels: pd.DataFrame) -> pd.DataFrame:
 def choose_label_sets(sets: pd.DataFrame) -> pd.DataFrame:
     """One label set per scenario, by which scenarios are compared.
 
-    Leave-one-out where there is one, else the next of shapley, banzhaf, add_one, as_reference, solo; PSNR before other metrics; of
-    equals the first by name.
+    Leave-one-out where there is one, else the next of shapley, banzhaf, marginal, half_sum, add_one, as_reference, solo; PSNR before
+    other metrics; of equals the first by name.
 
     Args:
         sets: as `Labels.sets`.

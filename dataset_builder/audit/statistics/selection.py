@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from dataset_builder.audit.statistics.bootstrap import SceneBootstrap
 from dataset_builder.audit.statistics.ranks import mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
+from dataset_builder.intervals import SceneIntervals
+from dataset_builder.selection.guides import ORACLE
+from dataset_builder.selection.policies import DROP_HARMFUL, PARTS
 
 WITHOUT_ONE = "all frames but one"
 ONE_MORE = "the reference and one more"
 
-PARTS = ("one", "a quarter", "half", "three quarters", "all but one")
-"""How many of the frames besides the reference are kept."""
 ANY = "any"
 """As many as suit the burst best, all of them allowed."""
 
@@ -24,7 +25,7 @@ CURVE_COLUMNS = ["burst_id", "scenario", "metric", "unit", "selector", "part", "
 besides the reference."""
 
 
-def measure_selection(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.DataFrame:
+def measure_selection(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
     """Exact gains of choosing one frame, over all bursts, from the labels alone.
 
     By definition leave_one_out of frame i is v(N) − v(N∖{i}), so its negative is what dropping i gains against all frames;
@@ -55,7 +56,7 @@ def measure_selection(matrix: ScoreMatrix, bootstrap: SceneBootstrap) -> pd.Data
         per_burst[owners] = np.maximum(best, 0) if drops else best
         naive = values[ends] if drops else values[first]
         choice = WITHOUT_ONE if drops else ONE_MORE
-        numbers = (mean_or_nan(per_burst), *bootstrap.bound_mean(per_burst), float(mean.mean()), float(naive.mean()))
+        numbers = (mean_or_nan(per_burst), *intervals.bound_mean(per_burst), float(mean.mean()), float(naive.mean()))
         rows.append((scenario, metric, unit, choice, *numbers, len(owners)))
     return pd.DataFrame(
         rows, columns=["scenario", "metric", "unit", "choice", "best", "low", "high", "random", "first", "bursts"]
@@ -86,14 +87,27 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["scenario", "metric", "unit", "selector", "place"], ignore_index=True)[columns]
 
 
-def choose_sizes(num_others: int) -> dict[str, int]:
-    """For each of `PARTS`, how many of the frames besides the reference are kept: at least one, and not all if there are two."""
-    most = max(num_others - 1, 1)
-    shares = (1, round(num_others / 4), round(num_others / 2), round(3 * num_others / 4), most)
-    return {part: min(max(size, 1), most) for part, size in zip(PARTS, shares, strict=True)}
+def bound_selection(gains: pd.DataFrame, curves: pd.DataFrame, presets: pd.Series[Any]) -> pd.DataFrame:
+    """What a perfect selector that keeps as many frames as it likes gains over all frames, by scenario and preset.
 
+    Args:
+        gains: as `buiqa gain` found them; may be empty.
+        curves: rows as `CURVE_COLUMNS`, which stand for scenarios that have no gains; judged on the noise that was chosen on, they are
+            what no selector can exceed.
+        presets: preset of each burst.
 
-def order_frames(scores: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Frames with a score, best first, the earlier of equals in front."""
-    order: NDArray[np.int64] = np.argsort(-scores, kind="stable").astype(np.int64)
-    return order[np.isfinite(scores[order])]
+    Returns:
+        Columns `scenario`, `preset`, `metric`, `unit`, `gain`, `bursts`, sorted.
+    """
+    keys = ["scenario", "preset", "metric", "unit"]
+    known = gains[(gains["guide"] == ORACLE) & (gains["policy"] == DROP_HARMFUL)]
+    parts = [known[[*keys, "gain", "bursts"]]]
+    restored = curves[~curves["scenario"].isin(known["scenario"])]
+    if len(restored):
+        restored = restored.assign(preset=restored["burst_id"].map(presets))
+        place = ["burst_id", *keys]
+        best = restored[(restored["selector"] == "perfect") & (restored["part"] == ANY)].set_index(place)["fidelity"]
+        whole = restored[restored["selector"] == "all"].set_index(place)["fidelity"]
+        gain = (best - whole).dropna().groupby(keys)
+        parts.append(pd.DataFrame({"gain": gain.mean(), "bursts": gain.size()}).reset_index())
+    return pd.concat(parts).sort_values(keys, ignore_index=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +16,13 @@ from dataset_builder.audit.tables import ScoreMatrix
 from dataset_builder.randomness import derive_seed, make_generator
 from manifests.schema import LABEL_SET, SPLIT_NAMES
 
+MAX_EXACT_SCENES = 12
+"""Up to so many scenes every deal is looked at: 924 at most."""
 PERMUTATIONS = 500
+"""Deals drawn at a time of more scenes."""
+MOST_PERMUTATIONS = 20_000
+ENOUGH = 20
+"""Deals as extreme as the observed one after which no more are drawn."""
 _KS_BINS = 200
 _PSI_BINS = 10
 _PSI_FLOOR = 1e-4
@@ -71,13 +79,15 @@ def count_overlap(bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFra
 def compare_distributions(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
     """Whether scores of two splits are distributed alike.
 
-    Frames of a scene are no independent witnesses, so the p-value is that of a permutation test that deals whole scenes to the two splits.
+    Frames of a scene are no independent witnesses, so the p-value is that of a permutation test that deals whole scenes to the two splits:
+    exact up to `MAX_EXACT_SCENES` scenes, else sampled until it is known well enough (Besag & Clifford, Biometrika 1991).
 
     Returns:
         One row per label set and unordered pair of splits: scenario, estimator, metric, `split`, `other_split`, `ks` (largest difference
         of the cumulative distributions, on a grid of 200 pooled quantiles), `psi` (population stability index over deciles of
         the pooled scores, shares
-        below 0.0001 raised to it), `p_value` (of `ks`), `scenes` (of the smaller split).
+        below 0.0001 raised to it), `p_value` (of `ks`), `least_p_value` (that of the most extreme deal of these scenes: the test cannot
+        find less), `scenes` (of the smaller split).
     """
     owner = dict(zip(splits["burst_id"], splits["split"], strict=True)) if len(splits) else {}
     burst_split = np.array([owner.get(name, "") for name in matrix.burst_ids], object)
@@ -89,7 +99,8 @@ def compare_distributions(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataF
             found = _compare_two(matrix, place, member)
             if found is not None:
                 rows.append((*key, first, second, *found))
-    return pd.DataFrame(rows, columns=[*LABEL_SET, "split", "other_split", "ks", "psi", "p_value", "scenes"])
+    columns = [*LABEL_SET, "split", "other_split", "ks", "psi", "p_value", "least_p_value", "scenes"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def balance_best(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
@@ -121,7 +132,9 @@ def balance_best(matrix: ScoreMatrix, splits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*LABEL_SET, "split", "part", "share", "bursts"])
 
 
-def _compare_two(matrix: ScoreMatrix, place: int, member: NDArray[np.int64]) -> tuple[float, float, float, int] | None:
+def _compare_two(
+    matrix: ScoreMatrix, place: int, member: NDArray[np.int64]
+) -> tuple[float, float, float, float, int] | None:
     frame_member = member[matrix.bursts]
     kept = np.isfinite(matrix.values[place]) & (frame_member >= 0)
     values, inside = matrix.values[place][kept], frame_member[kept] == 1
@@ -136,22 +149,46 @@ def _compare_two(matrix: ScoreMatrix, place: int, member: NDArray[np.int64]) -> 
     np.add.at(in_first, scene_of[inside], 1)
     # A scene that both splits hold counts for the one that holds more of it.
     own = in_first > table.sum(axis=1) / 2
-    observed = _measure_ks(
-        np.bincount(bins[inside], minlength=len(edges) + 1), np.bincount(bins[~inside], minlength=len(edges) + 1)
+    counts = [np.bincount(bins[part], minlength=len(edges) + 1) for part in (inside, ~inside)]
+    observed = float(_measure_ks(*counts))
+
+    def measure(deals: NDArray[np.bool_]) -> NDArray[np.float64]:
+        first = deals.astype(np.float64) @ table
+        return _measure_ks(first, table.sum(axis=0) - first)
+
+    p_value, least = _test_deals(own, observed, measure)
+    return observed, _measure_psi(values, inside), p_value, least, int(min(own.sum(), (~own).sum()))
+
+
+def _test_deals(
+    own: NDArray[np.bool_], observed: float, measure: Callable[[NDArray[np.bool_]], NDArray[np.float64]]
+) -> tuple[float, float]:
+    """The share of deals of scenes, as many to each split, that are as extreme as the observed one; and the least that it could be."""
+    number, size = len(own), int(own.sum())
+    if number <= MAX_EXACT_SCENES:
+        deals = np.zeros((math.comb(number, size), number), bool)
+        for deal, chosen in zip(deals, combinations(range(number), size), strict=True):
+            deal[list(chosen)] = True
+        # Splits of equal size may be swapped.
+        least = (2 if 2 * size == number else 1) / len(deals)
+        return max(float((measure(deals) >= observed - 1e-12).mean()), least), least
+    random = make_generator(derive_seed("audit", number, size), "permutations")
+    extreme = total = 0
+    while extreme < ENOUGH and total < MOST_PERMUTATIONS:
+        deals = random.permuted(np.broadcast_to(own, (PERMUTATIONS, number)), axis=1)
+        extreme += int((measure(deals) >= observed - 1e-12).sum())
+        total += PERMUTATIONS
+    return (1 + extreme) / (1 + total), 1 / (1 + MOST_PERMUTATIONS)
+
+
+def _measure_ks(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Kolmogorov–Smirnov distances [...] of counts [..., bins]; 0 where one has none."""
+    sizes = [counts.sum(axis=-1, keepdims=True) for counts in (first, second)]
+    one, other = (
+        np.cumsum(counts, axis=-1) / np.maximum(size, 1) for counts, size in zip((first, second), sizes, strict=True)
     )
-    random = make_generator(derive_seed("audit", len(scenes), int(own.sum())), "permutations")
-    deals = random.permuted(np.broadcast_to(own, (PERMUTATIONS, len(scenes))), axis=1).astype(np.float64)
-    first = deals @ table
-    whole = table.sum(axis=0)
-    drawn = np.array([_measure_ks(each, whole - each) for each in first])
-    p_value = (1 + int((drawn >= observed - 1e-12).sum())) / (1 + PERMUTATIONS)
-    return observed, _measure_psi(values, inside), p_value, int(min(own.sum(), (~own).sum()))
-
-
-def _measure_ks(first: NDArray[Any], second: NDArray[Any]) -> float:
-    if not first.sum() or not second.sum():
-        return 0.0
-    return float(np.abs(np.cumsum(first) / first.sum() - np.cumsum(second) / second.sum()).max())
+    distance: NDArray[np.float64] = np.abs(one - other).max(axis=-1)
+    return np.where((sizes[0] * sizes[1])[..., 0] > 0, distance, 0.0)
 
 
 def _measure_psi(values: NDArray[np.float64], inside: NDArray[np.bool_]) -> float:

@@ -24,7 +24,6 @@ from dataset_builder.audit.report.gallery import choose_extremes
 from dataset_builder.audit.shown import choose_bursts, choose_frames
 from dataset_builder.audit.stage import write_audit
 from dataset_builder.audit.statistics import (
-    SceneBootstrap,
     choose_label_sets,
     compare_spread,
     correlate_factors,
@@ -37,6 +36,7 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from dataset_builder.audit.wording import format_number, percent
+from dataset_builder.intervals import SceneIntervals
 from manifests.errors import MissingManifestError, SchemaError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
@@ -45,14 +45,18 @@ from tests.tiny_dataset import INGESTED, LENGTHS, make_burst_row, make_frame_row
 
 def make_labels(scores, *, scenario="denoise/mean", estimator="leave_one_out", unit="dB", metric="psnr"):
     """Labels of bursts `a`, `b`, ...; one list of scores per burst."""
-    return pd.DataFrame(
-        [
-            (burst, index, scenario, estimator, metric, unit, score, 0.0)
-            for burst, values in zip("abcdefgh", scores, strict=False)
-            for index, score in enumerate(values)
-        ],
-        columns=["burst_id", "frame_index", "scenario", "estimator", "metric", "unit", "score", "std_error"],
-    ).astype({"frame_index": "int64", "score": "float64"})
+    return (
+        pd.DataFrame(
+            [
+                (burst, index, scenario, estimator, metric, unit, score, 0.0)
+                for burst, values in zip("abcdefgh", scores, strict=False)
+                for index, score in enumerate(values)
+            ],
+            columns=["burst_id", "frame_index", "scenario", "estimator", "metric", "unit", "score", "std_error"],
+        )
+        .astype({"frame_index": "int64", "score": "float64"})
+        .assign(noise_error=np.nan)
+    )
 
 
 def make_tables(labels, *, reference_index=0, **factors):
@@ -75,10 +79,10 @@ def make_tables(labels, *, reference_index=0, **factors):
 
 
 def make_matrix(labels, **factors):
-    """Scores of the chosen label sets beside their frames, and a bootstrap over bursts."""
+    """Scores of the chosen label sets beside their frames, and intervals over scenes."""
     tables = make_tables(labels, **factors)
     matrix = build_score_matrix(tables, choose_label_sets(tables.labels.sets))
-    return matrix, SceneBootstrap(matrix.scenes)
+    return matrix, SceneIntervals(matrix.scenes)
 
 
 def rewrite(root, kind, **changes):
@@ -191,13 +195,13 @@ class TestStatistics:
                 make_labels([[1.0]], estimator="solo"),
                 make_labels([[1.0]], estimator="leave_one_out"),
                 nothing,
-                make_labels([[1.0]], scenario="b/b", estimator="banzhaf(4)"),
+                make_labels([[1.0]], scenario="b/b", estimator="marginal(4)"),
                 make_labels([[1.0]], scenario="b/b", estimator="solo"),
             ]
         )
         chosen = choose_label_sets(make_tables(labels).labels.sets)
         assert chosen[["scenario", "estimator"]].to_numpy().tolist() == [
-            ["b/b", "banzhaf(4)"],
+            ["b/b", "marginal(4)"],
             ["denoise/mean", "leave_one_out"],
         ]
 
@@ -237,14 +241,14 @@ class TestStatistics:
 
     def test_nothing_gives_empty_tables(self):
         labels = make_labels([])
-        matrix, bootstrap = make_matrix(labels)
+        matrix, intervals = make_matrix(labels)
         for table in (
             summarise_scores(labels),
             histogram_scores(build_score_matrix(make_tables(labels))),
             compare_spread(labels),
             choose_label_sets(make_tables(labels).labels.sets),
-            correlate_scenarios(matrix, bootstrap),
-            correlate_factors(matrix, bootstrap),
+            correlate_scenarios(matrix, intervals),
+            correlate_factors(matrix, intervals),
             explain_ranks(matrix),
         ):
             assert table.empty
@@ -457,7 +461,7 @@ class TestReport:
         bursts = np.repeat(frames["bursts"], frames["lengths"])
         for row, names in zip(values, frames["sets"], strict=True):
             mine = labels[(labels["scenario"] == names["scenario"]) & (labels["estimator"] == names["estimator"])]
-            expected = mine.dropna().set_index(["burst_id", "frame_index"])["score"]
+            expected = mine.dropna(subset="score").set_index(["burst_id", "frame_index"])["score"]
             cells = zip(bursts, index, row.tolist(), strict=True)
             found = {(burst, place): value for burst, place, value in cells if np.isfinite(value)}
             assert len(found) == len(expected)

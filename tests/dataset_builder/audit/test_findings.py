@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from dataset_builder.audit.audit import audit_dataset
 from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.gains import write_gains
 from dataset_builder.audit.rules import RULES, SEVERITIES, override_rules
 from dataset_builder.audit.stage import write_audit
 from dataset_builder.cli.main import main
@@ -46,6 +48,55 @@ def by_frame(rows):
 
 def test_a_sound_data_set_has_no_finding(clean):
     assert audit_dataset(clean).findings == []
+
+
+def set_noise(root, error):
+    def change(rows, _):
+        for row in by_frame(rows):
+            row["noise_error"] = error
+
+    change_labels(root, SCENARIO, change)
+
+
+def test_labels_below_their_noise(root):
+    """Scores of the data set spread by about 0.25 within bursts: noise of 0.3 explains all of that, and noise of 0.01 nothing."""
+    set_noise(root, 0.3)
+    noisy = {finding.rule: finding for finding in audit_dataset(root).findings if finding.subject.startswith(SCENARIO)}
+    assert noisy["below_noise"].severity == "warning"
+    assert noisy["below_noise"].value == 1
+    assert len(noisy["below_noise"].bursts) == 5
+    assert noisy["label_noise"].severity in {"warning", "severe"}
+    assert noisy["unstable_order"].value < 0.3
+    assert noisy["unstable_order"].subject.endswith(", test")  # the preset
+    set_noise(root, 0.01)
+    assert audit_dataset(root).findings == []
+
+
+def test_a_preset_on_which_selecting_is_pointless(root):
+    rows = [
+        {"scenario": SCENARIO, "preset": preset, "metric": "psnr", "unit": "dB", "guide": "oracle", "policy": policy}
+        | {"judged": "other noise", "gain": gain, "low": gain, "high": gain, "over_random": 0.0, "same_noise": 1.0}
+        | {"over_random_low": 0.0, "over_random_high": 0.0, "kept": 0.5, "bursts": 9, "scenes": 3}
+        for preset, gain in (("dull", 0.04), ("lively", 0.4))
+        for policy in ("best_half", "drop_harmful")
+    ]
+    write_gains(root, pd.DataFrame(rows))
+    (finding,) = find(root, "pointless_selection")
+    assert (finding.severity, finding.subject, finding.section) == ("warning", f"{SCENARIO}, dull", "selection")
+
+
+def test_splits_of_so_few_scenes_that_no_shift_can_be_seen(root):
+    """Three scenes against one: of four deals none has a p-value below a quarter."""
+
+    def shrink(rows):
+        kept = [row for row in rows if row["scene_id"] in {"alpha-00", "alpha-01", "alpha-02", "alpha-05"}]
+        rows[:] = kept
+
+    change_rows(root, SPLITS, shrink)
+    (finding,) = find(root, "blind_split_shift")
+    assert (finding.severity, finding.subject) == ("note", "test and train")
+    assert "0.2500" in finding.evidence
+    assert find(root, "split_shift") == []
 
 
 def test_a_scene_in_two_splits(root):
@@ -201,6 +252,9 @@ def test_failures_and_unknown_licences(root):
         "source": "alpha",
         "burst_id": "x",
         "scenario": "s",
+        "estimator": None,
+        "metric": None,
+        "frame_index": None,
         "error_type": "E",
         "message": "m",
     }

@@ -13,29 +13,32 @@ from scipy import stats
 from dataset_builder.audit.features import draw_bursts, measure_frames
 from dataset_builder.audit.pixels import measure_pixels
 from dataset_builder.audit.statistics import (
-    SceneBootstrap,
     assess_randomness,
     balance_best,
+    bound_selection,
     compare_distributions,
     compare_groups,
     correlate_estimators,
     correlate_scenarios,
     find_disagreements,
     find_outliers,
+    list_below_noise,
     locate_best,
+    measure_label_noise,
     measure_precision,
     measure_selection,
     order_scenarios,
     summarise_curves,
 )
 from dataset_builder.audit.statistics.ranks import find_best
-from dataset_builder.audit.statistics.selection import ONE_MORE, PARTS, WITHOUT_ONE, choose_sizes
+from dataset_builder.audit.statistics.selection import ONE_MORE, WITHOUT_ONE
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
+from dataset_builder.intervals import SceneIntervals
 from tests.audit_dataset import write_audit_dataset
 
 
-def make_matrix(sets, *, scenes=None, reference=None):
-    """A matrix of label sets; `sets` maps (scenario, estimator) to scores [bursts, frames]."""
+def make_matrix(sets, *, scenes=None, reference=None, noise=np.nan, metric="psnr"):
+    """A matrix of label sets; `sets` maps (scenario, estimator) to scores [bursts, frames], each moved by `noise`."""
     shape = next(iter(sets.values())).shape
     names = [f"b{place:03d}" for place in range(shape[0])]
     keys = [(name, index) for name in names for index in range(shape[1])]
@@ -43,7 +46,13 @@ def make_matrix(sets, *, scenes=None, reference=None):
     labels = pd.concat(
         [
             frames.assign(
-                scenario=scenario, estimator=estimator, metric="psnr", unit="dB", score=scores.ravel(), std_error=0.0
+                scenario=scenario,
+                estimator=estimator,
+                metric=metric,
+                unit="dB",
+                score=scores.ravel(),
+                std_error=0.0,
+                noise_error=np.broadcast_to(noise, scores.shape).ravel(),
             )
             for (scenario, estimator), scores in sets.items()
         ]
@@ -53,41 +62,10 @@ def make_matrix(sets, *, scenes=None, reference=None):
     matrix = build_score_matrix(
         Tables(bursts, frames, Labels((lambda: labels,), find_label_sets(labels)), splits, pd.DataFrame())
     )
-    return matrix, SceneBootstrap(matrix.scenes)
+    return matrix, SceneIntervals(matrix.scenes)
 
 
 NO_FRAMES = pd.DataFrame({"burst_id": [], "frame_index": []})
-
-
-class TestBootstrap:
-    def test_interval_of_independent_scenes_is_that_of_scipy(self):
-        values = np.random.default_rng(1).normal(2, 1, 60)
-        low, high = SceneBootstrap(np.arange(60), draws=4000).bound_mean(values)
-        expected = stats.bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=2).confidence_interval
-        assert low == pytest.approx(expected.low, abs=0.03)
-        assert high == pytest.approx(expected.high, abs=0.03)
-
-    def test_bursts_of_one_scene_are_no_independent_witnesses(self):
-        means = np.random.default_rng(2).normal(0, 1, 12)
-        apart = SceneBootstrap(np.arange(120)).bound_mean(np.repeat(means, 10))
-        together = SceneBootstrap(np.repeat(np.arange(12), 10)).bound_mean(np.repeat(means, 10))
-        assert together[1] - together[0] > 2 * (apart[1] - apart[0])
-        expected = SceneBootstrap(np.arange(12)).bound_mean(means)
-        np.testing.assert_allclose(together, expected, atol=1e-5)
-
-    def test_unknown_values_and_single_scenes(self):
-        assert np.isnan(SceneBootstrap(np.zeros(4, int)).bound_mean(np.arange(4.0))).all()
-        assert np.isnan(SceneBootstrap(np.arange(4)).bound_mean(np.array([1.0, np.nan, np.nan, np.nan]))).all()
-        low, high = SceneBootstrap(np.arange(4)).bound_mean(np.array([1.0, 1.0, 1.0, np.nan]))
-        assert low == pytest.approx(1)
-        assert high == pytest.approx(1)
-
-    def test_intervals_cover(self):
-        """Of 200 samples of 40 scenes, about 95 % of the intervals hold the true mean."""
-        random = np.random.default_rng(3)
-        bootstrap = SceneBootstrap(np.arange(40))
-        bounds = [bootstrap.bound_mean(random.normal(0, 1, 40)) for _ in range(200)]
-        assert 0.88 <= np.mean([low <= 0 <= high for low, high in bounds]) <= 0.99
 
 
 class TestRanks:
@@ -107,8 +85,8 @@ class TestRanks:
         random = np.random.default_rng(4)
         first, second, third = random.normal(size=(3, 6, 8))
         first[:, 0], second[2:4, 1:3], third[:, 7] = np.nan, np.nan, np.nan
-        matrix, bootstrap = make_matrix({("a/a", "solo"): first, ("b/b", "solo"): second, ("c/c", "solo"): third})
-        table = correlate_scenarios(matrix, bootstrap).set_index(["scenario", "other_scenario"])["spearman"]
+        matrix, intervals = make_matrix({("a/a", "solo"): first, ("b/b", "solo"): second, ("c/c", "solo"): third})
+        table = correlate_scenarios(matrix, intervals).set_index(["scenario", "other_scenario"])["spearman"]
         for (one, x), (other, y) in itertools.combinations({"a/a": first, "b/b": second, "c/c": third}.items(), 2):
             expected = [
                 stats.spearmanr(x[burst][kept], y[burst][kept]).statistic
@@ -123,8 +101,8 @@ class TestAgreement:
         random = np.random.default_rng(5)
         one, other = random.normal(size=(2, 20, 8))
         sets = {("a/a", "solo"): one, ("b/b", "solo"): other, ("c/c", "solo"): one + 0.1, ("d/d", "solo"): other - 1}
-        matrix, bootstrap = make_matrix(sets)
-        order = order_scenarios(correlate_scenarios(matrix, bootstrap), ["a/a", "b/b", "c/c", "d/d"])
+        matrix, intervals = make_matrix(sets)
+        order = order_scenarios(correlate_scenarios(matrix, intervals), ["a/a", "b/b", "c/c", "d/d"])
         assert abs(order.index("a/a") - order.index("c/c")) == 1
         assert abs(order.index("b/b") - order.index("d/d")) == 1
 
@@ -145,10 +123,10 @@ class TestAgreement:
 
     def test_estimators_of_one_scenario_are_compared(self):
         scores = np.random.default_rng(7).normal(size=(5, 6))
-        matrix, bootstrap = make_matrix(
+        matrix, intervals = make_matrix(
             {("a/a", "solo"): scores, ("a/a", "shapley"): scores**3, ("b/b", "solo"): -scores}
         )
-        table = correlate_estimators(matrix, bootstrap)
+        table = correlate_estimators(matrix, intervals)
         assert table[["scenario", "estimator", "other_estimator", "spearman", "same_best"]].to_numpy().tolist() == [
             ["a/a", "shapley", "solo", 1.0, 1.0]
         ]
@@ -169,8 +147,8 @@ class TestAgreement:
 class TestSelection:
     def test_gains_are_those_of_the_definition(self):
         loss = np.array([[np.nan, 0.5, -0.2, 0.1], [np.nan, 0.3, 0.2, 0.1]])
-        matrix, bootstrap = make_matrix({("a/a", "leave_one_out"): loss, ("a/a", "add_one"): loss})
-        table = measure_selection(matrix, bootstrap).set_index("choice")
+        matrix, intervals = make_matrix({("a/a", "leave_one_out"): loss, ("a/a", "add_one"): loss})
+        table = measure_selection(matrix, intervals).set_index("choice")
         # The first burst gains 0.2 without frame 2, the second has no frame that harms.
         assert table.loc[WITHOUT_ONE, "best"] == pytest.approx((0.2 + 0) / 2)
         assert table.loc[WITHOUT_ONE, "random"] == pytest.approx(-np.nanmean(loss))
@@ -190,12 +168,28 @@ class TestSelection:
         assert table.loc[("labels", "any"), "gain"] == pytest.approx(0.5)
         assert table.loc[("labels", "any"), "bursts"] == 2
 
-    @given(st.integers(1, 40))
-    def test_sizes_keep_at_least_one_frame_and_not_all(self, others):
-        sizes = choose_sizes(others)
-        assert tuple(sizes) == PARTS
-        assert all(1 <= size <= max(1, others - 1) for size in sizes.values())
-        assert list(sizes.values()) == sorted(sizes.values())
+    def test_gains_say_what_a_perfect_selector_gains_and_curves_stand_in_for_them(self):
+        whole = {
+            "burst_id": "a",
+            "metric": "psnr",
+            "unit": "dB",
+            "selector": "all",
+            "part": "",
+            "kept": 3,
+            "fidelity": 30.0,
+        }
+        best = {**whole, "selector": "perfect", "part": "any", "fidelity": 30.25}
+        curves = pd.DataFrame([{**row, "scenario": name} for name in ("s/s", "t/t") for row in (whole, best)])
+        row = {"scenario": "t/t", "preset": "night", "metric": "psnr", "unit": "dB", "gain": 0.125, "bursts": 4}
+        gains = pd.DataFrame(
+            [
+                {**row, "guide": guide, "policy": policy}
+                for guide, policy in (("oracle", "drop_harmful"), ("oracle", "best_half"), ("first", "best_half"))
+            ]
+        )
+        table = bound_selection(gains, curves, pd.Series({"a": "kpn"}))
+        rows = table[["scenario", "preset", "gain", "bursts"]].to_numpy().tolist()
+        assert rows == [["s/s", "kpn", 0.25, 1], ["t/t", "night", 0.125, 4]]
 
 
 class TestSplits:
@@ -210,6 +204,37 @@ class TestSplits:
         assert row["ks"] == pytest.approx(expected, abs=0.02)
         assert row["p_value"] < 0.01
         assert row["scenes"] == 20
+
+    def test_few_scenes_are_dealt_in_all_ways(self):
+        """Against every deal by brute force."""
+        random = np.random.default_rng(20)
+        scores = random.normal(size=(7, 5)) + np.arange(7)[:, None] * 0.3
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": ["test"] * 3 + ["train"] * 4})
+        row = compare_distributions(matrix, splits).iloc[0]
+        distances = []
+        for test in itertools.combinations(range(7), 3):
+            inside = np.isin(np.arange(7), test)
+            distances.append(stats.ks_2samp(scores[inside].ravel(), scores[~inside].ravel()).statistic)
+        assert row["ks"] == pytest.approx(distances[0])
+        assert row["p_value"] == pytest.approx(np.mean(np.array(distances) >= distances[0] - 1e-9))
+        assert row["least_p_value"] == pytest.approx(1 / 35)
+
+    def test_equal_splits_may_be_swapped(self):
+        scores = np.repeat([[0.0], [0.0], [9.0], [9.0]], 4, axis=1) + np.random.default_rng(21).normal(size=(4, 4))
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": ["test"] * 2 + ["train"] * 2})
+        row = compare_distributions(matrix, splits).iloc[0]
+        assert row["p_value"] == row["least_p_value"] == pytest.approx(1 / 3)
+
+    def test_of_many_scenes_small_p_values_are_found_to_be_small(self):
+        random = np.random.default_rng(22)
+        scores = random.normal(size=(60, 4))
+        scores[:30] += 2
+        matrix, _ = make_matrix({("a/a", "solo"): scores})
+        splits = pd.DataFrame({"burst_id": matrix.burst_ids, "split": ["test"] * 30 + ["train"] * 30})
+        # 100 tests would still leave this below 0.01.
+        assert compare_distributions(matrix, splits)["p_value"][0] < 1e-4
 
     def test_index_is_that_of_its_formula(self):
         scores = np.arange(200.0).reshape(20, 10)
@@ -278,14 +303,52 @@ class TestBias:
 
     def test_precision_compares_spread_and_error(self):
         scores = np.random.default_rng(13).normal(size=(9, 6))
-        matrix, _ = make_matrix({("a/a", "solo"): scores})
-        matrix.std_errors[:] = 0.25
+        matrix, _ = make_matrix({("a/a", "solo"): scores}, noise=0.2)
+        matrix.std_errors[:] = 0.15
         row = measure_precision(matrix).iloc[0]
         spread = np.median(scores.std(axis=1, ddof=1))
         assert row["median_spread"] == pytest.approx(spread)
-        assert row["signal"] == pytest.approx(spread / 0.25)
+        assert row["signal"] == pytest.approx(spread / 0.15)
+        assert row["median_noise"] == 0.2
         ordered = np.sort(scores, axis=1)
-        assert row["clear_best"] == pytest.approx(np.mean(ordered[:, -1] - ordered[:, -2] > 2 * 0.25 * np.sqrt(2)))
+        lead = ordered[:, -1] - ordered[:, -2]
+        assert row["clear_best"] == pytest.approx(np.mean(lead >= stats.norm.ppf(0.975) * 0.25 * np.sqrt(2)))
+
+    def test_an_error_of_zero_is_no_certainty_while_noise_is_unknown(self):
+        scores = np.random.default_rng(14).normal(size=(9, 6))
+        exact, _ = make_matrix({("a/a", "add_one"): scores})
+        assert np.isnan(measure_precision(exact)["clear_best"][0])
+        assert measure_label_noise(exact, np.array(["night"] * 9, object)).empty
+        # Parts of one burst differ by its noise as well: there is no other to count.
+        parts, _ = make_matrix({("a/a", "add_one"): scores}, metric="mse_held_out")
+        parts.std_errors[:] = 1e-3
+        assert measure_precision(parts)["clear_best"][0] == 1
+
+    def test_noise_of_labels_is_found_by_preset(self):
+        """Planted: frames of `night` are worth 1 apart and their labels move by 0.5; those of `kpn` are all worth the same."""
+        random = np.random.default_rng(15)
+        worth = np.concatenate([random.normal(0, 1, (300, 8)), np.zeros((300, 8))])
+        scores = worth + random.normal(0, 0.5, worth.shape)
+        matrix, _ = make_matrix({("a/a", "add_one"): scores}, noise=0.5)
+        presets = np.array(["night"] * 300 + ["kpn"] * 300, object)
+        table = measure_label_noise(matrix, presets).set_index("preset")
+        assert table["noise_error"].tolist() == pytest.approx([0.5, 0.5])
+        assert table.loc["night", "reliability"] == pytest.approx(1 / 1.25, abs=0.02)
+        assert table.loc["kpn", "reliability"] == pytest.approx(0, abs=0.06)
+        # The variance of eight scores follows χ² of seven degrees: below twice that of the noise it is of this many bursts.
+        for preset, variance in (("night", 1.25), ("kpn", 0.25)):
+            expected = stats.chi2.cdf(7 * 2 * 0.25 / variance, 7)
+            assert table.loc[preset, "below_noise"] == pytest.approx(expected, abs=0.05)
+        found = list_below_noise(matrix, presets)
+        assert len(found) == round(300 * table["below_noise"].sum())
+        assert found["signal"].max() <= np.sqrt(2)
+        # What is called clear is so: the frame is truly the better one of the two.
+        ordered = np.argsort(scores[:300], axis=1)
+        best, second = (np.take_along_axis(worth[:300], ordered[:, [place]], 1)[:, 0] for place in (-1, -2))
+        lead = np.sort(scores[:300], axis=1)
+        clear = lead[:, -1] - lead[:, -2] >= stats.norm.ppf(0.975) * 0.5 * np.sqrt(2)
+        assert table.loc["night", "clear_best"] == pytest.approx(clear.mean())
+        assert (best > second)[clear].mean() > 0.9
 
     def test_outliers_are_measured_in_quartile_ranges(self):
         names = {"scenario": "s/s", "estimator": "solo", "metric": "psnr", "unit": "dB", "burst_id": "a"}

@@ -310,6 +310,55 @@ def test_every_png_means_what_its_header_says(tmp_path_factory, data):
     assert away.max() <= (0.03 if linear and bits == 16 else 0.0021)
 
 
+FLIPS = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.transpose(a, (1, 0, 2)),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.transpose(a, (1, 0, 2)), 2),
+    8: np.rot90,
+}
+JPEG_PROFILES = {
+    "RGB": {"none": None, **{name: profile for name, (profile, _) in SPACES.items()}},
+    "L": {"none": None, "grey": make_profile(SRGB, LINEAR, grey=True)},
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(data=st.data())
+def test_every_jpeg_means_what_its_markers_say(tmp_path_factory, data):
+    mode = data.draw(st.sampled_from(sorted(JPEG_PROFILES)))
+    name = data.draw(st.sampled_from(sorted(JPEG_PROFILES[mode])))
+    orientation = data.draw(st.integers(1, 8))
+    options = {
+        "quality": data.draw(st.sampled_from([60, 85, 100])),
+        "subsampling": data.draw(st.sampled_from([0, 1, 2])),
+        "progressive": data.draw(st.booleans()),
+        "restart_marker_blocks": data.draw(st.sampled_from([0, 2])),
+    }
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    values = SCENE if mode == "RGB" else SCENE[..., 0]
+    path = tmp_path_factory.mktemp("jpeg") / "a.jpg"
+    profile = JPEG_PROFILES[mode][name]
+    Image.fromarray(to_codes(values, 8)).save(path, exif=exif, icc_profile=profile or b"", **options)
+    # OpenCV decodes by a library of its own, turns nothing, and knows no profiles.
+    decoded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    codes = (decoded[..., None].repeat(3, axis=2) if decoded.ndim == 2 else decoded[..., ::-1]) / 255
+    found = read_image(path).pixels
+    wanted = FLIPS[orientation](encode(codes) if name == "grey" else codes)
+    assert found.shape == wanted.shape
+    if name in ("none", "grey"):
+        assert np.abs(found / 255 - wanted).max() <= 0.51 / 255
+    else:
+        turned = Image.fromarray(np.rint(255 * wanted).astype(np.uint8))
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(turned, ImageCms.ImageCmsProfile(io.BytesIO(profile)), target)
+        assert np.abs(found.astype(int) - np.asarray(converted)).max() <= (3 if name == "linear" else 2)
+
+
 PHOTOMETRIC = ("minisblack", "miniswhite", "rgb", "separated")
 
 
@@ -355,9 +404,7 @@ def test_every_tiff_means_what_its_tags_say(tmp_path_factory, data):
     found = read_image(path).pixels
     assert found.dtype == rgb.dtype
     wanted = encode(rgb / full) if linear else rgb / full
-    flips = {2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: lambda a: np.transpose(a, (1, 0, 2))}
-    flips |= {6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(np.transpose(a, (1, 0, 2)), 2), 8: np.rot90}
-    wanted = flips.get(orientation, lambda a: a)(wanted)
+    wanted = FLIPS[orientation](wanted)
     assert found.shape == wanted.shape
     assert np.abs(found / full - wanted).max() <= 0.51 / full + 1e-6 * linear
 

@@ -197,7 +197,10 @@ def test_photographs_are_listed_in_natural_order(tmp_path):
     for name in ("b10.png", "b9.PNG", "sub/a.jpg", ".hidden.png", ".cache/c.png", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "b11.avif.png").mkdir()
     assert list_photographs(tmp_path) == ["b9.PNG", "b10.png", "sub/a.jpg"]
+    Image.new("RGB", (4, 4)).save(tmp_path / "b8.picture", "PNG")
+    assert list_photographs(tmp_path) == ["b8.picture", "b9.PNG", "b10.png", "sub/a.jpg"]
 
 
 def make_folder(tmp_path, suffixes=(".jpg", ".png", ".tif"), **options):

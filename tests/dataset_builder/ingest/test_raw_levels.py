@@ -198,6 +198,9 @@ def test_levels_that_drift_within_a_burst_are_brought_to_the_first(tmp_path):
     failures, (burst,), frames = add(tmp_path)
     assert not failures
     assert (burst["black_level"], burst["white_level"]) == (64, 4095)
+    assert [(frame["origin_black_level"], frame["origin_white_level"]) for frame in frames] == [
+        (64, 4095), (66, 4095), (61, 4090)
+    ]  # fmt: skip
     for number, frame in enumerate(frames):
         stored = read_pixels(tmp_path / "out", frame["path"])
         assert stored[0, number] == 4095

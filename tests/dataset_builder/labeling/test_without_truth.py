@@ -64,7 +64,7 @@ def test_they_rank_frames_as_the_hidden_truth_does(tasks, metric, scenario, leas
 
 
 @pytest.mark.parametrize("metric", ["mse_held_out", "mse_unbiased"])
-@pytest.mark.parametrize("estimator", ["leave_one_out", "add_one", "shapley", "banzhaf(1)"])
+@pytest.mark.parametrize("estimator", ["leave_one_out", "add_one", "shapley", "marginal(1)"])
 def test_the_quick_way_of_linear_merges_is_the_definition(metric, estimator):
     burst = make_task(
         poses=((0.0, 0.0, 0.0), (2.3, -1.7, 0.0), (-3.1, 0.6, 0.0), (0.5, 4.2, 0.0), (-1.2, -2.5, 0.0), (1, 1, 0.0))
@@ -124,8 +124,8 @@ def test_bursts_that_cannot_be_compared_are_refused():
     with pytest.raises(UnsupportedBurstError, match="without ground truth only estimators that compare subsets"):
         estimate("mse_unbiased", Averager(), task.burst, "solo")
     with pytest.raises(
-        UnsupportedBurstError, match=r"banzhaf\(4\): expected at least 6 frames beside what is kept out, got 3"
+        UnsupportedBurstError, match=r"marginal\(4\): expected at least 6 frames beside what is kept out, got 3"
     ):
-        estimate("mse_unbiased", Averager(), task.burst, "banzhaf(4)")
+        estimate("mse_unbiased", Averager(), task.burst, "marginal(4)")
     with pytest.raises(UnsupportedBurstError, match="too small for 16 blocks"):
         estimate("mse_unbiased", Averager(), make_task(side=16).burst, "add_one")

@@ -215,6 +215,11 @@ def test_reliability_against_numpy(tiny: Path) -> None:
     assert float(line["Spread"]) == pytest.approx(variance**0.5, abs=1e-4)
     assert float(line["Error"]) == pytest.approx(0.1)
     assert float(line["Reliability"]) == pytest.approx((variance - 0.01) / variance, abs=1e-4)
+    assert (line["Preset"], line["Noise"]) == ("test", "not measured")
+    write_table(path.parent, path.name, LABELS, [{**row, "noise_error": 0.2} for row in rows])
+    line = read_markdown_table(render_card(tiny), "How far they can be trusted")[-1]
+    assert float(line["Noise"]) == pytest.approx(0.2)
+    assert float(line["Reliability"]) == pytest.approx((variance - 0.01 - 0.04) / variance, abs=1e-4)
 
 
 def test_labels_made_again(tiny: Path) -> None:
@@ -223,6 +228,7 @@ def test_labels_made_again(tiny: Path) -> None:
         "scenario": "denoise/nlm",
         "estimator": "solo",
         "metric": "psnr",
+        "preset": "night",
         "bursts": 3,
         "frames": 20,
         "spearman": 0.91,
@@ -231,7 +237,8 @@ def test_labels_made_again(tiny: Path) -> None:
     write_table(tiny, table_path("reliability"), RELIABILITY, [row])
     again = "# Again\n" + render_card(tiny).partition("Bursts labelled again")[2]
     line = read_markdown_table(again, "Again")[0]
-    assert (line["Scenario"], line["Estimator"], line["Bursts"]) == ("denoise/nlm", "solo", "3")
+    names = ("Scenario", "Estimator", "Preset", "Bursts")
+    assert [line[name] for name in names] == ["denoise/nlm", "solo", "night", "3"]
     assert [line[name] for name in ("Other noise", "ICC", "Same best", "Half the frames", "Median score", "Noise error")] == [
         "0.9100", "0.8000", "0.6667", "–", "0.2500", "0.0500",
     ]  # fmt: skip

@@ -104,6 +104,8 @@ def test_split_floats_are_smaller(tmp_path: Path) -> None:
             "frame_index": 0,
             "score": score,
             "std_error": 0.0,
+            "noise_error": 0.1,
+            "reason": None,
             "rank": 1,
             "score_norm": 0.5,
             "num_evaluations": 1,
@@ -113,7 +115,9 @@ def test_split_floats_are_smaller(tmp_path: Path) -> None:
     write_table(tmp_path, "labels.parquet", LABELS, rows)
     column = next(
         column
-        for column in map(pq.ParquetFile(tmp_path / "labels.parquet").metadata.row_group(0).column, range(13))
+        for column in map(
+            pq.ParquetFile(tmp_path / "labels.parquet").metadata.row_group(0).column, range(len(LABELS.columns))
+        )
         if column.path_in_schema == "score"
     )
     pq.write_table(

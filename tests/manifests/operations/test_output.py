@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -41,20 +42,21 @@ def list_tree(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("struck_by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_was_struck_does_its_work_when_it_is_run_again(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, struck_by: signal.Signals
 ) -> None:
     command = [word.replace("{root}", str(root)) for word in COMMANDS[name]]
     command += ["--out", str(tmp_path / "out")]
 
     def stop(_path: Path, _target: Path) -> None:
-        raise KeyboardInterrupt
+        signal.raise_signal(struck_by)
 
     with monkeypatch.context() as patched:
         patched.setattr(Path, "rename", stop)
         result = CliRunner().invoke(main, command)
-    assert result.exit_code == 130
+    assert result.exit_code == 128 + struck_by
     assert "Run the same command again" in result.output
     assert list_tree(tmp_path) == []
     # What a command leaves that has no time to clear away.

@@ -341,6 +341,31 @@ def test_ranks_follow_scores_with_ties(tiny: Path) -> None:
     expect(tiny, MEAN, "burst_id=tiny-2, estimator=add_one", "rank: expected its place")
 
 
+def test_scores_that_differ_by_rounding_share_a_rank(tiny: Path) -> None:
+    def set_ranks(*ranks: int) -> Callable[[list[Row]], None]:
+        def edit(rows: list[Row]) -> None:
+            burst = [row for row in rows if row["burst_id"] == "tiny-2" and row["estimator"] == "add_one"][1:]
+            for place, (row, rank) in enumerate(zip(burst, ranks, strict=True)):
+                row.update(score=1 + 3e-7 * place, rank=rank, score_norm=0.5)
+
+        return edit
+
+    change_rows(tiny, MEAN, set_ranks(1, 1, 1))
+    assert verify(tiny) == []
+    change_rows(tiny, MEAN, set_ranks(3, 2, 1))
+    expect(tiny, MEAN, "burst_id=tiny-2, estimator=add_one", "rank: expected its place")
+
+
+def test_a_reason_stands_where_no_score_does(tiny: Path) -> None:
+    change_rows(tiny, MEAN, lambda rows: rows[1].update(reason="Error: why"))
+    expect(tiny, MEAN, "burst_id=tiny-0", "reason: expected null where there is a score")
+    nothing = dict.fromkeys(("score", "std_error", "rank", "score_norm"))
+    change_rows(tiny, MEAN, lambda rows: rows[1].update(nothing))
+    assert verify(tiny) == []
+    change_rows(tiny, MEAN, lambda rows: rows[1].update(noise_error=0.1))
+    expect(tiny, MEAN, "burst_id=tiny-0", "noise_error: expected null where score is null")
+
+
 def test_text_that_is_no_text(tiny: Path) -> None:
     table = read_table(tiny, SPLITS, TABLES["splits"])
     broken = pa.array([b"\xff"] * len(table), pa.binary()).view(pa.string())

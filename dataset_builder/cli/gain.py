@@ -1,0 +1,97 @@
+"""`buiqa gain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
+from dataset_builder.cli.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from dataset_builder.work.local import Workers
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--base",
+    default=".",
+    show_default="current folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder that relative roots of the recipe are relative to.",
+)
+@click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to restore.")
+@click.option("--metric", default="psnr", show_default=True, help="Fidelity metric, one that needs a truth.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, for machines.")
+@trusted_option
+@work_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    dataset: Path,
+    base: Path,
+    bursts: int,
+    metric: str,
+    as_json: bool,
+    scenarios: tuple[str, ...],
+    workers: Workers,
+) -> None:
+    """Restore the bursts of DIR from the frames that labels choose, and say what that gains over all frames.
+
+    Frames are chosen on the noise that DIR holds and judged with other noise. The result is audit/gain.parquet; the report shows it.
+    """
+    from dataset_builder.cli.console import FAILED_STATUS, print_counts, print_notes, show_progress
+    from dataset_builder.gain import measure_dataset_gain
+    from restorers.fidelity import METRICS
+
+    if metric not in METRICS or not METRICS[metric].needs_truth:
+        known = ", ".join(name for name, convention in METRICS.items() if convention.needs_truth)
+        raise click.BadParameter(f"expected one of {known}, got {metric!r}", ctx, param_hint="--metric")
+    gains, report = measure_dataset_gain(
+        dataset, base, metric=metric, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress
+    )
+    if as_json:
+        print_notes(report.remarks)
+        say(gains.to_json(orient="records", double_precision=15))
+    else:
+        print_counts(dataset, [report])
+        _print_gains(gains)
+    ctx.exit(FAILED_STATUS if report.failures else 0)
+
+
+def _print_gains(gains: pd.DataFrame) -> None:
+    """A row for each scenario, preset and guide, a column for each policy."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    from dataset_builder.audit.tables import to_rows
+    from dataset_builder.audit.wording import to_markup
+    from dataset_builder.selection.policies import POLICIES
+
+    table = Table(
+        title="Gain over all frames", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
+    )
+    for name in ("scenario", "preset", "chosen by"):
+        table.add_column(name, overflow="fold")
+    for policy in POLICIES:
+        table.add_column(policy.replace("_", " "), justify="right")
+    table.add_column("bursts", justify="right")
+    for names, rows in gains.groupby(["scenario", "preset", "guide"], sort=False):
+        cells = {row["policy"]: _format_gain(row) for row in to_rows(rows)}
+        shown = (to_markup(cells.get(policy, "–")) for policy in POLICIES)
+        table.add_row(*(to_markup(str(name)) for name in names), *shown, str(rows["bursts"].max()))
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def _format_gain(row: dict[str, Any]) -> str:
+    from dataset_builder.audit.wording import format_interval, format_number
+
+    gain = f"{format_number(row['gain'], 2, signed=True)} {row['unit']}"
+    return "\n".join(filter(None, [gain, format_interval(row["low"], row["high"])]))
