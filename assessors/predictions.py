@@ -25,6 +25,8 @@ SCHEMA = pa.schema(
 )
 """Columns of a file of predictions; a row for each frame and scenario, higher scores for better frames. More columns may be there."""
 
+_SIGNED = "signed"
+
 
 @dataclass(frozen=True, eq=False)
 class Entrant:
@@ -41,14 +43,20 @@ class Entrant:
     signed: bool = False
 
 
-def write_predictions(path: Path, table: pa.Table) -> None:
+def write_predictions(path: Path, table: pa.Table, *, signed: bool = False) -> None:
     """Write predictions, sorted by scenario, burst and frame.
+
+    Args:
+        path: the file.
+        table: the columns of `SCHEMA`.
+        signed: whether a score below 0 means that the frame harms; kept as `signed` among the key-value pairs of the file.
 
     Raises:
         OSError: if it cannot be written.
     """
     keys = [(name, "ascending") for name in ("scenario", "burst_id", "frame_index")]
-    pq.write_table(table.select(SCHEMA.names).cast(SCHEMA).sort_by(keys), path, compression="zstd")
+    rows = table.select(SCHEMA.names).cast(SCHEMA).sort_by(keys)
+    pq.write_table(rows.replace_schema_metadata({_SIGNED: str(signed).lower()}), path, compression="zstd")
 
 
 def read_predictions(path: Path, targets: Targets) -> Entrant:
@@ -61,7 +69,8 @@ def read_predictions(path: Path, targets: Targets) -> Entrant:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise PredictionError(f"{path}: cannot be read as Parquet ({error})") from error
-    return check_predictions(table, targets, name=path.stem, place=str(path))
+    signed = (table.schema.metadata or {}).get(_SIGNED.encode()) == b"true"
+    return check_predictions(table, targets, name=path.stem, place=str(path), signed=signed)
 
 
 def check_predictions(table: pa.Table, targets: Targets, *, name: str, place: str, signed: bool = False) -> Entrant:

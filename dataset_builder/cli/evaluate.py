@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.options import FOLDER, dataset_argument, work_options
 from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
     from assessors.evaluation import Result
     from assessors.predictions import Entrant
     from assessors.targets import Targets
+    from dataset_builder.work.local import Workers
 
 _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "precision@1/2": "half", "auc": "auc"}
 """Measures and their headings, narrow enough for a terminal of 80 columns."""
@@ -45,8 +46,12 @@ _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "p
 @click.option("--estimator", "estimators", multiple=True, metavar="NAME", help="By which estimator.")
 @click.option("--metric", default="psnr", show_default=True, help="By which fidelity metric.")
 @click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
+@click.option("--gain", is_flag=True, help="Restore from the frames that each model chooses, and say what that gains.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON: by preset, with intervals.")
+@work_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     dataset: Path,
     models: tuple[str, ...],
     files: tuple[Path, ...],
@@ -56,7 +61,9 @@ def command(
     estimators: tuple[str, ...],
     metric: str,
     cache: Path | None,
+    gain: bool,
     as_json: bool,
+    workers: Workers,
 ) -> None:
     """Compare models by how well they order the frames of each burst as the labels do.
 
@@ -65,6 +72,9 @@ def command(
     from assessors.evaluation import evaluate
     from assessors.predictions import read_predictions
     from assessors.targets import load_targets
+    from dataset_builder.cli.console import FAILED_STATUS, print_notes
+    from dataset_builder.cli.model_gains import measure_model_gains, print_model_gains
+    from restorers.fidelity import METRICS
 
     if not models and not files:
         raise click.UsageError("name at least one --model or --predictions; `buiqa evaluate --help` lists both")
@@ -79,11 +89,19 @@ def command(
     entrants = [read_predictions(file, targets) for file in files]
     if models:
         entrants = [*_predict(targets, models, split, fold=fold, cache=cache), *entrants]
-    results = evaluate(targets, _tell_apart(entrants))
+    entrants = _tell_apart(entrants)
+    results = evaluate(targets, entrants)
+    gains, report = measure_model_gains(targets, entrants, scenarios, workers) if gain else (None, None)
     if as_json:
-        say(json.dumps({"results": [asdict(one) for one in results]}, indent=2))
+        told = {} if gains is None else {"gains": json.loads(gains.to_json(orient="records", double_precision=15))}
+        say(json.dumps({"results": [asdict(one) for one in results], **told}, indent=2))
     else:
         _print(targets, results)
+    if gains is not None and report is not None:
+        if not as_json:
+            print_model_gains(gains, METRICS[metric].unit)
+        print_notes([*report.remarks, *(f"{row['burst_id']}: {row['message']}" for row in report.failures)])
+        ctx.exit(FAILED_STATUS if report.failures else 0)
 
 
 def _predict(

@@ -56,5 +56,5 @@ def command(
     if not table.num_rows:
         names = ", ".join(assessor.info.scenarios or ())
         raise click.UsageError(f"{model} scores for none of {', '.join(wanted) or 'no scenarios'}; it knows {names}")
-    write_predictions(out, table)
+    write_predictions(out, table, signed=assessor.info.signed)
     say(f"{table.num_rows:,} scores of {len(provider):,} bursts in {out}")
