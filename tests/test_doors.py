@@ -14,8 +14,12 @@ from tests.places import ROOT
 
 PACKAGES = ("manifests", "restorers", "assessors", "dataset_builder")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-_PATH = re.compile(r"`((?:manifests|restorers|assessors|dataset_builder|training|tests|benchmarks|recipes|docs)/[\w./-]*)`")
-_MODULE = re.compile(r"(?<![\w./])((?:manifests|restorers|assessors|dataset_builder|training|benchmarks|tests)(?:\.\w+)+)")
+_PATH = re.compile(
+    r"`((?:manifests|restorers|assessors|dataset_builder|training|tests|benchmarks|recipes|docs)/[\w./-]*)`"
+)
+_MODULE = re.compile(
+    r"(?<![\w./])((?:manifests|restorers|assessors|dataset_builder|training|benchmarks|tests)(?:\.\w+)+)"
+)
 
 
 @pytest.mark.parametrize("name", PACKAGES)

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -25,6 +25,7 @@ def to_arrays(lists: tuple[list[int], list[int]]) -> tuple[np.ndarray, np.ndarra
     return labels, scores
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_rank_correlations_are_those_of_scipy(lists) -> None:
     labels, scores = to_arrays(lists)
@@ -33,6 +34,7 @@ def test_rank_correlations_are_those_of_scipy(lists) -> None:
     assert kendall(labels, scores) == pytest.approx(stats.kendalltau(labels, scores).statistic, abs=1e-12)
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_pairs_are_counted(lists) -> None:
     labels, scores = to_arrays(lists)
@@ -47,6 +49,7 @@ def test_pairs_are_counted(lists) -> None:
     assert math.isnan(pairwise_accuracy(labels, scores, errors + 100))
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_area_under_the_curve_is_that_of_mann_and_whitney(lists) -> None:
     harmful, harmless = (np.array(values, float) for values in lists)
@@ -57,6 +60,7 @@ def test_area_under_the_curve_is_that_of_mann_and_whitney(lists) -> None:
 orders = st.integers(2, 12).flatmap(lambda size: st.tuples(*(st.permutations(range(size)) for _ in range(2))))
 
 
+@settings(max_examples=40)
 @given(orders, st.sampled_from([0.25, 0.5, 0.75]))
 def test_what_is_kept_is_compared_as_sets(lists, share: float) -> None:
     labels, scores = to_arrays(lists)

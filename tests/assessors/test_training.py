@@ -21,6 +21,7 @@ from assessors.features import measure_frames
 from assessors.inputs import make_inputs
 from assessors.model_files import ModelHeader, save_model
 from assessors.networks.set_network import SetAssessor, SetNetwork, SetNetworkSettings
+from assessors.networks.threads import one_thread
 from assessors.provider import InputProvider
 from assessors.training import TrainingSettings, train_network
 from dataset_builder.cli.main import main
@@ -28,7 +29,7 @@ from restorers.burst import Burst
 from tests.synthetic import make_burst
 
 SIZES = SetNetworkSettings(width=16, blocks=1, attention_heads=2)
-SHORT = TrainingSettings(steps=24, batch=4, every=6, seed=3)
+SHORT = TrainingSettings(steps=12, batch=4, every=3, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +70,7 @@ def test_frames_are_a_set_and_padding_is_not_seen() -> None:
         network = SetNetwork(7, 3, SIZES).eval()
         features = torch.randn(2, 6, 7)
     mask = torch.tensor([[True] * 6, [True] * 4 + [False] * 2])
-    with torch.inference_mode():
+    with torch.inference_mode(), one_thread():
         scores = network(features, mask)
         assert scores.shape == (2, 3, 6)
         order = torch.tensor([3, 0, 5, 1, 4, 2])
@@ -85,9 +86,9 @@ def test_frames_are_a_set_and_padding_is_not_seen() -> None:
 
 def test_it_learns_and_keeps_the_best(names: tuple[str, ...]) -> None:
     seen: list[dict] = []
-    settings = TrainingSettings(steps=120, batch=16, every=20, rate=0.01, dropout=0.0)
+    settings = TrainingSettings(steps=60, batch=16, every=15, rate=0.01, dropout=0.0)
     model = train(names, settings=settings, watch=lambda figures: seen.append(dict(figures)))
-    assert [one["step"] for one in seen] == [20, 40, 60, 80, 100, 120]
+    assert [one["step"] for one in seen] == [15, 30, 45, 60]
     best = max(one["spearman"] for one in seen)
     assert best > seen[0]["spearman"]
     assert best > 0.5
@@ -100,7 +101,7 @@ def test_resumed_training_ends_as_uninterrupted_one(names: tuple[str, ...], tmp_
     whole = train(names).to_arrays()
     again = train(names).to_arrays()
     checkpoint = tmp_path / "checkpoint.safetensors"
-    train(names, checkpoint=checkpoint, stop_after=13)  # in between: goes on from step 12
+    train(names, checkpoint=checkpoint, stop_after=7)  # in between: goes on from step 6
     resumed = train(names, checkpoint=checkpoint).to_arrays()
     for key, value in whole.items():
         np.testing.assert_array_equal(again[key], value)
