@@ -12,10 +12,14 @@ import pytest
 
 from tests.places import ROOT
 
-PACKAGES = ("manifests", "restorers", "dataset_builder")
+PACKAGES = ("manifests", "restorers", "assessors", "dataset_builder")
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-_PATH = re.compile(r"`((?:manifests|restorers|dataset_builder|training|tests|benchmarks|recipes|docs)/[\w./-]*)`")
-_MODULE = re.compile(r"(?<![\w./])((?:manifests|restorers|dataset_builder|training|benchmarks|tests)(?:\.\w+)+)")
+_PATH = re.compile(
+    r"`((?:manifests|restorers|assessors|dataset_builder|training|tests|benchmarks|recipes|docs)/[\w./-]*)`"
+)
+_MODULE = re.compile(
+    r"(?<![\w./])((?:manifests|restorers|assessors|dataset_builder|training|benchmarks|tests)(?:\.\w+)+)"
+)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -36,7 +40,7 @@ def test_doors_import_nothing_heavy():
 def test_pages_import_from_the_doors_alone(page):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     imports = re.findall(
-        r"^(?:from|import) ((?:manifests|restorers|dataset_builder)[\w.]*)", "\n".join(blocks), re.MULTILINE
+        r"^(?:from|import) ((?:manifests|restorers|assessors|dataset_builder)[\w.]*)", "\n".join(blocks), re.MULTILINE
     )
     assert set(imports) <= set(PACKAGES)
 

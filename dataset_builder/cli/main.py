@@ -24,6 +24,9 @@ _COMMANDS = {
     "split": "Assign train, val and test anew.",
     "audit": "Write the report on a data set.",
     "verify": "Check a data set: schema, keys, splits, hashes.",
+    "train": "Train a model on the labels.",
+    "predict": "Score the frames of a data set by a model.",
+    "evaluate": "Compare models by the labels.",
     "pack": "Write the packed form for training.",
     "export": "Write a form that other tools read.",
     "diff": "Say what changed between two builds.",
@@ -100,11 +103,12 @@ def _hide_credentials(text: str) -> str:
 
 
 def _is_expected(error: Exception) -> bool:
+    from assessors.errors import AssessorError
     from dataset_builder.errors import BuildError
     from manifests.errors import ManifestError
     from restorers.errors import RestorerError
 
-    return isinstance(error, (BuildError, ManifestError, RestorerError)) or (
+    return isinstance(error, (AssessorError, BuildError, ManifestError, RestorerError)) or (
         isinstance(error, OSError) and error.errno is not None
     )
 

@@ -11,7 +11,9 @@ PHOTOGRAPHS = {"kind": "photographs", "name": "a", "root": "."}
 KINDS = "photographs, scenes, folders, stacks, burstsr, synthetic_burst, hdrplus, kpn, photo_triage or spaq"
 
 
-@pytest.mark.parametrize("path", sorted(Path("recipes").glob("*.toml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(set(Path("recipes").glob("*.toml")) - {Path("recipes/assessor.toml")}), ids=lambda path: path.name
+)
 def test_recipes_of_the_repository_are_valid(path):
     assert read_recipe(path).scenarios
 

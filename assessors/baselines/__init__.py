@@ -1,0 +1,1 @@
+"""Assessors that learn nothing from labels, and one that learns from measured features."""

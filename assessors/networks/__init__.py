@@ -1,0 +1,1 @@
+"""Assessors that are networks."""

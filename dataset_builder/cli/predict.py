@@ -1,0 +1,60 @@
+"""`buiqa predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.terminal import say
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--model",
+    required=True,
+    metavar="NAME|FILE",
+    help="A baseline by name, the file of a trained model, or module:attr.",
+)
+@click.option(
+    "--out",
+    required=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Parquet file to write.",
+)
+@click.option("--split", default="all", show_default=True, metavar="NAME|all", help="Bursts that are scored.")
+@click.option("--fold", type=int, help="Fold of cross-validation; its bursts are the split test.")
+@click.option(
+    "--scenario", "scenarios", multiple=True, metavar="NAME", help="For what.  [default: every one that has labels]"
+)
+@click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
+def command(
+    dataset: Path,
+    model: str,
+    out: Path,
+    split: str,
+    fold: int | None,
+    scenarios: tuple[str, ...],
+    cache: Path | None,
+) -> None:
+    """Score every frame by a model, for `buiqa evaluate --predictions` or your own use."""
+    from assessors.assess import predict
+    from assessors.predictions import write_predictions
+    from assessors.provider import InputProvider
+    from assessors.registry import create_assessor
+    from assessors.targets import list_scenarios
+    from dataset_builder.cli.console import show_count
+
+    assessor = create_assessor(model)
+    provider = InputProvider(dataset, split, fold=fold, cache=cache)
+    wanted = list(scenarios) or list_scenarios(dataset)
+    with show_count("predict") as progress:
+        (table,) = predict([assessor], provider, wanted, on_progress=progress)
+    if not table.num_rows:
+        names = ", ".join(assessor.info.scenarios or ())
+        raise click.UsageError(f"{model} scores for none of {', '.join(wanted) or 'no scenarios'}; it knows {names}")
+    write_predictions(out, table, signed=assessor.info.signed)
+    say(f"{table.num_rows:,} scores of {len(provider):,} bursts in {out}")
