@@ -64,9 +64,7 @@ def _answer_contents(statistics: Statistics) -> Answer:
     else:
         sentence += " Every unit of work succeeded."
     if noted > failed:
-        sentence += (
-            f" Scores are missing for {count(noted - failed, 'reason')} beside, which stand in the table of failures."
-        )
+        sentence += f" {count(noted - failed, 'failure')} cost a single score, or those of one estimator."
     caption = f"{'burst' if bursts == 1 else 'bursts'} of {count(scenes, 'scene')}"
     return Answer("contents", "What is in it?", f"{bursts:,}", caption, sentence)
 
