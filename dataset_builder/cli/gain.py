@@ -66,7 +66,7 @@ def command(
 
 
 def _print_gains(gains: pd.DataFrame) -> None:
-    """A row for each scenario, preset and guide, a column for each policy."""
+    """A table for each scenario and preset: a row for each guide, a column for each policy."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -75,23 +75,23 @@ def _print_gains(gains: pd.DataFrame) -> None:
     from dataset_builder.audit.wording import to_markup
     from dataset_builder.selection.policies import POLICIES
 
-    table = Table(
-        title="Gain over all frames", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    for name in ("scenario", "preset", "chosen by"):
-        table.add_column(name, overflow="fold")
-    for policy in POLICIES:
-        table.add_column(policy.replace("_", " "), justify="right")
-    table.add_column("bursts", justify="right")
-    for names, rows in gains.groupby(["scenario", "preset", "guide"], sort=False):
-        cells = {row["policy"]: _format_gain(row) for row in to_rows(rows)}
-        shown = (to_markup(cells.get(policy, "–")) for policy in POLICIES)
-        table.add_row(*(to_markup(str(name)) for name in names), *shown, str(rows["bursts"].max()))
-    Console(highlight=False, soft_wrap=True).print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    for (scenario, preset, unit), group in gains.groupby(["scenario", "preset", "unit"], sort=False):
+        title = to_markup(f"{scenario}, {preset}: gain over all frames, {unit}")
+        table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("chosen by", overflow="fold")
+        for policy in POLICIES:
+            table.add_column(policy.replace("_", " "), justify="right")
+        table.add_column("bursts", justify="right")
+        for guide, rows in group.groupby("guide", sort=False):
+            cells = {row["policy"]: _format_gain(row) for row in to_rows(rows)}
+            shown = (cells.get(policy, "–") for policy in POLICIES)
+            table.add_row(to_markup(str(guide)), *shown, str(rows["bursts"].max()))
+        console.print(table)
 
 
 def _format_gain(row: dict[str, Any]) -> str:
     from dataset_builder.audit.wording import format_interval, format_number
 
-    gain = f"{format_number(row['gain'], 2, signed=True)} {row['unit']}"
+    gain = format_number(row["gain"], 2, signed=True)
     return "\n".join(filter(None, [gain, format_interval(row["low"], row["high"])]))
