@@ -157,7 +157,11 @@ def print_rows(rows: pd.DataFrame, *, title: str | None = None) -> None:
         table.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", no_wrap=True)
     for row in rows.itertuples(index=False):
         table.add_row(*("–" if isna(value) else to_markup(_format_value(value)) for value in row))
-    # Rows keep to one line each, however narrow the terminal, so that they can be read by `grep` and `cut`.
+    print_wide(table)
+
+
+def print_wide(table: Table) -> None:
+    """Rows keep to one line each, however narrow the terminal, so that they can be read by `grep` and `cut`."""
     Console(highlight=False, soft_wrap=True, width=_WIDEST).print(table)
 
 
@@ -181,7 +185,7 @@ def print_reliability(root: Path) -> None:
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
         table.add_row(*(to_markup(row[name] or "") for name in names), str(row["bursts"]), *shown)
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_wide(table)
 
 
 def _format_count(action: str, count: int) -> str:
