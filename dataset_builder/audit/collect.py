@@ -19,7 +19,7 @@ from manifests.schema.table import REAL, TEXT_TYPE
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
-    "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage", "error_type",
+    "other_metric", "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage", "error_type",
 )  # fmt: skip
 _NUMBERED_SCOPE = ("frame_index",)
 
@@ -58,6 +58,7 @@ class Statistics:
     scenarios: pd.DataFrame
     disagreements: pd.DataFrame
     estimators: pd.DataFrame
+    metrics: pd.DataFrame
     precision: pd.DataFrame
     randomness: pd.DataFrame
     repetition: pd.DataFrame
@@ -108,6 +109,7 @@ def collect_statistics(
         scenarios=of.correlate_scenarios(chosen, bootstrap),
         disagreements=of.find_disagreements(chosen),
         estimators=of.correlate_estimators(matrix, bootstrap),
+        metrics=of.correlate_metrics(matrix, bootstrap),
         precision=of.measure_precision(matrix),
         randomness=of.assess_randomness(matrix, of.gather_factors(matrix)),
         repetition=tables.reliability[REPEATED],
