@@ -20,8 +20,8 @@ from manifests.schema.table import REAL, TEXT_TYPE
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
-    "unit", "factor", "grouping", "group", "choice", "selector", "part", "guide", "policy", "judged", "burst_id", "other_burst_id",
-    "partner", "stage", "error_type",
+    "other_metric", "unit", "factor", "grouping", "group", "choice", "selector", "part", "guide", "policy", "judged", "burst_id",
+    "other_burst_id", "partner", "stage", "error_type",
 )  # fmt: skip
 _NUMBERED_SCOPE = ("frame_index",)
 
@@ -62,6 +62,7 @@ class Statistics:
     scenarios: pd.DataFrame
     disagreements: pd.DataFrame
     estimators: pd.DataFrame
+    metrics: pd.DataFrame
     precision: pd.DataFrame
     label_noise: pd.DataFrame
     below_noise: pd.DataFrame
@@ -125,6 +126,7 @@ def collect_statistics(
         scenarios=of.correlate_scenarios(chosen, intervals),
         disagreements=of.find_disagreements(chosen),
         estimators=of.correlate_estimators(matrix, intervals),
+        metrics=of.correlate_metrics(matrix, intervals),
         precision=of.measure_precision(matrix),
         label_noise=of.measure_label_noise(matrix, by_burst),
         below_noise=of.list_below_noise(matrix, by_burst),

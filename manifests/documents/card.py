@@ -73,6 +73,7 @@ def render_card(root: Path) -> str:
         contents=list(_list_contents(contents)),
         labels=list(_list_labels(labels)),
         estimators=sorted(_mapping(description, "estimators").items()),
+        compared_twice=_mapping(description, "metrics").keys() >= {"psnr", "psnr_srgb"},
         metrics=[(name, sorted(facts.items())) for name, facts in sorted(_mapping(description, "metrics").items())],
         scenarios=[
             (name, *(facts.get(fact, "") for fact in _FACTS))

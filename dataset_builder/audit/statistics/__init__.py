@@ -9,6 +9,7 @@ frames makes.
 from dataset_builder.audit.statistics.agreement import (
     assess_randomness,
     correlate_estimators,
+    correlate_metrics,
     correlate_scenarios,
     find_disagreements,
     order_scenarios,
@@ -54,6 +55,7 @@ __all__ = [
     "correlate_content",
     "correlate_estimators",
     "correlate_factors",
+    "correlate_metrics",
     "correlate_scenarios",
     "correlate_within",
     "count_constant",

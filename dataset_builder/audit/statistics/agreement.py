@@ -55,6 +55,24 @@ def correlate_estimators(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.D
     return pd.DataFrame(rows, columns=["scenario", "estimator", "other_estimator", "metric", *_COMPARISON])
 
 
+def correlate_metrics(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
+    """Agreement of the metrics of one scenario and estimator on the order of frames.
+
+    Returns:
+        One row per scenario, estimator and unordered pair: `scenario`, `estimator`, `metric`, `other_metric`, and the columns of
+        `correlate_scenarios`. Pairs that no burst has both of, as where each suits other bursts, are left out.
+    """
+    rows = []
+    columns = _rank_sets(matrix)
+    for (scenario, estimator), mine in matrix.sets.groupby(["scenario", "estimator"], sort=True):
+        for first, second in combinations(mine.index, 2):
+            names = matrix.sets.loc[[first, second], "metric"]
+            compared = _compare(matrix, columns, first, second, intervals)
+            if np.isfinite(compared[0]):
+                rows.append((scenario, estimator, *names, *compared))
+    return pd.DataFrame(rows, columns=["scenario", "estimator", "metric", "other_metric", *_COMPARISON])
+
+
 def order_scenarios(pairs: pd.DataFrame, scenarios: list[str]) -> list[str]:
     """Scenarios so that those which agree stand together: leaves of average linkage by 1 − correlation, unknown pairs at 1."""
     if len(scenarios) < 3:

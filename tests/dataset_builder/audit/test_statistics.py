@@ -1,5 +1,6 @@
 """Intervals, selection, splits, bias, features: against SciPy, brute force and planted truth."""
 
+import dataclasses
 import itertools
 
 import cv2
@@ -19,6 +20,7 @@ from dataset_builder.audit.statistics import (
     compare_distributions,
     compare_groups,
     correlate_estimators,
+    correlate_metrics,
     correlate_scenarios,
     find_disagreements,
     find_outliers,
@@ -130,6 +132,15 @@ class TestAgreement:
         assert table[["scenario", "estimator", "other_estimator", "spearman", "same_best"]].to_numpy().tolist() == [
             ["a/a", "shapley", "solo", 1.0, 1.0]
         ]
+
+    def test_metrics_of_one_scenario_are_compared(self):
+        scores = np.random.default_rng(7).normal(size=(5, 6))
+        matrix, bootstrap = make_matrix({("a/a", "solo"): scores, ("a/a", "shapley"): scores, ("b/b", "solo"): -scores})
+        assert correlate_metrics(matrix, bootstrap).empty
+        sets = matrix.sets.assign(estimator="solo", metric=["psnr", "psnr_srgb", "psnr"])
+        table = correlate_metrics(dataclasses.replace(matrix, sets=sets), bootstrap)
+        names = ["scenario", "estimator", "metric", "other_metric", "spearman", "bursts"]
+        assert table[names].to_numpy().tolist() == [["a/a", "solo", "psnr", "psnr_srgb", 1.0, 5]]
 
     def test_p_values_of_random_orders_are_not_small(self):
         """Under randomness, at most about 5 % of p-values lie below 0.05; a true order has a tiny one."""
