@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from assessors import Assessor, AssessorError, create_assessor, list_assessors, predict
 from assessors.base import AssessorInfo
 from assessors.errors import InvalidAssessorError, UnknownAssessorError
+from tests.places import ROOT
 
 
 def test_all_that_are_listed_can_be_made() -> None:
@@ -72,3 +74,16 @@ class Provider:
 def test_scores_that_are_none(scores: list[float]) -> None:
     with pytest.raises(AssessorError, match="assessor wrong: burst b, a/b: expected 2 finite scores"):
         predict([Wrong(scores)], Provider(), ["a/b"])
+
+
+def test_the_code_of_the_guide_runs(tiny_original: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "DATASET").symlink_to(tiny_original)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BUIQA_CACHE", str(tmp_path / "cache"))
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "assessors.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    names: dict = {}
+    exec(compile(block, "assessors.md", "exec"), names)
+    assert names["inputs"].difference.shape == (4, 4, 8, 8)
+    assert list((tmp_path / "cache" / "inputs").iterdir())
