@@ -21,7 +21,7 @@ from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, mer
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.plans import find_makers, plan_redraws, plan_sources
 from dataset_builder.recipe import Recipe, Source, SplitChoice
-from dataset_builder.roots import NO_ROOTS
+from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset

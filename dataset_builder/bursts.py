@@ -19,7 +19,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.rows import make_id
-from dataset_builder.roots import NO_ROOTS, require_layout
+from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
 from dataset_builder.synthesis.layered.plan import plan_scenes
 from dataset_builder.synthesis.plan import plan_photographs

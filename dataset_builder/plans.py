@@ -13,7 +13,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe, Source, parse_scenario
-from dataset_builder.roots import NO_ROOTS, split_root
+from dataset_builder.settings.roots import NO_ROOTS, split_root
 from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers

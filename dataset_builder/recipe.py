@@ -16,8 +16,8 @@ from dataset_builder.errors import RecipeError
 from dataset_builder.ingest.kinds.catalogue import KINDS
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.labeling.scenarios import ScenarioChoice
-from dataset_builder.recipe_limits import MOST_BYTES, require_shallow, require_shallow_keys
 from dataset_builder.settings import Name, Part
+from dataset_builder.settings.limits import MOST_BYTES, require_shallow, require_shallow_keys
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.noise_profiles import resolve_noise

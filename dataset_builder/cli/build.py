@@ -60,7 +60,7 @@ def command(
     from dataset_builder.cli.console import announce, print_counts, print_notes, print_summary, show_progress
     from dataset_builder.plans import list_restorer_names, replace_restorers
     from dataset_builder.recipe import read_recipe
-    from dataset_builder.roots import RESTORER_VARIABLE, read_named
+    from dataset_builder.settings.roots import RESTORER_VARIABLE, read_named
 
     content = read_recipe(recipe, noise_profiles=noise_profiles)
     folders = read_roots(content, roots)

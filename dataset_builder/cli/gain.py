@@ -47,7 +47,7 @@ def command(
     Frames are chosen on the noise that DIR holds and judged with other noise. The result is audit/gain.parquet; the report shows it.
     """
     from dataset_builder.cli.console import FAILED_STATUS, print_counts, print_notes, show_progress
-    from dataset_builder.gain import measure_dataset_gain
+    from dataset_builder.repetition.gain import measure_dataset_gain
     from restorers.fidelity import METRICS
 
     if metric not in METRICS or not METRICS[metric].needs_truth:

@@ -105,7 +105,7 @@ def read_roots(recipe: Recipe, given: Sequence[str]) -> dict[str, Path]:
         RecipeError: for a name that the recipe does not have.
     """
     from dataset_builder.plans import list_root_names
-    from dataset_builder.roots import ROOT_VARIABLE, read_named
+    from dataset_builder.settings.roots import ROOT_VARIABLE, read_named
 
     named = read_named("--root", given, list_root_names(recipe), ROOT_VARIABLE)
     return {name: Path(folder).expanduser().absolute() for name, folder in named.items()}

@@ -43,7 +43,7 @@ def command(
     """
     from dataset_builder.cli.console import print_reliability, print_summary, show_progress
     from dataset_builder.finish import read_built_recipe
-    from dataset_builder.reliability import measure_reliability
+    from dataset_builder.repetition.reliability import measure_reliability
 
     folders = read_roots(read_built_recipe(dataset), roots)
     reports = measure_reliability(

@@ -11,8 +11,8 @@ from pydantic import Field, model_validator
 
 from dataset_builder.ingest.reader import Finding
 from dataset_builder.judgements.annotations import Annotations
-from dataset_builder.roots import Layout
 from dataset_builder.settings import Part, SourcePart
+from dataset_builder.settings.roots import Layout
 from dataset_builder.work.local import Workers
 
 Estimate = Literal["noise", "exposure", "sharpness", "motion", "occlusion"]

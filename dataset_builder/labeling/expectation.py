@@ -12,8 +12,9 @@ from typing import Any
 from dataset_builder.labeling import sampling
 from dataset_builder.labeling.banzhaf import PAIRS
 from dataset_builder.labeling.estimators import find_estimator, find_rule
-from dataset_builder.labeling.game import MAX_LINEAR, is_enumerable, make_subset_restoration
+from dataset_builder.labeling.game import MAX_LINEAR, is_enumerable
 from dataset_builder.labeling.held_out import MAX_HELD_OUT
+from dataset_builder.labeling.restorations import Restorations
 from dataset_builder.labeling.scenarios import ResolvedScenario
 from dataset_builder.labeling.semivalues import MAX_SUBSETS
 from dataset_builder.labeling.unbiased_risk import PROBES
@@ -91,7 +92,7 @@ class TimingUnit:
         restorer = create(self.scenario.name, device=self.scenario.info.device)
         half = frozenset(burst.others[::2])
         begun = time.perf_counter()
-        restore = make_subset_restoration(restorer, burst)
+        restore = Restorations(restorer, burst).restore
         restore(frozenset(burst.others))
         prepared = time.perf_counter()
         restore(half)

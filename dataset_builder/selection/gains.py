@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from dataset_builder.intervals import SceneIntervals
 from dataset_builder.labeling.scenarios import ResolvedScenario
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, read_bursts
 from dataset_builder.selection.guides import BASELINES, Guide
+from dataset_builder.selection.intervals import SceneIntervals
 from dataset_builder.selection.policies import POLICIES
 from dataset_builder.selection.unit import SelectionUnit
 from dataset_builder.synthesis.unit import SynthesisUnit

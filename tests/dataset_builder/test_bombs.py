@@ -22,8 +22,8 @@ from dataset_builder.errors import RecipeError, SourceError, UnreadableImageErro
 from dataset_builder.ingest.kinds import kpn
 from dataset_builder.ingest.kinds.groups import group_by_pattern
 from dataset_builder.recipe import parse_recipe, read_recipe
-from dataset_builder.recipe_limits import DEEPEST, MOST_BYTES
 from dataset_builder.records.reading import pick_frames
+from dataset_builder.settings.limits import DEEPEST, MOST_BYTES
 from manifests.errors import ImageFileError
 from manifests.images.headers import MOST_SCANS, count_scans
 from manifests.images.pixels import decode_pixels

@@ -26,8 +26,8 @@ from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_array, read_exif_values, read_mapping, read_noise_profile
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
-from dataset_builder.roots import Layout
 from dataset_builder.settings import SourceSplit
+from dataset_builder.settings.roots import Layout
 from manifests.errors import UnsafePathError
 from restorers import CFA, Domain
 

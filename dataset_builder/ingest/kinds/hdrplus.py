@@ -31,8 +31,8 @@ from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_matrix
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Remark, Truth
 from dataset_builder.ingest.source import CaptureSource
-from dataset_builder.roots import Layout
 from dataset_builder.settings import require_inside
+from dataset_builder.settings.roots import Layout
 from manifests.errors import UnsafePathError
 from manifests.images.pixels import quantise
 

@@ -30,8 +30,8 @@ from dataset_builder.judgements.preferences import (
     count_agreements,
     fit_preferences,
 )
-from dataset_builder.roots import Layout
 from dataset_builder.settings import require_inside
+from dataset_builder.settings.roots import Layout
 from dataset_builder.work.unit import hash_facts
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError

@@ -35,7 +35,7 @@ from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, R
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
 from dataset_builder.judgements.preferences import FrameScores
-from dataset_builder.roots import Layout
+from dataset_builder.settings.roots import Layout
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.pieces import do_pieces
 from dataset_builder.work.unit import Failure, hash_facts

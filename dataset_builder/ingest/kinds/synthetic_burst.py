@@ -22,8 +22,8 @@ from dataset_builder.ingest.files import hash_files
 from dataset_builder.ingest.kinds.meta_info import read_gains, read_mapping, read_matrix, read_number
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Truth
 from dataset_builder.ingest.source import CaptureSource
-from dataset_builder.roots import Layout
 from dataset_builder.settings import SourceSplit
+from dataset_builder.settings.roots import Layout
 from manifests.errors import UnsafePathError
 from restorers import CFA, Domain
 

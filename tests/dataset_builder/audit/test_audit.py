@@ -36,7 +36,7 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from dataset_builder.audit.wording import format_number, percent
-from dataset_builder.intervals import SceneIntervals
+from dataset_builder.selection.intervals import SceneIntervals
 from manifests.errors import MissingManifestError, SchemaError, SelectionError
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from scipy.stats import spearmanr
 
 from dataset_builder.cli.main import main
-from dataset_builder.reliability import compare_labels
+from dataset_builder.repetition.reliability import compare_labels
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.photographs import write_photographs

@@ -12,7 +12,7 @@ from dataset_builder.cli.main import main
 from dataset_builder.errors import MissingSourceError, RecipeError, UnsetRootError
 from dataset_builder.plans import list_root_names, plan_sources, replace_restorers
 from dataset_builder.recipe import parse_recipe, parse_source, read_recipe
-from dataset_builder.roots import find_root, read_named, require_layout, split_root
+from dataset_builder.settings.roots import find_root, read_named, require_layout, split_root
 from manifests.store import read_dataset_table
 from tests.data.burstsr import write_crop
 from tests.data.hdrplus import write_hdrplus

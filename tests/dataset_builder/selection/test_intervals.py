@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dataset_builder.intervals import SceneIntervals
+from dataset_builder.selection.intervals import SceneIntervals
 
 
 def test_the_interval_of_equal_scenes_is_that_of_student():

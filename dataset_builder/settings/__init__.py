@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from dataset_builder.roots import NO_ROOTS, find_root, split_root
+from dataset_builder.settings.roots import NO_ROOTS, find_root, split_root
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 SourceSplit = Literal["train", "val", "test", "folders", "scenes"]

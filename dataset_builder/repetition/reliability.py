@@ -18,7 +18,7 @@ from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.plans import plan_makers
-from dataset_builder.roots import NO_ROOTS
+from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
