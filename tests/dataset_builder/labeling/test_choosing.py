@@ -129,6 +129,7 @@ def test_interactions_of_pairs_add_up_to_that_of_a_frame(game):
     np.testing.assert_allclose(table.sum(axis=1), estimate("interaction", game).score[1:], atol=1e-8)
 
 
+@settings(max_examples=40, deadline=None)
 @given(worths)
 def test_frames_of_an_additive_game_neither_help_nor_replace_each_other(worth):
     game = additive(worth, 0)
