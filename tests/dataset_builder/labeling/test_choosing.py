@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from dataset_builder.labeling.banzhaf import PAIRS, interact_pairs, measure_additivity
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, resolve_scenarios
+from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
+from dataset_builder.labeling.without_truth import average_parts
+from restorers.fidelity import METRICS
 from tests.dataset_builder.labeling.test_estimators import (
     RNG,
     TableGame,
@@ -19,6 +22,7 @@ from tests.dataset_builder.labeling.test_estimators import (
     tables,
     worths,
 )
+from tests.dataset_builder.labeling.test_game import Averager, Plain, make_task
 
 
 def subsets(frames):
@@ -125,6 +129,7 @@ def test_interactions_of_pairs_add_up_to_that_of_a_frame(game):
     np.testing.assert_allclose(table.sum(axis=1), estimate("interaction", game).score[1:], atol=1e-8)
 
 
+@settings(max_examples=40, deadline=None)
 @given(worths)
 def test_frames_of_an_additive_game_neither_help_nor_replace_each_other(worth):
     game = additive(worth, 0)
@@ -207,3 +212,20 @@ def test_best_subset_needs_frames_to_choose_from():
     for name in ("best_subset(0)", "best_subset(1.5)", "best_subset(101)"):
         with pytest.raises(ValueError, match="best_subset"):
             find_estimator(name)
+
+
+@pytest.mark.parametrize("name", ["half_sum", "interaction", "banzhaf", "best_subset(2)"])
+def test_without_truth_the_quick_way_of_linear_merges_is_the_definition(name):
+    poses = ((0.0, 0.0, 0.0), (2.3, -1.7, 0.0), (-3.1, 0.6, 0.0), (0.5, 4.2, 0.0), (-1.2, -2.5, 0.0))
+    burst = make_task(poses=poses, side=48).burst
+    quick, slow = (
+        average_parts(
+            find_estimator(name),
+            UnbiasedRisk(restorer, burst, METRICS["mse_unbiased"], RNG(0)),
+            lambda: RNG(0),
+        )
+        for restorer in (Averager(), Plain(Averager()))
+    )
+    assert np.isfinite(quick.score).tolist() == [False, True, True, True, True]
+    assert (quick.std_error[1:] > 0).all()
+    np.testing.assert_allclose(quick.score, slow.score, rtol=1e-4, atol=1e-9)
