@@ -18,8 +18,9 @@ from manifests.schema import LABEL_SET, Column, TableSchema
 from manifests.schema.table import REAL, TEXT_TYPE
 
 _SCOPE = (
-    "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator",
-    "metric", "other_metric", "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage", "error_type",
+    "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
+    "other_metric", "unit", "factor", "grouping", "group", "choice", "selector", "part", "burst_id", "other_burst_id", "partner", "stage",
+    "error_type",
 )  # fmt: skip
 _NUMBERED_SCOPE = ("frame_index",)
 
