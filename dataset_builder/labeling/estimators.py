@@ -17,6 +17,8 @@ from dataset_builder.labeling import semivalues
 from dataset_builder.labeling.banzhaf import PAIRS, banzhaf
 from dataset_builder.labeling.best_subset import best_subset
 from dataset_builder.labeling.estimate import Estimate, Game, collect, measure_each, scatter
+from dataset_builder.labeling.sampling import sample_shapley
+from dataset_builder.labeling.stopping import Criterion, parse_rule
 from restorers.errors import UnsupportedBurstError
 
 Family = Literal["marginal", "alone", "as_reference"]
@@ -82,9 +84,9 @@ def interaction(game: Game) -> Estimate:
     return replace(last, score=last.score - first.score, num_evaluations=2 * last.num_evaluations)
 
 
-def shapley(game: Game, rng: np.random.Generator, *, std_error: float) -> Estimate:
-    """Shapley value: the mean gain of frame i over all orders in which frames may arrive; see `semivalues`."""
-    return scatter(game, semivalues.shapley(game, rng, std_error=std_error))
+def shapley(game: Game, rng: np.random.Generator, *, rule: Criterion) -> Estimate:
+    """Shapley value: the mean gain of frame i over all orders in which frames may arrive; from all v(S) or from some, see `sampling`."""
+    return scatter(game, semivalues.shapley_exactly(game) or sample_shapley(game, rng, rule))
 
 
 def shapley_exactly(game: Game) -> Estimate:
@@ -159,18 +161,32 @@ _PLAIN = (
     ),
     replace(_define("shapley(exact)", _SHAPLEY_FORMULA, "marginal", shapley_exactly), exact=True),
 )
-SHAPLEY_ERROR = 0.05
-"""Standard error, in the metric's unit, at which `shapley` stops sampling."""
+STOPPING_RULE = "spread(0.25)"
+"""When `shapley` stops sampling, as `stopping.parse_rule` reads it."""
 
 
-def _make_shapley(name: str, std_error: float) -> Estimator:
-    if not 0 < std_error < np.inf:
-        raise ValueError(f"{name}: expected a positive standard error, for example shapley(0.05)")
+def find_rule(name: str) -> Criterion:
+    """When an estimator called `shapley`, `shapley(RULE)`, or `shapley(0.05)`, short for `shapley(error(0.05))`, stops sampling.
+
+    Raises:
+        ValueError: if the name is none of these.
+    """
+    match = re.fullmatch(r"shapley(?:\((.{1,100})\))?", name)
+    if match is None:
+        raise ValueError(f"expected shapley or shapley(RULE), got {name!r}")
+    text = match[1] or STOPPING_RULE
+    try:
+        return parse_rule(f"error({text})" if text[0].isdigit() else text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _make_shapley(name: str) -> Estimator:
+    rule = find_rule(name)
     formula = (
-        f"{_SHAPLEY_FORMULA}; exact where all v(S) can be had, "
-        f"else the mean over antithetic pairs of random orders until the standard error is {std_error:g}"
+        f"{_SHAPLEY_FORMULA}; exact where all v(S) can be had, else by regression on random pairs S, N∖S until {rule}"
     )
-    return Estimator(name, "1", formula, "marginal", 2, lambda game, rng: shapley(game, rng, std_error=std_error))
+    return Estimator(name, f"2 {rule}", formula, "marginal", 2, lambda game, rng: shapley(game, rng, rule=rule))
 
 
 def _make_marginal(name: str, size: float) -> Estimator:
@@ -202,7 +218,6 @@ def _make_best_subset(name: str, size: float) -> Estimator:
 
 _PARAMETRIC: Mapping[str, tuple[Callable[[str, float], Estimator], float]] = MappingProxyType(
     {
-        "shapley": (_make_shapley, SHAPLEY_ERROR),
         "marginal": (_make_marginal, 4.0),
         "best_subset": (_make_best_subset, 4.0),
     }
@@ -210,14 +225,14 @@ _PARAMETRIC: Mapping[str, tuple[Callable[[str, float], Estimator], float]] = Map
 NAMES = (
     *(estimator.name for estimator in _PLAIN),
     "shapley",
-    "shapley(STD_ERROR)",
+    "shapley(RULE)",
     "marginal(SIZE)",
     "best_subset(SIZE)",
 )
 
 
 def find_estimator(name: str) -> Estimator:
-    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(0.02)` or `marginal(4)`.
+    """The estimator of a name like `leave_one_out`, `shapley`, `shapley(spread(0.1)|evaluations(500))` or `marginal(4)`.
 
     `marginal(4)` was once called `banzhaf(4)` and is still found by that name.
 
@@ -227,8 +242,10 @@ def find_estimator(name: str) -> Estimator:
     for estimator in _PLAIN:
         if estimator.name == name:
             return estimator
+    if name.partition("(")[0] == "shapley":
+        return _make_shapley(name)
     name = re.sub(r"^banzhaf(?=\()", "marginal", name)
-    match = re.fullmatch(r"(shapley|marginal|best_subset)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
+    match = re.fullmatch(r"(marginal|best_subset)(?:\(([0-9]{1,6}(?:\.[0-9]{1,6})?)\))?", name)
     if match is None:
         raise ValueError(f"expected one of {', '.join(NAMES)}, got {name!r}")
     make, default = _PARAMETRIC[match[1]]

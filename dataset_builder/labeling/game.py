@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.spaces import to_space
+from dataset_builder.labeling.stopping import find_resolution
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
 from dataset_builder.labeling.windows import MIN_PIXELS, Window, enlarge, find_windows
 from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
@@ -70,6 +71,11 @@ class FidelityGame:
         """Pixels that the metric drops, of the images that it compares: the convention counts in pixels of the truth."""
         scale = 1 if self.metric.space == "raw" else self.restorer.info.scale
         return math.ceil(self.metric.border * scale / self.task.scale)
+
+    @property
+    def resolution(self) -> float:
+        """Of the metric."""
+        return find_resolution(self.metric)
 
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""

@@ -1,4 +1,4 @@
-"""Mean marginal gains over subsets of frames: Shapley values and gains at one fixed size, exact or sampled.
+"""Mean marginal gains over subsets of frames: exact Shapley values, and gains at one fixed size, exact or sampled.
 
 Subsets are numbered by their bits: bit k of the number stands for the k-th of the frames that take part.
 """
@@ -6,7 +6,7 @@ Subsets are numbered by their bits: bit k of the number stands for the k-th of t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol
@@ -14,8 +14,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_PAIRS = 8
-MAX_PAIRS = 256
 MAX_SUBSETS = 256
 """Subsets of fixed size that are drawn for each frame when they are more than that."""
 
@@ -26,6 +24,11 @@ class SubsetGame(Protocol):
     @property
     def others(self) -> tuple[int, ...]:
         """The frames that take part, in order: all but the reference."""
+        ...
+
+    @property
+    def resolution(self) -> float:
+        """Differences of v below it do not matter; 0 if all do."""
         ...
 
     def value(self, members: frozenset[int]) -> float:
@@ -48,24 +51,6 @@ class Gains:
     mean: NDArray[np.float64]
     std_error: NDArray[np.float64]
     num_evaluations: int
-
-
-def shapley(game: SubsetGame, rng: np.random.Generator, *, std_error: float) -> Gains:
-    """Shapley values (Shapley 1953), exact where all subsets can be had, else from random orders of arrival.
-
-    Orders come in pairs, one the reverse of the other, whose errors tend to cancel (antithetic sampling; Mitchell et al., JMLR 2022).
-    Sampling stops when the largest standard error is at most `std_error`, and after `MAX_PAIRS` pairs in any case.
-    """
-    if (gains := shapley_exactly(game)) is not None:
-        return gains
-    count = len(game.others)
-    known: set[frozenset[int]] = set()
-
-    def draw() -> NDArray[np.float64]:
-        order = rng.permutation(count)
-        return (_walk(game, order, known) + _walk(game, order[::-1], known)) / 2
-
-    return _sample(draw, known, std_error=std_error, least=MIN_PAIRS, most=MAX_PAIRS)
 
 
 def shapley_exactly(game: SubsetGame) -> Gains | None:
@@ -110,18 +95,6 @@ def average_exactly(values: NDArray[np.float64], weights: NDArray[np.float64]) -
     return Gains(means, np.zeros(count), len(values))
 
 
-def _walk(game: SubsetGame, order: NDArray[np.int64], known: set[frozenset[int]]) -> NDArray[np.float64]:
-    gains = np.empty(len(order))
-    members: frozenset[int] = frozenset()
-    game.expect(frozenset(game.others[player] for player in order[:count]) for count in range(len(order) + 1))
-    before = _ask(game, members, known)
-    for player in order:
-        members |= {game.others[player]}
-        after = _ask(game, members, known)
-        gains[player], before = after - before, after
-    return gains
-
-
 def _collect_gains(
     game: SubsetGame, player: int, size: int, rng: np.random.Generator, known: set[frozenset[int]]
 ) -> NDArray[np.float64]:
@@ -141,16 +114,3 @@ def _choose_subsets(rest: list[int], size: int, rng: np.random.Generator) -> lis
 def _ask(game: SubsetGame, members: frozenset[int], known: set[frozenset[int]]) -> float:
     known.add(members)
     return game.value(members)
-
-
-def _sample(
-    draw: Callable[[], NDArray[np.float64]], known: set[frozenset[int]], *, std_error: float, least: int, most: int
-) -> Gains:
-    """Draw until the largest standard error of the mean is small enough."""
-    draws = [draw() for _ in range(least)]
-    while True:
-        sample = np.stack(draws)
-        error = sample.std(axis=0, ddof=1) / math.sqrt(len(sample))
-        if error.max() <= std_error or len(draws) >= most:
-            return Gains(sample.mean(axis=0), error, len(known))
-        draws += [draw() for _ in range(min(len(draws), most - len(draws)))]

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from dataset_builder.labeling.estimate import Estimate
 from dataset_builder.labeling.estimators import Estimator
 from dataset_builder.labeling.game import MAX_ENUMERATED
+from dataset_builder.labeling.stopping import find_resolution
 from restorers import Burst
 from restorers.errors import UnsupportedBurstError
+from restorers.fidelity import MetricConvention
 
 
 class Comparison(Protocol):
@@ -20,10 +22,12 @@ class Comparison(Protocol):
 
     Attributes:
         burst: the burst.
+        metric: what the fidelities are.
         num_parts: K.
     """
 
     burst: Burst
+    metric: MetricConvention
     num_parts: int
 
     def list_others(self, part: int) -> tuple[int, ...]:
@@ -46,6 +50,7 @@ class PartGame:
         self._comparison, self._part = comparison, part
         self.num_frames = comparison.burst.num_frames
         self.others = comparison.list_others(part)
+        self.resolution = find_resolution(comparison.metric)
 
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""
