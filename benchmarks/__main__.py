@@ -9,6 +9,7 @@ from collections.abc import Sequence
 MODULES = (
     "benchmarks.audit",
     "benchmarks.burst_networks",
+    "benchmarks.estimators",
     "benchmarks.ingest",
     "benchmarks.labeling",
     "benchmarks.loader",

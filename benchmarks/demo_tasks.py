@@ -22,7 +22,7 @@ def make_demo_tasks(root: Path, *, every: int = 1) -> list[LabelingTask]:
     for source in recipe.sources:
         plan = plan_source(source, RECIPE.parent, root, seed=recipe.seed, presets=recipe.presets, workers=ONE_WORKER)
         assert not plan.rejected
-        made += _render(plan.units[::every], root)
+        made += render_tasks(plan.units[::every], root)
     return made
 
 
@@ -34,10 +34,10 @@ def make_handheld_tasks(root: Path, *, side: int, bursts: int, seed: int = 0) ->
         write_png(root / "photos", f"{name}.png", getattr(data, name)())
     geometry = {"frame_height": side, "frame_width": side, "scale": 1, "bursts_per_photograph": bursts}
     source = parse_source(name="large", kind="photographs", root="photos", preset="handheld", **geometry)
-    return _render(plan_source(source, root, root, seed=seed, presets={}, workers=ONE_WORKER).units, root)
+    return render_tasks(plan_source(source, root, root, seed=seed, presets={}, workers=ONE_WORKER).units, root)
 
 
-def _render(units: Iterable[SynthesisUnit], root: Path) -> list[LabelingTask]:
+def render_tasks(units: Iterable[SynthesisUnit], root: Path) -> list[LabelingTask]:
     tasks = []
     desk = Desk()
     for unit in units:

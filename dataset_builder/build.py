@@ -22,7 +22,7 @@ from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
-from dataset_builder.work.report import Progress, StageReport, no_progress, record_failures
+from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
 from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
 from manifests.confined.writing import write_file, write_new_file
@@ -45,6 +45,7 @@ def build_dataset(
     *,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
+    announce: Announce | None = None,
 ) -> list[StageReport]:
     """Make `root` the data set that a recipe describes; what is already there and still current is kept.
 
@@ -54,6 +55,7 @@ def build_dataset(
         root: folder of the data set; created if need be.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
+        announce: told what the labels will cost, before they are computed.
 
     Raises:
         BuildError: if the recipe cannot be carried out at all or the folder cannot be used. Unusable photographs, bursts and units of
@@ -68,7 +70,7 @@ def build_dataset(
         plans = _plan_sources(recipe, recipe.sources, base, root, workers)
         bursts = build_bursts(root, plans, workers=workers, progress=progress)
         judged = annotate_sources(root, recipe.sources, base, workers)
-        labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         labels.include(judged)
         labels.remarks += list_renamed(recipe.scenarios)
         bursts.remarks += altered
@@ -128,6 +130,7 @@ def add_labels(
     *,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
+    announce: Announce | None = None,
 ) -> list[StageReport]:
     """Label a data set under further scenarios; labels that are already there are reused.
 
@@ -141,7 +144,7 @@ def add_labels(
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
         recipe = read_built_recipe(root)
-        labels = build_labels(root, scenarios, workers=workers, progress=progress)
+        labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         named = [scenario.name for scenario in scenarios]
         record_failures(root, labels, "scenario", named)
         recipe = recipe.model_copy(update={"scenarios": merge_choices(recipe.scenarios, choices)})

@@ -29,7 +29,7 @@ def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers:
         preview_dataset,
         require_buildable,
     )
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
     from dataset_builder.recipe import read_recipe
 
     content = read_recipe(recipe)
@@ -37,5 +37,5 @@ def command(ctx: click.Context, recipe: Path, out: Path, dry_run: bool, workers:
         require_buildable(out, content)
         print_counts(out, preview_dataset(recipe, content, out, workers=workers))
         return
-    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress)
+    reports = build_dataset(recipe, content, out, workers=workers, progress=show_progress, announce=announce)
     ctx.exit(print_summary(out, reports))

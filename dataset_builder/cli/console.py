@@ -77,6 +77,11 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s" if speed >= 1 else f"{60 * speed:.1f}/min")
 
 
+def announce(line: str) -> None:
+    """Print a line before the work that it speaks of, on standard error."""
+    say(f"expect {line}", err=True)
+
+
 def print_notes(remarks: Sequence[str]) -> None:
     """Print remarks beside the result, one line each."""
     for remark in remarks:

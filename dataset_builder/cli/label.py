@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     "--estimator",
     "estimators",
     multiple=True,
-    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(exact), banzhaf, marginal(SIZE), best_subset(SIZE), solo, "
-    "as_reference; "
+    help="leave_one_out, add_one, half_sum, interaction, shapley, shapley(RULE), shapley(exact), banzhaf, marginal(SIZE), "
+    "best_subset(SIZE), solo, as_reference; "
     "default: leave_one_out and add_one, or solo.",
 )
 @click.option("--metric", "metrics", multiple=True, help="Fidelity metric, default psnr; mse_unbiased needs no truth.")
@@ -48,7 +48,7 @@ def command(
         add_labels,
         preview_labels,
     )
-    from dataset_builder.cli.console import print_counts, print_summary, show_progress
+    from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
     from dataset_builder.recipe import parse_scenario
 
     choices = [
@@ -57,4 +57,6 @@ def command(
     if dry_run:
         print_counts(dataset, [preview_labels(dataset, choices, device=workers.device)])
         return
-    ctx.exit(print_summary(dataset, add_labels(dataset, choices, workers=workers, progress=show_progress)))
+    ctx.exit(
+        print_summary(dataset, add_labels(dataset, choices, workers=workers, progress=show_progress, announce=announce))
+    )

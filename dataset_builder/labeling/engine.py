@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.labeling.estimators import find_estimator
+from dataset_builder.labeling.expectation import expect_work, time_restorers
 from dataset_builder.labeling.game import is_enumerable
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
 from dataset_builder.work.local import Workers
-from dataset_builder.work.report import Progress, StageReport
+from dataset_builder.work.report import Announce, Progress, StageReport
 from dataset_builder.work.unit import Failure, read_part, remove_part
 from manifests.confined.reading import has_file
 from manifests.confined.writing import remove_file
@@ -87,9 +88,21 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
 
 
 def build_labels(
-    root: Path, scenarios: Sequence[ResolvedScenario], *, workers: Workers, progress: Progress
+    root: Path,
+    scenarios: Sequence[ResolvedScenario],
+    *,
+    workers: Workers,
+    progress: Progress,
+    announce: Announce | None = None,
 ) -> StageReport:
     """Bring the labels of some scenarios up to date; drop labels of other scenarios only where their burst is gone or changed.
+
+    Args:
+        root: the data set.
+        scenarios: whose labels.
+        workers: who computes them.
+        progress: how to show progress.
+        announce: told what it will cost, before it begins; restorers are timed for it where there is much to do.
 
     Returns:
         Counts of units (burst, scenario) created, reused, rebuilt, skipped and failed.
@@ -100,6 +113,9 @@ def build_labels(
     report = summarise_plan(plan)
     missing = [unit for unit in plan.units if read_part(root, unit) is None]
     report.counts["reused"] += len(plan.units) - len(missing)
+    if announce is not None:
+        for expectation in expect_work(missing, time_restorers(missing, root, workers)):
+            announce(str(expectation))
     with progress("labels", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
             if failure is None:
@@ -121,6 +137,7 @@ def preview_stage(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Map
     for unit in plan.units:
         finished = read_part(root, unit) is not None
         report.counts["reused" if finished else "rebuilt" if unit.exists else "created"] += 1
+    report.remarks += map(str, expect_work([unit for unit in plan.units if read_part(root, unit) is None], {}))
     return report
 
 

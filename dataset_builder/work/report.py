@@ -67,6 +67,9 @@ Advance = Callable[[], None]
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 """Given a title and a number of steps, a context that yields the function to call after each step."""
 
+Announce = Callable[[str], None]
+"""Says a line to the person at the terminal before work begins."""
+
 
 @contextlib.contextmanager
 def no_progress(title: str, steps: int) -> Iterator[Advance]:  # noqa: ARG001  # the signature is that of Progress

@@ -48,7 +48,9 @@ def made(tmp_path_factory):
     write_photographs(folder / "My Photos", 2, height=200, width=200)
     root = folder / "Set One"
     assert buiqa("synthesize", folder / "My Photos", "--out", root, *SMALL, "--license", "CC0-1.0").exit_code == 0
-    assert buiqa("label", root, "--scenario", "denoise/mean", "--estimator", "add_one").exit_code == 0
+    labelled = buiqa("label", root, "--scenario", "denoise/mean", "--estimator", "add_one")
+    assert labelled.exit_code == 0
+    assert "expect denoise/mean: 2 bursts, about 2 evaluations\n" in labelled.output
     return root
 
 
@@ -149,10 +151,16 @@ def test_label_says_what_it_did(copy):
     command = ("label", copy, "--scenario", "denoise/mean", "--estimator", "add_one")
     result = buiqa(*command)
     assert result.exit_code == 0
+    assert "expect " not in result.output
     rows = [line.split() for line in result.output.splitlines()]
     assert ["stage", "created", "reused", "rebuilt", "removed", "skipped", "failed"] in rows
     assert ["labels", "0", "2", "0", "0", "0", "0"] in rows
     assert "audit/index.html" in result.output
+
+
+def test_label_says_what_it_will_cost(made):
+    more = ("--estimator", "add_one", "--metric", "ssim", "--dry-run")
+    assert "note denoise/mean: 2 bursts, about" in buiqa("label", made, "--scenario", "denoise/mean", *more).output
 
 
 def test_unknown_scenarios_are_answered_with_close_matches(made):
