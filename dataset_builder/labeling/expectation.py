@@ -174,13 +174,11 @@ def _count(estimator: str, length: int) -> tuple[int, int]:
     subsets = {
         "leave_one_out": count + 1,
         "add_one": count + 1,
-        "half_sum": 2 * count + 2,
-        "interaction": 2 * count + 2,
         "banzhaf": 2 * PAIRS,
         "marginal": 2 * MAX_SUBSETS * count,
         # Of greedy choice; of the exchanges that follow there are about as many for each frame that is chosen.
         "best_subset": count**2,
-    }[kind]
+    }.get(kind, 2 * count + 2)
     return subsets, 2**count if kind == "best_subset" else subsets
 
 
@@ -191,10 +189,6 @@ def _count_samples(unit: LabelUnit) -> int:
 
 
 def _say_minutes(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} minutes"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} hours"
-    )
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.1f} hours"

@@ -72,7 +72,9 @@ def test_metrics_are_restored_for_one_by_one_and_linear_merges_once():
 
 
 def test_the_seconds_follow_from_the_timing_and_the_size_of_bursts():
-    units = [make_unit("leave_one_out", name=name, side=side) for name, side in (("b/b", 64), ("a/a", 64), ("a/a", 128))]
+    units = [
+        make_unit("leave_one_out", name=name, side=side) for name, side in (("b/b", 64), ("a/a", 64), ("a/a", 128))
+    ]
     timing = Timing(prepare=5.0, evaluate=1.0, samples=10 * 64 * 64)
     first, second = expect_work(units, {"a/a": timing})
     assert (first.scenario, first.bursts, first.usual) == ("a/a", 2, 20)
