@@ -15,7 +15,7 @@ from dataset_builder.labeling.stopping import Criterion, Standing
 _SPARE = 2
 """Pairs beyond one for each frame, before the first look."""
 _GROWTH = 1.1
-"""By how much the sample grows at least from one look to the next: a look costs about as much as a small restoration."""
+"""By how much the sample grows at least from one look to the next: who looks often stops by chance."""
 
 
 def sample_shapley(game: SubsetGame, rng: np.random.Generator, rule: Criterion) -> Gains:

@@ -28,7 +28,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
 from scipy.special import gammaln
 
 Array = NDArray[np.float64]
@@ -78,7 +77,7 @@ def estimate_shapley(edge: Edge, members: NDArray[np.bool_], differences: Array)
     """
     scale = float(np.abs(differences).max()) or 1.0
     model = _Model(edge.slopes / scale, members, differences / scale)
-    likelihoods, slopes, variances = (np.array(column) for column in zip(*model.fit_all(), strict=True))
+    likelihoods, slopes, variances = (np.concatenate(column) for column in zip(*model.fit_all(), strict=True))
     weights = np.exp(likelihoods - likelihoods.max())
     weights /= weights.sum()
     mean = weights @ slopes
@@ -111,8 +110,8 @@ class _Model:
         inside, outside = self._weigh(sizes)
         self.own = np.where(members, inside[:, None], -outside[:, None])
 
-    def fit_all(self) -> Iterator[tuple[float, Array, Array]]:
-        """Restricted log-likelihood, sums of slopes and their variances, for each possible size of δ and ε."""
+    def fit_all(self) -> Iterator[tuple[Array, Array, Array]]:
+        """Restricted log-likelihoods [P], sums of slopes [P, n] and their variances [P, n], for all possible sizes of δ and some of ε."""
         classes = np.arange(2, self.count // 2 + 1)
         inside, outside = self._weigh(classes)
         # A weight is one and the same number over how many subsets have it; those of n/2 frames are their complements' complements.
@@ -120,31 +119,28 @@ class _Model:
         for floor in _FLOORS:
             variance = self._spread(self.sizes, floor)
             unseen = everywhere @ self._spread(classes, floor) - np.square(self.own).T @ variance
-            yield from self._fit(variance, np.maximum(unseen, 0))
+            yield self._fit(variance, np.maximum(unseen, 0))
 
-    def _fit(self, variance: Array, unseen: Array) -> Iterator[tuple[float, Array, Array]]:
+    def _fit(self, variance: Array, unseen: Array) -> tuple[Array, Array, Array]:
         """For each possible size of δ, where ε has `variance` [m] up to a factor, and a sum over subsets not seen has `unseen` [n]."""
         scaled = self.design / variance[:, None]
-        products, targets = scaled.T @ self.design, scaled.T @ self.target
         freedom = max(len(variance) - self.fixed, 1)
         sensitivity = self.functional - self.own.T @ self.design
-        for effect in _EFFECTS:
-            precision = np.full(len(products), 1 / effect)
-            precision[: self.fixed] = _FREE
-            factor = cho_factor(products + np.diag(precision), lower=True, check_finite=False)
-            coefficients = cho_solve(factor, targets, check_finite=False)
-            residual = self.target - self.design @ coefficients
-            # Not as a difference of squares, which rounding would spoil where the fit is close.
-            deviance = float(
-                np.square(residual) @ (1 / variance) + np.square(coefficients[self.fixed :]).sum() / effect
-            )
-            unit = max(deviance, 1e-30) / freedom
-            determinant = 2 * np.log(np.diag(factor[0])).sum() + self.count * math.log(effect) + np.log(variance).sum()
-            error = np.sum(sensitivity.T * cho_solve(factor, sensitivity.T, check_finite=False), axis=0) + unseen
-            # Student's t: the unit itself is estimated.
-            inflated = unit * freedom / max(freedom - 2, 1)
-            slopes = self.offset + self.functional @ coefficients + self.own.T @ residual
-            yield -0.5 * float(freedom * math.log(unit) + determinant), slopes, inflated * error
+        precision = np.repeat(1 / _EFFECTS[:, None], self.design.shape[1], axis=1)
+        precision[:, : self.fixed] = _FREE
+        systems = scaled.T @ self.design + precision[:, :, None] * np.eye(self.design.shape[1])
+        solved = np.linalg.solve(systems, np.column_stack([scaled.T @ self.target, sensitivity.T])[None])
+        coefficients, spread = solved[..., 0], solved[..., 1:]
+        residual = self.target - coefficients @ self.design.T
+        # Not as a difference of squares, which rounding would spoil where the fit is close.
+        effects = np.square(coefficients[:, self.fixed :]).sum(axis=1) / _EFFECTS
+        unit = np.maximum(np.square(residual) @ (1 / variance) + effects, 1e-30) / freedom
+        determinant = np.linalg.slogdet(systems)[1] + self.count * np.log(_EFFECTS) + np.log(variance).sum()
+        error = np.sum(sensitivity.T * spread, axis=1) + unseen
+        # Student's t: the unit itself is estimated.
+        inflated = unit * freedom / max(freedom - 2, 1)
+        slopes = self.offset + coefficients @ self.functional.T + residual @ self.own
+        return -0.5 * (freedom * np.log(unit) + determinant), slopes, inflated[:, None] * error
 
     def _find_pull(self, sizes: NDArray[np.int64]) -> Array:
         """t(k)."""
