@@ -23,7 +23,7 @@ from dataset_builder.labeling.semivalues import Gains, shapley_exactly
 from dataset_builder.labeling.stopping import parse_rule
 
 GAMES = Path(__file__).parents[1] / "tests" / "data" / "games.npz"
-BUDGETS = (46, 64, 96, 130, 190, 260, 390)
+BUDGETS = (54, 70, 96, 130, 190, 260, 390)
 LINEAR = "denoise/hdrplus"
 BAR = 2.0
 TODAY, OURS = "antithetic permutations", "this toolkit"
