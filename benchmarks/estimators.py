@@ -2,8 +2,7 @@
 
 On the exact games of `tests/data/games.npz`, which restorers played for bursts of 11 frames. Errors are root mean squares over games,
 frames and repeats in units of the standard deviation of a burst's exact values; the order is Kendall's τ with theirs, on average. Where
-`shapiq` can be imported, its estimators run, too; it is no dependency: install it into an environment of its own and put that one's
-packages on PYTHONPATH behind those of the toolkit.
+`shapiq` can be imported, its estimators run, too. It is no dependency: `pip install --target DIR shapiq`, and put DIR on PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from dataset_builder.labeling.semivalues import Gains, shapley_exactly
 from dataset_builder.labeling.stopping import parse_rule
 
 GAMES = Path(__file__).parents[1] / "tests" / "data" / "games.npz"
-BUDGETS = (46, 64, 96, 130, 190, 260, 390)
+BUDGETS = (54, 70, 96, 130, 190, 260, 390)
 LINEAR = "denoise/hdrplus"
 BAR = 2.0
 TODAY, OURS = "antithetic permutations", "this toolkit"
-_SHAPIQ = ("StratifiedSamplingSV", "KernelSHAP", "UnbiasedKernelSHAP", "SVARM", "kADDSHAP")
+_SHAPIQ = ("KernelSHAP", "UnbiasedKernelSHAP", "SVARM", "kADDSHAP")
 
 
 class TableGame:

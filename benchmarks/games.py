@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from benchmarks.demo_tasks import render_tasks
 from dataset_builder.bursts import plan_source
-from dataset_builder.labeling.game import LabelingTask, make_subset_restoration
+from dataset_builder.labeling.game import LabelingTask
+from dataset_builder.labeling.restorations import Restorations
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth
 from dataset_builder.recipe import Recipe, parse_recipe
@@ -93,7 +94,7 @@ def evaluate_all(scenario: str, task: LabelingTask) -> NDArray[np.float64]:
     truth = project_truth(task.truth, restorer.info, domain=burst.domain, scale=task.scale, cfa=burst.cfa)
     metrics = [METRICS[name] for name in METRIC_NAMES]
     expected = [to_space(truth, metric.space, info=restorer.info, burst=burst) for metric in metrics]
-    restore = make_subset_restoration(restorer, burst)
+    restore = Restorations(restorer, burst).restore
     values = np.empty((len(metrics), 2 ** len(burst.others)))
     for number in range(values.shape[1]):
         image = restore(frozenset(frame for bit, frame in enumerate(burst.others) if number >> bit & 1))

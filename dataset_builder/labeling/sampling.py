@@ -12,8 +12,8 @@ from dataset_builder.labeling.semivalues import Gains, SubsetGame
 from dataset_builder.labeling.slopes import Edge, estimate_shapley
 from dataset_builder.labeling.stopping import Criterion, Standing
 
-_SPARE = 2
-"""Pairs beyond one for each frame, before the first look."""
+_FIRST_LOOK = 1.5
+"""Pairs for each frame, before the first look; with fewer, standard errors come out too small now and then."""
 _GROWTH = 1.1
 """By how much the sample grows at least from one look to the next: who looks often stops by chance."""
 
@@ -33,13 +33,13 @@ def sample_shapley(game: SubsetGame, rng: np.random.Generator, rule: Criterion) 
     edge, evaluations = _measure_edge(game)
     members, differences = np.empty((0, count), bool), np.empty(0)
     looks: list[tuple[int, NDArray[np.float64]]] = []
-    due = float(count + _SPARE)
+    due = _FIRST_LOOK * count
     for chosen in draw_rounds(count, rng):
         members = np.concatenate([members, chosen])
         differences = np.concatenate([differences, _subtract_complements(game, chosen)])
         evaluations += 2 * len(chosen)
         last = evaluations + 2 * len(chosen) > rule.cap
-        if len(members) < (count + _SPARE if last else due) or evaluations == 2**count:
+        if len(members) < (_FIRST_LOOK * count if last else due) or evaluations == 2**count:
             continue
         due = _GROWTH * len(members)
         mean, error = estimate_shapley(edge, members, differences)
@@ -54,7 +54,7 @@ def sample_shapley(game: SubsetGame, rng: np.random.Generator, rule: Criterion) 
 def count_evaluations(count: int, rule: Criterion) -> tuple[int, int]:
     """Fidelities that are computed for `count` frames beside the reference, at least and at most."""
     sizes = max(count // 2 - 1, 0)
-    pairs = sizes * -(-(count + _SPARE) // sizes) if sizes else 0
+    pairs = sizes * math.ceil(_FIRST_LOOK * count / sizes) if sizes else 0
     least = min(2 * count + 2 + 2 * pairs, 2**count)
     return least, int(min(max(rule.cap, least), 2**count))
 
