@@ -221,7 +221,7 @@ def main() -> int:
         folder = Path(name)
         developing, drawing, large = _run_alone(time_scenes, folder)
         print(
-            f"decoding and developing a JPEG of 2 megapixels takes {developing * 1e3:.0f} ms, drawing a layered scene of 352 x 352 px "
+            f"decoding and developing a JPEG of 2 megapixels takes {developing * 1e3:.0f} ms, drawing a layered scene of 336 x 336 px "
             f"{drawing * 1e3:.0f} ms ({developing / drawing:.2f} times as many per second), of 512 x 512 px {large * 1e3:.0f} ms"
         )
         _run_alone(write_large, folder)

@@ -32,10 +32,18 @@ def draw_tiles(rng: np.random.Generator) -> tuple[Tile, ...]:
     return (*(np.tile(pattern, (2, 2)) for pattern in drawn), _write_letters())
 
 
-def _draw_fractal(rng: np.random.Generator) -> Tile:
+@lru_cache(maxsize=1)
+def _tabulate_amplitudes() -> NDArray[np.float64]:
+    """Inverse frequencies of half a spectrum; nothing of frequency 0."""
     frequency = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE))
     frequency[0, 0] = np.inf
-    spectrum = (draw_normal(rng, frequency.shape) + 1j * draw_normal(rng, frequency.shape)) / frequency
+    return np.asarray(1 / frequency)
+
+
+def _draw_fractal(rng: np.random.Generator) -> Tile:
+    amplitude = _tabulate_amplitudes()
+    real, imaginary = draw_normal(rng, (2, *amplitude.shape))
+    spectrum = (real + 1j * imaginary) * amplitude
     field = np.fft.irfft2(spectrum, (SIDE, SIDE))
     return np.asarray((field / field.std()).clip(_DEEPEST, -_DEEPEST), np.float32)
 
