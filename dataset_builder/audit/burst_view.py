@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dataset_builder.audit.factors import FACTORS, measure_noise
 from dataset_builder.audit.tables import Tables, to_rows
 from dataset_builder.audit.wording import format_number
-from dataset_builder.records.rows import name_unknown_burst
+from manifests.listing import name_unknown_burst
 from manifests.schema import LABEL_SET, is_marginal
 
 Mark = Literal["best", "worst", ""]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -28,9 +29,13 @@ from manifests.description import read_description
 from manifests.plain_text import escape_controls
 from manifests.problem import Problem
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
 _MAX_FAILURES = 5
 _MAX_REMARKS = 30
+_WIDEST = 10_000
 FAILED_STATUS = 3
 
 
@@ -136,6 +141,31 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     return console
 
 
+def print_rows(rows: pd.DataFrame, *, title: str | None = None) -> None:
+    """Print a table; numbers to the right, four digits of those that are not whole."""
+    from pandas import isna
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    for name, values in rows.items():
+        is_number = is_numeric_dtype(values) and not is_bool_dtype(values)
+        table.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", no_wrap=True)
+    for row in rows.itertuples(index=False):
+        table.add_row(*("–" if isna(value) else to_markup(_format_value(value)) for value in row))
+    print_wide(table)
+
+
+def print_wide(table: Table) -> None:
+    """Rows keep to one line each, however narrow the terminal, so that they can be read by `grep` and `cut`."""
+    Console(highlight=False, soft_wrap=True, width=_WIDEST).print(table)
+
+
+def _format_value(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+
+
 def print_reliability(root: Path) -> None:
     """Print how far the labels depend on noise and length."""
     from manifests.schema import RELIABILITY
@@ -150,7 +180,7 @@ def print_reliability(root: Path) -> None:
         figures = (row["spearman"], row["icc"], row["stable_best"], row["length_spearman"])
         shown = ("–" if figure is None else f"{figure:.2f}" for figure in figures)
         table.add_row(*(to_markup(row[name] or "") for name in names), str(row["bursts"]), *shown)
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_wide(table)
 
 
 def _format_count(action: str, count: int) -> str:

@@ -38,6 +38,8 @@ _COMMANDS = {
     "scenarios": "List the scenarios that can be labelled.",
     "restore": "Restore a burst and show it beside the truth.",
     "restorer": "Check a restorer of your own.",
+    "list": "List the bursts of a data set, with their best frames.",
+    "info": "Say what a data set holds.",
     "show": "Draw the contact sheet of a burst.",
 }
 

@@ -22,6 +22,7 @@ class _Folder(click.Path):
 
 FOLDER = _Folder(path_type=Path)
 dataset_argument = click.argument("dataset", metavar="DIR", type=FOLDER)
+burst_argument = click.argument("burst_id", metavar="BURST_ID")
 out_option = click.option("--out", required=True, metavar="DIR", type=FOLDER, help="Folder of the data set.")
 name_option = click.option("--name", help="Name of the source in the data set; default: that of the folder.")
 license_option = click.option(

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, device_option
+from dataset_builder.cli.options import burst_argument, dataset_argument, device_option
 from dataset_builder.cli.terminal import say
 
 
 @click.command()
 @dataset_argument
-@click.argument("burst_id")
+@burst_argument
 @click.option("--scenario", required=True, help="Name, module:attr or file of a model.")
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), help="PNG file; default: BURST_ID.png here.")
@@ -21,8 +21,10 @@ def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path 
     from dataset_builder.cli.console import print_warnings
     from dataset_builder.viewing.side_by_side import restore_side_by_side
     from manifests.images.pixels import write_png
+    from manifests.listing import find_burst
 
     print_warnings()
+    burst_id = find_burst(dataset, burst_id)
     path = out or Path(f"{burst_id}.png")
     image, captions = restore_side_by_side(dataset, burst_id, scenario, device=device)
     write_png(path.parent, path.name, image)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
-from manifests.errors import SelectionError
 from manifests.schema import BURSTS, FRAMES
 
 
@@ -73,10 +70,3 @@ def make_frame_row(burst_id: str, index: int, path: str, sha256: str, **known: A
         "orientation": 1,
         **known,
     }
-
-
-def name_unknown_burst(burst_id: str, known: Collection[str]) -> SelectionError:
-    """The error of who asks for a burst that is not there; it offers what comes close."""
-    close = get_close_matches(burst_id, known, n=3, cutoff=0.4) or sorted(known)[:3]
-    offer = f"did you mean {', '.join(close)}?" if close else "the data set has no bursts"
-    return SelectionError(f"burst {burst_id!r}: not among the {len(known)} bursts of the data set; {offer}")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataset_builder.labeling.truth import explain_mismatch, project_truth
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst, load_truth
-from dataset_builder.records.rows import name_unknown_burst
+from manifests.listing import name_unknown_burst
 from restorers import Burst, Domain, RestorerInfo, create
 from restorers.base import check_accepts, check_image
 from restorers.fidelity import psnr

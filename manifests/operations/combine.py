@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -18,6 +17,7 @@ from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.errors import MergeConflictError, SchemaError, SelectionError
 from manifests.images.listing import list_image_files, require_digest
+from manifests.listing import choose_rows
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
@@ -112,8 +112,7 @@ def subset_dataset(
     Args:
         root: the data set.
         out: new folder.
-        query: a condition on the columns of `bursts`, and `split` and `fold`, as `pandas.DataFrame.eval` reads it, such as
-            `source == 'phone' and num_frames >= 8`. It may call what pandas lets it call: take no query from strangers.
+        query: a condition on the columns of `bursts`, and `split` and `fold`, as `manifests.queries.choose_rows` takes it.
         scenarios: whose labels to keep; None for all.
         finish: what else is done to the data set before it gets its place.
 
@@ -127,15 +126,7 @@ def subset_dataset(
     contents = _read_contents(root)
     require_new_folder(out)
     rows = contents.bursts.to_pandas().merge(contents.splits.to_pandas()[["burst_id", "split", "fold"]], on="burst_id")
-    try:
-        wanted = rows.eval(query)
-    except Exception as error:  # pandas raises whatever the query brings about
-        raise SelectionError(f"query {query!r}: {error}; expected a condition on {', '.join(rows.columns)}") from error
-    if not isinstance(wanted, pd.Series) or wanted.dtype != bool:
-        raise SelectionError(f"query {query!r}: expected a condition, which is true or false of each burst")
-    chosen = rows[wanted]
-    if chosen.empty:
-        raise SelectionError(f"query {query!r}: chooses none of {len(rows)} bursts")
+    chosen = choose_rows(rows, query)
     names = pa.array(chosen["burst_id"].tolist(), pa.string())
     labels = {name: _keep(table, names) for name, table in contents.labels.items()}
     if scenarios is not None:

@@ -1,0 +1,57 @@
+"""`buiqa list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.terminal import say
+
+_SHOWN = ("burst_id", "source", "preset", "domain", "num_frames", "width", "height", "split")
+
+
+@click.command()
+@dataset_argument
+@click.option("--where", metavar="QUERY", help="Condition on the columns of bursts, and split: \"preset == 'night'\".")
+@click.option("--scenario", help="Whose labels to tell: best and worst frame, and how far apart they are.")
+@click.option("--estimator", help="By which estimator; default: all.")
+@click.option("--metric", help="By which metric; default: all.")
+@click.option("--sort", metavar="COLUMN", help="Sort by a column, upwards; -COLUMN downwards, as in --sort=-spread.")
+@click.option("--limit", type=click.IntRange(min=1), help="List so many at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print all columns, one JSON object a line.")
+def command(
+    dataset: Path,
+    where: str | None,
+    scenario: str | None,
+    estimator: str | None,
+    metric: str | None,
+    sort: str | None,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """List the bursts of DIR: what they are, and what the labels of a scenario say of each."""
+    from dataset_builder.cli.console import print_rows
+    from manifests.errors import SelectionError
+    from manifests.listing import select_bursts, tell_best_frames
+
+    rows = select_bursts(dataset, where)
+    told: list[str] = []
+    if scenario is not None:
+        best = tell_best_frames(dataset, scenario, estimator=estimator, metric=metric)
+        told = [name for name in best.columns if name != "burst_id"]
+        rows = rows.merge(best, on="burst_id")
+    if sort is not None:
+        column = sort.removeprefix("-")
+        if column not in rows.columns:
+            raise SelectionError(f"sort {column!r}: expected a column, one of {', '.join(rows.columns)}")
+        rows = rows.sort_values(column, ascending=not sort.startswith("-"), kind="stable")
+    shown = rows if limit is None else rows.head(limit)
+    if as_json:
+        for line in shown.to_json(orient="records", lines=True).splitlines():
+            say(line)
+        return
+    print_rows(shown[[*_SHOWN, *told]])
+    if len(shown) < len(rows):
+        say(f"{len(shown)} of {len(rows)} bursts")
