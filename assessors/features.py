@@ -109,8 +109,7 @@ def _measure_mismatch(
 
 def _read_metadata(inputs: BurstInputs) -> Iterator[tuple[str, NDArray[np.float32] | list[float]]]:
     count, height, width = inputs.num_frames, *inputs.planes.shape[2:]
-    scale = 2 if inputs.is_mosaic else 1
-    corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], np.float64) * scale
+    corners = np.array([[[0, 0], [width, 0], [0, height], [width, height]]], np.float64) * inputs.cell
     shifts = np.stack([cv2.perspectiveTransform(corners, one)[0] - corners[0] for one in inputs.homographies])
     moved = shifts.mean(1)
     yield "displacement", _log(np.hypot(*moved.T))

@@ -6,6 +6,7 @@ metadata say, or measured where they say nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import cv2
@@ -24,8 +25,8 @@ from restorers.motion.align import align_burst
 
 INPUTS_VERSION = "1"
 """Changes whenever equal bursts give other inputs."""
-_AVERAGED = 4
-"""Pixels of RGB that make one of a plane."""
+MOST_PIXELS = 1 << 20
+"""Of a plane; larger ones are averaged over squares, so that a burst of a hundred frames of 12 megapixels takes some gigabytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class BurstInputs:
     """A burst of T frames as planes R, G, G, B of h x w, in the exposure of the reference, whose noise has variance 1.
 
     A mosaic is flipped until it begins with R, G, and its planes are those of its 2 x 2 cells; RGB is averaged over 2 x 2 pixels, and its
-    green is both greens. So all domains look alike to a network.
+    green is both greens. So all domains look alike to a network. Planes of more than `MOST_PIXELS` are averaged over squares besides.
 
     Attributes:
         planes: float32 [T, 4, h, w], each frame on its own grid.
@@ -50,7 +51,8 @@ class BurstInputs:
         white_balance: float64 [3].
         color_matrix: float64 [3, 3], white-balanced camera RGB to linear sRGB.
         reference_index: the reference frame.
-        is_mosaic: whether the planes are those of a mosaic, and not of averaged RGB.
+        cell: pixels of a frame along each side of a plane's pixel: 2, or more where planes were averaged.
+        is_mosaic: whether the planes are those of a mosaic, and not of averages.
     """
 
     planes: NDArray[np.float32]
@@ -67,6 +69,7 @@ class BurstInputs:
     white_balance: NDArray[np.float64]
     color_matrix: NDArray[np.float64]
     reference_index: int
+    cell: int
     is_mosaic: bool
 
     @property
@@ -125,24 +128,28 @@ def make_inputs(burst: Burst) -> BurstInputs:
     if own_ratio != 1:
         burst = replace(burst, exposure_ratio=burst.exposure_ratio / own_ratio)
     alignment = align_burst(burst)
-    averaged = 1 if burst.domain is Domain.RAW_BAYER else _AVERAGED
+    mosaic = burst.domain is Domain.RAW_BAYER
+    height, width = (side // 2 for side in burst.frames.shape[1:3])
+    factor = max(1, math.ceil(math.sqrt(height * width / MOST_PIXELS)))
+    # Pixels of one colour that make one of a plane.
+    averaged = factor**2 * (1 if mosaic else 4)
     shot, read = (level / averaged for level in noise_levels(burst))
     reference = burst.reference_index
     levels = float(shot[reference]), float(read[reference])
-    light = pack_frame(burst.reference)
+    light = _reduce(pack_frame(burst.reference), factor)
     planes = np.empty((burst.num_frames, *light.shape), np.float32)
     aligned, valid = np.empty_like(planes), np.ones((burst.num_frames, *light.shape[1:]), bool)
     noise = np.empty(burst.num_frames, np.float32)
     smooth = np.stack([cv2.blur(plane, (5, 5)) for plane in light])
     for index, frame in enumerate(burst.frames):
-        packed = pack_frame(frame) * np.float32(1 / burst.exposure_ratio[index])
+        packed = _reduce(pack_frame(frame), factor) * np.float32(1 / burst.exposure_ratio[index])
         planes[index] = stabilise_signal(packed, *levels)
         noise[index] = stabilised_deviation(smooth, (float(shot[index]), float(read[index])), levels)
         if index == reference:
             continue
         resampled, usable = resample_frame(burst, index, alignment.homographies[index])
-        valid[index] = _pack_mask(usable)
-        aligned[index] = stabilise_signal(_pack_planes(resampled), *levels)
+        valid[index] = _reduce(_pack_mask(usable).astype(np.float32)[None], factor)[0] == 1
+        aligned[index] = stabilise_signal(_reduce(_pack_planes(resampled), factor), *levels)
     aligned[reference] = planes[reference]
     np.copyto(aligned, aligned[reference], where=~valid[:, None])
     return BurstInputs(
@@ -160,7 +167,8 @@ def make_inputs(burst: Burst) -> BurstInputs:
         reference_index=reference,
         white_balance=burst.white_balance,
         color_matrix=burst.color_matrix,
-        is_mosaic=burst.domain is Domain.RAW_BAYER,
+        cell=2 * factor,
+        is_mosaic=mosaic and factor == 1,
     )
 
 
@@ -173,17 +181,22 @@ def _pack_planes(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of four planes [4, h, w] as they are; of colours [3, H, W] means over 2 x 2 pixels, green twice."""
     if len(planes) == 4:
         return planes
-    red, green, blue = (_halve(plane) for plane in planes)
+    red, green, blue = _reduce(planes, 2)
     return np.stack([red, green, green, blue])
 
 
 def _pack_mask(usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which pixels of packed planes come from usable pixels alone: bool [h, w] of [4, h, w] or [3, H, W]."""
     together: NDArray[np.bool_] = np.logical_and.reduce(usable)
-    return together if len(usable) == 4 else np.asarray(_halve(np.asarray(together, np.float32)) == 1)
+    return together if len(usable) == 4 else np.asarray(_reduce(np.asarray(together, np.float32)[None], 2)[0] == 1)
 
 
-def _halve(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = (side // 2 * 2 for side in plane.shape)
-    even = np.ascontiguousarray(plane[:height, :width])
-    return np.asarray(cv2.resize(even, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.float32)
+def _reduce(planes: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Means over squares of pixels of [N, H, W]; what fills no square is left out, unless there is no whole one."""
+    if factor == 1:
+        return planes
+    height, width = (max(side // factor, 1) for side in planes.shape[1:])
+    inner = planes[:, : height * factor, : width * factor]
+    return np.stack(
+        [cv2.resize(np.ascontiguousarray(one), (width, height), interpolation=cv2.INTER_AREA) for one in inner]
+    )

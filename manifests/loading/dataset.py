@@ -43,7 +43,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
     Args:
         root: folder of a data set or of a pack, or the URI of one on object storage, which is fetched into the local cache first.
         split: `train`, `val` or `test`; None or `all` for every burst, whatever its split.
-        scenarios: which labels; None for all there are, in the order of their file names. An empty list loads pixels alone.
+        scenarios: which labels; None for all that have some by the metric, in the order of their file names. An empty list loads pixels
+            alone.
         estimator: estimators of every scenario, or of each by scenario; each of them gives a row of `scores`. None for the one that
             there is; of several, the first of leave_one_out, shapley, add_one and solo that is there, and a warning says which.
         metric: fidelity metric of the labels.

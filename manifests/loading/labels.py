@@ -64,7 +64,7 @@ def load_label_matrix(
     Args:
         root: the data set.
         index: its bursts and frames.
-        scenarios: which, in this order; None for all that have labels (of one of `estimator`, where that is no mapping).
+        scenarios: which, in this order; None for all that have labels by the metric (and one of `estimator`, where that is no mapping).
         estimator: estimators of every scenario, or of each by scenario; each gives a set of labels. None for the one that there is, or
             the first there is of `PREFERRED`.
         metric: fidelity metric.
@@ -78,6 +78,13 @@ def load_label_matrix(
         raise SelectionError(f"score {score!r} is unknown: expected one of {', '.join(SCORE_COLUMNS)}")
     if scenarios is None:
         tables = {table.column("scenario")[0].as_py(): table for table in _read_all(root, score)}
+        by_metric = {name: table for name, table in tables.items() if _list_estimators(table, metric)}
+        if tables and not by_metric:
+            metrics = sorted(
+                {one for table in tables.values() for one in pc.unique(table.column("metric")).to_pylist()}
+            )
+            raise SelectionError(f"{root}: no scenario has labels by metric {metric!r}: there are {', '.join(metrics)}")
+        tables = by_metric
     else:
         tables = {name: _read_one(root, name, score) for name in scenarios}
     there = {name: _list_estimators(table, metric) for name, table in tables.items()}

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from assessors import inputs as inputs_module
+from assessors.features import measure_frames
 from assessors.inputs import BurstInputs, make_inputs
 from assessors.motion import EstimateMotion, to_burst
 from restorers.burst import CFA, Burst, Domain
@@ -103,6 +105,29 @@ def test_rgb_looks_like_a_mosaic_of_half_its_size() -> None:
     assert inputs.display().shape == (3, 16, 20, 3)
     encoded = make_inputs(Burst(frames, domain=Domain.SRGB))
     assert encoded.linear().mean() < inputs.linear().mean()  # light, not display values
+
+
+@pytest.mark.parametrize("domain", [Domain.RAW_BAYER, Domain.LINEAR_RGB])
+def test_large_frames_are_averaged(sample: Sample, monkeypatch: pytest.MonkeyPatch, domain: Domain) -> None:
+    burst = sample.burst
+    if domain is not Domain.RAW_BAYER:
+        colours = np.repeat(burst.frames[..., None], 3, axis=-1)
+        burst = replace(burst, frames=colours, domain=domain, cfa=None)
+    whole = make_inputs(burst)
+    monkeypatch.setattr(inputs_module, "MOST_PIXELS", 48 * 48 // 4)
+    small = make_inputs(burst)
+    assert (whole.cell, small.cell, small.is_mosaic) == (2, 4, False)
+    assert small.planes.shape == (5, 4, 24, 24)
+    expected = whole.linear().reshape(5, 4, 24, 2, 24, 2).mean((3, 5))
+    np.testing.assert_allclose(small.linear(), expected, atol=1e-4)
+    np.testing.assert_allclose(small.shot_noise, whole.shot_noise / 4)
+    np.testing.assert_array_equal(small.valid, whole.valid.reshape(5, 24, 2, 24, 2).all((2, 4)))
+    np.testing.assert_array_equal(small.homographies, whole.homographies)
+    assert small.difference[3].std() < 2  # still in units of its own noise
+    (names, first), (_, second) = measure_frames(whole), measure_frames(small)
+    place = names.index("displacement")
+    np.testing.assert_allclose(first[:, place], second[:, place], atol=1e-5)
+    assert small.display().shape == (5, 24, 24, 3)
 
 
 def test_a_frame_of_something_else_is_not_found(sample: Sample) -> None:

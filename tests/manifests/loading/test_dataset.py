@@ -280,6 +280,7 @@ def test_metrics_are_kept_apart(tiny: Path) -> None:
     ]
     assert not torch.equal(both[0]["scores"], both[1]["scores"])
     assert load(tiny, scenarios=["denoise/nlm"]).estimators == ("solo",)  # the only one by the default metric
+    assert load(tiny, metric="ssim", estimator=["solo", "add_one"]).scenarios == ("denoise/nlm", "denoise/nlm")
 
 
 # ------------------------------------------------------------------------------------------------------------ selection
@@ -309,6 +310,7 @@ def test_splits_part_the_bursts(tiny_original: Path) -> None:
         ({"scenarios": ["denoise/mean"], "estimator": ["add_one", "solo"]}, "by estimator 'solo'"),
         ({"estimator": ["shapley", "banzhaf"]}, "no scenario has labels by estimator 'shapley' or 'banzhaf'"),
         ({"estimator": "shapley"}, "no scenario has labels by estimator 'shapley'"),
+        ({"metric": "ssim"}, "no scenario has labels by metric 'ssim': there are psnr"),
         ({**MEAN, "metric": "ssim"}, "by metric 'ssim': there are psnr"),
         ({**MEAN, "score": "worth"}, "score 'worth' is unknown: expected one of score, score_norm, rank"),
     ],
