@@ -73,7 +73,7 @@ def test_what_frames_add_independently_costs_no_precision():
 
 def test_names_of_old_and_new():
     assert find_estimator("banzhaf(4)").name == "marginal(4)"
-    choice = ScenarioChoice(name="denoise/mean", estimators=("banzhaf(4)", "banzhaf", "marginal(4)"))
+    choice = ScenarioChoice(name="denoise/mean", estimators=("banzhaf(4)", "banzhaf", "marginal(4)"), metrics=("psnr",))
     assert list_renamed([choice, choice]) == ["the estimator banzhaf(4) is called marginal(4) now"]
     (resolved,) = resolve_scenarios([choice])
     assert [definition.estimator for definition in resolved.definitions] == ["marginal(4)", "banzhaf"]

@@ -155,7 +155,7 @@ def test_a_frame_that_fails_is_tried_again_and_one_that_cannot_be_is_not(root):
     assert rows.reason.iloc[3] == "RestorationError: not from there"
     assert tabulate(root, name, 5)["leave_one_out", "psnr"].score.notna().sum() == 4
     before = (root / labels_path(name)).read_bytes()
-    choice = ScenarioChoice(name=name, estimators=("as_reference", "leave_one_out"))
+    choice = ScenarioChoice(name=name, estimators=("as_reference", "leave_one_out"), metrics=("psnr",))
     assert preview_stage(root, resolve_scenarios([choice]), read_bursts(root)).counts["rebuilt"] == 1
     again = label(root, name, ("as_reference", "leave_one_out"))
     assert (again.counts["rebuilt"], again.counts["reused"]) == (1, 1)
