@@ -48,7 +48,7 @@ _FILLED = 0.6
 """Share of the disc around a leaf that it fills, on average."""
 _GROUND_COVER = 1.0
 """Sum of the leaves of the background, over its area; between them shows the ground."""
-_CONTRASTS = (0.02, 0.42)
+_LOG_CONTRASTS = (math.log(0.02), math.log(0.42))
 _BRIGHTEST_GROUND = 0.6
 _LONG_BARS = 2.2
 _LONGEST_BAR = 80.0
@@ -127,7 +127,7 @@ def _draw_leaves(
     slopes[radii < _LEAST_SLOPED] = 0
     leans = [(float(x), float(y)) for x, y in slopes]
     # Most surfaces are nearly smooth, as walls, skin and skies are.
-    contrasts = np.where(textures == LETTERS, 0.85, np.exp(rng.uniform(*np.log(_CONTRASTS), count))).tolist()
+    contrasts = np.where(textures == LETTERS, 0.85, np.exp(rng.uniform(*_LOG_CONTRASTS, count))).tolist()
     places = (rng.uniform(size=(count, 2)) * (facts.width, facts.height)).tolist()
     cuts = rng.uniform(size=(count, 2)).tolist()
     leaves = []
