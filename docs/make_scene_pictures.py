@@ -121,6 +121,7 @@ def draw_bracket() -> FloatImage:
             **STEADY,
             "num_frames": Constant(value=3),
             "exposure_step": Constant(value=2),
+            "brightness": Constant(value=0.5),
             "highlights": Constant(value=8),
         }
     )

@@ -31,7 +31,7 @@ from dataset_builder.synthesis.layered.textures import LETTERS, Tile, draw_tiles
 
 SCENE_VERSION = "1"
 """Changes whenever equal facts and seeds would give other pixels."""
-_SHARES_OF_TEXTURES = (0.28, 0.28, 0.06, 0.06, 0.07, 0.07, 0.18)
+_SHARES_OF_TEXTURES = (0.25, 0.25, 0.05, 0.05, 0.06, 0.06, 0.28)
 """Of the tiles, and last of none."""
 # Natural logarithms of linear sRGB, along (1, 1, 1)/√3, (1, 0, −1)/√2 and (1, −2, 1)/√6. In 13 photographs the medians within a picture
 # are 2.6, 0.47 and 0.15; texture, shading and shadows add to what is drawn here for whole leaves.
@@ -48,6 +48,7 @@ _FILLED = 0.6
 """Share of the disc around a leaf that it fills, on average."""
 _GROUND_COVER = 1.0
 """Sum of the leaves of the background, over its area; between them shows the ground."""
+_LOG_CONTRASTS = (math.log(0.02), math.log(0.42))
 _BRIGHTEST_GROUND = 0.6
 _LONG_BARS = 2.2
 _LONGEST_BAR = 80.0
@@ -125,7 +126,8 @@ def _draw_leaves(
     slopes = np.stack([steepness * np.cos(lean), steepness * np.sin(lean)], axis=-1)
     slopes[radii < _LEAST_SLOPED] = 0
     leans = [(float(x), float(y)) for x, y in slopes]
-    contrasts = np.where(textures == LETTERS, 0.85, rng.uniform(0.12, 0.42, count)).tolist()
+    # Most surfaces are nearly smooth, as walls, skin and skies are.
+    contrasts = np.where(textures == LETTERS, 0.85, np.exp(rng.uniform(*_LOG_CONTRASTS, count))).tolist()
     places = (rng.uniform(size=(count, 2)) * (facts.width, facts.height)).tolist()
     cuts = rng.uniform(size=(count, 2)).tolist()
     leaves = []
@@ -169,7 +171,7 @@ def _paint_ground(canvas: Canvas, rng: np.random.Generator, mean_log: NDArray[np
     share = np.linspace(0, 1, height)
     color = (np.outer(high, 1 - share) + np.outer(low, share)).astype(np.float32)
     repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]))
-    pattern = np.float32(1) + np.float32(0.2) * np.tile(tile, repeats)[:height, :width]
+    pattern = np.float32(1) + np.float32(rng.uniform(0.02, 0.15)) * np.tile(tile, repeats)[:height, :width]
     np.multiply(color[..., None], pattern, out=canvas.light)
 
 
