@@ -172,7 +172,7 @@ def test_unknown_estimators_and_metrics_name_the_allowed_ones(made):
     message = refuse("label", made, "--scenario", "denoise/mean", "--estimator", "loo")
     assert "estimators" in message
     assert "leave_one_out" in message
-    assert "psnr" in refuse("label", made, "--scenario", "denoise/mean", "--metric", "lpips")
+    assert "psnr" in refuse("label", made, "--scenario", "denoise/mean", "--metric", "vmaf")
 
 
 def test_unknown_presets_name_the_allowed_ones(tmp_path):
