@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import dataclass, field
 from itertools import combinations, permutations
 
@@ -14,6 +15,7 @@ from dataset_builder.labeling.estimators import (
     is_estimator,
     solo,
 )
+from manifests.schema.words import ESTIMATOR
 from restorers.errors import UnsupportedBurstError
 
 RNG = np.random.default_rng
@@ -178,6 +180,9 @@ def test_marginal_needs_enough_frames():
         "solo(1)",
         "",
         "shapley(1",
+        "shapley(spread(2))",
+        "shapley(spread(0.1)&)",
+        "shapley(spread(0.1) | ranks(0.9))",
     ],
 )
 def test_names_that_mean_nothing_are_refused(name):
@@ -190,6 +195,20 @@ def test_names_carry_their_parameter():
     assert find_estimator("marginal").formula == find_estimator("marginal(4)").formula
     assert "|S| = 2" in find_estimator("marginal(2)").formula
     assert "0.02" in find_estimator("shapley(0.02)").formula
+
+
+def test_the_rule_by_which_sampling_stops_tells_labels_apart(monkeypatch):
+    names = ("shapley", "shapley(spread(0.25)&ranks(0.9)|evaluations(300))", "shapley(0.02)")
+    assert all(re.fullmatch(ESTIMATOR, name) for name in names)
+    first = [find_estimator(name).identify() for name in names]
+    assert len({tuple(facts) for facts in first}) == 3
+    # A changed default makes the labels that follow it anew, and no others.
+    monkeypatch.setattr("dataset_builder.labeling.estimators.STOPPING_RULE", "spread(0.1)")
+    assert [find_estimator(name).identify() == before for name, before in zip(names, first, strict=True)] == [
+        False,
+        True,
+        True,
+    ]
 
 
 @settings(max_examples=40, deadline=None)

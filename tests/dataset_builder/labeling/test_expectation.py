@@ -7,16 +7,20 @@ import pytest
 
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.expectation import (
+    WORTH_TIMING,
     Expectation,
     Timing,
     count_evaluations,
     expect_work,
+    time_restorers,
 )
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
-from dataset_builder.labeling.units import BurstRows, LabelUnit
+from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
+from dataset_builder.work.unit import run_unit
 from restorers import CFA, Burst, Domain, RestorerInfo
 from restorers.fidelity import METRICS
+from tests.tiny_dataset import write_tiny_dataset
 
 INFO = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
 
@@ -80,6 +84,33 @@ def test_the_seconds_follow_from_the_timing_and_the_size_of_bursts():
     assert (first.scenario, first.bursts, first.usual) == ("a/a", 2, 20)
     assert first.seconds == pytest.approx((1 + 4) * (5 + 10 * 1))
     assert (second.scenario, second.seconds) == ("b/b", None)
+
+
+class InThisProcess:
+    """Runs units at once."""
+
+    device = "cpu"
+
+    def run(self, units, root):
+        for unit in units:
+            yield unit, run_unit(unit, root)
+
+
+def test_restorers_are_timed_where_there_is_much_to_do(tmp_path):
+    root = write_tiny_dataset(tmp_path / "set")
+    rows = read_bursts(root)["tiny-2"]
+    shapley = (Definition("marginal(1)", "psnr_srgb"),)
+    units = []
+    for name in ("denoise/nlm", "denoise/mean", "denoise/robust_mean", "denoise/absent"):
+        info = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
+        # What is known of the burst is that it is short; that there are many of them makes much of little.
+        count = 1 if name == "denoise/mean" else WORTH_TIMING
+        units += [LabelUnit(rows, ResolvedScenario(name, shapley, "0" * 64, info), shapley)] * count
+    timings = time_restorers(units, root, InThisProcess())
+    # One of them takes single frames, one is not there, and of one there is little to do.
+    assert set(timings) == {"denoise/nlm", "denoise/robust_mean"}
+    assert {timing.samples for timing in timings.values()} == {4 * 16 * 16}
+    assert not list((root / ".work").rglob("*.json"))
 
 
 def test_it_is_said_in_a_line():
