@@ -9,6 +9,7 @@ from collections.abc import Sequence
 MODULES = (
     "benchmarks.audit",
     "benchmarks.burst_networks",
+    "benchmarks.choosing",
     "benchmarks.gain",
     "benchmarks.ingest",
     "benchmarks.labeling",

@@ -80,8 +80,12 @@ def measure_dataset_gain(
             report.include(failed)
             parts.append(gains)
             report.counts["created"] += gains["burst_id"].nunique()
-            if ORACLE not in set(gains["guide"]):
-                remarks.append(f"{scenario.name}: no oracle, for there are too many subsets to restore each")
+            lacking = gains["burst_id"].nunique() - gains.loc[gains["guide"] == ORACLE, "burst_id"].nunique()
+            if lacking:
+                remarks.append(
+                    f"{scenario.name}: no oracle for {lacking} of {gains['burst_id'].nunique()} bursts, which have too many subsets to "
+                    "restore each"
+                )
         table = summarise_gains(pd.concat(parts) if parts else pd.DataFrame(columns=GAIN_COLUMNS))
         write_gains(root, table)
         finished = finish_dataset(root, recipe, anew=True, named=named, workers=workers)

@@ -3,7 +3,7 @@
 Student's t on the jackknife that leaves out a scene at a time (Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 11;
 with clusters of unequal size the variance is that of MacKinnon & White's HC3 for clusters, Journal of Econometrics 1985). Where every
 scene holds as many bursts it is the plain t interval of the means of scenes. Percentiles of resampled scenes, the common choice, hold
-the true mean in 82 % of the cases with five scenes.
+the true mean in 84 % of the cases with five scenes.
 """
 
 from __future__ import annotations

@@ -294,7 +294,7 @@ def _look_at_truths(doubtful: Sequence[str]) -> Iterator[_Candidate]:
 def _look_at_rest(
     statistics: Statistics, num_units: int, unreadable: Sequence[str], changes: Changes | None
 ) -> Iterator[_Candidate]:
-    failed = int(statistics.failures["failures"].sum()) if len(statistics.failures) else 0
+    failed = int(statistics.failures["units"].sum()) if len(statistics.failures) else 0
     if failed:
         share = failed / max(num_units, failed)
         yield _Candidate(

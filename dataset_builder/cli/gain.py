@@ -68,30 +68,29 @@ def command(
 def _print_gains(gains: pd.DataFrame) -> None:
     """A row for each scenario, preset and guide, a column for each policy."""
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
 
     from dataset_builder.audit.tables import to_rows
     from dataset_builder.audit.wording import to_markup
+    from dataset_builder.cli.console import print_wide
     from dataset_builder.selection.policies import POLICIES
 
-    table = Table(
-        title="Gain over all frames", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
+    title = "Gain over all frames, with its 95 % interval over scenes"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     for name in ("scenario", "preset", "chosen by"):
-        table.add_column(name, overflow="fold")
-    for policy in POLICIES:
-        table.add_column(policy.replace("_", " "), justify="right")
-    table.add_column("bursts", justify="right")
+        table.add_column(name)
+    for name in (*(policy.replace("_", " ") for policy in POLICIES), "bursts"):
+        table.add_column(name, justify="right")
     for names, rows in gains.groupby(["scenario", "preset", "guide"], sort=False):
         cells = {row["policy"]: _format_gain(row) for row in to_rows(rows)}
         shown = (to_markup(cells.get(policy, "–")) for policy in POLICIES)
         table.add_row(*(to_markup(str(name)) for name in names), *shown, str(rows["bursts"].max()))
-    Console(highlight=False, soft_wrap=True).print(table)
+    print_wide(table)
 
 
 def _format_gain(row: dict[str, Any]) -> str:
     from dataset_builder.audit.wording import format_interval, format_number
 
     gain = f"{format_number(row['gain'], 2, signed=True)} {row['unit']}"
-    return "\n".join(filter(None, [gain, format_interval(row["low"], row["high"])]))
+    interval = format_interval(row["low"], row["high"])
+    return f"{gain} ({interval})" if interval else gain

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_builder.labeling.regions import MIN_PIXELS, Region, find_regions
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth, project_truth_to_frame
-from dataset_builder.labeling.windows import MIN_PIXELS, Window, enlarge, find_windows
 from restorers import BatchRestorer, Burst, Domain, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorationError, UnsupportedBurstError
@@ -100,24 +100,24 @@ class FidelityGame:
         return None
 
     def value_alone(self, index: int) -> float:
-        """Fidelity of frame `index` restored alone, on its own grid, over what all frames show (`windows.py`)."""
+        """Fidelity of frame `index` restored alone, on its own grid, over what all frames show (`regions.py`)."""
         burst = self.task.burst.single(index)
         images = self._images_alone
         restore = self.restorer.restore if images is None else lambda _: images[index]
         return self._score_on_grid(index, burst, restore, exposure=1.0)
 
     def value_as_reference(self, index: int) -> float:
-        """Fidelity of all frames restored on the grid of frame `index`, over what all frames show (`windows.py`)."""
+        """Fidelity of all frames restored on the grid of frame `index`, over what all frames show (`regions.py`)."""
         exposure = float(self.task.burst.exposure_ratio[index])
         burst = self.task.burst.with_reference(index)
         return self._score_on_grid(index, burst, self.restorer.restore, exposure=exposure)
 
     @cached_property
-    def _windows(self) -> tuple[Window | None, ...]:
+    def _regions(self) -> tuple[Region | None, ...]:
         task = self.task
         if task.homographies is None:
             return (None,) * self.num_frames
-        return find_windows(
+        return find_regions(
             task.homographies,
             shape=(task.burst.frames.shape[1], task.burst.frames.shape[2]),
             truth_shape=(task.truth.shape[0], task.truth.shape[1]),
@@ -134,11 +134,6 @@ class FidelityGame:
         check_accepts(info, burst)
         if task.homographies is None:
             raise UnsupportedBurstError(f"frame {index}: the motion is unknown, so its own grid has no truth")
-        window = self._windows[index]
-        if window is None:
-            raise UnsupportedBurstError(
-                f"frame {index}: shows too little of what the others show; half of it and {MIN_PIXELS} px are needed"
-            )
         truth = project_truth_to_frame(
             task.truth,
             info,
@@ -154,8 +149,17 @@ class FidelityGame:
             to_space(each, self.metric.space, info=info, burst=task.burst)
             for each in (image / np.float32(exposure), truth)
         )
-        inner = enlarge(window, seen.shape[0] / burst.frames.shape[1])
-        return measure(self.metric, seen[inner], expected[inner])
+        return measure(self.metric, self._confine(index, seen), self._confine(index, expected))
+
+    def _confine(self, index: int, image: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """What counts of an image on the grid of a frame: for PSNR all pixels of the region, for metrics of structure a rectangle."""
+        region = self._regions[index]
+        found = None if region is None else region.choose(image) if self.metric.kind == "psnr" else region.cut(image)
+        if found is None:
+            raise UnsupportedBurstError(
+                f"frame {index}: shows too little of what the others show; half of it and {MIN_PIXELS} px are needed"
+            )
+        return found
 
     @cached_property
     def _evaluate(self) -> Callable[[frozenset[int]], float]:

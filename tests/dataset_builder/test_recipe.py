@@ -23,7 +23,7 @@ def test_recipes_of_the_repository_are_valid(path):
     [
         (
             {"sed": 1},
-            "sed: unknown key; did you mean seed? allowed are audit, name, presets, scenarios, seed, sources, splits",
+            "sed: unknown key; did you mean seed? allowed are audit, name, noise_redraws, presets, scenarios, seed, sources, splits",
         ),
         ({"seed": "1"}, "seed: expected a valid integer, got '1'"),
         ({"seed": -1}, "seed: expected greater than or equal to 0, got -1"),

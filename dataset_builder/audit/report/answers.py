@@ -61,12 +61,14 @@ def _answer_contents(statistics: Statistics) -> Answer:
         total = f", {frames:,} frames in all" if bursts > 1 else ""
         sources = count(table["source"].nunique(), "source")
         sentence = f"{count(bursts, 'burst')} of {length} frames{total}, from {sources}. {known} a ground truth."
-    failed = int(failures["failures"].sum()) if len(failures) else 0
+    failed, noted = (int(failures[column].sum()) if len(failures) else 0 for column in ("units", "failures"))
     if failed:
         kinds = count(failures["error_type"].nunique(), "kind")
         sentence += f" {count(failed, 'unit')} of work failed with {kinds} of error; their bursts or labels are absent."
     else:
         sentence += " Every unit of work succeeded."
+    if noted > failed:
+        sentence += f" {count(noted - failed, 'failure')} cost a single score, or those of one estimator."
     caption = f"{'burst' if bursts == 1 else 'bursts'} of {count(scenes, 'scene')}"
     return Answer("contents", "What is in it?", f"{bursts:,}", caption, sentence)
 

@@ -236,9 +236,13 @@ def count_constant(labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def count_failures(failures: pd.DataFrame) -> pd.DataFrame:
-    """Failures: columns `stage`, `scenario`, `error_type`, `failures`, `example` (the first message), sorted."""
+    """Failures: columns `stage`, `scenario`, `error_type`, `failures`, `units`, `example` (the first message), sorted.
+
+    `units` failed as a whole; of others a part of the labels is missing.
+    """
     return (
-        failures.groupby(["stage", "scenario", "error_type"], sort=True)
-        .agg(failures=("message", "size"), example=("message", "first"))
+        failures.assign(whole=failures["estimator"].isna())
+        .groupby(["stage", "scenario", "error_type"], sort=True)
+        .agg(failures=("message", "size"), units=("whole", "sum"), example=("message", "first"))
         .reset_index()
     )

@@ -221,7 +221,7 @@ class TestStatistics:
 
     def test_explained_ranks_are_all_none_or_as_planted(self):
         rng = np.random.default_rng(5)
-        noise, random = rng.uniform(size=(2, 8, 40))
+        noise, random = rng.uniform(0.3, 1, size=(2, 8, 40))
         labels = pd.concat([make_labels(noise**3), make_labels(random, scenario="random/score")])
         matrix, _ = make_matrix(labels, shot_noise=np.tile(noise.ravel(), 2))
         table = explain_ranks(matrix).set_index("scenario")

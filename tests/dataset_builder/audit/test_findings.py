@@ -264,6 +264,27 @@ def test_failures_and_unknown_licences(root):
     assert [finding.severity for finding in find(root, "unknown_licence")] == ["note", "note"]
 
 
+def test_scores_that_are_missing_are_no_failed_units(root):
+    failure = {
+        "stage": "labels",
+        "source": "alpha",
+        "burst_id": "x",
+        "scenario": "s",
+        "metric": "psnr",
+        "frame_index": None,
+        "error_type": "E",
+        "message": "m",
+        "attempts": 1,
+    }
+    change_rows(
+        root, FAILURES, lambda rows: rows.extend({**failure, "estimator": name} for name in ("solo", "add_one"))
+    )
+    assert find(root, "failed_units") == []
+    change_rows(root, FAILURES, lambda rows: rows.append({**failure, "estimator": None, "metric": None}))
+    (found,) = find(root, "failed_units")
+    assert found.evidence.startswith("1 unit of ")
+
+
 class TestRules:
     def test_every_rule_is_documented_and_ordered(self):
         for rule in RULES.values():

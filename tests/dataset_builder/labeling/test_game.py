@@ -15,8 +15,8 @@ from dataset_builder.camera.sensor import Sensor
 from dataset_builder.labeling.estimators import add_one, leave_one_out, solo
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, compute_gram, is_enumerable
 from dataset_builder.labeling.rectangle import find_inner_rectangle
+from dataset_builder.labeling.regions import find_regions
 from dataset_builder.labeling.truth import find_support, project_truth, project_truth_to_frame
-from dataset_builder.labeling.windows import find_windows
 from dataset_builder.synthesis.motion import pose_to_homography
 from dataset_builder.synthesis.render import render_burst
 from manifests.images.pixels import UINT16_MAX
@@ -284,10 +284,10 @@ def test_solo_sees_the_noise_of_each_frame():
     scores = solo(FidelityGame(Averager(), task, PSNR)).score
     assert scores.argmax() == 2
     shapes = {"shape": (64, 64), "truth_shape": (128, 128)}
-    windows = find_windows(task.homographies, **shapes, scale=2, reference_index=0, border=4)
+    regions = find_regions(task.homographies, **shapes, scale=2, reference_index=0, border=4)
     for index, (shot, read) in enumerate([(1e-2, 1e-3), (1e-2, 1e-3), (1e-4, 1e-6), (1e-2, 1e-3), (1e-2, 1e-3)]):
         truth, _ = see_from(task.truth, task.homographies[index])
-        inner = windows[index]
+        inner = regions[index].pixels
         error = (task.burst.frames[index] - truth)[inner].astype(np.float64)
         assert scores[index] == pytest.approx(-10 * np.log10(np.mean(error**2)), abs=1e-5)
         mse = float(np.mean(shot * np.maximum(truth[inner], 0) + read))
@@ -303,7 +303,7 @@ def test_solo_needs_the_motion_and_enough_of_the_scene():
     away[1] = pose_to_homography((60.0, 0.0, 0.0), 64, 64)
     game = FidelityGame(Averager(), LabelingTask(task.burst, task.truth, 2, away), PSNR)
     with pytest.raises(
-        UnsupportedBurstError, match="frame 1: shows too little of what the others show; half of it and 256 px"
+        UnsupportedBurstError, match="frame 1: shows too little of what the others show; half of it and 128 px"
     ):
         game.value_alone(1)
     assert np.isfinite(game.value_alone(2))

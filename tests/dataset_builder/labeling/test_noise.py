@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from dataset_builder.bursts import Plan, build_bursts
+from dataset_builder.cli.main import main
 from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.noise import NOISE_REDRAWS, PRIOR_DRAWS, estimate_noise, measure_label_noise
 from dataset_builder.labeling.redraws import RedrawnBurst
@@ -15,7 +17,9 @@ from dataset_builder.labeling.units import read_bursts
 from dataset_builder.records.loading import load_burst
 from dataset_builder.work.report import StageReport, no_progress
 from manifests.store import labels_path, read_footer, read_labels
+from manifests.verification.verify import verify
 from tests.noisy_dataset import Here, build_noisy_dataset
+from tests.photographs import write_photographs
 
 SCENARIOS = resolve_scenarios([ScenarioChoice(name="denoise/mean")])
 MEAN = labels_path("denoise/mean")
@@ -129,3 +133,54 @@ def test_a_burst_that_fails_costs_its_own_errors(copy):
     assert [(row["burst_id"], row["scenario"]) for row in report.failures] == [(other, "denoise/mean")]
     labels = read_labels(root, ["denoise/mean"]).to_pandas().dropna(subset="score")
     assert labels["noise_error"].notna().equals(labels["burst_id"] == one)
+
+
+RECIPE = """
+name = "noisy"
+seed = 1
+noise_redraws = 1
+
+[[sources]]
+kind = "photographs"
+name = "photos"
+root = "photos"
+bursts_per_photograph = 2
+frame_height = 32
+frame_width = 32
+
+[[scenarios]]
+name = "denoise/mean"
+"""
+
+
+@pytest.mark.slow
+def test_a_build_measures_what_its_recipe_says_whoever_works(tmp_path):
+    write_photographs(tmp_path / "photos", 1, height=200, width=200)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(RECIPE)
+    files = {}
+    for jobs in (1, 2):
+        root = tmp_path / f"set{jobs}"
+        assert "2 of (burst, scenario) labelled again with 1 other" in build(recipe, root, "--jobs", jobs)
+        files[jobs] = (root / MEAN).read_bytes()
+        assert read(root).dropna(subset="score")["noise_error"].notna().all()
+        assert verify(root) == []
+    assert files[1] == files[2]
+    assert "labelled again" not in build(recipe, tmp_path / "set1")
+    recipe.write_text(RECIPE.replace("noise_redraws = 1", "noise_redraws = 2"))
+    assert "labelled again with 2 other" in build(recipe, tmp_path / "set1")
+    assert (tmp_path / "set1" / MEAN).read_bytes() != files[1]
+    # A label command keeps to what the data set has; without the photographs it says what is missing.
+    shutil.move(tmp_path / "photos", tmp_path / "elsewhere")
+    command = ["label", str(tmp_path / "set1"), "--scenario", "denoise/hdrplus", "--base", str(tmp_path)]
+    result = CliRunner().invoke(main, command)
+    assert (result.exit_code, "the noise of the labels was not measured" in result.output) == (0, True)
+    result = CliRunner().invoke(main, [*command, "--noise-redraws", "1"])
+    assert (result.exit_code, "root: no folder" in result.output) == (1, True)
+    assert read_labels(tmp_path / "set1", ["denoise/mean"]).to_pandas()["noise_error"].notna().any()
+
+
+def build(recipe, root, *options):
+    result = CliRunner().invoke(main, [str(each) for each in ("build", recipe, "--out", root, *options)])
+    assert result.exit_code == 0, result.output
+    return result.output

@@ -108,7 +108,11 @@ def test_the_command_writes_a_sound_table_that_the_report_shows(tmp_path):
     invoke("synthesize", tmp_path / "photos", "--out", root, "--height", 32, "--width", 32, "--bursts", 2)
     invoke("label", root, "--scenario", "denoise/mean", "--noise-redraws", 1)
     assert read_labels(root).to_pandas().dropna(subset="score")["noise_error"].notna().all()
-    assert "Gain over all frames" in invoke("gain", root)
+    shown = invoke("gain", root)
+    (line,) = [line for line in shown.splitlines() if "leave_one_out" in line]
+    assert line.split()[:3] == ["denoise/mean", "handheld", "leave_one_out"]
+    assert line.count("dB") == 4
+    assert "no oracle for" not in shown
     assert verify(root) == []
     rows = json.loads(invoke("gain", root, "--json", "--bursts", 3))
     assert {row["bursts"] for row in rows} == {3}

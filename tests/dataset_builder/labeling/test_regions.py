@@ -1,4 +1,4 @@
-"""All frames of a burst are judged on their own grids over the same part of the scene."""
+"""All frames of a burst are judged on their own grids over one part of the scene."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import pytest
 
 from dataset_builder.labeling.estimators import as_reference, solo
 from dataset_builder.labeling.game import FidelityGame
+from dataset_builder.labeling.regions import MIN_PIXELS, enlarge, find_regions
 from dataset_builder.labeling.truth import find_support
-from dataset_builder.labeling.windows import MIN_PIXELS, enlarge, find_windows
 from dataset_builder.synthesis.motion import pose_to_homography
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import METRICS, PSNR
@@ -22,7 +22,12 @@ def find(poses, clear=None, reference=0, side=SIDE):
     homographies = np.stack([pose_to_homography(pose, side, side) for pose in poses])
     settings = {"scale": 2, "reference_index": reference, "border": BORDER, "clear": clear}
     shapes = {"shape": (side, side), "truth_shape": (2 * side, 2 * side)}
-    return homographies, find_windows(homographies, **shapes, **settings)
+    return homographies, find_regions(homographies, **shapes, **settings)
+
+
+def find_windows(*arguments, **settings):
+    homographies, regions = find(*arguments, **settings)
+    return homographies, tuple(region and region.window for region in regions)
 
 
 def sizes(windows):
@@ -36,7 +41,7 @@ def centre_in_reference(window, homography):
 
 
 def test_windows_are_of_one_size_and_around_one_point():
-    homographies, windows = find(POSES)
+    homographies, windows = find_windows(POSES)
     ((height, width),) = sizes(windows)
     assert height % 2 == width % 2 == 0
     assert height * width > SIDE**2 / 3
@@ -51,39 +56,69 @@ def test_windows_are_of_one_size_and_around_one_point():
 
 def test_translated_windows_show_the_same_pixels():
     poses = ((0, 0, 0), (6, -4, 0), (-5, 2, 0))
-    _, windows = find(poses)
+    _, windows = find_windows(poses)
     for (x, y, _), (rows, columns) in zip(poses, windows, strict=True):
         assert (rows.start - windows[0][0].start, columns.start - windows[0][1].start) == (y, x)
 
 
-def test_what_moves_in_any_frame_is_in_no_window():
+def test_regions_show_the_same_part_of_the_scene():
+    clear = np.ones((len(POSES), SIDE, SIDE), bool)
+    clear[1, 20:30, 30:50] = False
+    homographies, regions = find(POSES, clear)
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    grid = np.stack([columns, rows, np.ones_like(rows)], -1).astype(float)
+    common = regions[0].pixels
+    for region, homography in zip(regions, homographies, strict=True):
+        # Each pixel of a region lies in that of the reference, by the nearest pixel there.
+        x, y, _ = np.linalg.inv(homography) @ grid[region.pixels].T
+        assert common[y.round().astype(int), x.round().astype(int)].all()
+        assert region.pixels.sum() > 0.85 * common.sum()
+        rows, columns = region.window
+        assert region.pixels[rows, columns].all()
+    assert common.sum() > 1.5 * regions[0].pixels[regions[0].window].sum()
+
+
+def test_what_moves_in_any_frame_is_in_no_region():
     clear = np.ones((len(POSES), SIDE, SIDE), bool)
     clear[0, 30:38, 4:20] = clear[2, 12:20, 40:48] = False
-    homographies, windows = find(POSES, clear)
-    assert len(sizes(windows)) == 1
+    homographies, regions = find(POSES, clear)
+    assert len(sizes(region.window for region in regions)) == 1
     rows, columns = np.mgrid[:SIDE, :SIDE]
     scene = np.stack([columns, rows, np.ones_like(rows)], -1).astype(float)
     for moving in (0, 2):
         # Where the object of one frame is in the scene, no frame looks.
         spots = np.linalg.inv(homographies[moving]) @ scene[~clear[moving]].T
-        for window, homography in zip(windows, homographies, strict=True):
+        for region, homography in zip(regions, homographies, strict=True):
             x, y, _ = homography @ spots
-            hit = (y > window[0].start) & (y < window[0].stop - 1) & (x > window[1].start) & (x < window[1].stop - 1)
-            assert not hit.any()
+            seen = (x > 0) & (y > 0) & (x < SIDE - 1) & (y < SIDE - 1)
+            assert not region.pixels[y[seen].round().astype(int), x[seen].round().astype(int)].any()
+            assert region.pixels[region.window].all()
 
 
-def test_an_outlier_makes_the_window_of_others_no_smaller():
+def test_an_outlier_makes_the_region_of_others_no_smaller():
     _, expected = find(POSES)
-    _, windows = find((*POSES, (50, 0, 0)))
-    assert windows == (*expected, None)
+    _, regions = find((*POSES, (50, 0, 0)))
+    assert regions[-1] is None
+    for found, known in zip(regions, expected, strict=False):
+        np.testing.assert_array_equal(found.pixels, known.pixels)
+        assert found.window == known.window
 
 
 def test_frames_that_share_least_go_first_where_nothing_is_common_to_all():
-    poses = ((0, 0, 0), (9, 9, 0), (-9, -9, 0), (-10, -10, 0), (2, 1, 0))
-    _, windows = find(poses, side=40)
-    assert [window is None for window in windows] == [False, False, True, True, False]
-    ((height, width),) = sizes(window for window in windows if window)
+    poses = ((0, 0, 0), (8, 5, 0), (-8, -5, 0), (2, 1, 0))
+    _, regions = find(poses, side=32)
+    assert [region is None for region in regions] == [False, False, True, False]
+    ((height, width),) = sizes(region.window for region in regions if region)
     assert height * width >= MIN_PIXELS
+
+
+def test_windows_may_be_fewer_than_regions():
+    """Where what moves leaves pixels enough, but no rectangle."""
+    clear = np.ones((3, SIDE, SIDE), bool)
+    clear[1, ::13] = False
+    _, regions = find(((0, 0, 0), (6, 0, 0), (1, 0, 0)), clear)
+    assert [region.window is None for region in regions] == [False, True, False]
+    assert min(region.pixels.sum() for region in regions) > 3 * MIN_PIXELS
 
 
 def test_nothing_is_judged_where_even_the_reference_shows_too_little():

@@ -1,4 +1,4 @@
-"""Where frames are compared on their own grids: windows of one size, around the same part of the scene.
+"""Where frames are judged on their own grids: over one part of the scene, common to the burst.
 
 What a frame is worth alone, or as the reference, is measured on the grid of that frame. Would each be measured over all that it shares with
 the truth, then one would be judged by the sky and the next by a fence. So all frames of a burst are judged over what all of them show: the
@@ -7,6 +7,10 @@ part that the truth covers in every frame, clear of borders, and clear of whatev
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,17 +18,40 @@ from numpy.typing import NDArray
 from dataset_builder.labeling.rectangle import find_inner_rectangle
 from dataset_builder.labeling.truth import find_support
 
-MIN_PIXELS = 256
-"""Smallest window."""
+MIN_PIXELS = 128
+"""Smallest region."""
 MIN_SIDE = 12
-"""Its smallest side: SSIM needs 11 px."""
+"""Smallest side of a window: SSIM needs 11 px."""
 MIN_SHARE = 0.5
-"""Frames that show less than this share of what the reference shows are not judged, and do not make the window of others smaller."""
+"""Frames that show less than this share of what the reference shows are not judged, and do not make the region of others smaller."""
 
 Window = tuple[slice, slice]
 
 
-def find_windows(
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where one frame is judged, in its own pixels.
+
+    Attributes:
+        pixels: bool [H, W].
+        window: rows and columns of a rectangle of them, for metrics that look at neighbourhoods; None where too little is common.
+    """
+
+    pixels: NDArray[np.bool_]
+    window: Window | None
+
+    def choose(self, image: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+        """The pixels of an image on the grid of the frame, of any scale: [1, P] or [1, P, C]."""
+        size = (image.shape[1], image.shape[0])
+        chosen = cv2.resize(self.pixels.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        return image[chosen][None]
+
+    def cut(self, image: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]] | None:
+        """The window of an image on the grid of the frame, of any scale; None where there is none."""
+        return None if self.window is None else image[enlarge(self.window, image.shape[0] / self.pixels.shape[0])]
+
+
+def find_regions(
     homographies: NDArray[np.float64],
     *,
     shape: tuple[int, int],
@@ -33,8 +60,8 @@ def find_windows(
     reference_index: int,
     border: int,
     clear: NDArray[np.bool_] | None = None,
-) -> tuple[Window | None, ...]:
-    """The window of each frame, in its own pixels; None for frames that show too little of what the others show.
+) -> tuple[Region | None, ...]:
+    """The region of each frame; None for frames that show too little of what the others show.
 
     Args:
         homographies: float64 [T, 3, 3], reference to frame pixel, affine.
@@ -46,8 +73,9 @@ def find_windows(
         clear: bool [T, H, W], False where a frame shows what moves on its own; None for everywhere True.
 
     Returns:
-        Rows and columns of all windows are equally many, an even number. Where no window of `MIN_PIXELS` is common to all frames, those
-        that share least with the reference are left out, one after the other.
+        Where less than `MIN_PIXELS` is common to all frames, those that share least with the reference are left out, one after the other.
+        Windows are of one size, an even number of rows and columns, each around the same point of the scene; for them further frames may
+        be left out.
     """
     inside = np.zeros((len(homographies), *shape), bool)
     inner = np.s_[border : shape[0] - border, border : shape[1] - border]
@@ -57,18 +85,38 @@ def find_windows(
     seen = np.stack([_warp(mask, np.linalg.inv(h)) for mask, h in zip(inside, homographies, strict=True)])
     base = seen[reference_index]
     shares = (seen & base).sum(axis=(1, 2)) / max(int(base.sum()), 1)
+    # The reference shares all with itself: it is first, and the last to go.
     judged = [index for index in np.argsort(-shares, kind="stable").tolist() if shares[index] >= MIN_SHARE]
-    while judged:
-        # The reference shares all with itself: it is first, and the last to go.
-        rectangle = np.zeros(shape, bool)
+    pixels: dict[int, NDArray[np.bool_]] = {}
+    while judged and not pixels:
         common: NDArray[np.bool_] = np.logical_and.reduce(seen[judged])
+        pixels = {index: _warp(common, homographies[index]) & inside[index] for index in judged}
+        if min(int(mask.sum()) for mask in pixels.values()) < MIN_PIXELS:
+            pixels.clear()
+            judged.pop()
+    windows = _find_windows(seen, inside, homographies, judged)
+    regions = {index: Region(mask, windows.get(index)) for index, mask in pixels.items()}
+    return tuple(regions.get(index) for index in range(len(homographies)))
+
+
+def _find_windows(
+    seen: NDArray[np.bool_],
+    inside: NDArray[np.bool_],
+    homographies: NDArray[np.float64],
+    judged: Sequence[int],
+) -> dict[int, Window]:
+    """Windows around one point of the scene for the frames that share most, as many as have one in common."""
+    for number in range(len(judged), 0, -1):
+        rectangle = np.zeros(seen.shape[1:], bool)
+        common: NDArray[np.bool_] = np.logical_and.reduce(seen[judged[:number]])
         rectangle[find_inner_rectangle(common)] = True
-        found = {index: find_inner_rectangle(_warp(rectangle, homographies[index]) & inside[index]) for index in judged}
-        windows = _equalise(found)
-        if windows is not None:
-            return tuple(windows.get(index) for index in range(len(homographies)))
-        judged.pop()
-    return (None,) * len(homographies)
+        found = {
+            index: find_inner_rectangle(_warp(rectangle, homographies[index]) & inside[index])
+            for index in judged[:number]
+        }
+        if (windows := _equalise(found)) is not None:
+            return windows
+    return {}
 
 
 def enlarge(window: Window, factor: float) -> Window:
