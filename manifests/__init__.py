@@ -8,6 +8,7 @@ from manifests.queries import select_labels
 from manifests.schema import FORMAT_VERSION
 
 if TYPE_CHECKING:
+    from manifests.certainty import combine_errors, find_probability_better
     from manifests.loading.augment import RandomCrop, RandomFlip, compose
     from manifests.loading.batches import BucketBatchSampler, BurstStream
     from manifests.loading.dataset import BurstQualityDataset
@@ -28,13 +29,16 @@ __all__ = [
     "RandomCrop",
     "RandomFlip",
     "collate_bursts",
+    "combine_errors",
     "compose",
+    "find_probability_better",
     "list_pairs",
     "select_labels",
     "verify",
 ]
 # torch takes over a second to import; who only reads tables should not wait for it.
 _LATER = {
+    **dict.fromkeys(("combine_errors", "find_probability_better"), "manifests.certainty"),
     **dict.fromkeys(("RandomCrop", "RandomFlip", "compose"), "manifests.loading.augment"),
     **dict.fromkeys(("BucketBatchSampler", "BurstStream"), "manifests.loading.batches"),
     "BurstQualityDataset": "manifests.loading.dataset",

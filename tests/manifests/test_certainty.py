@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from manifests.certainty import combine_errors, find_probability_better
+from manifests import combine_errors, find_probability_better
 
 
 def test_the_probability_is_how_often_the_truth_has_this_order():
