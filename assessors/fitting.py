@@ -52,15 +52,16 @@ def fit_assessor(
         )
         for split in (recipe.train, recipe.validation)
     ]
+    first, second = (set(one.index.scene_id.take(one.bursts).to_pylist()) for one in both)
+    if shared := first & second:
+        raise TrainingRecipeError(
+            f"validation: {len(shared)} scenes are in {recipe.train!r}, too; name splits that share none"
+        )
     provider = InputProvider(root, None, cache=cache)
     learnt = collect_examples(both[0], provider, on_progress=on_progress)
     if recipe.kind == "boosting":
         return fit_boosting(learnt, recipe.boosting, name=recipe.name, metric=recipe.metric)
     unseen = collect_examples(both[1], provider, on_progress=on_progress)
-    if shared := set(learnt.scenes.tolist()) & set(unseen.scenes.tolist()):
-        raise TrainingRecipeError(
-            f"validation: {len(shared)} scenes are in {recipe.train}, too; split the data set by scenes"
-        )
     return train_network(
         learnt,
         unseen,

@@ -259,6 +259,8 @@ def test_train_then_evaluate(tiny_original: Path, tmp_path: Path, kind: str) -> 
         (('name = "mine"', "name = 3"), "name"),
         (("dataset", "= dataset"), "TOML"),
         (('validation = "test"', 'validation = "val"'), "split 'val' has no bursts"),
+        (('validation = "test"', 'validation = "train"'), "expected another split than train"),
+        (('validation = "test"', 'validation = "all"'), "3 scenes are in 'train', too"),
     ],
 )
 def test_recipes_that_cannot_be_followed(
