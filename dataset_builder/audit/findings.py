@@ -274,7 +274,7 @@ def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
         )
         yield _Candidate("favoured_position", _name(most), float(most["beyond"]), sentence)
     for row in to_rows(statistics.noise):
-        ratio, alone = row["stated_ratio"], len(statistics.noise) == 1
+        ratio, alone = row["stated_ratio"], statistics.noise["excess"].notna().sum() == 1
         sentence = f"Frames of {row['source']} carry {format_number(ratio, 1)} times the noise of the other sources, by the manifest."
         yield _Candidate("noise_of_source", str(row["source"]), _fold(ratio), sentence)
         excess = row["excess"] if alone else row["excess_ratio"]

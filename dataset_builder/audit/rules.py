@@ -143,7 +143,8 @@ _TABLE = (
         "Compare scores within sources only, or bring the sources to one range of noise.",
     ),
     Rule(
-        "noise_not_as_stated", "factors", "measured over stated noise, of a source against the others (alone: against 1), or its inverse",
+        "noise_not_as_stated", "factors",
+        "measured over stated noise, of a source without exact truth against the others (alone: against 1), or its inverse",
         None, 1.6, 1.8,
         "The pixels are noisier, or cleaner, than the manifest says: correct shot_noise and read_noise, or the files.",
     ),

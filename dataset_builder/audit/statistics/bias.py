@@ -166,16 +166,18 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row per source: `source`, `frames` (whose noise is known), `stated` (median standard deviation at mid-grey, in per cent of
-        white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal), `stated_ratio`
-        and `excess_ratio` (against the median of the other sources; NaN for a single one).
+        white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal; NaN for bursts
+        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene),
+        `stated_ratio` and `excess_ratio` (against the median of the other sources; NaN for a single one).
     """
-    names = bursts.drop_duplicates("burst_id").set_index("burst_id")["source"]
+    known = bursts.drop_duplicates("burst_id").set_index("burst_id")
     empty = pd.Series(np.nan, index=frames.index)
     measured, signal = (frames.get(name, empty).astype("float64") for name in ("noise", "signal"))
     shot, read = (frames[name].astype("float64") for name in ("shot_noise", "read_noise"))
     expected = (shot * signal.clip(0) + read) ** 0.5
-    table = pd.DataFrame({"source": frames["burst_id"].map(names), "stated": np.sqrt(shot * MID_GREY + read)})
-    table["excess"] = measured / expected.replace(0, np.nan)
+    table = pd.DataFrame({"source": frames["burst_id"].map(known["source"]), "stated": np.sqrt(shot * MID_GREY + read)})
+    drawn = frames["burst_id"].map(known["ground_truth_kind"]) == "exact"
+    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn)
     table = table[table["stated"].notna()]
     result = (
         table.groupby("source", sort=True)

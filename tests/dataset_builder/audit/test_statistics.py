@@ -19,6 +19,7 @@ from dataset_builder.audit.statistics import (
     bound_selection,
     compare_distributions,
     compare_groups,
+    compare_noise,
     correlate_estimators,
     correlate_metrics,
     correlate_scenarios,
@@ -420,3 +421,16 @@ class TestFeatures:
         (root / "audit" / "features.parquet").write_bytes(b"damaged")
         with pytest.raises(pytest.fail.Exception):
             measure_frames(root, tables.bursts, tables.frames, workers=Idle())
+
+
+def test_noise_that_was_drawn_is_not_judged_by_the_texture_of_its_scenes():
+    frames = pd.DataFrame(
+        {"burst_id": ["a", "b"], "shot_noise": 0.0, "read_noise": 1e-4, "noise": [0.03, 0.02], "signal": 0.2}
+    )
+    bursts = pd.DataFrame(
+        {"burst_id": ["a", "b"], "source": ["drawn", "taken"], "ground_truth_kind": ["exact", "none"]}
+    )
+    table = compare_noise(frames, bursts).set_index("source")
+    assert np.isnan(table.loc["drawn", "excess"])
+    assert table.loc["taken", "excess"] == pytest.approx(2)
+    assert table["stated_ratio"].tolist() == pytest.approx([1, 1])
