@@ -5,34 +5,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from dataset_builder.bursts import build_bursts, plan_source, preview_bursts
-from dataset_builder.errors import OutputError, RecipeError
+from dataset_builder.bursts import build_bursts, plan_source
+from dataset_builder.errors import RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
-from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
-from dataset_builder.labeling.engine import build_labels, preview_stage
+from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.noise import measure_label_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.plans import find_makers, plan_redraws, plan_sources
+from dataset_builder.plans import find_makers, list_remade, plan_redraws, plan_sources, require_named, require_usable
 from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.settings.roots import NO_ROOTS
-from dataset_builder.work.altered import RECIPE, drop_altered_caches, list_altered, take_stock
+from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
-from dataset_builder.work.unit import WORK_FOLDER
-from manifests.confined.reading import has_file, has_folder, hash_file, list_folder, read_file, walk_files
-from manifests.confined.writing import write_file, write_new_file
-from manifests.description import DESCRIPTION, DIGESTS, read_description, write_description
-from manifests.errors import SchemaError
+from manifests.confined.reading import hash_file, list_folder
+from manifests.confined.writing import write_file
+from manifests.description import DIGESTS, read_description, write_description
 from manifests.journal import note_digest
-from manifests.store import labels_path, read_dataset_table, table_path
+from manifests.store import labels_path, table_path
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
@@ -70,10 +66,10 @@ def build_dataset(
     """
     scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
     base = recipe_path.resolve().parent
-    _require_usable(root)
+    require_usable(root)
     with lock_dataset(root):
-        _require_named(root, recipe)
-        altered = take_stock(root, _list_remade(recipe))
+        require_named(root, recipe)
+        altered = take_stock(root, list_remade(recipe))
         planned = plan_sources(recipe, base, root, workers, roots=roots, strict=strict)
         bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
         judged = annotate_sources(root, planned.judged)
@@ -112,7 +108,7 @@ def add_source(
     Raises:
         BuildError: as `build_dataset`.
     """
-    _require_usable(root)
+    require_usable(root)
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)
@@ -262,101 +258,6 @@ def redo_audit(
     return audit, [*remarks, *audit.remarks]
 
 
-def preview_dataset(
-    recipe_path: Path,
-    recipe: Recipe,
-    root: Path,
-    *,
-    roots: Mapping[str, Path] = NO_ROOTS,
-    strict: bool = False,
-    workers: Workers = ONE_WORKER,
-) -> list[StageReport]:
-    """What `build_dataset` would do; nothing below the data set is written.
-
-    Labels of bursts that are yet to be made are not counted; people's judgements neither.
-
-    Args:
-        recipe_path: file that the recipe was read from.
-        recipe: as read.
-        root: folder of the data set; need not exist.
-        roots: as in `build_dataset`.
-        strict: as there.
-        workers: who screens photographs that were not measured yet.
-
-    Raises:
-        BuildError: if the recipe cannot be carried out at all.
-    """
-    scenarios = resolve_scenarios(recipe.scenarios, device=workers.device)
-    with TemporaryDirectory() as scratch:
-        # Photographs that a build measured before are not measured again.
-        for path, plain in walk_files(root, f"{WORK_FOLDER}/photographs"):
-            if plain:
-                write_new_file(Path(scratch), path, read_file(root, path))
-        base = recipe_path.resolve().parent
-        planned = plan_sources(recipe, base, Path(scratch), workers, roots=roots, strict=strict)
-    plans = planned.plans
-    bursts, kept = preview_bursts(root, plans)
-    planned.report(bursts)
-    there = read_bursts(root) if kept else {}
-    labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
-    bursts.remarks += list_altered(root, _list_remade(recipe))
-    waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
-    if waiting > 0 and scenarios:
-        labels.remarks.append(f"labels of {waiting} bursts that are yet to be made are not counted")
-    return [bursts, labels]
-
-
-def preview_labels(root: Path, choices: Sequence[ScenarioChoice], *, device: str = "cpu") -> StageReport:
-    """What `add_labels` would do.
-
-    Raises:
-        ManifestError: if `root` is no data set.
-        RestorerError: if a scenario is unknown.
-    """
-    return preview_stage(root, resolve_scenarios(choices, device=device), read_bursts(root))
-
-
-def _list_remade(recipe: Recipe) -> list[str]:
-    """Tables that a build makes anew where they are missing."""
-    judged = [source.judged_as for source in recipe.sources if isinstance(source, CaptureSource) and source.judged_as]
-    names = [*judged, *(choice.name for choice in recipe.scenarios)]
-    tables = [table_path(name) for name in ("bursts", "frames", "splits", "failures")]
-    return [RECIPE, *tables, *map(labels_path, names)]
-
-
 def _write_recipe(root: Path, data: bytes) -> None:
     note_digest(root, RECIPE, hashlib.sha256(data).hexdigest())
     write_file(root, RECIPE, data)
-
-
-def _require_usable(root: Path) -> None:
-    if root.exists() and not root.is_dir():
-        raise OutputError(f"root {root}: is a file; name a folder")
-    if root.is_dir() and not has_file(root, DESCRIPTION) and not has_folder(root, WORK_FOLDER) and any(root.iterdir()):
-        raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
-
-
-def require_buildable(root: Path, recipe: Recipe) -> None:
-    """Check that a build would not overwrite what it did not make.
-
-    Raises:
-        OutputError: if the folder holds something else, or bursts of sources that the recipe does not name.
-    """
-    _require_usable(root)
-    _require_named(root, recipe)
-
-
-def _require_named(root: Path, recipe: Recipe) -> None:
-    """A build makes a data set what the recipe says; it must not delete what somebody added under another name."""
-    if not has_file(root, table_path("bursts")):
-        return
-    try:
-        held = set(read_dataset_table(root, "bursts").column("source").to_pylist())
-    except SchemaError:  # damaged: what was sealed last says as much
-        held = {source.name for source in read_built_recipe(root).sources}
-    foreign = held - {source.name for source in recipe.sources}
-    if foreign:
-        raise OutputError(
-            f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
-            "add the source to the recipe or choose another folder"
-        )

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dataset_builder.bursts import Plan, plan_source
-from dataset_builder.errors import BuildError, MissingSourceError, RecipeError, SourceError, UnsetRootError
+from dataset_builder.errors import (
+    BuildError,
+    MissingSourceError,
+    OutputError,
+    RecipeError,
+    SourceError,
+    UnsetRootError,
+)
+from dataset_builder.finish import read_built_recipe
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.labeling.units import read_bursts
@@ -16,10 +24,14 @@ from dataset_builder.recipe import Recipe, Source, parse_scenario
 from dataset_builder.settings.roots import NO_ROOTS, split_root
 from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.synthesis.unit import SynthesisUnit
+from dataset_builder.work.altered import RECIPE
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import StageReport
-from dataset_builder.work.unit import Failure
-from manifests.errors import UnsafePathError
+from dataset_builder.work.unit import WORK_FOLDER, Failure
+from manifests.confined.reading import has_file, has_folder
+from manifests.description import DESCRIPTION
+from manifests.errors import SchemaError, UnsafePathError
+from manifests.store import labels_path, read_dataset_table, table_path
 
 
 @dataclass
@@ -188,6 +200,52 @@ def plan_redraws(
         if asked:
             raise
         return redraws, {}, [f"the noise of the labels was not measured: {error}"]
+
+
+def list_remade(recipe: Recipe) -> list[str]:
+    """Tables that a build makes anew where they are missing."""
+    judged = [source.judged_as for source in recipe.sources if isinstance(source, CaptureSource) and source.judged_as]
+    names = [*judged, *(choice.name for choice in recipe.scenarios)]
+    tables = [table_path(name) for name in ("bursts", "frames", "splits", "failures")]
+    return [RECIPE, *tables, *map(labels_path, names)]
+
+
+def require_buildable(root: Path, recipe: Recipe) -> None:
+    """Check that a build would not overwrite what it did not make.
+
+    Raises:
+        OutputError: if the folder holds something else, or bursts of sources that the recipe does not name.
+    """
+    require_usable(root)
+    require_named(root, recipe)
+
+
+def require_usable(root: Path) -> None:
+    """Raise OutputError for a folder that holds something else than a data set."""
+    if root.exists() and not root.is_dir():
+        raise OutputError(f"root {root}: is a file; name a folder")
+    if root.is_dir() and not has_file(root, DESCRIPTION) and not has_folder(root, WORK_FOLDER) and any(root.iterdir()):
+        raise OutputError(f"root {root}: is not empty and holds no data set; name a new folder or that of a data set")
+
+
+def require_named(root: Path, recipe: Recipe) -> None:
+    """A build makes a data set what the recipe says; it must not delete what somebody added under another name.
+
+    Raises:
+        OutputError: if the data set holds bursts of sources that the recipe does not name.
+    """
+    if not has_file(root, table_path("bursts")):
+        return
+    try:
+        held = set(read_dataset_table(root, "bursts").column("source").to_pylist())
+    except SchemaError:  # damaged: what was sealed last says as much
+        held = {source.name for source in read_built_recipe(root).sources}
+    foreign = held - {source.name for source in recipe.sources}
+    if foreign:
+        raise OutputError(
+            f"root {root}: holds bursts of {', '.join(sorted(foreign))}, which the recipe does not name; "
+            "add the source to the recipe or choose another folder"
+        )
 
 
 def _compare_counts(source: Source, plan: Plan) -> list[str]:

@@ -52,13 +52,10 @@ def command(
 
     Run it again to go on after an interruption, or after a change of the recipe: only what changed is computed.
     """
-    from dataset_builder.build import (
-        build_dataset,
-        preview_dataset,
-        require_buildable,
-    )
+    from dataset_builder.build import build_dataset
     from dataset_builder.cli.console import announce, print_counts, print_notes, print_summary, show_progress
-    from dataset_builder.plans import list_restorer_names, replace_restorers
+    from dataset_builder.plans import list_restorer_names, replace_restorers, require_buildable
+    from dataset_builder.preview import preview_dataset
     from dataset_builder.recipe import read_recipe
     from dataset_builder.settings.roots import RESTORER_VARIABLE, read_named
 

@@ -69,11 +69,9 @@ def command(
     workers: Workers,
 ) -> None:
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
-    from dataset_builder.build import (
-        add_labels,
-        preview_labels,
-    )
+    from dataset_builder.build import add_labels
     from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
+    from dataset_builder.preview import preview_labels
     from dataset_builder.recipe import parse_scenario
 
     choices = [

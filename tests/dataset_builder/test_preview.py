@@ -5,8 +5,9 @@ import re
 import pytest
 from click.testing import CliRunner
 
-from dataset_builder.build import build_dataset, preview_dataset
+from dataset_builder.build import build_dataset
 from dataset_builder.cli.main import main
+from dataset_builder.preview import preview_dataset
 from dataset_builder.recipe import read_recipe
 from manifests.confined.plain import hash_plain
 from manifests.verification.verify import verify
