@@ -84,6 +84,7 @@ def test_frames_are_a_set_and_padding_is_not_seen() -> None:
     assert not torch.allclose(scores[:, 0], scores[:, 1])  # tasks differ
 
 
+@pytest.mark.slow
 def test_it_learns_and_keeps_the_best(names: tuple[str, ...]) -> None:
     seen: list[dict] = []
     settings = TrainingSettings(steps=60, batch=16, every=15, rate=0.01, dropout=0.0)
