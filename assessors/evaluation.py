@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from assessors.agreement import SHARES, count_won, kendall, pairwise_accuracy, precision_at, spearman, top_one
-from assessors.intervals import bound_mean, bound_ratio
 from assessors.predictions import Entrant
 from assessors.targets import Targets
+from manifests.intervals import SceneIntervals, bound_share
 from manifests.schema import RELIABILITY, is_marginal
 from manifests.store import read_or_empty, table_path
 
@@ -100,7 +100,7 @@ def _judge(targets: Targets, place: int, bursts: NDArray[np.int64], scores: NDAr
         known = np.isfinite(per_burst)
         if known.any():
             own = scenes[bursts[known]]
-            bounds = bound_mean(per_burst[known], own)
+            bounds = SceneIntervals(own).bound_mean(per_burst[known])
             yield (name, float(per_burst[known].mean()), *_or_none(bounds), int(known.sum()), len(np.unique(own)))
     if is_marginal(targets.labels.estimators[place]):
         yield from _find_harmful(values, errors, scores, frames, scenes[bursts])
@@ -134,7 +134,7 @@ def _find_harmful(
     if not counts[0].any() or not counts[1].any():
         return
     pairs = np.array([[count_won(first, second) for second in harmless] for first in harmful])
-    bounds = bound_ratio(pairs, *counts)
+    bounds = bound_share(pairs, *counts)
     value = float(pairs.sum() / (counts[0].sum() * counts[1].sum()))
     yield ("auc", value, *_or_none(bounds), len(entered), len(names))
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from dataset_builder.audit import statistics as of
 from dataset_builder.audit.tables import ScoreMatrix, Tables
-from dataset_builder.selection.intervals import SceneIntervals
 from manifests.documents.statistics import count_contents, count_licenses
+from manifests.intervals import SceneIntervals
 from manifests.schema import LABEL_SET, Column, TableSchema
 from manifests.schema.table import REAL, TEXT_TYPE
 

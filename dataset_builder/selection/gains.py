@@ -12,13 +12,13 @@ from dataset_builder.labeling.scenarios import ResolvedScenario
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, read_bursts
 from dataset_builder.selection.guides import BASELINES, Guide
-from dataset_builder.selection.intervals import SceneIntervals
 from dataset_builder.selection.policies import POLICIES
 from dataset_builder.selection.unit import SelectionUnit
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import Progress, StageReport, no_progress
 from dataset_builder.work.unit import read_part, remove_part
+from manifests.intervals import SceneIntervals
 from restorers import Domain
 from restorers.fidelity import METRICS
 

@@ -17,7 +17,6 @@ from scipy import stats
 from assessors import Entrant, Targets, evaluate, load_targets, read_predictions, write_predictions
 from assessors.errors import PredictionError
 from assessors.evaluation import AGAIN, ALL, average_scenarios
-from assessors.intervals import bound_mean, bound_ratio
 from dataset_builder.cli.main import main
 from manifests.errors import SelectionError
 from manifests.schema import BURSTS, RELIABILITY
@@ -196,32 +195,6 @@ def test_nothing_to_judge_by(tiny_original: Path) -> None:
         load_targets(tiny_original, "val", **MEAN)
     with pytest.raises(SelectionError, match="no burst of split 'all' has labels by psnr"):
         load_targets(tiny_original, "all", scenarios=[])
-
-
-# ---------------------------------------------------------------------------------------------------------- intervals
-
-
-def test_intervals_of_means_are_those_of_scene_means() -> None:
-    rng = np.random.default_rng(0)
-    scenes = np.repeat(np.arange(40), 3)
-    values = rng.standard_normal(40)[scenes] + 0.1 * rng.standard_normal(120)
-    low, high = bound_mean(values, scenes)
-    means = values.reshape(40, 3).mean(1)
-    reach = 1.96 * means.std(ddof=1) / np.sqrt(40)
-    assert low == pytest.approx(means.mean() - reach, abs=0.15 * reach)
-    assert high == pytest.approx(means.mean() + reach, abs=0.15 * reach)
-    # Were bursts independent, it would be nearly half as wide.
-    assert high - low > 1.4 * np.subtract(*bound_mean(values, np.arange(120))[::-1])
-    assert np.isnan(bound_mean(values[:3], scenes[:3])).all()
-
-
-def test_intervals_of_ratios_hold_the_ratio() -> None:
-    rng = np.random.default_rng(0)
-    first, second = rng.integers(1, 5, (2, 30)).astype(float)
-    pairs = rng.uniform(0.6, 0.9, (30, 30)) * np.outer(first, second)
-    low, high = bound_ratio(pairs, first, second)
-    assert low < pairs.sum() / (first.sum() * second.sum()) < high < 0.9
-    assert np.isnan(bound_ratio(pairs[:1, :1], first[:1], second[:1])).all()
 
 
 # -------------------------------------------------------------------------------------------------------- command line

@@ -13,7 +13,7 @@ from scipy.special import ndtr
 
 from dataset_builder.audit.statistics.ranks import MIN_FRAMES, RankedColumns, center_ranks, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
-from dataset_builder.selection.intervals import SceneIntervals
+from manifests.intervals import SceneIntervals
 from manifests.schema import LABEL_SET
 
 _COMPARISON = ["spearman", "low", "high", "bursts", "same_best"]

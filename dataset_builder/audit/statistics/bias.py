@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dataset_builder.audit.factors import EXPLAINING, MID_GREY
 from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
-from dataset_builder.selection.intervals import SceneIntervals
+from manifests.intervals import SceneIntervals
 from manifests.schema import LABEL_SET
 
 GROUPINGS = ("source", "preset", "size")

@@ -10,8 +10,8 @@ import pandas as pd
 from dataset_builder.audit.statistics.ranks import mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
 from dataset_builder.selection.guides import ORACLE
-from dataset_builder.selection.intervals import SceneIntervals
 from dataset_builder.selection.policies import DROP_HARMFUL, PARTS
+from manifests.intervals import SceneIntervals
 
 WITHOUT_ONE = "all frames but one"
 ONE_MORE = "the reference and one more"

@@ -36,8 +36,8 @@ from dataset_builder.audit.statistics import (
 )
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
 from dataset_builder.audit.wording import format_number, percent
-from dataset_builder.selection.intervals import SceneIntervals
 from manifests.errors import MissingManifestError, SchemaError, SelectionError
+from manifests.intervals import SceneIntervals
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
 from tests.tiny_dataset import INGESTED, LENGTHS, make_burst_row, make_frame_row, write_tiny_dataset

@@ -36,7 +36,7 @@ from dataset_builder.audit.statistics import (
 from dataset_builder.audit.statistics.ranks import find_best
 from dataset_builder.audit.statistics.selection import ONE_MORE, WITHOUT_ONE
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
-from dataset_builder.selection.intervals import SceneIntervals
+from manifests.intervals import SceneIntervals
 from tests.audit_dataset import write_audit_dataset
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dataset_builder.selection.intervals import SceneIntervals
+from manifests.intervals import SceneIntervals, bound_share
 
 
 def test_the_interval_of_equal_scenes_is_that_of_student():
@@ -55,3 +55,20 @@ def test_intervals_of_few_scenes_cover(scenes, shape):
         low, high = intervals.bound_mean(levels[owners] + random.normal(0, 0.5, len(owners)))
         held.append(low <= 0 <= high)
     assert 0.93 <= np.mean(held) <= 0.97
+
+
+def test_the_interval_of_a_share_of_pairs_covers_and_stays_within_its_ends():
+    random = np.random.default_rng(4)
+    held = []
+    for _ in range(400):
+        first, second = random.integers(1, 5, (2, 12)).astype(float)
+        hard = random.uniform(0, 0.2, 12)  # of scenes, whose pairs have this much less
+        pairs = (0.8 - hard[:, None] - hard[None]) * np.outer(first, second)
+        low, high = bound_share(pairs, first, second)
+        held.append(low <= 0.6 <= high)
+        assert 0 <= low <= pairs.sum() / (first.sum() * second.sum()) <= high <= 1
+    assert 0.9 <= np.mean(held) <= 0.99
+    assert np.isnan(bound_share(pairs[:1, :1], first[:1], second[:1])).all()
+    alone = np.zeros(12)
+    alone[0] = 3
+    assert np.isnan(bound_share(pairs, alone, second)).all()
