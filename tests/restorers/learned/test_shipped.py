@@ -50,7 +50,9 @@ def test_they_keep_their_word(name):
     ("name", "rival", "least"),
     [
         ("denoise/kpn", "denoise/hdrplus@spatial", 3.0),
+        ("denoise/recurrent", "denoise/hdrplus@spatial", 2.0),
         ("deblur/burst_network", "deblur/fourier", 1.5),
+        ("demosaic/burst_network", "demosaic/burst", 1.0),
         ("sr/dbsr@x2", "sr/handheld@x2", 0.3),
     ],
 )
