@@ -29,6 +29,8 @@ GAP, LINE = 6, 18
 ROWS = (
     ("kpn", 7, "denoise/hdrplus@spatial", "denoise/kpn"),
     ("handheld", 2, "denoise/hdrplus@spatial", "denoise/kpn"),
+    ("night", 2, "denoise/hdrplus@spatial", "denoise/recurrent"),
+    ("action", 2, "demosaic/burst", "demosaic/burst_network"),
     ("burst_sr", 2, "sr/handheld@x2", "sr/dbsr@x2"),
     ("night", 3, "deblur/fourier", "deblur/burst_network"),
 )
@@ -40,6 +42,8 @@ COMPARED = (
     "denoise/hdrplus@spatial",
     "denoise/handheld",
     "denoise/kpn",
+    "denoise/recurrent",
+    "demosaic/burst_network",
     "sr/handheld@x2",
     "sr/backprojection@x2",
     "sr/dbsr@x2",
