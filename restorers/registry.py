@@ -55,7 +55,9 @@ BUILT_IN: tuple[ScenarioSpec, ...] = (
     ScenarioSpec("deblur/burst_network", "restorers.learned.trained:load_trained", {"name": "deblur_burst_network"}),
     ScenarioSpec("deblur/fourier", "restorers.classical.fourier:FourierAccumulation"),
     ScenarioSpec("demosaic/burst", "restorers.classical.backprojection:BackProjection", {"scale": 1}),
-    ScenarioSpec("demosaic/burst_network", "restorers.learned.trained:load_trained", {"name": "demosaic_burst_network"}),
+    ScenarioSpec(
+        "demosaic/burst_network", "restorers.learned.trained:load_trained", {"name": "demosaic_burst_network"}
+    ),
     ScenarioSpec("demosaic/gharbi", "restorers.learned.demosaicnet:GharbiDemosaicking"),
     ScenarioSpec("demosaic/malvar", "restorers.classical.demosaicking:LinearDemosaicking"),
     ScenarioSpec("denoise/handheld", "restorers.classical.handheld:Handheld", {"scale": 1, "tolerance": 1.3}),

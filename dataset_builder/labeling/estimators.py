@@ -36,7 +36,6 @@ class Estimator:
         min_frames: shortest burst that it is defined for.
         function: computes it; the generator decides what is sampled, if anything is.
         exact: whether it is defined only where all v(S) can be had.
-        keyed_as: the name that its labels have in their keys: the one that it had when its scores last changed.
     """
 
     name: str
@@ -46,11 +45,10 @@ class Estimator:
     min_frames: int
     function: Callable[[Game, np.random.Generator], Estimate]
     exact: bool = False
-    keyed_as: str = ""
 
     def identify(self) -> list[str]:
         """What tells its scores from those of other estimators."""
-        return [self.keyed_as or self.name, self.version]
+        return [self.name, self.version]
 
 
 def leave_one_out(game: Game) -> Estimate:
@@ -195,12 +193,11 @@ def _make_marginal(name: str, size: float) -> Estimator:
     formula = f"mean of v(S∪{{i}}) − v(S) over the S ⊆ N∖{{i}} with |S| = {int(size)}; over a random sample of them where they are many"
     return Estimator(
         name,
-        "1",
+        "2",
         formula,
         "marginal",
         int(size) + 2,
         lambda game, rng: marginal(game, rng, size=int(size)),
-        keyed_as=name.replace("marginal", "banzhaf"),
     )
 
 

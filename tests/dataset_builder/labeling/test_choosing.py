@@ -77,9 +77,8 @@ def test_names_of_old_and_new():
     assert list_renamed([choice, choice]) == ["the estimator banzhaf(4) is called marginal(4) now"]
     (resolved,) = resolve_scenarios([choice])
     assert [definition.estimator for definition in resolved.definitions] == ["marginal(4)", "banzhaf"]
-    # Labels of the old name are still known by their keys; those of the new Banzhaf value are not taken for them.
-    assert find_estimator("marginal(4)").identify() == ["banzhaf(4)", "1"]
-    assert find_estimator("marginal").identify() == ["banzhaf", "1"]
+    # Neither is taken for what was called banzhaf, ["banzhaf", "1"] in the keys of labels.
+    assert find_estimator("marginal(4)").identify() == ["marginal(4)", "2"]
     assert find_estimator("banzhaf").identify() == ["banzhaf", "2"]
 
 
