@@ -8,29 +8,27 @@ neighbours is one scene, so that no split can part look-alikes; a scene is cut, 
 
 from __future__ import annotations
 
-import base64
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr
 
 from dataset_builder.decoding.extras import MissingReaderError
 from dataset_builder.decoding.frame import Frame, SensorFacts
 from dataset_builder.decoding.images import read_image
-from dataset_builder.decoding.jpeg import require_few_scans
 from dataset_builder.decoding.natural_order import natural_key
-from dataset_builder.decoding.pictures import Pixels, explain, require_size
+from dataset_builder.decoding.pictures import Pixels, explain
 from dataset_builder.decoding.source_files import require_file, resolve_inside
 from dataset_builder.errors import MissingSourceError, UnreadableImageError
 from dataset_builder.ingest.files import hash_files
+from dataset_builder.ingest.looks import Look, Photograph, fit_size, group_look_alikes, look_at
 from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, RejectedBurst, Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.judgements.annotations import AnnotatedBurst, Annotations
@@ -41,7 +39,6 @@ from dataset_builder.work.pieces import do_pieces
 from dataset_builder.work.unit import Failure, hash_facts
 from manifests.confined.plain import hash_plain
 from manifests.errors import UnsafePathError
-from manifests.images.appearance import correlate_thumbnails, find_near_pairs, hash_thumbnail, make_thumbnail
 from restorers import Domain
 
 SCENARIO = "subjective/spaq"
@@ -50,7 +47,6 @@ OPINION_DEVIATION = 15.0
 """Points; standard deviation of the opinions on one photograph, which the table does not tell: an assumption."""
 _MAX_TABLE_BYTES = 200_000_000
 _MAX_ROWS = 1_000_000
-_LOOK_SIDE = 1024
 _AT_ONCE = 8
 """Photographs that a worker looks at in one unit."""
 
@@ -82,7 +78,7 @@ class SpaqFrames(ReaderDefaults):
     def read(self, index: int) -> Frame:
         """Decode one photograph and average it down."""
         image = read_image(self.folder / self.names[index])
-        height, width = _fit(image.pixels.shape[0], image.pixels.shape[1], self.side)
+        height, width = fit_size(image.pixels.shape[0], image.pixels.shape[1], self.side)
         pixels: Pixels = cv2.resize(image.pixels, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         sensor = SensorFacts(Domain.SRGB, white_level=float(np.iinfo(image.pixels.dtype).max))
         return Frame(pixels, image.facts, sensor)
@@ -90,23 +86,6 @@ class SpaqFrames(ReaderDefaults):
     def iterate(self) -> Iterator[Frame]:
         """Decode photograph after photograph."""
         return map(self.read, range(len(self.names)))
-
-
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """How a photograph looks in small."""
-
-    name: str
-    size: tuple[int, int]
-    hash: str | None
-    thumbnail: NDArray[np.float32]
-
-    @classmethod
-    def parse(cls, name: str, facts: Mapping[str, Any]) -> Self:
-        """From what `look_at` gives."""
-        height, width = facts["size"]
-        thumbnail = np.frombuffer(base64.b64decode(facts["thumbnail"]), "<f4").reshape(facts["shape"])
-        return cls(name, (height, width), facts["hash"], thumbnail)
 
 
 @dataclass(frozen=True)
@@ -117,24 +96,6 @@ class _Survey:
     rejected: tuple[RejectedBurst, ...]
     scored: int
     missing: int
-
-
-@dataclass(frozen=True)
-class Photograph:
-    """One to look at.
-
-    Attributes:
-        path: of its file.
-        side: px that its longer side is brought to.
-    """
-
-    path: str
-    side: int
-
-    @property
-    def cost(self) -> int:
-        """One as another."""
-        return 1
 
 
 class SpaqSource(CaptureSource):
@@ -189,10 +150,15 @@ class SpaqSource(CaptureSource):
             if isinstance(outcome, Failure):
                 rejected[name] = RejectedBurst(f"{IMAGES}/{name}", outcome)
             else:
-                looks.append(_Look.parse(name, outcome))
+                looks.append(Look.parse(name, outcome))
         surveyed = self.model_copy()
         surveyed._found = _Survey(  # noqa: SLF001  # of its own copy
-            groups=tuple(map(tuple, group_look_alikes(looks, self))),
+            groups=tuple(
+                map(
+                    tuple,
+                    group_look_alikes(looks, max_distance=self.max_distance, min_correlation=self.min_correlation),
+                )
+            ),
             rejected=tuple(rejected[name] for name in sorted(rejected, key=natural_key)),
             scored=len(names),
             missing=len(set(names) - there),
@@ -267,29 +233,6 @@ class SpaqSource(CaptureSource):
         )
 
 
-def group_look_alikes(looks: Sequence[_Look], source: SpaqSource) -> list[list[str]]:
-    """Names of photographs that hang together by neighbours, two and more each, in natural order."""
-    pairs = find_near_pairs([look.hash for look in looks], range(len(looks)), max_distance=source.max_distance)
-    linked = [
-        (pair.first, pair.second)
-        for pair in pairs
-        if looks[pair.first].size == looks[pair.second].size
-        and correlate_thumbnails(looks[pair.first].thumbnail, looks[pair.second].thumbnail) >= source.min_correlation
-    ]
-    if not linked:
-        return []
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    rows, columns = np.array(linked).T
-    graph = coo_array((np.ones(len(linked)), (rows, columns)), shape=(len(looks), len(looks)))
-    labels = connected_components(graph, directed=False)[1]
-    groups: dict[int, list[str]] = {}
-    for label, look in zip(labels.tolist(), looks, strict=True):
-        groups.setdefault(label, []).append(look.name)
-    return [sorted(names, key=natural_key) for names in groups.values() if len(names) > 1]
-
-
 def read_scores(root: Path) -> dict[str, float]:
     """Mean opinion score, 0 to 100, by file name.
 
@@ -324,42 +267,3 @@ def _read_table(path: Path) -> tuple[tuple[str, float], ...]:
         if not 0 <= value <= 100 or Path(image).name != image:
             raise UnreadableImageError(f"{path}: expected file names and scores of 0..100, got {image!r}: {value}")
     return tuple(found)
-
-
-def look_at(root: Path, photograph: Photograph) -> dict[str, Any]:  # noqa: ARG001  # as every piece of work
-    """Decode a photograph, in a worker, at the smallest fraction that suffices: plain data of a `_Look`."""
-    from PIL import Image
-
-    path = Path(photograph.path)
-    require_file(path)
-    try:
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
-            width, height = image.size
-            require_size(path, width, height)
-            if image.format == "JPEG":
-                require_few_scans(path, path.read_bytes())
-            orientation = image.getexif().get(0x0112, 1)
-            image.draft("RGB", (256, 256))
-            # Only large PNGs are still large here.
-            factor = max(1, min(image.size) // _LOOK_SIDE)
-            small = image.convert("RGB").reduce(factor) if factor > 1 else image.convert("RGB")
-            pixels = np.asarray(small, np.float32) / np.float32(255)
-    except UnreadableImageError:
-        raise
-    except Exception as error:  # decoders raise anything on hostile files
-        raise UnreadableImageError(
-            f"{path}: cannot be decoded ({explain(error)}); copy it again or remove it"
-        ) from error
-    if orientation in range(5, 9):
-        width, height = height, width
-    thumbnail = make_thumbnail(pixels, "srgb")
-    size = _fit(height, width, photograph.side)
-    # Ten thousand lists of numbers would fill the memory of who waits for them.
-    packed = base64.b64encode(thumbnail.astype("<f4").tobytes()).decode()
-    return {"size": size, "hash": hash_thumbnail(thumbnail), "thumbnail": packed, "shape": thumbnail.shape}
-
-
-def _fit(height: int, width: int, side: int) -> tuple[int, int]:
-    """Rows and columns of a photograph whose longer side is brought to `side`; small ones keep their size."""
-    factor = min(1.0, side / max(height, width))
-    return max(2, round(height * factor)), max(2, round(width * factor))
