@@ -7,10 +7,10 @@ import pytest
 from benchmarks.published import shrink_recipe
 from dataset_builder.build import build_dataset
 from dataset_builder.recipe import read_recipe
+from dataset_builder.work.local import ONE_WORKER
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
 from tests.data.published import FRAMES, TRIAGE_DECIDED, TRIAGE_UNDECIDED, write_published
-from tests.dataset_builder.test_altered import Here
 from tests.photographs import write_photographs
 from tests.places import ROOT
 
@@ -30,7 +30,7 @@ def test_a_share_of_the_published_composition_is_built_end_to_end(tmp_path):
     roots = write_published(tmp_path / "in", 0.005)
     recipe = shrink_recipe(tmp_path / "buiqa.toml")
     root = tmp_path / "out"
-    bursts, _ = build_dataset(recipe, read_recipe(recipe), root, roots=roots, workers=Here())
+    bursts, _ = build_dataset(recipe, read_recipe(recipe), root, roots=roots, workers=ONE_WORKER)
     assert verify(root) == []
     assert not bursts.failures
     assert [remark.partition(",")[0] for remark in bursts.remarks] == [
@@ -40,7 +40,7 @@ def test_a_share_of_the_published_composition_is_built_end_to_end(tmp_path):
         "source 'photo_triage': expected 4",
     ]
     rows = read_dataset_table(root, "bursts").to_pandas()
-    assert Counter(rows.source) == {"burstsr": 4, "zurich": 6, "hdrplus": 2, "photo_triage": 31, "spaq": 5}
+    assert Counter(rows.source) == {"burstsr": 4, "zurich": 6, "hdrplus": 2, "photo_triage": 37, "spaq": 5}
     assert set(rows[rows.source.isin(["burstsr", "zurich"])].num_frames) == {FRAMES}
     assert set(rows[rows.source == "hdrplus"].height) == {160}
     labels = read_labels(root).to_pandas()
@@ -50,7 +50,7 @@ def test_a_share_of_the_published_composition_is_built_end_to_end(tmp_path):
     assert sources["sr/dbsr@x2"] == {"burstsr", "zurich"}
     assert sources["subjective/spaq"] == {"spaq"}
     assert set(read_dataset_table(root, "splits").column("split").to_pylist()) == {"train", "test"}
-    again, labelled = build_dataset(recipe, read_recipe(recipe), root, roots=roots, workers=Here())
+    again, labelled = build_dataset(recipe, read_recipe(recipe), root, roots=roots, workers=ONE_WORKER)
     assert again.counts["reused"] == len(rows)
     assert not again.counts["created"] + labelled.counts["created"]
 
@@ -60,7 +60,7 @@ def test_the_recipe_for_photographs_of_ones_own(tmp_path):
     path = ROOT / "recipes/photographs.toml"
     write_photographs(tmp_path / "in", 2, height=520, width=560)
     bursts, labels = build_dataset(
-        path, read_recipe(path), tmp_path / "out", roots={"photographs": tmp_path / "in"}, workers=Here()
+        path, read_recipe(path), tmp_path / "out", roots={"photographs": tmp_path / "in"}, workers=ONE_WORKER
     )
     assert verify(tmp_path / "out") == []
     assert not bursts.failures + labels.failures
