@@ -6,11 +6,13 @@ import pytest
 
 from benchmarks.published import shrink_recipe
 from dataset_builder.build import build_dataset
+from dataset_builder.plans import plan_sources
 from dataset_builder.recipe import read_recipe
 from dataset_builder.work.local import ONE_WORKER
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
 from tests.data.published import FRAMES, TRIAGE_DECIDED, TRIAGE_UNDECIDED, write_published
+from tests.dataset_builder.test_altered import Here
 from tests.photographs import write_photographs
 from tests.places import ROOT
 
@@ -55,15 +57,11 @@ def test_a_share_of_the_published_composition_is_built_end_to_end(tmp_path):
     assert not again.counts["created"] + labelled.counts["created"]
 
 
-@pytest.mark.slow
-def test_the_recipe_for_photographs_of_ones_own(tmp_path):
-    path = ROOT / "recipes/photographs.toml"
-    write_photographs(tmp_path / "in", 2, height=520, width=560)
-    bursts, labels = build_dataset(
-        path, read_recipe(path), tmp_path / "out", roots={"photographs": tmp_path / "in"}, workers=ONE_WORKER
-    )
-    assert verify(tmp_path / "out") == []
-    assert not bursts.failures + labels.failures
-    rows = read_dataset_table(tmp_path / "out", "bursts").to_pandas()
-    assert rows.groupby("scene_id").size().tolist() == [10, 10]
-    assert read_labels(tmp_path / "out").to_pandas().scenario.nunique() == len(read_recipe(path).scenarios)
+def test_the_recipe_for_photographs_plans_every_preset_for_each(tmp_path):
+    recipe = read_recipe(ROOT / "recipes/photographs.toml")
+    roots = {"photographs": write_photographs(tmp_path / "in", 2, height=240, width=260)}
+    planned = plan_sources(recipe, tmp_path, tmp_path / "set", Here(), roots=roots, strict=True)
+    units = [unit for plan in planned.plans.values() for unit in plan.units]
+    assert Counter(unit.origin.path for unit in units) == {"photo_0.png": 10, "photo_1.png": 10}
+    assert {unit.source.preset for unit in units} == {"handheld_14", "night", "action", "bracket", "focus", "jpeg"}
+    assert len({choice.name.partition("/")[0] for choice in recipe.scenarios}) == 6
