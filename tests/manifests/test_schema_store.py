@@ -69,7 +69,7 @@ def make_rows(kind: TableSchema) -> list[dict[str, Any]]:  # noqa: PLR0911  # on
         case "reliability":
             figures = {"bursts": 2, "frames": 9, "stable_best": 0.5, "median_score": 0.1, "noise_error": 0.05}
             known = {"spearman": 0.9, "icc": 0.8, "length_spearman": 0.7}
-            names = {"scenario": "denoise/mean", "metric": "psnr"}
+            names = {"scenario": "denoise/mean", "metric": "psnr", "preset": "night"}
             return [
                 {**names, "estimator": "add_one", **figures, **known},
                 {**names, "estimator": "solo", **figures, **empty},

@@ -50,7 +50,7 @@ def made(tmp_path_factory):
     assert buiqa("synthesize", folder / "My Photos", "--out", root, *SMALL, "--license", "CC0-1.0").exit_code == 0
     labelled = buiqa("label", root, "--scenario", "denoise/mean", "--estimator", "add_one")
     assert labelled.exit_code == 0
-    assert "expect denoise/mean: 2 bursts, about 2 evaluations\n" in labelled.output
+    assert "expect denoise/mean: 2 bursts, about 20 evaluations\n" in labelled.output
     return root
 
 

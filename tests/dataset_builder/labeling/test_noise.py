@@ -128,7 +128,8 @@ def test_bursts_that_nothing_renders_again_have_no_noise_error(copy):
 def test_a_burst_that_fails_costs_its_own_errors(copy):
     root, makers = copy
     one, other = sorted(makers)
-    lost = replace(makers[other], root=root / "nowhere")
+    subject = replace(makers[other].subject, path=root / "nowhere")
+    lost = replace(makers[other], subject=subject)
     _, report = measure(root, {one: makers[one], other: lost}, 1)
     assert [(row["burst_id"], row["scenario"]) for row in report.failures] == [(other, "denoise/mean")]
     labels = read_labels(root, ["denoise/mean"]).to_pandas().dropna(subset="score")
