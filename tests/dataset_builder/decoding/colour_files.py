@@ -10,6 +10,17 @@ SRGB = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06))
 P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 ADOBE = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06))
 BT2020 = ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
+FLIPS = {
+    1: lambda a: a,
+    2: np.fliplr,
+    3: lambda a: np.rot90(a, 2),
+    4: np.flipud,
+    5: lambda a: np.transpose(a, (1, 0, 2)),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(np.transpose(a, (1, 0, 2)), 2),
+    8: np.rot90,
+}
+"""What each EXIF orientation asks to be done to stored pixels."""
 
 
 def decode(codes):

@@ -19,6 +19,7 @@ from dataset_builder.synthesis.photographs import read_photograph
 from tests.dataset_builder.decoding.colour_files import (
     ADOBE,
     BT2020,
+    FLIPS,
     P3,
     SRGB,
     chunk,
@@ -310,16 +311,6 @@ def test_every_png_means_what_its_header_says(tmp_path_factory, data):
     assert away.max() <= (0.03 if linear and bits == 16 else 0.0021)
 
 
-FLIPS = {
-    1: lambda a: a,
-    2: np.fliplr,
-    3: lambda a: np.rot90(a, 2),
-    4: np.flipud,
-    5: lambda a: np.transpose(a, (1, 0, 2)),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.rot90(np.transpose(a, (1, 0, 2)), 2),
-    8: np.rot90,
-}
 JPEG_PROFILES = {
     "RGB": {"none": None, **{name: profile for name, (profile, _) in SPACES.items()}},
     "L": {"none": None, "grey": make_profile(SRGB, LINEAR, grey=True)},

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from dataset_builder.decoding.heif import list_properties
@@ -7,6 +9,7 @@ from dataset_builder.decoding.images import read_image
 from dataset_builder.errors import UnreadableImageError, UnsupportedColorError
 from tests.dataset_builder.decoding.colour_files import (
     BT2020,
+    FLIPS,
     P3,
     encode,
     encode_bt709,
@@ -22,13 +25,13 @@ SCENE = make_scene(64, 96)
 
 
 def save(path, values, bits=8, **options):
-    """Write values in [0, 1] as HEIC without chroma subsampling."""
+    """Write values in [0, 1] as HEIC, without chroma subsampling unless told so."""
     mode = {3: "RGB", 4: "RGBA"}[values.shape[2]]
     if bits == 8:
         made = pillow_heif.from_bytes(mode=mode, size=values.shape[1::-1], data=to_codes(values, 8).tobytes())
     else:
         made = pillow_heif.from_bytes(mode=f"{mode};16", size=values.shape[1::-1], data=to_codes(values, 16).tobytes())
-    made.save(path, quality=-1, chroma=444, **options)
+    made.save(path, **({"quality": -1, "chroma": 444} | options))
     return path
 
 
@@ -118,3 +121,41 @@ def test_avif(tmp_path):
     (tmp_path / "deep.avif").write_bytes(data)
     with pytest.raises(UnsupportedColorError, match="10 bits"):
         read_image(tmp_path / "deep.avif")
+
+
+MEANINGS = {
+    "nothing": (lambda: SCENE, {}),
+    "profile": (lambda: move(SCENE, P3, encode), {"icc_profile": make_profile(P3, srgb_tag())}),
+    "P3": (
+        lambda: move(SCENE, P3, encode),
+        {"color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6},
+    ),
+    "BT.2020": (
+        lambda: move(SCENE, BT2020, encode_bt709),
+        {"color_primaries": 9, "transfer_characteristics": 14, "matrix_coefficients": 9},
+    ),
+}
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_every_heic_means_what_its_boxes_say(tmp_path_factory, data):
+    bits = data.draw(st.sampled_from([8, 10, 12]))
+    name = data.draw(st.sampled_from(sorted(MEANINGS)))
+    orientation = data.draw(st.integers(1, 8))
+    chroma = data.draw(st.sampled_from([444, 420]))
+    make, options = MEANINGS[name]
+    if "matrix_coefficients" in options:
+        options = options | {"full_range_flag": data.draw(st.sampled_from([0, 1]))}
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path_factory.mktemp("heic") / "a.heic"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pillow_heif.options, "SAVE_HDR_TO_12_BIT", bits == 12)
+        save(path, make(), bits, exif=exif.tobytes(), chroma=chroma, **options)
+    found = read_image(path).pixels
+    assert found.dtype == (np.uint8 if bits == 8 else np.uint16)
+    wanted = FLIPS[orientation](SCENE)
+    assert found.shape == wanted.shape
+    away = 255 * np.abs(found / np.iinfo(found.dtype).max - wanted)
+    assert away.mean() < (2 if chroma == 444 else 3)
