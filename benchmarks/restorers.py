@@ -55,6 +55,7 @@ STATE = {
     "sr/backprojection@x2": 1.25,
     "sr/backprojection@x4": 1.25,
     "sr/dbsr@x2": 32.0,
+    "sr/dbsr@x4": 109.0,
     "sr/handheld@x1.5": 13.5,
     "sr/handheld@x2": 24.0,
     "sr/handheld@x4": 96.0,

@@ -300,6 +300,8 @@ def test_a_failing_restorer_costs_its_own_labels(copy, tmp_path, monkeypatch):
         "add_one",
         "--estimator",
         "leave_one_out",
+        "--metric",
+        "psnr",
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 3

@@ -115,7 +115,7 @@ def built(tmp_path_factory):
     folder = tmp_path_factory.mktemp("reliability")
     write_photographs(folder / "photos", 2, height=200, width=200)
     invoke("synthesize", folder / "photos", "--out", folder / "set", "--height", 32, "--width", 32, "--bursts", 2)
-    invoke("label", folder / "set", "--scenario", "denoise/mean")
+    invoke("label", folder / "set", "--scenario", "denoise/mean", "--metric", "psnr")
     return folder / "set"
 
 

@@ -106,7 +106,7 @@ def test_the_command_writes_a_sound_table_that_the_report_shows(tmp_path):
     write_photographs(tmp_path / "photos", 2, height=200, width=200)
     root = tmp_path / "set"
     invoke("synthesize", tmp_path / "photos", "--out", root, "--height", 32, "--width", 32, "--bursts", 2)
-    invoke("label", root, "--scenario", "denoise/mean", "--noise-redraws", 1)
+    invoke("label", root, "--scenario", "denoise/mean", "--metric", "psnr", "--noise-redraws", 1)
     assert read_labels(root).to_pandas().dropna(subset="score")["noise_error"].notna().all()
     shown = invoke("gain", root)
     (line,) = [line for line in shown.splitlines() if "leave_one_out" in line]
