@@ -145,6 +145,7 @@ def test_labels_follow_from_the_definitions(built):
     assert np.isnan(labels.score["leave_one_out", burst.reference_index])
 
 
+@pytest.mark.slow
 def test_the_result_does_not_depend_on_the_number_of_workers(built, workshop):
     other = workshop / "two_workers"
     build(workshop / "tiny.toml", other, workers=LocalWorkers(2))

@@ -119,6 +119,7 @@ FOLDERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*PLACES, *FOLDERS])
 def test_a_link_is_not_followed(tiny: Path, outside: Path, name: str) -> None:
     plant_link(tiny / name, outside / "secret" if name in PLACES else outside)
@@ -130,6 +131,7 @@ def test_a_link_is_not_followed(tiny: Path, outside: Path, name: str) -> None:
     assert SECRET.encode() not in read_all(tiny)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", PLACES)
 def test_a_pipe_hangs_nobody(tiny: Path, name: str) -> None:

@@ -391,6 +391,7 @@ def test_any_operations_give_plain_values_or_one_error(tmp_path_factory, operati
             assert isinstance(value, (*PLAIN, ExifTag, ExifRatio, Name)), type(value)
 
 
+@pytest.mark.slow
 def test_nothing_of_the_fuzzed_ran(tmp_path, monkeypatch):
     ran = []
     monkeypatch.setattr(os, "system", ran.append)

@@ -210,6 +210,7 @@ def test_a_recipe_brings_its_own_preset(tmp_path):
     assert build_dataset(path, read_recipe(path), root)[0].counts["rebuilt"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_can_be_built_and_shown(name, tmp_path):
     write_photographs(tmp_path / "photos", 1, height=420, width=430)

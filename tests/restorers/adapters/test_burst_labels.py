@@ -53,9 +53,8 @@ def dataset(tmp_path_factory):
     return folder / "dataset"
 
 
-@pytest.mark.parametrize(
-    "tags", [QUICK, pytest.param([tag for tag in TAGS if tag not in {*QUICK, "bpn_gray"}], marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("tags", [QUICK, [tag for tag in TAGS if tag not in {*QUICK, "bpn_gray"}]])
 def test_files_in_the_form_of_their_authors_label_a_data_set(tags, dataset, tmp_path):
     names = [f"burst:{write_official_file(tmp_path / f'{tag}.pth', tag)}" for tag in tags]
     scenarios = [option for name in names for option in ("--scenario", name)]
