@@ -26,6 +26,9 @@ class Gains(NamedTuple):
     """The same over the reference, demosaicked and enlarged by cubic interpolation."""
 
 
+pytestmark = pytest.mark.slow  # renders and restores the demo
+
+
 @pytest.fixture(scope="module")
 def tasks(tmp_path_factory: pytest.TempPathFactory) -> list[LabelingTask]:
     return make_demo_tasks(tmp_path_factory.mktemp("demo"))

@@ -154,6 +154,7 @@ def test_the_command_writes_a_sound_table(built, tmp_path):
     assert verify(root) == []
 
 
+@pytest.mark.slow
 def test_bursts_that_cannot_be_made_again(built, tmp_path):
     root = Path(shutil.copytree(built, tmp_path / "set"))
     description = json.loads((root / "dataset.json").read_text())
