@@ -159,3 +159,21 @@ def test_every_heic_means_what_its_boxes_say(tmp_path_factory, data):
     assert found.shape == wanted.shape
     away = 255 * np.abs(found / np.iinfo(found.dtype).max - wanted)
     assert away.mean() < (2 if chroma == 444 else 3)
+
+
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_every_avif_means_what_its_boxes_say(tmp_path_factory, data):
+    orientation = data.draw(st.integers(1, 8))
+    wide = data.draw(st.booleans())
+    subsampling = data.draw(st.sampled_from(["4:4:4", "4:2:2", "4:2:0"]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"icc_profile": make_profile(P3, srgb_tag())} if wide else {}
+    path = tmp_path_factory.mktemp("avif") / "a.avif"
+    image = Image.fromarray(to_codes(move(SCENE, P3, encode) if wide else SCENE, 8))
+    image.save(path, quality=100, subsampling=subsampling, exif=exif, **options)
+    found = read_image(path).pixels
+    wanted = FLIPS[orientation](SCENE)
+    assert found.shape == wanted.shape
+    assert 255 * np.abs(found / 255 - wanted).mean() < (2 if subsampling == "4:4:4" else 3)
