@@ -131,7 +131,7 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
 def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     """Print a table of what became, or would become, of the units of each stage."""
     console = Console(highlight=False, soft_wrap=True)
-    table = Table(title=to_markup(str(root)), title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = make_table(to_markup(str(root)))
     table.add_column("stage")
     for action in _ACTIONS:
         table.add_column(action, justify="right")
@@ -146,12 +146,22 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
     return console
 
 
+def make_table(title: str | None) -> Table:
+    """A table without lines about it, under a title."""
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+
+
+def make_narrow_table(title: str) -> Table:
+    """The same with one space between columns, for many of them."""
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 0, 0, 1))
+
+
 def print_rows(rows: pd.DataFrame, *, title: str | None = None) -> None:
     """Print a table; numbers to the right, four digits of those that are not whole."""
     from pandas import isna
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = make_table(title)
     for name, values in rows.items():
         is_number = is_numeric_dtype(values) and not is_bool_dtype(values)
         table.add_column(str(name).replace("_", " "), justify="right" if is_number else "left", no_wrap=True)
@@ -176,7 +186,7 @@ def print_reliability(root: Path) -> None:
     from manifests.schema import RELIABILITY
     from manifests.store import read_table, table_path
 
-    table = Table(title="Labels made again", title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = make_table("Labels made again")
     names = ("scenario", "estimator", "metric", "preset")
     for heading in (*names, "bursts", "other noise", "ICC", "same best", "half the frames"):
         named = heading in names

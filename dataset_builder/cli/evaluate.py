@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import FOLDER, dataset_argument, work_options
+from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option, work_options
 from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "p
     help="Parquet of scores by any model: burst_id, frame_index, scenario, score. Repeat for more.",
 )
 @click.option("--split", default="test", show_default=True, metavar="NAME|all", help="Bursts that are judged.")
-@click.option("--fold", type=int, help="Fold of cross-validation; its bursts are the split test.")
+@fold_option
 @click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Whose labels.  [default: all]")
 @click.option("--estimator", "estimators", multiple=True, metavar="NAME", help="By which estimator.")
 @click.option("--metric", default="psnr", show_default=True, help="By which fidelity metric.")
-@click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
+@inputs_option
 @click.option("--gain", is_flag=True, help="Restore from the frames that each model chooses, and say what that gains.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON: by preset, with intervals.")
 @work_options
@@ -125,8 +125,6 @@ def _predict(
 
 def _tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
     """The same, of which no two have one name."""
-    from dataclasses import replace
-
     names: dict[str, int] = {}
     told = []
     for entrant in entrants:
@@ -136,12 +134,11 @@ def _tell_apart(entrants: Sequence[Entrant]) -> list[Entrant]:
 
 
 def _print(targets: Targets, results: Sequence[Result]) -> None:
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
 
     from assessors.evaluation import AGAIN, ALL
     from dataset_builder.audit.wording import format_number, to_markup
+    from dataset_builder.cli.console import make_narrow_table
 
     console = Console(highlight=False, soft_wrap=True)
     for scenario, estimator in zip(targets.labels.scenarios, targets.labels.estimators, strict=True):
@@ -151,9 +148,7 @@ def _print(targets: Targets, results: Sequence[Result]) -> None:
             continue
         size = max(own, key=lambda one: one.bursts * (one.entrant != AGAIN))
         title = f"{scenario}, {estimator}: {size.bursts} bursts of {size.scenes} scenes"
-        table = Table(
-            title=to_markup(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 0, 0, 1)
-        )
+        table = make_narrow_table(to_markup(title))
         table.add_column("model", no_wrap=True)
         first, *others = _COLUMNS.values()
         for heading in (first, "95 %", *others):

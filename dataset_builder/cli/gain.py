@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, trusted_option, work_options
+from dataset_builder.cli.options import base_option, dataset_argument, trusted_option, work_options
 from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -18,14 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @dataset_argument
-@click.option(
-    "--base",
-    default=".",
-    show_default="current folder",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Folder that relative roots of the recipe are relative to.",
-)
+@base_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to restore.")
 @click.option("--metric", default="psnr", show_default=True, help="Fidelity metric, one that needs a truth.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, for machines.")
@@ -67,16 +60,12 @@ def command(
 
 def _print_gains(gains: pd.DataFrame) -> None:
     """A row for each scenario, preset and guide, a column for each policy."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
     from dataset_builder.audit.tables import to_rows
     from dataset_builder.audit.wording import to_markup
-    from dataset_builder.cli.console import print_wide
+    from dataset_builder.cli.console import make_table, print_wide
     from dataset_builder.selection.policies import POLICIES
 
-    title = "Gain over all frames, with its 95 % interval over scenes"
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table = make_table("Gain over all frames, with its 95 % interval over scenes")
     for name in ("scenario", "preset", "chosen by"):
         table.add_column(name)
     for name in (*(policy.replace("_", " ") for policy in POLICIES), "bursts"):

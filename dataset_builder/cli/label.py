@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, work_options
+from dataset_builder.cli.options import base_option, dataset_argument, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -37,14 +37,7 @@ if TYPE_CHECKING:
     help="Draw the noise of synthetic bursts anew K times and measure how far it moves the labels, at K times their cost.  "
     "[default: as the recipe says]",
 )
-@click.option(
-    "--base",
-    default=".",
-    show_default="current folder",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Folder that relative roots of the recipe are relative to, for redraws.",
-)
+@base_option
 @click.option(
     "--metric",
     "metrics",

@@ -90,23 +90,16 @@ def _make_guides(targets: Targets, entrants: Sequence[Entrant], scenario: str) -
 
 def print_model_gains(gains: pd.DataFrame, metric_unit: str) -> None:
     """A table for each scenario: a row for each preset and guide, a column for each policy."""
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.table import Table
 
     from dataset_builder.audit.tables import to_rows
     from dataset_builder.audit.wording import format_number, to_markup
+    from dataset_builder.cli.console import make_narrow_table
     from dataset_builder.selection import POLICIES
 
     console = Console(highlight=False, soft_wrap=True)
     for scenario, own in gains.groupby("scenario", sort=False):
-        table = Table(
-            title=to_markup(f"{scenario}: gain over all frames, {metric_unit}"),
-            title_justify="left",
-            title_style="bold",
-            box=SIMPLE_HEAD,
-            padding=(0, 0, 0, 1),
-        )
+        table = make_narrow_table(to_markup(f"{scenario}: gain over all frames, {metric_unit}"))
         for name in ("preset", "chosen by"):
             table.add_column(name, no_wrap=True)
         for policy in POLICIES:

@@ -39,6 +39,16 @@ device_option = click.option(
     callback=lambda _ctx, _option, value: _check_device(value),
     help="Where networks compute; auto is CUDA where there is a device.",
 )
+base_option = click.option(
+    "--base",
+    default=".",
+    show_default="current folder",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder that relative roots of the recipe are relative to, to render bursts again.",
+)
+fold_option = click.option("--fold", type=int, help="Fold of cross-validation; its bursts are the split test.")
+inputs_option = click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
 roots_option = click.option(
     "--root",
     "roots",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import FOLDER, dataset_argument
+from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option
 from dataset_builder.cli.terminal import say
 
 
@@ -26,11 +26,11 @@ from dataset_builder.cli.terminal import say
     help="Parquet file to write.",
 )
 @click.option("--split", default="all", show_default=True, metavar="NAME|all", help="Bursts that are scored.")
-@click.option("--fold", type=int, help="Fold of cross-validation; its bursts are the split test.")
+@fold_option
 @click.option(
     "--scenario", "scenarios", multiple=True, metavar="NAME", help="For what.  [default: every one that has labels]"
 )
-@click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
+@inputs_option
 def command(
     dataset: Path,
     model: str,

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument, read_roots, roots_option, trusted_option, work_options
+from dataset_builder.cli.options import (
+    base_option,
+    dataset_argument,
+    read_roots,
+    roots_option,
+    trusted_option,
+    work_options,
+)
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -15,14 +22,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @dataset_argument
-@click.option(
-    "--base",
-    default=".",
-    show_default="current folder",
-    metavar="FOLDER",
-    type=click.Path(path_type=Path),
-    help="Folder that relative roots of the recipe are relative to.",
-)
+@base_option
 @roots_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to label again.")
 @trusted_option

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.options import FOLDER
+from dataset_builder.cli.options import inputs_option
 from dataset_builder.cli.terminal import say
 
 
@@ -21,7 +21,7 @@ from dataset_builder.cli.terminal import say
     help="File of the model, *.safetensors; a checkpoint and the figures of the training lie beside it.",
 )
 @click.option("--dataset", metavar="DIR", help="Data set in place of the recipe's.")
-@click.option("--cache", metavar="DIR", type=FOLDER, help="Where inputs of models are kept.")
+@inputs_option
 def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) -> None:
     """Train a model on the labels of a data set; what was interrupted goes on where it stopped."""
     from assessors.fitting import fit_assessor

@@ -26,6 +26,8 @@ PICTURE_SUFFIXES = frozenset(
 )
 """Suffixes of pictures that can be read; a file with one of them is a frame, whatever it holds."""
 
+FRAME_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES
+
 
 class FileKind(StrEnum):
     """Kinds of content; the value is its name for people."""
@@ -106,11 +108,14 @@ def recognise(path: Path) -> FileKind:
 
 def is_picture(path: Path) -> bool:
     """Whether a file is called as a picture or a RAW file, whatever it holds, or holds one that can be read, whatever it is called."""
-    if path.suffix.lower() in PICTURE_SUFFIXES | RAW_SUFFIXES:
-        return not path.is_dir()
+    return not path.is_dir() if path.suffix.lower() in FRAME_SUFFIXES else guess_kind(path) in READABLE
+
+
+def guess_kind(path: Path) -> FileKind:
+    """As `recognise`; other for what cannot be looked at."""
     with contextlib.suppress(OSError, UnsafePathError):
-        return recognise(path) in READABLE
-    return False
+        return recognise(path)
+    return FileKind.OTHER
 
 
 def refuse_kind(path: Path, kind: FileKind) -> UnreadableImageError:

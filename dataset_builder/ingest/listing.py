@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from dataset_builder.decoding.file_kinds import (
-    PICTURE_SUFFIXES,
+    FRAME_SUFFIXES,
     RAW_SUFFIXES,
     READABLE,
     FileKind,
-    recognise,
+    guess_kind,
     refuse_kind,
 )
 from dataset_builder.decoding.natural_order import natural_key
@@ -22,7 +21,6 @@ from dataset_builder.decoding.source_files import resolve_inside
 from dataset_builder.errors import SourceError
 from manifests.errors import UnsafePathError
 
-FRAME_SUFFIXES = PICTURE_SUFFIXES | RAW_SUFFIXES
 Preference = Literal["raw", "jpeg"]
 BY_PRODUCTS = frozenset(
     (
@@ -110,7 +108,7 @@ def read_folder(folder: Path) -> FolderContent:
         elif path.suffix.lower() in FRAME_SUFFIXES:
             frames.append(name)
         else:
-            kind = _recognise(path)
+            kind = guess_kind(path)
             if kind in READABLE:
                 frames.append(name)
             elif kind is FileKind.VIDEO:
@@ -215,9 +213,3 @@ def _find_below(root: Path, path: str, *, beside: Sequence[str], inside: bool, d
         inside = inside or bool(content.frames)
         for name in content.folders:
             yield from _find_below(root, f"{path}/{name}", beside=content.frames, inside=inside, depth=depth + 1)
-
-
-def _recognise(path: Path) -> FileKind:
-    with contextlib.suppress(OSError, UnsafePathError):
-        return recognise(path)
-    return FileKind.OTHER

@@ -126,8 +126,7 @@ def build_labels(
             if failure is None:
                 report.counts["rebuilt" if unit.exists else "created"] += 1
             else:
-                burst = unit.rows.burst
-                report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=unit.scenario.name)
+                report.fail_burst(failure, unit.rows.burst, unit.scenario.name)
             advance()
     _merge(root, scenarios, plan, report, bursts)
     for unit in plan.units:

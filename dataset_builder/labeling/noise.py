@@ -23,6 +23,7 @@ from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
 from dataset_builder.labeling.units import LabelUnit, read_bursts
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
+from dataset_builder.work.missing import do_missing
 from dataset_builder.work.report import Progress, StageReport
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.confined.reading import has_file
@@ -142,13 +143,15 @@ def measure_label_noise(
         for burst_id, scores in file.list_missing(able, redraws)
     ]
     units.sort(key=lambda unit: (unit.label.rows.burst["burst_id"], unit.label.scenario.name))
-    missing = [unit for unit in units if read_part(root, unit) is None]
-    with progress("noise", len(missing)) as advance:
-        for unit, failure in workers.run(missing, root):
-            if failure is not None:
-                burst, name = unit.label.rows.burst, unit.label.scenario.name
-                report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=name)
-            advance()
+    do_missing(
+        units,
+        root,
+        title="noise",
+        describe=lambda unit: (unit.label.rows.burst, unit.label.scenario.name),
+        workers=workers,
+        progress=progress,
+        report=report,
+    )
     for unit in units:
         if (part := read_part(root, unit)) is not None:
             files[unit.label.scenario.name].fill(unit, part["errors"])

@@ -15,6 +15,7 @@ from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.plans import plan_makers
+from dataset_builder.repetition.choice import spread_evenly
 from dataset_builder.selection.gains import GAIN_COLUMNS, measure_gains, summarise_gains
 from dataset_builder.selection.guides import ORACLE, SIGNED, Guide
 from dataset_builder.synthesis.unit import SynthesisUnit
@@ -95,8 +96,7 @@ def measure_dataset_gain(
 
 def _choose_bursts(root: Path, most: int) -> set[str]:
     names = sorted(name for name, rows in read_bursts(root).items() if rows.burst["ground_truth_kind"] != "none")
-    places = np.unique(np.linspace(0, len(names) - 1, min(len(names), most)).round().astype(int))
-    return {names[place] for place in places}
+    return set(spread_evenly(names, most))
 
 
 def _read_guides(

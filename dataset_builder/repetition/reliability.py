@@ -18,11 +18,13 @@ from dataset_builder.labeling.engine import build_labels, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.plans import plan_makers
+from dataset_builder.repetition.choice import spread_evenly
 from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
+from dataset_builder.work.missing import do_missing
 from dataset_builder.work.report import Progress, StageReport, no_progress
 from dataset_builder.work.unit import WORK_FOLDER, read_part, remove_part
 from manifests.confined.writing import remove_tree
@@ -132,11 +134,9 @@ def compare_labels(
 
 def _plan_again(makers: Mapping[str, SynthesisUnit], most: int) -> Mapping[str, Plan]:
     """Some of the bursts, spread evenly, with other noise."""
-    units = list(makers.values())
-    places = np.unique(np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(int))
     plans: dict[str, Plan] = defaultdict(Plan)
-    for place in places:
-        plans[units[place].origin.source].units.append(replace(units[place], redraw=1))
+    for unit in spread_evenly(list(makers.values()), most):
+        plans[unit.origin.source].units.append(replace(unit, redraw=1))
     return plans
 
 
@@ -159,13 +159,15 @@ def _label_halves(
     # No label file holds halves, so all that applies to them is planned.
     planned = plan_labels(root / WORK_FOLDER / "halves", asked, halves).units
     units = [HalfBurstUnit(unit.rows, unit.scenario, unit.definitions) for unit in planned]
-    missing = [unit for unit in units if read_part(root, unit) is None]
-    with progress("halves", len(missing)) as advance:
-        for unit, failure in workers.run(missing, root):
-            if failure is not None:
-                burst = unit.rows.burst
-                report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=unit.scenario.name)
-            advance()
+    do_missing(
+        units,
+        root,
+        title="halves",
+        describe=lambda unit: (unit.rows.burst, unit.scenario.name),
+        workers=workers,
+        progress=progress,
+        report=report,
+    )
     rows: list[dict[str, Any]] = []
     for unit in units:
         frames = [frame["frame_index"] for frame in unit.rows.frames]

@@ -16,6 +16,7 @@ from dataset_builder.selection.policies import POLICIES
 from dataset_builder.selection.unit import SelectionUnit
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import ONE_WORKER, Workers
+from dataset_builder.work.missing import do_missing
 from dataset_builder.work.report import Progress, StageReport, no_progress
 from dataset_builder.work.unit import read_part, remove_part
 from manifests.intervals import SceneIntervals
@@ -86,13 +87,15 @@ def measure_gains(
         for burst_id in sorted(guides)
         if _suits(bursts[burst_id], scenario)
     ]
-    missing = [unit for unit in units if read_part(root, unit) is None]
-    with progress("gain", len(missing)) as advance:
-        for unit, failure in workers.run(missing, root):
-            if failure is not None:
-                burst = unit.rows.burst
-                report.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=scenario.name)
-            advance()
+    do_missing(
+        units,
+        root,
+        title="gain",
+        describe=lambda unit: (unit.rows.burst, unit.scenario),
+        workers=workers,
+        progress=progress,
+        report=report,
+    )
     rows = []
     for unit in units:
         part = read_part(root, unit) or {"rows": []}

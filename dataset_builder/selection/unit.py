@@ -66,11 +66,12 @@ class SelectionUnit:
         if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
             raise InvalidRestorerError(f"{self.scenario}: changed while frames were selected; run the command again")
         loaded, redrawn = desk.take((root, self.rows, self.judge), lambda: self._load(root))
-        choice, judge = (FidelityGame(restorer, each.task, METRICS[self.metric]) for each in (loaded, redrawn))
+        metric = METRICS[self.metric]
+        choice = FidelityGame(restorer, loaded.task, metric)
+        judge = choice if redrawn is loaded else FidelityGame(restorer, redrawn.task, metric)
         scores = measure_sharpness(loaded.burst)
         order = tuple(-float(index) for index in range(loaded.burst.num_frames))
         guides = (*self.guides, Guide(FIRST, order), Guide(SHARPEST, scores))
-        judge = choice if redrawn is loaded else judge
         return {"rows": measure_guides(choice, judge, guides, make_generator(self.rows.content, "random subsets"))}
 
     def _load(self, root: Path) -> tuple[LoadedBurst, LoadedBurst]:

@@ -29,6 +29,10 @@ class StageReport:
         self.counts["failed"] += 1
         self.note(failure, source=source, burst_id=burst_id, scenario=scenario)
 
+    def fail_burst(self, failure: Failure, burst: Mapping[str, Any], scenario: str) -> None:
+        """The same, of a burst under a scenario; `burst` is its row of `bursts`."""
+        self.fail(failure, source=burst["source"], burst_id=burst["burst_id"], scenario=scenario)
+
     def note(
         self,
         failure: Failure,

@@ -23,7 +23,28 @@ FRAME_NUMBERS: tuple[FrameNumber, ...] = (
 """Keys of an item that hold something for each frame, beside pixels and labels; all are float32, NaN where unknown."""
 
 
-class BurstItem(TypedDict):
+class _Tensors(TypedDict):
+    """What items and batches both hold as tensors."""
+
+    frames: torch.Tensor
+    scores: torch.Tensor
+    score_mask: torch.Tensor
+    score_errors: torch.Tensor
+    exposure_ratio: torch.Tensor
+    exposure_time: torch.Tensor
+    iso: torch.Tensor
+    shot_noise: torch.Tensor
+    read_noise: torch.Tensor
+    timestamp: torch.Tensor
+    white_balance: torch.Tensor
+    color_matrix: torch.Tensor
+    oracle_homographies: torch.Tensor
+    estimated_homographies: NotRequired[torch.Tensor]
+    truth: NotRequired[torch.Tensor]
+    pairs: NotRequired[torch.Tensor]
+
+
+class BurstItem(_Tensors):
     """One burst with its labels. What is unknown is NaN.
 
     Attributes:
@@ -62,28 +83,12 @@ class BurstItem(TypedDict):
     preset: str
     domain: str
     cfa: str
-    frames: torch.Tensor
     reference_index: int
-    scores: torch.Tensor
-    score_mask: torch.Tensor
-    score_errors: torch.Tensor
-    exposure_ratio: torch.Tensor
-    exposure_time: torch.Tensor
-    iso: torch.Tensor
-    shot_noise: torch.Tensor
-    read_noise: torch.Tensor
-    timestamp: torch.Tensor
-    white_balance: torch.Tensor
-    color_matrix: torch.Tensor
     black_level: float
     white_level: float
-    oracle_homographies: torch.Tensor
-    estimated_homographies: NotRequired[torch.Tensor]
-    truth: NotRequired[torch.Tensor]
-    pairs: NotRequired[torch.Tensor]
 
 
-class BurstBatch(TypedDict):
+class BurstBatch(_Tensors):
     """B bursts padded to the longest, the tallest and the widest; keys that are not listed are those of `BurstItem`, stacked.
 
     Attributes:
@@ -109,26 +114,10 @@ class BurstBatch(TypedDict):
     preset: list[str]
     domain: list[str]
     cfa: list[str]
-    frames: torch.Tensor
     mask: torch.Tensor
     reference_index: torch.Tensor
-    scores: torch.Tensor
-    score_mask: torch.Tensor
-    score_errors: torch.Tensor
-    exposure_ratio: torch.Tensor
-    exposure_time: torch.Tensor
-    iso: torch.Tensor
-    shot_noise: torch.Tensor
-    read_noise: torch.Tensor
-    timestamp: torch.Tensor
-    white_balance: torch.Tensor
-    color_matrix: torch.Tensor
     black_level: torch.Tensor
     white_level: torch.Tensor
-    oracle_homographies: torch.Tensor
-    estimated_homographies: NotRequired[torch.Tensor]
-    truth: NotRequired[torch.Tensor]
-    pairs: NotRequired[torch.Tensor]
 
 
 Transform = Callable[[BurstItem, np.random.Generator], BurstItem]
