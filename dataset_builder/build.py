@@ -137,6 +137,7 @@ def add_labels(
     *,
     noise_redraws: int | None = None,
     base: Path = Path(),
+    roots: Mapping[str, Path] = NO_ROOTS,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -148,6 +149,7 @@ def add_labels(
         choices: the scenarios.
         noise_redraws: as in a recipe; None for as many as the data set has.
         base: folder that relative roots of the recipe are relative to; only redraws of the noise need the photographs there.
+        roots: folders of its named roots, for the same.
         workers: who does the work.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
@@ -162,7 +164,7 @@ def add_labels(
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
         recipe = read_built_recipe(root)
-        redraws, makers, remarks = plan_redraws(root, base, recipe, noise_redraws, workers)
+        redraws, makers, remarks = plan_redraws(root, base, recipe, noise_redraws, workers, roots=roots)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
         named = [scenario.name for scenario in scenarios]

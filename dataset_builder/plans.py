@@ -177,7 +177,13 @@ def plan_makers(
 
 
 def plan_redraws(
-    root: Path, base: Path, recipe: Recipe, asked: int | None, workers: Workers
+    root: Path,
+    base: Path,
+    recipe: Recipe,
+    asked: int | None,
+    workers: Workers,
+    *,
+    roots: Mapping[str, Path] = NO_ROOTS,
 ) -> tuple[int, Mapping[str, SynthesisUnit], list[str]]:
     """How often to draw the noise of a data set anew, by what, and why it cannot be done, one line each.
 
@@ -187,6 +193,7 @@ def plan_redraws(
         recipe: that it was built from.
         asked: what the user asked for; None for what the recipe says.
         workers: as for `plan_makers`.
+        roots: as for `plan_makers`.
 
     Raises:
         BuildError: if the user asked, and no burst can be rendered again.
@@ -195,7 +202,7 @@ def plan_redraws(
     if not redraws:
         return redraws, {}, []
     try:
-        return redraws, plan_makers(root, base, recipe, workers), []
+        return redraws, plan_makers(root, base, recipe, workers, roots=roots), []
     except BuildError as error:
         if asked:
             raise

@@ -16,7 +16,7 @@ from dataset_builder.audit.features import measure_frames
 from dataset_builder.audit.findings import Finding, judge
 from dataset_builder.audit.gains import read_gains
 from dataset_builder.audit.look_alikes import list_look_alikes
-from dataset_builder.audit.restorations import read_restorations, select_curves
+from dataset_builder.audit.restorations import read_restorations
 from dataset_builder.audit.rules import Rule, override_rules
 from dataset_builder.audit.tables import ScoreMatrix, Tables, build_score_matrix, read_tables
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -70,7 +70,7 @@ def audit_dataset(root: Path, *, against: Path | None = None, workers: Workers =
     restorations = read_restorations(root)
     look_alikes, unseen = list_look_alikes(root, tables, workers=workers)
     statistics = collect_statistics(
-        root, tables, matrix, curves=select_curves(restorations), gain=read_gains(root), look_alikes=look_alikes
+        root, tables, matrix, curves=restorations, gain=read_gains(root), look_alikes=look_alikes
     )
     changes = None if against is None else compare_builds(root, against)
     chosen = description.get("recipe", {}).get("audit", {}).get("rules", {})

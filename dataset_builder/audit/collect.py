@@ -20,7 +20,7 @@ from manifests.schema.table import REAL, TEXT_TYPE
 
 _SCOPE = (
     "source", "preset", "domain", "license", "split", "other_split", "scenario", "other_scenario", "estimator", "other_estimator", "metric",
-    "other_metric", "unit", "factor", "grouping", "group", "choice", "selector", "part", "guide", "policy", "judged", "burst_id",
+    "other_metric", "unit", "factor", "grouping", "group", "choice", "part", "guide", "policy", "judged", "burst_id",
     "other_burst_id", "partner", "stage", "error_type",
 )  # fmt: skip
 _NUMBERED_SCOPE = ("frame_index",)
@@ -96,7 +96,7 @@ def collect_statistics(
         root: the data set.
         tables: its manifests, the frames with the columns of `audit.features`.
         matrix: all its label sets.
-        curves: fidelities as `statistics.selection.CURVE_COLUMNS`; may be empty.
+        curves: as `read_restorations`; may be empty.
         gain: as `read_gains`; may be empty.
         look_alikes: as `list_look_alikes`.
 
@@ -120,9 +120,9 @@ def collect_statistics(
         missing=by_label_set["missing"],
         constant=by_label_set["constant"],
         selection=of.measure_selection(matrix, intervals),
-        curves=of.summarise_curves(curves),
+        curves=of.summarise_curves(curves, presets),
         gain=gain,
-        oracle=of.bound_selection(gain, curves, presets),
+        oracle=of.bound_selection(gain, of.summarise_curves(curves, presets)),
         scenarios=of.correlate_scenarios(chosen, intervals),
         disagreements=of.find_disagreements(chosen),
         estimators=of.correlate_estimators(matrix, intervals),

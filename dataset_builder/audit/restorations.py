@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.statistics.selection import ANY, CURVE_COLUMNS
 from dataset_builder.audit.tables import to_rows
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.restorations import Restorations
@@ -30,7 +29,8 @@ from dataset_builder.labeling.units import BurstRows
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_truth
 from dataset_builder.records.thumbnails import encode_picture
-from dataset_builder.selection.policies import choose_sizes, order_frames
+from dataset_builder.selection.guides import FIRST, Guide, measure_guides
+from dataset_builder.selection.policies import CURVE, order_frames
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
 from manifests.errors import ManifestError
@@ -39,19 +39,21 @@ from manifests.schema.rules import IDENTIFIER, LINE, METRIC, NUMBER, SCENARIO, S
 from manifests.schema.table import INTEGER, REAL, TEXT_TYPE
 from manifests.schema.words import MOST_FRAMES
 from manifests.store import labels_path, read_or_empty, write_table
-from restorers import LinearMerge, create, create_known
+from restorers import create, create_known
 from restorers.base import check_image
 from restorers.errors import InvalidRestorerError, RestorerError
 from restorers.fidelity import METRICS
 from restorers.registry import fingerprint_scenario
 
-VERSION = 1
+VERSION = 2
 """Changes whenever equal input would give other numbers or pictures."""
 MAX_VALUES = 8_000_000
 """Pixels of a burst, over all frames, above which it is not restored for the report."""
 WINDOW = 112
 """Longest side of a picture, pixels of the restored image: the part where leaving frames out changes it most."""
-RANDOM_SUBSETS = 2
+RANDOM_SUBSETS = 4
+LABELS = "labels"
+"""The guide whose scores are those of the labels."""
 
 _PATH = "audit/restorations.parquet"
 PICTURE = matches(r"data:image/webp;base64,[A-Za-z0-9+/]*={0,2}", "a WebP as a data URI")
@@ -62,8 +64,8 @@ RESTORATIONS = TableSchema(
         Column("scenario", TEXT_TYPE, "Scenario.", SCENARIO),
         Column("metric", TEXT_TYPE, "Fidelity metric.", METRIC),
         Column("unit", TEXT_TYPE, "Unit of the fidelity.", UNIT),
-        Column("selector", TEXT_TYPE, "How the frames were chosen.", LINE),
-        Column("part", TEXT_TYPE, "What part of the frames was kept; empty for pictures.", LINE),
+        Column("guide", TEXT_TYPE, "Who chose the frames, or what the picture shows.", LINE),
+        Column("policy", TEXT_TYPE, "How many it kept; empty for pictures.", LINE),
         Column("kept", INTEGER, "Number of frames besides the reference.", within(-1, MOST_FRAMES)),
         Column("left_out", INTEGER, "The one frame left out; null if not one.", within(0, MOST_FRAMES), nullable=True),
         Column("fidelity", REAL, "Fidelity; null for the truth.", NUMBER, nullable=True),
@@ -71,7 +73,7 @@ RESTORATIONS = TableSchema(
         Column("restorer_fingerprint", TEXT_TYPE, "SHA-256 of the restorer.", SHA256),
         Column("key", TEXT_TYPE, "SHA-256 of what the row depends on.", SHA256),
     ),
-    ("burst_id", "scenario", "metric", "selector", "part"),
+    ("burst_id", "scenario", "metric", "guide", "policy"),
 )
 """One row per restored image of the sample."""
 
@@ -125,26 +127,12 @@ class RestorationUnit:
         return {"rows": [*self._measure(game, scores), *self._draw(game, scores)]}
 
     def _measure(self, game: FidelityGame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
-        others = game.others
-        order = [int(index) for index in order_frames(scores) if index in others]
+        order = tuple(-float(index) for index in range(len(scores)))
+        guides = (Guide(LABELS, self.scores, signed=True), Guide(FIRST, order))
+        whole = game.value(frozenset(game.others))
         random = make_generator(self.key, "random subsets")
-        values = game.enumerate_values() if isinstance(game.restorer, LinearMerge) else None
-        sizes = None if values is None else np.array([number.bit_count() for number in range(len(values))])
-        for part, kept in choose_sizes(len(others)).items():
-            yield self._row("first", kept, part=part, fidelity=game.value(frozenset(others[:kept])))
-            yield self._row("labels", kept, part=part, fidelity=game.value(frozenset(order[:kept])))
-            if values is not None:
-                yield self._row("random", kept, part=part, fidelity=float(values[sizes == kept].mean()))
-                yield self._row("perfect", kept, part=part, fidelity=float(values[sizes == kept].max()))
-            else:
-                drawn = [random.choice(others, kept, replace=False).tolist() for _ in range(RANDOM_SUBSETS)]
-                mean = float(np.mean([game.value(frozenset(each)) for each in drawn]))
-                yield self._row("random", kept, part=part, fidelity=mean)
-        best = max(range(len(order) + 1), key=lambda kept: game.value(frozenset(order[:kept])))
-        yield self._row("labels", best, part=ANY, fidelity=game.value(frozenset(order[:best])))
-        if values is not None and sizes is not None:
-            number = int(values.argmax())
-            yield self._row("perfect", int(sizes[number]), part=ANY, fidelity=float(values[number]))
+        for row in measure_guides(game, game, guides, random, policies=CURVE, random_subsets=RANDOM_SUBSETS):
+            yield self._row(row["guide"], row["kept"], policy=row["policy"], fidelity=whole + row["gain"])
 
     def _draw(self, game: FidelityGame, scores: NDArray[np.float64]) -> Iterator[dict[str, Any]]:
         burst, info, others = game.task.burst, game.restorer.info, frozenset(game.others)
@@ -171,11 +159,11 @@ class RestorationUnit:
 
     def _row(
         self,
-        selector: str,
+        guide: str,
         kept: int,
         *,
         fidelity: float | None,
-        part: str = "",
+        policy: str = "",
         left_out: int | None = None,
         picture: str | None = None,
     ) -> dict[str, Any]:
@@ -184,8 +172,8 @@ class RestorationUnit:
             "scenario": self.scenario,
             "metric": self.metric,
             "unit": METRICS[self.metric].unit,
-            "selector": selector,
-            "part": part,
+            "guide": guide,
+            "policy": policy,
             "kept": kept,
             "left_out": left_out,
             "fidelity": fidelity,
@@ -245,13 +233,6 @@ def restore_sample(
 def read_restorations(root: Path) -> pd.DataFrame:
     """The table; empty if there is none or it cannot be read."""
     return pd.DataFrame(_read_rows(root), columns=RESTORATIONS.schema.names)
-
-
-def select_curves(restorations: pd.DataFrame) -> pd.DataFrame:
-    """Rows that `statistics.summarise_curves` takes."""
-    return restorations.loc[
-        restorations["selector"].isin(["perfect", "labels", "random", "first", "all"]), CURVE_COLUMNS
-    ]
 
 
 def choose_window(image: NDArray[np.floating[Any]], other: NDArray[np.floating[Any]]) -> tuple[slice, slice]:

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dataset_builder.cli.options import base_option, dataset_argument, trusted_option, work_options
+from dataset_builder.cli.options import (
+    base_option,
+    dataset_argument,
+    read_roots,
+    roots_option,
+    trusted_option,
+    work_options,
+)
 from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @dataset_argument
 @base_option
+@roots_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to restore.")
 @click.option("--metric", default="psnr", show_default=True, help="Fidelity metric, one that needs a truth.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, for machines.")
@@ -29,6 +37,7 @@ def command(
     ctx: click.Context,
     dataset: Path,
     base: Path,
+    roots: tuple[str, ...],
     bursts: int,
     metric: str,
     as_json: bool,
@@ -40,14 +49,23 @@ def command(
     Frames are chosen on the noise that DIR holds and judged with other noise. The result is audit/gain.parquet; the report shows it.
     """
     from dataset_builder.cli.console import FAILED_STATUS, print_counts, print_notes, show_progress
+    from dataset_builder.finish import read_built_recipe
     from dataset_builder.repetition.gain import measure_dataset_gain
     from restorers.fidelity import METRICS
 
     if metric not in METRICS or not METRICS[metric].needs_truth:
         known = ", ".join(name for name, convention in METRICS.items() if convention.needs_truth)
         raise click.BadParameter(f"expected one of {known}, got {metric!r}", ctx, param_hint="--metric")
+    folders = read_roots(read_built_recipe(dataset), roots)
     gains, report = measure_dataset_gain(
-        dataset, base, metric=metric, most_bursts=bursts, named=scenarios, workers=workers, progress=show_progress
+        dataset,
+        base,
+        roots=folders,
+        metric=metric,
+        most_bursts=bursts,
+        named=scenarios,
+        workers=workers,
+        progress=show_progress,
     )
     if as_json:
         print_notes(report.remarks)

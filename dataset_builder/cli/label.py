@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import base_option, dataset_argument, work_options
+from dataset_builder.cli.options import base_option, dataset_argument, read_roots, roots_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     "[default: as the recipe says]",
 )
 @base_option
+@roots_option
 @click.option(
     "--metric",
     "metrics",
@@ -57,6 +58,7 @@ def command(
     metrics: tuple[str, ...],
     noise_redraws: int | None,
     base: Path,
+    roots: tuple[str, ...],
     insist: bool,
     dry_run: bool,
     workers: Workers,
@@ -64,6 +66,7 @@ def command(
     """Compute the labels of a scenario for all bursts of DIR; what is already there is reused."""
     from dataset_builder.build import add_labels
     from dataset_builder.cli.console import announce, print_counts, print_summary, show_progress
+    from dataset_builder.finish import read_built_recipe
     from dataset_builder.preview import preview_labels
     from dataset_builder.recipe import parse_scenario
 
@@ -79,6 +82,7 @@ def command(
         choices,
         noise_redraws=noise_redraws,
         base=base,
+        roots=read_roots(read_built_recipe(dataset), roots),
         workers=workers,
         progress=show_progress,
         announce=announce,

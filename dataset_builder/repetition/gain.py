@@ -18,6 +18,7 @@ from dataset_builder.plans import plan_makers
 from dataset_builder.repetition.choice import spread_evenly
 from dataset_builder.selection.gains import GAIN_COLUMNS, measure_gains, summarise_gains
 from dataset_builder.selection.guides import ORACLE, SIGNED, Guide
+from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
@@ -33,6 +34,7 @@ def measure_dataset_gain(
     root: Path,
     base: Path,
     *,
+    roots: Mapping[str, Path] = NO_ROOTS,
     metric: str = "psnr",
     most_bursts: int = 200,
     named: Collection[str] = (),
@@ -47,6 +49,7 @@ def measure_dataset_gain(
     Args:
         root: the data set.
         base: folder that relative roots of its recipe are relative to.
+        roots: folders of its named roots; bursts of other named roots are judged on the noise that was chosen on.
         metric: metric of the fidelities, one that needs a truth.
         most_bursts: how many bursts to restore, spread evenly over those with a truth.
         named: scenarios that the user named; of the others, those run that are built in or installed.
@@ -67,7 +70,7 @@ def measure_dataset_gain(
         scenarios, left_out = resolve_recorded(recipe.scenarios, named, device=workers.device)
         judges: Mapping[str, SynthesisUnit] = {}
         try:
-            judges = plan_makers(root, base, recipe, workers)
+            judges = plan_makers(root, base, recipe, workers, roots=roots)
         except BuildError as error:
             remarks.append(f"judged on the noise that frames were chosen on: {error}")
         chosen, report, parts = _choose_bursts(root, most_bursts), StageReport("gain"), []

@@ -21,7 +21,7 @@ BASELINES = (ORACLE, RANDOM, FIRST, SHARPEST)
 SIGNED = frozenset({"leave_one_out", "add_one", "half_sum", "shapley", "banzhaf", "marginal", "best_subset"})
 """Estimators whose scores below 0 say that the result is better without the frame."""
 RANDOM_SUBSETS = 8
-"""Subsets of a size whose mean stands for choosing at random, where not all subsets can be had."""
+"""How many subsets of a size stand for choosing at random, where not all can be had."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,13 @@ class Guide:
 
 
 def measure_guides(
-    choice: SubsetGame, judge: SubsetGame, guides: Sequence[Guide], rng: np.random.Generator
+    choice: SubsetGame,
+    judge: SubsetGame,
+    guides: Sequence[Guide],
+    rng: np.random.Generator,
+    *,
+    policies: Sequence[str] = POLICIES,
+    random_subsets: int = RANDOM_SUBSETS,
 ) -> list[dict[str, Any]]:
     """Restore from the frames that each guide and the baselines choose, under each policy that applies.
 
@@ -55,6 +61,8 @@ def measure_guides(
         guides: beside the oracle (the best subset of its size, or of any size, of `choice`; where its subsets can be enumerated), random
             frames and the reference alone.
         rng: for random subsets where they cannot be enumerated.
+        policies: of `policies.CURVE`.
+        random_subsets: how many of a size stand for choosing at random where not all can be had.
 
     Returns:
         A row for each guide and policy: `guide`, `policy`, `kept` (frames beside the reference), `gain` (fidelity of `judge` over that
@@ -63,11 +71,13 @@ def measure_guides(
     """
     others = judge.others
     values = choice.enumerate_values()
-    expect_chosen = _expect_random(choice, values, rng)
-    expect_random = expect_chosen if choice is judge else _expect_random(judge, judge.enumerate_values(), rng)
+    expect_chosen = _expect_random(choice, values, rng, random_subsets)
+    expect_random = (
+        expect_chosen if choice is judge else _expect_random(judge, judge.enumerate_values(), rng, random_subsets)
+    )
     whole, chosen_whole = judge.value(frozenset(others)), choice.value(frozenset(others))
     rows = []
-    for guide, policy, kept in _list_choices(others, values, guides):
+    for guide, policy, kept in _list_choices(others, values, guides, policies):
         fidelity = judge.value(kept)
         rows.append(
             {
@@ -80,8 +90,10 @@ def measure_guides(
             }
         )
     sizes = choose_sizes(len(others))
-    for policy, part in SIZED.items():
-        size = sizes[part]
+    for policy in policies:
+        if policy == DROP_HARMFUL:
+            continue
+        size = sizes[SIZED[policy]]
         gain, same = expect_random(size) - whole, expect_chosen(size) - chosen_whole
         rows.append(
             {"guide": RANDOM, "policy": policy, "kept": size, "gain": gain, "over_random": 0.0, "same_noise": same}
@@ -105,24 +117,26 @@ def _pick_green(frames: FloatImage, cfa: CFA) -> FloatImage:
 
 
 def _list_choices(
-    others: Sequence[int], values: NDArray[np.float64] | None, guides: Sequence[Guide]
+    others: Sequence[int], values: NDArray[np.float64] | None, guides: Sequence[Guide], policies: Sequence[str]
 ) -> Iterator[tuple[str, str, frozenset[int]]]:
     if values is not None:
         counts = np.bitwise_count(np.arange(len(values), dtype=np.uint32))
         sizes = choose_sizes(len(others))
-        for policy in POLICIES:
+        for policy in policies:
             allowed = values if policy == DROP_HARMFUL else np.where(counts == sizes[SIZED[policy]], values, -np.inf)
             number = int(allowed.argmax())
             yield ORACLE, policy, frozenset(frame for bit, frame in enumerate(others) if number >> bit & 1)
     for guide in guides:
         scores = guide.array
         if np.isfinite(scores[list(others)]).any():
-            for policy in POLICIES if guide.signed else SIZED:
+            for policy in policies:
+                if policy == DROP_HARMFUL and not guide.signed:
+                    continue  # its 0 means nothing
                 yield guide.name, policy, choose_frames(scores, others, policy)
 
 
 def _expect_random(
-    game: SubsetGame, values: NDArray[np.float64] | None, rng: np.random.Generator
+    game: SubsetGame, values: NDArray[np.float64] | None, rng: np.random.Generator, random_subsets: int
 ) -> Callable[[int], float]:
     """Mean fidelity of the subsets of a size: of all, or of some where they cannot be enumerated."""
     if values is not None:
@@ -134,7 +148,7 @@ def _expect_random(
     def sample(size: int) -> float:
         if size in (0, len(others)):
             return game.value(frozenset(others[:size]))
-        drawn = [frozenset(rng.choice(others, size, replace=False).tolist()) for _ in range(RANDOM_SUBSETS)]
+        drawn = [frozenset(rng.choice(others, size, replace=False).tolist()) for _ in range(random_subsets)]
         game.expect(drawn)
         return float(np.mean([game.value(members) for members in drawn]))
 

@@ -13,10 +13,18 @@ PARTS = ("one", "a quarter", "half", "three quarters", "all but one")
 DROP_HARMFUL = "drop_harmful"
 """Keep all frames but those whose score is below 0; for a perfect selector: as many as suit the burst best."""
 SIZED: Mapping[str, str] = MappingProxyType(
-    {"best_quarter": "a quarter", "best_half": "half", "best_three_quarters": "three quarters"}
+    {
+        "best_one": "one",
+        "best_quarter": "a quarter",
+        "best_half": "half",
+        "best_three_quarters": "three quarters",
+        "all_but_one": "all but one",
+    }
 )
 """Policies that keep a fixed part of the frames besides the reference: the one of `PARTS`."""
-POLICIES = (DROP_HARMFUL, *SIZED)
+CURVE = (DROP_HARMFUL, *SIZED)
+POLICIES = (DROP_HARMFUL, "best_quarter", "best_half", "best_three_quarters")
+"""Those that `buiqa gain` compares; `CURVE` has all."""
 
 
 def choose_frames(scores: NDArray[np.float64], others: Sequence[int], policy: str) -> frozenset[int]:
@@ -25,7 +33,7 @@ def choose_frames(scores: NDArray[np.float64], others: Sequence[int], policy: st
     Args:
         scores: float64 [T], more is better; NaN where unknown. Such frames are the last to be kept by `SIZED` policies, and never harmful.
         others: the frames that may be kept: all but the reference.
-        policy: one of `POLICIES`.
+        policy: one of `CURVE`.
 
     Raises:
         ValueError: if there is no such policy.
@@ -33,7 +41,7 @@ def choose_frames(scores: NDArray[np.float64], others: Sequence[int], policy: st
     if policy == DROP_HARMFUL:
         return frozenset(index for index in others if not scores[index] < 0)
     if policy not in SIZED:
-        raise ValueError(f"policy: expected one of {', '.join(POLICIES)}, got {policy!r}")
+        raise ValueError(f"policy: expected one of {', '.join(CURVE)}, got {policy!r}")
     kept = choose_sizes(len(others))[SIZED[policy]]
     ranked = [int(index) for index in order_frames(scores) if index in others]
     unknown = [index for index in others if np.isnan(scores[index])]

@@ -12,7 +12,8 @@ import pandas as pd
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.collect import Statistics
 from dataset_builder.audit.factors import FACTORS
-from dataset_builder.audit.statistics.selection import ANY, WITHOUT_ONE
+from dataset_builder.audit.restorations import LABELS
+from dataset_builder.audit.statistics.selection import WITHOUT_ONE
 from dataset_builder.audit.tables import find_extreme, to_rows
 from dataset_builder.audit.wording import count, format_interval, format_number, percent
 from dataset_builder.selection.gains import OTHER_NOISE
@@ -118,20 +119,22 @@ def _answer_selection(statistics: Statistics) -> Answer:
     table = statistics.selection
     if len(statistics.gain):
         return _answer_by_gain(statistics.gain)
-    free = statistics.curves[statistics.curves["part"] == ANY]
-    measured, labelled = (free[free["selector"] == name] for name in ("perfect", "labels"))
+    free = statistics.curves[statistics.curves["policy"] == DROP_HARMFUL]
+    measured, labelled = (free[free["guide"] == name] for name in (ORACLE, LABELS))
     known = measured if len(measured) else labelled
     if len(known):
+        # Of each scenario the preset that gains most: means over presets would hide it.
+        known = known.loc[known.groupby("scenario", sort=True)["gain"].idxmax()]
         most = find_extreme(known, "gain")
         number = f"{format_number(most['gain'], 2, signed=True)}\u00a0{most['unit']}"
-        who = "A perfect selector" if len(measured) else "A selector that follows the labels"
+        who = "A perfect selector" if len(measured) else "A selector that drops the frames of negative labels"
         listed = ", ".join(
-            f"{format_number(row['gain'], 2, signed=True)} {row['unit']} under {row['scenario']}"
+            f"{format_number(row['gain'], 2, signed=True)} {row['unit']} under {row['scenario']} on {row['preset']}"
             for row in to_rows(known)
         )
-        bursts = count(int(known["bursts"].max()), "burst")
         sentence = (
-            f"{who} that keeps as many frames as it likes gains over using all of them: {listed} (mean of {bursts})."
+            f"{who} gains over using all frames, on the preset where it gains most: {listed} "
+            f"(means of {int(known['bursts'].min())} to {count(int(known['bursts'].max()), 'burst')})."
         )
         return Answer("selection", question, number, f"from selecting, under {most['scenario']}", sentence)
     dropping = table[table["choice"] == WITHOUT_ONE]

@@ -256,7 +256,7 @@ def _restoration_data(row: dict[str, Any]) -> dict[str, Any]:
     known = row["fidelity"] is not None and row["fidelity"] == row["fidelity"]  # NaN
     return {
         "scenario": row["scenario"],
-        "name": row["selector"],
+        "name": row["guide"],
         "left_out": None if left_out is None or left_out != left_out else int(left_out),  # noqa: PLR0124  # NaN
         "text": f"{format_number(row['fidelity'], 2)} {row['unit']}" if known else "",
         "picture": row["picture"],

@@ -10,19 +10,11 @@ import pandas as pd
 from dataset_builder.audit.statistics.ranks import mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
 from dataset_builder.selection.guides import ORACLE
-from dataset_builder.selection.policies import DROP_HARMFUL, PARTS
+from dataset_builder.selection.policies import CURVE, DROP_HARMFUL
 from manifests.intervals import SceneIntervals
 
 WITHOUT_ONE = "all frames but one"
 ONE_MORE = "the reference and one more"
-
-ANY = "any"
-"""As many as suit the burst best, all of them allowed."""
-
-CURVE_COLUMNS = ["burst_id", "scenario", "metric", "unit", "selector", "part", "kept", "fidelity"]
-"""A measured fidelity. `selector` is `perfect` (the best subset of its size), `labels` (the frames with the highest scores), `random`
-(mean over random subsets), `first` (in capture order) or `all`; `part` one of `PARTS` or `ANY`; `kept` counts the frames
-besides the reference."""
 
 
 def measure_selection(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.DataFrame:
@@ -63,51 +55,42 @@ def measure_selection(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.Data
     )
 
 
-def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean fidelity of chosen frames against all frames, over the bursts that were restored for the audit.
+def summarise_curves(restored: pd.DataFrame, presets: pd.Series[Any]) -> pd.DataFrame:
+    """Mean fidelity of chosen frames over that of all frames, over the bursts that were restored for the audit.
 
     Args:
-        curves: rows as `CURVE_COLUMNS`.
+        restored: as `audit.restorations.read_restorations`.
+        presets: preset of each burst: presets differ in what selecting is worth.
 
     Returns:
-        Columns `scenario`, `metric`, `unit`, `selector`, `part`, `gain` (mean over bursts of fidelity minus that of all frames),
-        `bursts`; parts in the order of `PARTS`, `ANY` last.
+        Columns `scenario`, `preset`, `metric`, `unit`, `guide`, `policy`, `gain` (mean over bursts of fidelity minus that of all frames),
+        `bursts`; policies in the order of `CURVE`.
     """
-    columns = ["scenario", "metric", "unit", "selector", "part", "gain", "bursts"]
-    if curves.empty:
-        return pd.DataFrame(columns=columns)
-    keys = ["burst_id", "scenario", "metric"]
-    everything = curves[curves["selector"] == "all"].set_index(keys)["fidelity"]
-    rows = curves[curves["selector"] != "all"].join(everything.rename("whole"), on=keys)
-    rows["gain"] = rows["fidelity"] - rows["whole"]
-    order = {part: place for place, part in enumerate((*PARTS, ANY))}
-    groups = rows.groupby(["scenario", "metric", "unit", "selector", "part"], sort=True)["gain"]
+    keys = ["scenario", "preset", "metric", "unit", "guide", "policy"]
+    if restored.empty:
+        return pd.DataFrame(columns=[*keys, "gain", "bursts"])
+    place = ["burst_id", "scenario", "metric"]
+    everything = restored[restored["guide"] == "all"].set_index(place)["fidelity"]
+    rows = restored[restored["policy"] != ""].join(everything.rename("whole"), on=place)
+    rows = rows.assign(gain=rows["fidelity"] - rows["whole"], preset=rows["burst_id"].map(presets))
+    groups = rows.groupby(keys, sort=True)["gain"]
     table = pd.DataFrame({"gain": groups.mean(), "bursts": groups.size()}).reset_index()
-    table["place"] = table["part"].map(order)
-    return table.sort_values(["scenario", "metric", "unit", "selector", "place"], ignore_index=True)[columns]
+    table["place"] = table["policy"].map({policy: place for place, policy in enumerate(CURVE)})
+    return table.sort_values([*keys[:-1], "place"], ignore_index=True)[[*keys, "gain", "bursts"]]
 
 
-def bound_selection(gains: pd.DataFrame, curves: pd.DataFrame, presets: pd.Series[Any]) -> pd.DataFrame:
+def bound_selection(gains: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """What a perfect selector that keeps as many frames as it likes gains over all frames, by scenario and preset.
 
     Args:
         gains: as `buiqa gain` found them; may be empty.
-        curves: rows as `CURVE_COLUMNS`, which stand for scenarios that have no gains; judged on the noise that was chosen on, they are
+        curves: as `summarise_curves`, which stand for scenarios that have no gains; judged on the noise that was chosen on, they are
             what no selector can exceed.
-        presets: preset of each burst.
 
     Returns:
         Columns `scenario`, `preset`, `metric`, `unit`, `gain`, `bursts`, sorted.
     """
-    keys = ["scenario", "preset", "metric", "unit"]
-    known = gains[(gains["guide"] == ORACLE) & (gains["policy"] == DROP_HARMFUL)]
-    parts = [known[[*keys, "gain", "bursts"]]]
-    restored = curves[~curves["scenario"].isin(known["scenario"])]
-    if len(restored):
-        restored = restored.assign(preset=restored["burst_id"].map(presets))
-        place = ["burst_id", *keys]
-        best = restored[(restored["selector"] == "perfect") & (restored["part"] == ANY)].set_index(place)["fidelity"]
-        whole = restored[restored["selector"] == "all"].set_index(place)["fidelity"]
-        gain = (best - whole).dropna().groupby(keys)
-        parts.append(pd.DataFrame({"gain": gain.mean(), "bursts": gain.size()}).reset_index())
-    return pd.concat(parts).sort_values(keys, ignore_index=True)
+    columns = ["scenario", "preset", "metric", "unit", "gain", "bursts"]
+    tables = (gains, curves[~curves["scenario"].isin(gains["scenario"])])
+    free = [table[(table["guide"] == ORACLE) & (table["policy"] == DROP_HARMFUL)][columns] for table in tables]
+    return pd.concat(free).sort_values(columns[:4], ignore_index=True)

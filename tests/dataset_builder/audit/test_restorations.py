@@ -52,7 +52,7 @@ def make_game(root, scenario):
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_leaving_a_frame_out_costs_what_its_label_says(built, scenario):
     rows = read_restorations(built)
-    rows = rows[rows["scenario"] == scenario].set_index("selector")
+    rows = rows[rows["scenario"] == scenario].set_index("guide")
     labels = read_labels(built, [scenario]).to_pandas()
     labels = labels[(labels["estimator"] == "leave_one_out") & (labels["metric"] == "psnr")].set_index("frame_index")[
         "score"
@@ -66,20 +66,20 @@ def test_leaving_a_frame_out_costs_what_its_label_says(built, scenario):
 def test_the_perfect_selector_is_that_of_brute_force(built):
     game = make_game(built, "denoise/mean")
     rows = read_restorations(built)
-    rows = rows[(rows["scenario"] == "denoise/mean") & (rows["selector"] == "perfect")]
+    rows = rows[(rows["scenario"] == "denoise/mean") & (rows["guide"] == "oracle")]
     for row in rows[rows["kept"] <= 2].to_dict("records"):
         expected = [game.value(frozenset(chosen)) for chosen in itertools.combinations(game.others, row["kept"])]
         assert row["fidelity"] == pytest.approx(max(expected), abs=1e-6)
-    freest = rows.set_index("part")["fidelity"]
-    assert freest["any"] >= freest.max() - 1e-9
+    freest = rows.set_index("policy")["fidelity"]
+    assert freest["drop_harmful"] >= freest.max() - 1e-9
 
 
 def test_no_selector_beats_the_perfect_one(built):
     rows = read_restorations(built)
-    mine = rows[(rows["scenario"] == "denoise/mean") & (rows["part"] != "")]
-    table = mine.pivot_table(index="part", columns="selector", values="fidelity")
+    mine = rows[(rows["scenario"] == "denoise/mean") & (rows["policy"] != "")]
+    table = mine.pivot_table(index="policy", columns="guide", values="fidelity")
     for name in ("labels", "random", "first"):
-        assert (table["perfect"] >= table[name].fillna(-np.inf) - 1e-9).all()
+        assert (table["oracle"] >= table[name].fillna(-np.inf) - 1e-9).all()
 
 
 class Idle:

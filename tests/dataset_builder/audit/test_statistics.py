@@ -168,38 +168,28 @@ class TestSelection:
         assert table.loc[ONE_MORE, "best"] == pytest.approx((0.5 + 0.3) / 2)
         assert table.loc[ONE_MORE, "first"] == pytest.approx((0.5 + 0.3) / 2)
 
-    def test_curves_are_means_of_differences_to_all_frames(self):
+    def test_curves_are_means_of_differences_to_all_frames_for_each_preset(self):
         rows = []
-        for burst, whole, one in (("a", 30.0, 31.0), ("b", 40.0, 38.0)):
-            base = {"burst_id": burst, "scenario": "s/s", "metric": "psnr", "unit": "dB", "kept": 1}
-            rows.append({**base, "selector": "all", "part": "", "fidelity": whole})
-            rows.append({**base, "selector": "labels", "part": "one", "fidelity": one})
-            rows.append({**base, "selector": "labels", "part": "any", "fidelity": max(one, whole)})
-        table = summarise_curves(pd.DataFrame(rows)).set_index(["selector", "part"])
-        assert table.loc[("labels", "one"), "gain"] == pytest.approx(-0.5)
-        assert table.loc[("labels", "any"), "gain"] == pytest.approx(0.5)
-        assert table.loc[("labels", "any"), "bursts"] == 2
+        for burst, whole, one in (("a", 30.0, 31.0), ("b", 40.0, 38.0), ("c", 20.0, 25.0)):
+            base = {"burst_id": burst, "scenario": "s/s", "metric": "psnr", "unit": "dB"}
+            rows.append({**base, "guide": "all", "policy": "", "kept": 4, "fidelity": whole})
+            rows.append({**base, "guide": "labels", "policy": "best_one", "kept": 1, "fidelity": one})
+            rows.append({**base, "guide": "labels", "policy": "drop_harmful", "kept": 3, "fidelity": max(one, whole)})
+        presets = pd.Series({"a": "night", "b": "night", "c": "kpn"})
+        table = summarise_curves(pd.DataFrame(rows), presets).set_index(["preset", "guide", "policy"])
+        assert table.loc[("night", "labels", "best_one"), "gain"] == pytest.approx(-0.5)
+        assert table.loc[("night", "labels", "drop_harmful"), "gain"] == pytest.approx(0.5)
+        assert table.loc[("night", "labels", "drop_harmful"), "bursts"] == 2
+        assert table.loc[("kpn", "labels", "best_one"), "gain"] == pytest.approx(5)
 
     def test_gains_say_what_a_perfect_selector_gains_and_curves_stand_in_for_them(self):
-        whole = {
-            "burst_id": "a",
-            "metric": "psnr",
-            "unit": "dB",
-            "selector": "all",
-            "part": "",
-            "kept": 3,
-            "fidelity": 30.0,
-        }
-        best = {**whole, "selector": "perfect", "part": "any", "fidelity": 30.25}
-        curves = pd.DataFrame([{**row, "scenario": name} for name in ("s/s", "t/t") for row in (whole, best)])
-        row = {"scenario": "t/t", "preset": "night", "metric": "psnr", "unit": "dB", "gain": 0.125, "bursts": 4}
-        gains = pd.DataFrame(
-            [
-                {**row, "guide": guide, "policy": policy}
-                for guide, policy in (("oracle", "drop_harmful"), ("oracle", "best_half"), ("first", "best_half"))
-            ]
+        shared = {"metric": "psnr", "unit": "dB", "guide": "oracle", "policy": "drop_harmful"}
+        curves = pd.DataFrame(
+            [{**shared, "scenario": name, "preset": "kpn", "gain": 0.25, "bursts": 1} for name in ("s/s", "t/t")]
         )
-        table = bound_selection(gains, curves, pd.Series({"a": "kpn"}))
+        row = {**shared, "scenario": "t/t", "preset": "night", "gain": 0.125, "bursts": 4}
+        others = ({}, {"policy": "best_half"}, {"guide": "first", "policy": "best_half"})
+        table = bound_selection(pd.DataFrame([{**row, **other} for other in others]), curves)
         rows = table[["scenario", "preset", "gain", "bursts"]].to_numpy().tolist()
         assert rows == [["s/s", "kpn", 0.25, 1], ["t/t", "night", 0.125, 4]]
 

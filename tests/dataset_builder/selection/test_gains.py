@@ -133,6 +133,22 @@ def test_the_command_writes_a_sound_table_that_the_report_shows(tmp_path):
     assert "expected one of" in invoke("gain", root, "--metric", "mse_held_out", status=2)
 
 
+@pytest.mark.slow
+def test_bursts_of_named_roots_are_judged_on_other_noise(tmp_path):
+    write_photographs(tmp_path / "photos", 1, height=200, width=200)
+    recipe, root = tmp_path / "recipe.toml", tmp_path / "set"
+    size = "frame_height = 32\nframe_width = 32\nbursts_per_photograph = 2"
+    recipe.write_text(f'[[sources]]\nkind = "photographs"\nname = "photos"\nroot = "$mine"\n{size}\n')
+    given = ("--root", f"mine={tmp_path / 'photos'}")
+    invoke("build", recipe, "--out", root, *given)
+    invoke("label", root, "--scenario", "denoise/mean", "--metric", "psnr", "--noise-redraws", 1, *given)
+    assert read_labels(root).to_pandas().dropna(subset="score")["noise_error"].notna().all()
+    invoke("gain", root, *given)
+    assert set(read_gains(root)["judged"]) == {"other noise"}
+    invoke("gain", root)
+    assert set(read_gains(root)["judged"]) == {"same noise"}
+
+
 def invoke(*arguments, status=0):
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert result.exit_code == status, result.output

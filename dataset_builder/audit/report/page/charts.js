@@ -78,25 +78,30 @@ const charts = (() => {
   };
 
   const curveStyles = {
-    perfect: { stroke: "var(--ink)", strokeWidth: 1.5, strokeDasharray: "5 3" },
+    oracle: { stroke: "var(--ink)", strokeWidth: 1.5, strokeDasharray: "5 3" },
     labels: { stroke: "var(--accent)", strokeWidth: 2.5 },
     random: { stroke: "var(--quiet)", strokeWidth: 1.5, strokeDasharray: "2 3" },
     first: { stroke: "var(--loss)", strokeWidth: 1.5 },
   };
 
-  const parts = { one: "1", "a quarter": "¼", half: "½", "three quarters": "¾", "all but one": "all − 1" };
+  const sizes = { best_one: "1", best_quarter: "¼", best_half: "½", best_three_quarters: "¾", all_but_one: "all − 1" };
 
   const drawCurve = (scenario, { width }) => {
-    const rows = page.data.curves.filter((row) => row.scenario === scenario && row.part in parts).map((row) => ({ ...row, kept: parts[row.part] }));
+    const measured = page.data.curves.filter((row) => row.scenario === scenario && row.policy in sizes).map((row) => ({ ...row, kept: sizes[row.policy] }));
+    const rows = measured.filter((row) => !page.state.preset || row.preset === page.state.preset);
+    if (!rows.length) return element("p", { className: "note" }, [`No burst of ${page.state.preset} was restored.`]);
+    const presets = [...new Set(rows.map((row) => row.preset))];
     return Plot.plot({
-      style, width, height: 180, marginLeft: 34, marginRight: 14, marginTop: 10, marginBottom: 34,
-      x: { type: "point", domain: Object.values(parts), label: "frames kept", labelAnchor: "center", labelArrow: "none", tickSize: 0 },
+      style, width, height: 60 + 110 * presets.length, marginLeft: 34, marginRight: 14, marginTop: 16, marginBottom: 34,
+      fy: { domain: presets, axis: null, padding: 0.16 },
+      x: { type: "point", domain: Object.values(sizes), label: "frames kept", labelAnchor: "center", labelArrow: "none", tickSize: 0 },
       y: { domain: [Math.min(...rows.map((row) => row.gain)), Math.max(0.1, ...rows.map((row) => row.gain))], nice: true, label: null, ticks: 4, tickSize: 0, tickFormat: ticks, grid: true },
       marks: [
         Plot.ruleY([0], { stroke: "var(--ink)" }),
-        ...Object.entries(curveStyles).map(([name, line]) => Plot.line(rows.filter((row) => row.selector === name), { x: "kept", y: "gain", marker: name === "labels" ? "dot" : null, ...line })),
+        Plot.text(presets, { fy: (preset) => preset, text: (preset) => preset, frameAnchor: "top-right", dy: -10, fill: "var(--quiet)" }),
+        ...Object.entries(curveStyles).map(([name, line]) => Plot.line(rows.filter((row) => row.guide === name), { x: "kept", y: "gain", fy: "preset", marker: name === "labels" ? "dot" : null, ...line })),
         Plot.tip(rows, Plot.pointer({
-          ...tipStyle, x: "kept", y: "gain", title: (row) => `${row.selector}, ${row.part} kept\n${formatNumber(row.gain, 3, true)} ${row.unit} against all frames\nmean of ${row.bursts} bursts`,
+          ...tipStyle, x: "kept", y: "gain", fy: "preset", title: (row) => `${row.guide}, ${row.kept} kept, ${row.preset}\n${formatNumber(row.gain, 3, true)} ${row.unit} against all frames\nmean of ${row.bursts} bursts`,
         })),
       ],
     });

@@ -148,6 +148,7 @@
     selected = page.listSelected();
     hideOthers();
     for (const node of document.querySelectorAll('[data-chart="histogram"]')) schedule(node, () => drawHistogram(node));
+    for (const node of document.querySelectorAll('[data-chart="curve"]')) schedule(node, () => replace(node, charts.drawCurve(node.dataset.name, { width: panelWidth(node) })));
     for (const node of document.querySelectorAll('[data-chart="cumulative"]')) schedule(node, () => replace(node, charts.drawCumulative(node.dataset.name, { width: panelWidth(node) })));
     for (const [name, draw] of [["scatter", drawScores], ["factor-scatter", drawFactors]]) {
       const node = document.querySelector(`[data-chart="${name}"]`);
@@ -201,7 +202,6 @@
       }), "Share of the scores below a value.");
     }
     const draws = {
-      curve: (node) => charts.drawCurve(node.dataset.name, { width: panelWidth(node) }),
       position: (node) => charts.drawPositions(node.dataset.name, { width: panelWidth(node) }),
       change: (node) => charts.drawChange(node.dataset, { width: panelWidth(node) }),
     };
