@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ _MIN_CORRELATION = 0.45
 """Of the fine structure: unrelated photographs rarely reach it at their best shift."""
 _NOISE_SLACK = 1.25
 """How many times its expected energy a difference may have and still count as noise."""
+_ALIGNMENTS: WeakKeyDictionary[Burst, dict[Model, BurstAlignment]] = WeakKeyDictionary()
+"""Of bursts that are alive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +75,16 @@ def grey_image(
 def align_burst(burst: Burst, model: Model = "euclidean") -> BurstAlignment:
     """Register every frame of a burst to its reference, each on its own.
 
-    The result for a frame depends on that frame and the reference alone, so it is the same in every subset of the burst.
+    The result for a frame depends on that frame and the reference alone, so it is the same in every subset of the burst. It is kept as
+    long as the burst is: restorers of one burst share it. Its arrays are read-only.
     """
+    known = _ALIGNMENTS.setdefault(burst, {})
+    if model not in known:
+        known[model] = _align(burst, model)
+    return known[model]
+
+
+def _align(burst: Burst, model: Model) -> BurstAlignment:
     homographies = np.tile(np.eye(3), (burst.num_frames, 1, 1))
     correlation = np.zeros(burst.num_frames)
     aligned = np.zeros(burst.num_frames, bool)
@@ -87,6 +98,8 @@ def align_burst(burst: Burst, model: Model = "euclidean") -> BurstAlignment:
             continue
         homographies[index] = enlarge_homography(matrix, factor)
         aligned[index] = True
+    for array in (homographies, correlation, aligned):
+        array.flags.writeable = False
     return BurstAlignment(homographies, correlation, aligned)
 
 

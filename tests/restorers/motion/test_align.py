@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -142,12 +145,26 @@ def test_frames_without_structure_pass_only_if_noise_explains_their_difference()
 
 
 def test_alignment_is_deterministic_and_pairwise():
-    sample = make_burst(height=96, width=96, num_frames=6, reference_index=2)
-    whole, again = align_burst(sample.burst), align_burst(sample.burst)
+    sample, equal = (make_burst(height=96, width=96, num_frames=6, reference_index=2) for _ in range(2))
+    whole, again = align_burst(sample.burst), align_burst(equal.burst)
     assert np.array_equal(whole.homographies, again.homographies)
     part = align_burst(sample.burst.subset([0, 5]))
     assert np.array_equal(part.homographies, whole.homographies[[0, 2, 5]])
     assert np.array_equal(whole.homographies[2], np.eye(3))
+
+
+def test_a_burst_is_aligned_once_whoever_asks():
+    burst = make_burst(height=64, width=64, num_frames=3).burst
+    first = align_burst(burst)
+    assert align_burst(burst) is first
+    assert align_burst(burst, "similarity") is not first
+    for array in (first.homographies, first.correlation, first.aligned):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+    kept = weakref.ref(first)
+    del burst, first
+    gc.collect()
+    assert kept() is None
 
 
 def test_grey_of_a_mosaic_is_the_mean_of_its_cells():
