@@ -108,6 +108,11 @@ class RestorationUnit:
         return self.rows.burst["burst_id"], self.key
 
     @property
+    def subject(self) -> str:
+        """The burst."""
+        return str(self.rows.burst["burst_id"])
+
+    @property
     def part(self) -> str:
         """Where its result waits for the table."""
         return f"audit/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"

@@ -116,6 +116,11 @@ class CaptureUnit:
         return self.crop is None or (not self.crop.choice.whole and self.crop.index == 0)
 
     @property
+    def subject(self) -> str:
+        """The burst."""
+        return self.burst_id
+
+    @property
     def part(self) -> str:
         """Where its result waits for the manifest."""
         return f"bursts/{self.burst_id}"

@@ -82,6 +82,11 @@ class TimingUnit:
         return hash_facts([self.rows.content, self.scenario.fingerprint])
 
     @property
+    def subject(self) -> str:
+        """Its own."""
+        return self.part
+
+    @property
     def part(self) -> str:
         """Where the result waits."""
         return f"timings/{PurePosixPath(labels_path(self.scenario.name)).stem}"

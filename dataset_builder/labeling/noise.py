@@ -62,6 +62,11 @@ class NoiseUnit:
         return hash_facts([VERSION, self.label.key, self.maker.key, self.redraws])
 
     @property
+    def subject(self) -> str:
+        """The burst."""
+        return self.label.subject
+
+    @property
     def part(self) -> str:
         """Where its result waits for the manifest."""
         return f"noise/{self.label.part}"

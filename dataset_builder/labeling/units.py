@@ -166,6 +166,11 @@ class LabelUnit:
         return hash_facts([self.label_key(definition) for definition in self.definitions])
 
     @property
+    def subject(self) -> str:
+        """The burst."""
+        return str(self.rows.burst["burst_id"])
+
+    @property
     def part(self) -> str:
         """Where its result waits for the manifest."""
         return f"labels/{PurePosixPath(labels_path(self.scenario.name)).stem}/{self.rows.burst['burst_id']}"

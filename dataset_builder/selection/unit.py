@@ -56,6 +56,11 @@ class SelectionUnit:
         return hash_facts([VERSION, self.rows.content, self.scenario, self.fingerprint, metric, guides, judge])
 
     @property
+    def subject(self) -> str:
+        """The burst."""
+        return str(self.rows.burst["burst_id"])
+
+    @property
     def part(self) -> str:
         """Where its result waits for the table."""
         return f"selection/{PurePosixPath(labels_path(self.scenario)).stem}/{self.rows.burst['burst_id']}"

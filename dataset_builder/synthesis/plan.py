@@ -52,6 +52,11 @@ class ScreeningUnit:
         return hash_facts(["screening", SCREENING_VERSION, self.sha256, self.shorter_side])
 
     @property
+    def subject(self) -> str:
+        """Its own."""
+        return self.part
+
+    @property
     def part(self) -> str:
         """Where its result is kept."""
         return f"photographs/{self.key[:2]}/{self.key[2:32]}"

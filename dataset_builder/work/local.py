@@ -13,8 +13,9 @@ import sys
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -37,6 +38,8 @@ _SLICE = 0.2
 """Seconds between looks at the clock and at signals."""
 _AHEAD = 2
 """Units that a worker has before it, so that it need not wait for the next."""
+_LOOK_AHEAD = 64
+"""Units among which a worker finds one on the subject that it has before it."""
 _MOST_AHEAD = 65_536
 """Bytes of a unit that fit into a pipe which nobody reads yet."""
 
@@ -56,11 +59,12 @@ class Workers(Protocol):
 
 @dataclass(eq=False)
 class _Worker(Generic[UnitType]):
-    """A process, the units that it has before it, and since when it runs the first; None while it starts."""
+    """A process, the units that it has before it, what they are about, and since when it runs the first; None while it starts."""
 
     process: subprocess.Popen[bytes]
     pipe: Connection
     units: deque[UnitType] = field(default_factory=deque)
+    subject: Hashable = None
     since: float | None = None
 
     def end(self) -> int:
@@ -124,9 +128,12 @@ class LocalWorkers:
                     workers.append(free)
                 if free is None:
                     break
-                if not _send(free, queue[0], root, ahead=depth > 1):
+                place = _find_next(queue, free, workers)
+                if not _send(free, queue[place], root, ahead=depth > 1):
                     return
-                free.units.append(queue.popleft())
+                free.units.append(queue[place])
+                free.subject = queue[place].subject
+                del queue[place]
 
     def _collect(
         self, workers: list[_Worker[UnitType]], queue: deque[UnitType], fallen: deque[UnitType]
@@ -203,6 +210,15 @@ def _start(memory: int) -> _Worker[UnitType]:
             process_group=0,  # so that it can be ended with all that it starts, and a terminal's Ctrl-C passes it by
         )
     return _Worker(process, Connection(ours.detach()))
+
+
+def _find_next(queue: deque[UnitType], worker: _Worker[UnitType], workers: list[_Worker[UnitType]]) -> int:
+    """Place of the next unit of a worker: on its own subject, else on one that nobody is at, else the first."""
+    subjects = [unit.subject for unit in islice(queue, _LOOK_AHEAD)]
+    if worker.subject in subjects:
+        return subjects.index(worker.subject)
+    taken = [other.subject for other in workers]
+    return next((place for place, subject in enumerate(subjects) if subject not in taken), 0)
 
 
 def _send(worker: _Worker[UnitType], unit: UnitType, root: Path, *, ahead: bool) -> bool:

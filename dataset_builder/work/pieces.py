@@ -50,6 +50,11 @@ class PiecesUnit:
         return hash_facts([name, self.place, [asdict(piece) for piece in self.pieces]])
 
     @property
+    def subject(self) -> str:
+        """Its own."""
+        return self.part
+
+    @property
     def part(self) -> str:
         """Where its results wait for who asked."""
         return f"pieces/{self.key[:32]}"

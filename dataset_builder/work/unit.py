@@ -57,6 +57,11 @@ class Unit(Protocol):
         ...
 
     @property
+    def subject(self) -> Hashable:
+        """What it shares with other units, such as a burst: one worker takes them, unless another would have nothing to do."""
+        ...
+
+    @property
     def part(self) -> str:
         """Name of its part file below `.work/`, without suffix."""
         ...

@@ -25,6 +25,10 @@ class Square:
         return hash_facts([self.number])
 
     @property
+    def subject(self) -> int:
+        return self.number // 4
+
+    @property
     def part(self) -> str:
         return f"squares/{self.number}"
 
@@ -59,6 +63,24 @@ def test_results_are_found_again(tmp_path, jobs):
     assert [read_part(tmp_path, unit) for unit in units] == [{"square": number**2} for number in range(7)]
     remove_part(tmp_path, units[0])
     assert read_part(tmp_path, units[0]) is None
+
+
+@dataclass(frozen=True)
+class Chapter(Square):
+    """Says whether its worker had to open the book."""
+
+    def run(self, root: Path, desk: Desk):
+        opened = []
+        desk.take(self.subject, lambda: opened.append(True))
+        return {"opened": bool(opened)}
+
+
+def test_units_on_one_subject_go_to_one_worker(tmp_path):
+    units = [Chapter(number) for number in range(40)]  # 10 subjects of 4
+    assert not any(failure for _, failure in LocalWorkers(3).run(units, tmp_path))
+    opened = sum(read_part(tmp_path, unit)["opened"] for unit in units)
+    # Only where nothing else is left do workers share a subject.
+    assert 10 <= opened <= 15
 
 
 def test_broken_units_cost_themselves_only(tmp_path):
