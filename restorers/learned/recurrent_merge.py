@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 import torch
 from torch import Tensor, nn
@@ -16,16 +17,33 @@ _INNOVATION = 11
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """What was made of some frames: of each group an estimate [G, 4, h, w], its variance, and hidden features [G, F, h, w]."""
+
+    estimate: Tensor
+    variance: Tensor
+    hidden: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class FrameFeatures:
     """The frames, and features of each alone.
 
     Attributes:
         stack: frames.
         features: [N, F, h, w].
+        path: places of the longest group that was merged alone, each with the state after it: a group that begins with the same
+            frames goes on from there. Leaving one frame out takes half of the steps on average.
     """
 
     stack: FrameStack
     features: Tensor
+    path: list[tuple[int, State]] = field(default_factory=list)
+
+    def recall(self, group: Sequence[int]) -> list[tuple[int, State]]:
+        """The beginning of the path that a group shares."""
+        same = takewhile(lambda both: both[0][0] == both[1], zip(self.path, group, strict=False))
+        return [known for known, _ in same]
 
 
 class RecurrentMerge(nn.Module):
@@ -75,19 +93,24 @@ class RecurrentMerge(nn.Module):
         stack = encoded.stack
         first = [group[0] for group in groups]
         reference, own = take(stack.values, first), take(stack.noise, first)
-        estimate, hidden = reference, take(encoded.features, first)
-        variance = variance_of(own, box(reference, 5))
-        for step in range(1, max(len(group) for group in groups)):
+        alone = len(groups) == 1 and not torch.is_grad_enabled()
+        path = encoded.recall(groups[0]) if alone else []
+        state = (
+            path[-1][1]
+            if path
+            else State(reference, variance_of(own, box(reference, 5)), take(encoded.features, first))
+        )
+        path = path or [(first[0], state)]
+        for step in range(len(path), max(len(group) for group in groups)):
             # Groups that have come to their end see the reference with a gain of 0.
             places = [group[step] if step < len(group) else group[0] for group in groups]
-            goes_on = (
-                torch.tensor([step < len(group) for group in groups]).reshape(-1, 1, 1, 1).float().to(estimate.device)
-            )
-            moved = self._step(encoded, places, estimate, variance, hidden)
-            estimate, variance, hidden = (
-                before + goes_on * (after - before)
-                for before, after in zip((estimate, variance, hidden), moved, strict=True)
-            )
+            goes_on = torch.tensor([step < len(group) for group in groups]).reshape(-1, 1, 1, 1)
+            state = self._step(encoded, places, goes_on.float().to(reference.device), state)
+            if alone:
+                path.append((places[0], state))
+        if alone and len(path) > len(encoded.path):
+            encoded.path[:] = path
+        estimate, variance, hidden = state.estimate, state.variance, state.hidden
         stabiliser = Stabiliser(own)
         deviation = stabiliser.deviation(estimate, variance)
         stabilised = stabiliser.apply(estimate)
@@ -105,11 +128,9 @@ class RecurrentMerge(nn.Module):
         noisy, plain = self.refinement(torch.cat(inputs, 1)).chunk(2, 1)
         return stabiliser.invert(stabilised + deviation * noisy + 0.1 * plain)
 
-    def _step(
-        self, encoded: FrameFeatures, places: list[int], estimate: Tensor, variance: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """The state after one more frame of each group."""
-        stack = encoded.stack
+    def _step(self, encoded: FrameFeatures, places: list[int], goes_on: Tensor, state: State) -> State:
+        """The state after one more frame of each group, of those that go on (1, else 0)."""
+        stack, estimate, variance = encoded.stack, state.estimate, state.variance
         usable = take(stack.weights, places)
         noise = variance_of(take(stack.noise, places), box(estimate, 3))
         innovation = (take(stack.values, places) - estimate) * usable
@@ -117,7 +138,7 @@ class RecurrentMerge(nn.Module):
         energy = normed.square().mean(1, keepdim=True)
         inputs = [
             take(encoded.features, places),
-            hidden,
+            state.hidden,
             limit(normed, 8),
             limit(5 * box(normed, 5), 16),
             torch.log1p(box(energy, 3)) / 2,
@@ -128,4 +149,8 @@ class RecurrentMerge(nn.Module):
         trust = torch.sigmoid(self.gain(after).float()) * usable
         gain = trust * variance / (variance + noise)
         left = (1 - gain).square() * variance + gain.square() * noise
-        return estimate + gain * innovation, left, after
+        return State(
+            estimate + goes_on * (estimate + gain * innovation - estimate),
+            variance + goes_on * (left - variance),
+            state.hidden + goes_on * (after - state.hidden),
+        )

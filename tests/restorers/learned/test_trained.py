@@ -14,6 +14,7 @@ from restorers.errors import UnsupportedBurstError
 from restorers.imaging.turning import find_turn
 from restorers.learned.kernel_merge import filter_frames
 from restorers.learned.parts import Stabiliser
+from restorers.learned.recurrent_merge import RecurrentMerge
 from restorers.learned.stacks import join_stacks, stack_planes, stack_samples
 from restorers.learned.trained import StackForm, TrainedRestorer
 from restorers.learned.weights import read_weights
@@ -82,6 +83,20 @@ def test_order_counts_for_the_recurrent_network_alone(restorers):
         shuffled = replace(burst, frames=burst.frames[[0, 3, 2, 1]])
         difference = np.abs(restorers[kind].restore(shuffled) - restorers[kind].restore(burst)).max()
         assert (difference > 1e-5) == (kind == "recurrent_merge")
+
+
+def test_the_recurrent_network_takes_a_common_beginning_once(restorers, monkeypatch):
+    restorer = restorers["recurrent_merge"]
+    burst = make_sample_burst(restorer.info, num_frames=7, side=16)
+    subsets = [burst.others, *([*burst.others[:place], *burst.others[place + 1 :]] for place in range(6)), (), (3,)]
+    fresh = [restorer.fuse(restorer.prepare(burst), members) for members in subsets]
+    steps, take_step = [], RecurrentMerge._step
+    monkeypatch.setattr(RecurrentMerge, "_step", lambda *given: steps.append(1) or take_step(*given))
+    prepared = restorer.prepare(burst)
+    for members, image in zip(subsets, fresh, strict=True):
+        np.testing.assert_array_equal(restorer.fuse(prepared, members), image)
+    # All six, then what follows the frame that is left out: 5 + 4 + … + 0; and one alone.
+    assert len(steps) == 6 + 15 + 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
