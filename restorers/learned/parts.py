@@ -10,6 +10,8 @@ from torch.nn import functional
 
 SLOPE = 0.1
 _LEAST = 1e-6
+_DARKEST = 0.1
+"""Part of the offset below which the root's slope, endless at 0, is taken for no steeper: few frames of a dark scene fall below black."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Stabiliser:
 
     def deviation(self, signal: Tensor, variance: Tensor) -> Tensor:
         """Standard deviation of the stabilised signal where that of the signal is the root of `variance`."""
-        root = ((signal + self.offset).clamp(min=_LEAST) * (1 + self.offset)).sqrt()
+        root = (torch.maximum(signal + self.offset, _DARKEST * self.offset) * (1 + self.offset)).sqrt()
         return (variance + 1e-10).sqrt() / (2 * root)
 
     def variance(self, signal: Tensor) -> Tensor:

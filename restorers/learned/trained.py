@@ -163,7 +163,7 @@ def _describe(card: Mapping[str, Any], form: StackForm, sha256: str, device: Dev
         raise InvalidRestorerError(f"card: expected {error.args[0]}, found none") from None
     return RestorerInfo(
         task=task,
-        version="1",
+        version="2",
         input_domains=frozenset({Domain.RAW_BAYER}),
         output_domain=Domain.RAW_BAYER if form.form == "planes" else Domain.LINEAR_RGB,
         scale=form.scale,

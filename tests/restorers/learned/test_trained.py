@@ -214,3 +214,12 @@ def test_kernels_filter_as_their_definition_says():
     np.testing.assert_allclose(sums[n, c, y, x], sum(weight * value for weight, value in near))
     np.testing.assert_allclose(weights[n, c, y, x], sum(weight for weight, _ in near))
     np.testing.assert_allclose(squares[n, c, y, x], sum(w**2 for w, _ in near) * variance[n, c, y, x])
+
+
+def test_what_falls_below_black_deviates_no_more_than_what_is_nearly_black():
+    stabiliser = Stabiliser(torch.tensor([[0.34, 0.17]]))
+    offset = 0.375 * 0.34 + 0.17 / 0.34
+    deviation = stabiliser.deviation(torch.tensor([-0.5, -0.627, -3.0]).reshape(1, 3, 1, 1), torch.tensor(0.02))
+    expected = [(0.02 / (max(signal + offset, offset / 10) * (1 + offset))) ** 0.5 / 2 for signal in (-0.5, -0.627, -3)]
+    np.testing.assert_allclose(deviation.ravel().numpy(), expected, rtol=1e-5)
+    assert expected[1] == expected[2] < 0.25
