@@ -14,6 +14,8 @@ from manifests.schema import LABEL_SET, is_marginal
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 _ESTIMATOR_ORDER = ("leave_one_out", "shapley", "banzhaf", "marginal", "half_sum", "add_one", "as_reference", "solo")
+_NORMAL_RANGE = 2.4388
+"""Interquartile ranges between the 5 % and 95 % quantiles of a normal distribution."""
 
 
 def summarise_scores(labels: pd.DataFrame) -> pd.DataFrame:
@@ -167,17 +169,19 @@ def find_outliers(labels: pd.DataFrame, useless: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Sorted by scenario, estimator, metric, with `unit`, `burst_id`, `frame_index`, `score` and `distance`: how many interquartile
         ranges it lies beyond the nearer quartile (Tukey, "Exploratory Data Analysis", 1977, calls more than 3 far out); NaN where
-        the quartiles are equal.
+        there are none. Where scores have long tails, as gains of different presets together, the range is that which normal scores with
+        the same 5 % and 95 % quantiles would have, if it is larger.
     """
     scored = labels[labels["score"].notna()]
     scored = scored.assign(expected=_find_rows(scored, useless))
     rows = []
     for key, mine in scored.groupby([*LABEL_SET, "unit"], sort=True, observed=True):
         scores = mine["score"].to_numpy(np.float64)
-        low, high = np.quantile(scores, [0.25, 0.75])
+        lowest, low, high, highest = np.quantile(scores, [0.05, 0.25, 0.75, 0.95])
+        spread = max(high - low, (highest - lowest) / _NORMAL_RANGE)
         beyond = np.where(mine["expected"], -np.inf, np.maximum(low - scores, scores - high))
         place = int(beyond.argmax())
-        distance = max(float(beyond[place]), 0.0) / (high - low) if high > low else np.nan
+        distance = max(float(beyond[place]), 0.0) / spread if spread > 0 else np.nan
         row = mine.iloc[place]
         rows.append((*key, row["burst_id"], int(row["frame_index"]), float(scores[place]), distance))
     return pd.DataFrame(rows, columns=[*LABEL_SET, "unit", "burst_id", "frame_index", "score", "distance"])

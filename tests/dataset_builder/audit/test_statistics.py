@@ -360,6 +360,18 @@ class TestBias:
         assert row["frame_index"] == 100
         assert row["distance"] == pytest.approx((350 - high) / (high - low))
 
+    @pytest.mark.parametrize(("extreme", "far"), [(12.0, False), (600.0, True)])
+    def test_long_tails_are_no_outliers(self, extreme, far):
+        # Most gains are next to nothing, those of one preset are not.
+        scores = np.concatenate([np.linspace(-0.01, 0.01, 800), np.linspace(-10, 10, 200), [extreme]])
+        names = {"scenario": "s/s", "estimator": "leave_one_out", "metric": "psnr", "unit": "dB", "burst_id": "a"}
+        labels = pd.DataFrame({**names, "frame_index": range(1001), "score": scores})
+        row = find_outliers(labels, NO_FRAMES).iloc[0]
+        assert row["frame_index"] == 1000
+        low, high = np.quantile(scores, [0.05, 0.95])
+        assert row["distance"] == pytest.approx((extreme - np.quantile(scores, 0.75)) / (high - low) * 2.4387, rel=1e-4)
+        assert (row["distance"] > 50) == far
+
     def test_frames_that_were_made_useless_are_no_outliers(self):
         names = {"scenario": "s/s", "estimator": "solo", "metric": "psnr", "unit": "dB", "burst_id": "a"}
         labels = pd.DataFrame({**names, "frame_index": range(101), "score": [*range(99), 200.0, 350.0]})
