@@ -1,7 +1,8 @@
 """How time and memory grow with a data set: `python -m benchmarks.scale [BURSTS ...] [--keep FOLDER]`; 7,000 and 70,000 by default.
 
-Each stage runs in a process of its own, which states the seconds after its imports and the peak of its resident memory (VmHWM). Bursts
-have 14 frames, labels ten scenarios; there are no pixels but one frame by many names. Bars are for 700,000 bursts on two cores.
+Each stage runs in a process of its own, which states the seconds after its imports, those that processors worked, and the peak of its
+resident memory (VmHWM). Exponents are of the processors' seconds, which a busy machine stretches less. Bursts have 14 frames, labels ten
+scenarios; there are no pixels but one frame by many names. Bars are for 700,000 bursts on two cores.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dataset_builder.work.unit import Failure, Unit
@@ -154,28 +156,44 @@ STAGES: dict[str, Callable[[Path], None]] = {
 """In the order in which they run; `drop labels` only prepares the last."""
 
 
-def measure(stage: str, root: Path) -> tuple[float, float] | None:
-    """Seconds and peak MiB of a stage in a process of its own; None if it failed."""
+@dataclass(frozen=True)
+class Measured:
+    """What a stage took: seconds, seconds of processors, MiB at its peak, and MiB before it began."""
+
+    seconds: float
+    work: float
+    peak: float
+    before: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:7.1f} s {self.work:7.1f} s of work {self.peak:6.0f} MiB"
+
+
+def measure(stage: str, root: Path) -> Measured | None:
+    """A stage in a process of its own; None if it failed."""
     command = [sys.executable, "-m", "benchmarks.scale", "--stage", stage, str(root)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        print(
-            f"{stage} failed: {(done.stderr or str(done.returncode)).strip().splitlines()[-1]}",
-            file=sys.stderr,
-            flush=True,
-        )
+        why = (done.stderr or str(done.returncode)).strip().splitlines()[-1]
+        print(f"{stage} failed: {why}", file=sys.stderr, flush=True)
         return None
-    seconds, peak = json.loads(done.stdout.splitlines()[-1])
-    return seconds, peak
+    return Measured(*json.loads(done.stdout.splitlines()[-1]))
 
 
 def run_stage(stage: str, root: Path) -> None:
-    """Run a stage here and print seconds and peak MiB."""
-    import manifests.loading.dataset  # noqa: F401  # what imports take is no part of a stage
+    """Run a stage here and print what it took."""
+    # What imports take is no part of a stage.
+    import dataset_builder.build  # noqa: F401
+    import manifests.loading.dataset  # noqa: F401
+    from benchmarks.scaled_dataset import SCENARIOS
+    from restorers import create
 
-    start = time.perf_counter()
+    for name in SCENARIOS:
+        create(name)
+    before = read_peak()
+    start, begun = time.perf_counter(), time.process_time()
     STAGES[stage](root)
-    print(json.dumps([time.perf_counter() - start, read_peak()]))
+    print(json.dumps([time.perf_counter() - start, time.process_time() - begun, read_peak(), before]))
 
 
 def read_peak() -> float:
@@ -186,7 +204,7 @@ def read_peak() -> float:
 
 def measure_sizes(folder: Path, sizes: Sequence[int], stages: Sequence[str]) -> None:
     """Print a table: stage, then seconds and MiB of each size, then the exponent of the seconds between the last two."""
-    found: dict[str, list[tuple[float, float] | None]] = {stage: [] for stage in stages}
+    found: dict[str, list[Measured | None]] = {stage: [] for stage in stages}
     for size in sizes:
         root = folder / f"of{size}"
         if not (root / "dataset.json").exists():
@@ -195,18 +213,17 @@ def measure_sizes(folder: Path, sizes: Sequence[int], stages: Sequence[str]) -> 
             print(f"{size:,} bursts made in {time.perf_counter() - start:.0f} s", flush=True)
         for stage in stages:
             found[stage].append(result := measure(stage, root))
-            text = "failed" if result is None else f"{result[0]:.1f} s, {result[1]:.0f} MiB"
-            print(f"{size:,} {stage}: {text}", flush=True)
+            print(f"{size:,} {stage}: {result or 'failed'}", flush=True)
     for stage, results in found.items():
         if stage == "drop labels":
             continue
-        cells = ["failed" if each is None else f"{each[0]:8.1f} s {each[1]:6.0f} MiB" for each in results]
-        known = [(size, each[0]) for size, each in zip(sizes, results, strict=True) if each is not None]
+        known = [(size, each) for size, each in zip(sizes, results, strict=True) if each is not None]
         exponent = ""
         if len(known) > 1:
             (few, less), (many, more) = known[-2:]
-            exponent = f"exponent {math.log(more / less) / math.log(many / few):.2f}"
-        print(f"{stage:18} {'  '.join(cells)}  {exponent}  (bar: {BARS.get(stage, 'exponent 1.1')})")
+            exponent = f"exponent {math.log(more.work / less.work) / math.log(many / few):.2f}"
+        cells = "  ".join(str(each or "failed") for each in results)
+        print(f"{stage:18} {cells}  {exponent}  (bar: {BARS.get(stage, 'exponent 1.1')})")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def arrange(bursts: Mapping[str, BurstRows]) -> BurstCatalogue:
     """The same of bursts whose rows are at hand, by id."""
     names = sorted(bursts)
     collected = _Cases()
-    cases = [collected.find(_describe_case(bursts[name]), lambda name=name: bursts[name]) for name in names]
+    cases = [collected.find(_describe_case(bursts[name]), partial(bursts.__getitem__, name)) for name in names]
     return BurstCatalogue(
         np.array(names, _NAME),
         np.array([bursts[name].content for name in names], "S64"),
@@ -106,6 +107,10 @@ def _make_rows(tables: BurstTables, places: NDArray[np.int64]) -> Iterator[Burst
     for place, burst in zip(places.tolist(), bursts, strict=True):
         start, stop = int(tables.starts[place]), int(tables.starts[place + 1])
         yield BurstRows(burst, tuple(tables.frames.slice(start, stop - start).to_pylist()))
+
+
+def _make_row(tables: BurstTables, place: int) -> BurstRows:
+    return next(_make_rows(tables, np.array([place])))
 
 
 class _Cases:
@@ -139,7 +144,7 @@ class _Collection:
         cases = [
             self._cases.find(
                 (*case, (white or 1) > 1, shorter),
-                lambda place=place: next(_make_rows(tables, np.array([place]))),
+                partial(_make_row, tables, place),
             )
             for place, (*case, white, shorter) in enumerate(zip(*facts, (least < SHORTER).tolist(), strict=True))
         ]
@@ -155,8 +160,8 @@ class _Collection:
     def finish(self, fetch: Callable[[NDArray[np.int64]], Iterator[BurstRows]]) -> BurstCatalogue:
         """The catalogue of all that came."""
         empty = np.zeros(0, _NAME), np.zeros(0, "S64"), np.zeros(0, np.int32), np.zeros(0, np.int32)
-        columns = [np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True)]
-        return BurstCatalogue(*columns, self._cases.examples, fetch)
+        names, contents, lengths, cases = (np.concatenate(parts) for parts in zip(empty, *self._columns, strict=True))
+        return BurstCatalogue(names, contents, lengths, cases, self._cases.examples, fetch)
 
 
 def _describe_case(rows: BurstRows) -> tuple[Any, ...]:

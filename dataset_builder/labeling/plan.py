@@ -64,8 +64,7 @@ class ScenarioPlan:
     @property
     def waiting(self) -> NDArray[np.bool_]:
         """bool [B]: bursts with a definition that is missing."""
-        found: NDArray[np.bool_] = self.missing.any(axis=1)
-        return found
+        return _find_any(self.missing)
 
     def list_missing(self, place: int) -> tuple[Definition, ...]:
         """Definitions that a burst lacks."""
@@ -178,13 +177,18 @@ def _plan_scenario(root: Path, scenario: ResolvedScenario, catalogue: BurstCatal
         unscored += runs.list_unscored()
     applies, reasons = _apply(scenario, catalogue.examples)
     missing = applies[catalogue.cases] & ~present
-    waiting, any_applies = missing.any(axis=1), applies.any(axis=1)
+    waiting, any_applies = _find_any(missing), _find_any(applies)
     skipped: Counter[str] = Counter()
     for case, count in enumerate(np.bincount(catalogue.cases, minlength=len(applies)).tolist()):
         if not any_applies[case]:
             skipped[reasons[case]] += count
     reused = int((any_applies[catalogue.cases] & ~waiting).sum())
     return ScenarioPlan(scenario, missing, seen, stale, unscored, reused, skipped)
+
+
+def _find_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows [N] of [N, D] with any flag."""
+    return np.asarray(flags.any(axis=1), np.bool_)
 
 
 def _apply(scenario: ResolvedScenario, examples: Sequence[BurstRows]) -> tuple[NDArray[np.bool_], list[str]]:

@@ -163,7 +163,8 @@ def _find_retries(table: pa.Table) -> NDArray[np.int64]:
         return np.zeros(0, np.int64)
     rows = np.flatnonzero(reasons.is_valid().to_numpy())
     texts = reasons.take(pa.array(rows)).cast(pa.string()).to_pylist()
-    return rows[np.array([may_change(text) for text in texts], bool)]
+    chosen = np.array([may_change(text) for text in texts], bool)
+    return np.asarray(rows[chosen], np.int64)
 
 
 def _join(column: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -32,6 +32,11 @@ class MadeBurst(Unit, Protocol):
     """A unit whose result is a burst."""
 
     @property
+    def burst_id(self) -> str:
+        """Identifier of the burst."""
+        ...
+
+    @property
     def origin(self) -> Origin:
         """Where it comes from."""
         ...

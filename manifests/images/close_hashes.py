@@ -7,6 +7,7 @@ about as long as log2 N bits, so that a table has about as many places as there 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -54,7 +55,7 @@ def find_close(codes: NDArray[np.uint64], groups: NDArray[np.int64], most: int) 
 
 
 def _count_parts(count: int) -> int:
-    return max(2, min(8, round(BITS / max(np.log2(max(count, 2)), 8))))
+    return max(2, min(8, round(BITS / max(math.log2(max(count, 2)), 8))))
 
 
 def _search(

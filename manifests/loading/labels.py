@@ -252,7 +252,7 @@ def _locate_frames(labels: pa.Table, known: NDArray[np.bytes_], index: BurstInde
         return locate_frames(labels, index.burst_ids, index.starts, path)  # which says what is wrong
     owners = bursts[rows]
     frames = labels.column("frame_index").to_numpy()
-    positions = index.starts[owners] + frames
+    positions: NDArray[np.int64] = index.starts[owners] + frames
     if ((frames < 0) | (positions >= index.starts[owners + 1])).any():
         return locate_frames(labels, index.burst_ids, index.starts, path)
     return positions

@@ -115,7 +115,8 @@ class ArrayFile:
         return _Region(start, length, dtype.str)
 
     def _put(self, start: int, values: NDArray[Any]) -> None:
-        data = memoryview(np.ascontiguousarray(values)).cast("B") if values.size else memoryview(b"")
+        plain: Any = np.ascontiguousarray(values)
+        data = memoryview(plain).cast("B") if values.size else memoryview(b"")
         while len(data):
             written = os.pwrite(self.file.fileno(), data, start)
             data, start = data[written:], start + written
