@@ -19,6 +19,7 @@ MODULES = (
     "benchmarks.published",
     "benchmarks.quality",
     "benchmarks.restorers",
+    "benchmarks.scale",
     "benchmarks.synthesis",
     "benchmarks.without_truth",
 )

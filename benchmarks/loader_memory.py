@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from manifests.loading.dataset import BurstQualityDataset
-from manifests.loading.shared_arrays import SharedArrays
+from manifests.loading.shared_arrays import ArrayFile, SharedArrays
 
 WORKERS = 8
 _PAGE = 4096
@@ -47,7 +47,7 @@ def _run_workers(count: int, data: bytes) -> Iterator[int]:
 
 def _hold(data: bytes, barrier: Barrier, queue: Any) -> None:
     # What the first use of a library brings into memory is no part of the dataset.
-    small = SharedArrays({"numbers": np.zeros(9), "text": pa.array(["a"])})
+    small = SharedArrays(ArrayFile.of({"numbers": np.zeros(9), "text": pa.array(["a"])}))
     assert small["numbers"].sum() == 0
     barrier.wait(120)
     before = read_proportional_size()
@@ -63,9 +63,9 @@ def _hold(data: bytes, barrier: Barrier, queue: Any) -> None:
 
 def touch(dataset: BurstQualityDataset) -> int:
     """Read from every page of the index and the labels."""
-    index, shared = dataset._index, dataset._shared  # noqa: SLF001  # what is public copies what it gives
-    names = ("values", "homography", "starts", "positions", "orientation", "height", "width", "cfa")
-    buffers = [shared[name] for name in names]
+    index, labels = dataset._index, dataset._labels  # noqa: SLF001  # what is public copies what it gives
+    buffers = [labels[name] for name in ("values", "positions")]
+    buffers += [getattr(index, name) for name in ("homography", "starts", "orientation", "height", "width", "cfa")]
     for column in (index.burst_ids, index.paths):
         buffers += [buffer for buffer in column.buffers() if buffer is not None]
     return sum(int(np.frombuffer(buffer, np.uint8)[::_PAGE].sum()) for buffer in buffers)

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from dataset_builder.errors import OutputError
 from dataset_builder.ingest.plan import plan_captures
 from dataset_builder.ingest.reader import Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
+from dataset_builder.records.held import HeldBurst, iterate_held, list_truths, write_burst_tables
 from dataset_builder.records.rows import make_id
 from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
@@ -33,10 +30,8 @@ from dataset_builder.work.unit import Failure, read_part, remove_part
 from manifests.confined.reading import has_file, list_files, list_folder
 from manifests.confined.writing import move_folder, remove_tree
 from manifests.errors import UnsafePathError
-from manifests.schema import BURSTS, FRAMES
-from manifests.store import read_or_empty, table_path, write_table
+from manifests.store import table_path
 
-_ROWS_AT_ONCE = 2048
 BurstUnit = SynthesisUnit | CaptureUnit
 
 
@@ -100,16 +95,6 @@ def plan_source(
     return plan
 
 
-@dataclass
-class _Held:
-    """Bursts in the manifest: their rows, the rows of their frames, and the files of each."""
-
-    bursts: dict[str, dict[str, Any]]
-    frames: pa.Table
-    files: Mapping[str, Sequence[str]]
-    lengths: Mapping[str, int]
-
-
 def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
     """Bring the bursts of some sources up to date; those of other sources stay as they are.
 
@@ -122,69 +107,82 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
     Returns:
         Counts of bursts created, reused, rebuilt, removed and failed.
     """
-    report, units, held, kept = _compare(root, plans)
-    renamed = [
-        unit for burst_id, unit in units.items() if burst_id in kept and _is_renamed(held.bursts[burst_id], unit)
-    ]
-    stale = held.bursts.keys() - kept
-    if stale:
+    report, units, held = _compare(root, plans)
+    if held.stale:
         # They leave the manifest before their files are overwritten.
-        _write_rows(root, held, kept)
-    for burst_id in stale - units.keys():
-        _remove_folder(root, str(PurePosixPath(held.files[burst_id][0]).parent))
+        write_burst_tables(root, held.kept)
+    for burst_id in held.stale.keys() - units.keys():
+        _remove_folder(root, held.stale[burst_id])
         report.counts["removed"] += 1
 
-    waiting = [unit for burst_id, unit in units.items() if burst_id not in kept]
-    made = _make(waiting, root, report, stale, workers=workers, progress=progress)
-    for unit in renamed:
-        held.bursts[unit.burst_id] |= unit.origin.describe()
+    waiting = [unit for burst_id, unit in units.items() if burst_id not in held.kept]
+    made = _make(waiting, root, report, held.stale, workers=workers, progress=progress)
+    renamed = {unit.burst_id: unit.origin for unit in held.renamed}
     if made or renamed or not has_file(root, table_path("bursts")):
-        _write_rows(root, held, kept, made)
+        write_burst_tables(root, held.kept, sorted(made, key=lambda unit: unit.burst_id), renamed)
     for unit in waiting:
         remove_part(root, unit)
     clear_stages(root)
-    _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
+    _remove_orphans(root, plans, held.kept | {unit.burst_id for unit in made})
     return report
 
 
 def preview_bursts(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, set[str]]:
     """What `build_bursts` would do, and the planned bursts that it would keep."""
-    report, units, held, kept = _compare(root, plans)
-    report.counts["removed"] += len(held.bursts.keys() - kept - units.keys())
+    report, units, held = _compare(root, plans)
+    report.counts["removed"] += len(held.stale.keys() - units.keys())
     for burst_id, unit in units.items():
-        if burst_id not in kept:
+        if burst_id not in held.kept:
             report.counts[
-                "reused" if _is_finished(root, unit) else "rebuilt" if burst_id in held.bursts else "created"
+                "reused" if _is_finished(root, unit) else "rebuilt" if burst_id in held.stale else "created"
             ] += 1
-    return report, kept & units.keys()
+    return report, held.kept & units.keys()
 
 
-def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[str, BurstUnit], _Held, set[str]]:
-    """What was rejected and what is reused, as a report; all planned units; what the manifest holds, and which bursts of it stay."""
+@dataclass
+class _Held:
+    """Bursts in the manifest against those that are planned.
+
+    Attributes:
+        kept: those that stay.
+        stale: the folders of the others.
+        renamed: planned ones among `kept` that come from elsewhere than the manifest says.
+    """
+
+    kept: set[str] = field(default_factory=set)
+    stale: dict[str, str] = field(default_factory=dict)
+    renamed: list[BurstUnit] = field(default_factory=list)
+
+
+def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[str, BurstUnit], _Held]:
+    """What was rejected and what is reused, as a report; all planned units; and what becomes of the bursts in the manifest."""
     report = StageReport("bursts")
     for plan in plans.values():
         report.remarks += plan.remarks
         for source, burst_id, failure in plan.rejected:
             report.fail(failure, source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
-    held = _read_held(root)
-    kept = {burst_id for burst_id in held.bursts if _is_current(root, held, burst_id, units.get(burst_id), plans)}
-    report.counts["reused"] += sum(burst_id in units for burst_id in kept)
-    return report, units, held, kept
+    held = _Held()
+    for burst in iterate_held(root):
+        unit = units.get(burst.burst_id)
+        if not _is_current(root, burst, unit, plans):
+            held.stale[burst.burst_id] = burst.files[0].rpartition("/")[0] if burst.files else ""
+            continue
+        held.kept.add(burst.burst_id if unit is None else unit.burst_id)
+        if unit is not None:
+            report.counts["reused"] += 1
+            if any(burst.row[name] != value for name, value in unit.origin.describe().items()):
+                held.renamed.append(unit)
+    return report, units, held
 
 
-def _is_current(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
+def _is_current(root: Path, burst: HeldBurst, unit: BurstUnit | None, plans: Mapping[str, Plan]) -> bool:
     """Whether a burst in the manifest is still what the sources plan, or belongs to a source that is not asked about."""
-    row = held.bursts[burst_id]
-    if row["num_frames"] != held.lengths[burst_id]:
+    if burst.row["num_frames"] != burst.num_frames:
         return False
     if unit is None:
-        return row["source"] not in plans
-    return row["burst_key"] == unit.key and _exist(root, held.files[burst_id])
-
-
-def _is_renamed(row: Mapping[str, Any], unit: BurstUnit) -> bool:
-    return any(row[name] != value for name, value in unit.origin.describe().items())
+        return burst.row["source"] not in plans
+    return burst.row["burst_key"] == unit.key and _exist(root, burst.files)
 
 
 def _make(
@@ -239,48 +237,9 @@ def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
     return _exist(root, _list_files(part))
 
 
-def _read_held(root: Path) -> _Held:
-    rows = read_or_empty(root, table_path("bursts"), BURSTS).to_pylist()
-    frames = read_or_empty(root, table_path("frames"), FRAMES)
-    files: dict[str, list[str]] = defaultdict(list)
-    lengths: Counter[str] = Counter()
-    columns = (frames.column(name).to_pylist() for name in ("burst_id", "path", "mask_path"))
-    for burst_id, path, mask_path in zip(*columns, strict=True):
-        files[burst_id] += [path, mask_path] if mask_path else [path]
-        lengths[burst_id] += 1
-    for row in rows:
-        files[row["burst_id"]] += _list_truths(row)
-    return _Held({row["burst_id"]: row for row in rows}, frames, files, lengths)
-
-
-def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[BurstUnit] = ()) -> None:
-    chosen = set(kept)
-    bursts = [held.bursts[burst_id] for burst_id in chosen]
-    frames = [held.frames.filter(pc.is_in(held.frames.column("burst_id"), value_set=pa.array(chosen, pa.string())))]
-    waiting: list[dict[str, Any]] = []
-    for unit in made:
-        part = read_part(root, unit)
-        if part is None:
-            raise OutputError(f"{root}: the work in progress was removed during the build; run the same command again")
-        bursts.append({**part["burst"], **unit.origin.describe()})
-        waiting += part["frames"]
-        # A table for each burst would be mostly overhead, all rows at once as dicts no less.
-        if len(waiting) >= _ROWS_AT_ONCE:
-            frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
-            waiting = []
-    frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
-    # Frames first: a burst is in the data set once `bursts` names it.
-    write_table(root, table_path("frames"), FRAMES, pa.concat_tables(frames))
-    write_table(root, table_path("bursts"), BURSTS, bursts)
-
-
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
     frames = [frame[name] for frame in part["frames"] for name in ("path", "mask_path") if frame[name]]
-    return [*frames, *_list_truths(part["burst"])]
-
-
-def _list_truths(burst: Mapping[str, Any]) -> list[str]:
-    return [burst[name] for name in ("ground_truth_path", "ground_truth_mask_path") if burst[name]]
+    return [*frames, *list_truths(part["burst"])]
 
 
 def _exist(root: Path, paths: Iterable[str]) -> bool:

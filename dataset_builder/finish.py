@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataset_builder.audit.gains import GAIN_TABLE
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
@@ -16,6 +17,7 @@ from dataset_builder.recipe import Recipe, name_after, parse_recipe
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.stopping import check_stop
+from manifests.batches import count_rows, iterate_table
 from manifests.confined.reading import has_file, hash_file
 from manifests.confined.writing import remove_file
 from manifests.description import DESCRIPTION, read_description
@@ -23,9 +25,9 @@ from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.images.personal import count_personal
 from manifests.journal import close_journal
-from manifests.schema import LABELS, RELIABILITY, SPLITS
+from manifests.schema import BURSTS, FRAMES, LABELS, RELIABILITY, SPLITS, TABLES
 from manifests.seal import is_sealed, open_seal, seal_dataset
-from manifests.splits import plan_splits
+from manifests.splits import SPLIT_COLUMNS, plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,
@@ -66,7 +68,9 @@ def finish_dataset(
     pa.default_memory_pool().release_unused()
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
-    splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
+    bursts = read_table(root, table_path("bursts"), BURSTS, columns=SPLIT_COLUMNS)
+    splits = plan_splits(bursts, recipe.splits.to_plan(), previous=previous)
+    del bursts, previous
     write_table(root, table_path("splits"), SPLITS, splits)
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
@@ -97,7 +101,7 @@ def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
 def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     label_files = list_label_files(root)
     scenarios = [read_scenario_facts(root, path) for path in label_files]
-    tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
+    totals = {name: count_rows(root, table_path(name), TABLES[name]) for name in ("bursts", "frames", "failures")}
     labels = [_read_names(root, path) for path in label_files]
     estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
     before = read_description(root) if has_file(root, DESCRIPTION) else {}
@@ -108,7 +112,7 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
         "recipe": recipe.model_dump(mode="json"),
         "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
         "totals": {
-            **{name: table.num_rows for name, table in tables.items()},
+            **totals,
             "labels": sum(count for count, _, _ in labels),
             "scenarios": len(label_files),
         },
@@ -123,15 +127,21 @@ def _count_personal(root: Path, before: Mapping[str, Any]) -> dict[str, int]:
     frames, known = table_path("frames"), before.get("personal")
     if isinstance(known, dict) and (before.get("manifests") or {}).get(frames) == hash_file(root, frames):
         return known
-    rows = read_dataset_table(root, "frames").select(["path", "origin_name"]).to_pylist()
-    return count_personal(root, (row["path"] for row in rows if row["origin_name"] is not None))
+    tables = iterate_table(root, frames, FRAMES, columns=["path", "origin_name"])
+    chosen = (table.filter(pc.is_valid(table.column("origin_name"))).column("path") for table in tables)
+    return count_personal(root, (path for paths in chosen for path in paths.to_pylist()))
 
 
 def _read_names(root: Path, path: str) -> tuple[int, set[str], set[str]]:
     """Number of scores in a label file, its estimators and its metrics."""
-    table = read_table(root, path, LABELS, columns=["score", "estimator", "metric"])
-    estimators, metrics = (set(table.column(name).unique().to_pylist()) for name in ("estimator", "metric"))
-    return table.num_rows - table.column("score").null_count, estimators, metrics
+    scores = 0
+    names: tuple[set[str], set[str]] = (set(), set())
+    text = ("estimator", "metric")
+    for table in iterate_table(root, path, LABELS, columns=["score", *text], coded=text):
+        scores += table.num_rows - table.column("score").null_count
+        for found, name in zip(names, text, strict=True):
+            found.update(table.column(name).cast(pa.string()).unique().to_pylist())
+    return scores, *names
 
 
 def _drop_outdated(root: Path, reports: Iterable[StageReport]) -> None:

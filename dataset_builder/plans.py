@@ -19,7 +19,6 @@ from dataset_builder.errors import (
 from dataset_builder.finish import read_built_recipe
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
-from dataset_builder.labeling.units import read_bursts
 from dataset_builder.recipe import Recipe, Source, parse_scenario
 from dataset_builder.settings.roots import NO_ROOTS, split_root
 from dataset_builder.synthesis.source import SynthesisSource
@@ -31,7 +30,8 @@ from dataset_builder.work.unit import WORK_FOLDER, Failure
 from manifests.confined.reading import has_file, has_folder
 from manifests.description import DESCRIPTION
 from manifests.errors import SchemaError, UnsafePathError
-from manifests.store import labels_path, read_dataset_table, table_path
+from manifests.schema import BURSTS
+from manifests.store import labels_path, read_table, table_path
 
 
 @dataclass
@@ -159,7 +159,8 @@ def plan_makers(
     Raises:
         BuildError: if there are none.
     """
-    held = {burst_id: rows.burst["burst_key"] for burst_id, rows in read_bursts(root).items()}
+    bursts = read_table(root, table_path("bursts"), BURSTS, columns=["burst_id", "burst_key"])
+    held = dict(zip(*(column.to_pylist() for column in bursts.columns), strict=True))
     plans: dict[str, Plan] = {}
     for source in recipe.sources:
         if isinstance(source, SynthesisSource):
@@ -244,7 +245,8 @@ def require_named(root: Path, recipe: Recipe) -> None:
     if not has_file(root, table_path("bursts")):
         return
     try:
-        held = set(read_dataset_table(root, "bursts").column("source").to_pylist())
+        bursts = read_table(root, table_path("bursts"), BURSTS, columns=["source"])
+        held = set(bursts.column("source").unique().to_pylist())
     except SchemaError:  # damaged: what was sealed last says as much
         held = {source.name for source in read_built_recipe(root).sources}
     foreign = held - {source.name for source in recipe.sources}

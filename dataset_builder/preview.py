@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dataset_builder.bursts import preview_bursts
+from dataset_builder.labeling.catalogue import arrange, read_catalogue
 from dataset_builder.labeling.engine import preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
@@ -56,8 +57,7 @@ def preview_dataset(
     plans = planned.plans
     bursts, kept = preview_bursts(root, plans)
     planned.report(bursts)
-    there = read_bursts(root) if kept else {}
-    labels = preview_stage(root, scenarios, {burst_id: rows for burst_id, rows in there.items() if burst_id in kept})
+    labels = preview_stage(root, scenarios, arrange(read_bursts(root, kept) if kept else {}))
     bursts.remarks += list_altered(root, list_remade(recipe))
     waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
     if waiting > 0 and scenarios:
@@ -72,4 +72,4 @@ def preview_labels(root: Path, choices: Sequence[ScenarioChoice], *, device: str
         ManifestError: if `root` is no data set.
         RestorerError: if a scenario is unknown.
     """
-    return preview_stage(root, resolve_scenarios(choices, device=device), read_bursts(root))
+    return preview_stage(root, resolve_scenarios(choices, device=device), read_catalogue(root))

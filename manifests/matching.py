@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from manifests.batches import Cursor, iterate_table
 from manifests.errors import SchemaError
 from manifests.plain_text import show
 from manifests.schema import BURSTS, FRAMES, LABELS, SPLITS
 from manifests.store import read_table, table_path
+
+_BURSTS_AT_ONCE = 4096
 
 
 class BurstTables(NamedTuple):
@@ -48,6 +52,63 @@ def read_burst_tables(
     path = table_path("frames")
     frames = read_table(root, path, FRAMES, columns=frame_columns)
     return BurstTables(bursts, frames, _match(bursts, frames, root / path))
+
+
+def iterate_burst_tables(
+    root: Path, *, burst_columns: list[str] | None = None, frame_columns: list[str] | None = None
+) -> Iterator[BurstTables]:
+    """As `read_burst_tables`, some thousand bursts at a time."""
+    path = table_path("frames")
+    pieces = iterate_table(root, path, FRAMES, columns=frame_columns)
+    known = pa.array([], pa.string())
+    for bursts, frames in walk_bursts(iterate_table(root, table_path("bursts"), BURSTS, columns=burst_columns), pieces):
+        if not bursts.num_rows:
+            locate(frames.column("burst_id"), known, root / path)
+        known = bursts.column("burst_id").combine_chunks()
+        yield BurstTables(bursts, frames, _match(bursts, frames, root / path))
+
+
+def walk_bursts(bursts: Iterator[pa.Table], frames: Iterator[pa.Table]) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """Some thousand bursts at a time and frames up to the last of them; then frames behind all bursts, if any. None is matched.
+
+    Args:
+        bursts: pieces of the table, as `iterate_table` gives them.
+        frames: the same of `frames`.
+    """
+    cursor = Cursor(frames, FRAMES)
+    for table in bursts:
+        for start in range(0, table.num_rows, _BURSTS_AT_ONCE):
+            chosen = table.slice(start, _BURSTS_AT_ONCE)
+            yield chosen, cursor.take(chosen.column("burst_id")[-1].as_py())
+    yield from ((BURSTS.schema.empty_table(), rest) for rest in cursor.finish())
+
+
+class LabelCursor:
+    """A label file read beside the bursts, piece by piece, and checked against them.
+
+    Args:
+        root: the data set.
+        path: of the file in it.
+        columns: those wanted, at least `burst_id` and `frame_index`; None for all.
+
+    Raises:
+        ManifestError: as `read_label_file`, by whatever is asked of it.
+    """
+
+    def __init__(self, root: Path, path: str, *, columns: list[str] | None = None) -> None:
+        self._path = root / path
+        self._cursor = Cursor(iterate_table(root, path, LABELS, columns=columns), LABELS)
+
+    def take(self, tables: BurstTables) -> tuple[pa.Table, NDArray[np.int64]]:
+        """Labels of the next bursts, and the rows of `tables.frames` that they are of."""
+        known = tables.bursts.column("burst_id").combine_chunks()
+        labels = self._cursor.take(known[-1].as_py())
+        return labels, locate_frames(labels, known, tables.starts, self._path)
+
+    def finish(self) -> None:
+        """Once all bursts were taken: raise SchemaError if there are labels of others."""
+        for rest in self._cursor.finish():
+            locate(rest.column("burst_id"), pa.array([], pa.string()), self._path)
 
 
 def read_splits(root: Path, tables: BurstTables, *, columns: list[str] | None = None) -> pa.Table:

@@ -7,13 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from manifests.errors import InvalidFractionsError, SelectionError, SplitListError
 from manifests.schema import SPLIT_NAMES, SPLITS
 
+SPLIT_COLUMNS = ["burst_id", "scene_id", "source", "preset", "origin_path", "official_split"]
+"""Columns of `bursts` that splits may depend on."""
 _HASH_RANGE = 2**64
 
 
@@ -113,8 +115,8 @@ def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None 
         SplitListError: if the lists name what is not there, name a scene twice, or leave one out.
         SelectionError: if there is no such source.
     """
-    scenes = _collect_scenes(bursts)
-    held = {} if previous is None else {row["scene_id"]: row for row in previous.to_pylist()}
+    scenes = _collect_scenes(bursts, named=plan.method == "official")
+    held = {} if previous is None or plan.method != "stratified" else _list_scenes(previous)
     if plan.method == "stratified":
         shares = {name: getattr(plan.fractions, name) for name in SPLIT_NAMES}
         given = {scene: row["split"] for scene, row in held.items()} | scenes.official
@@ -137,19 +139,28 @@ def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None 
     return pa.Table.from_arrays([columns[name] for name in SPLITS.schema.names], schema=SPLITS.schema)
 
 
-def _collect_scenes(bursts: pa.Table) -> _Scenes:
+def _list_scenes(splits: pa.Table) -> dict[str, dict[str, Any]]:
+    scenes = splits.group_by("scene_id", use_threads=False).aggregate([("split", "last"), ("fold", "last")])
+    return {row["scene_id"]: {"split": row["split_last"], "fold": row["fold_last"]} for row in scenes.to_pylist()}
+
+
+def _collect_scenes(bursts: pa.Table, *, named: bool) -> _Scenes:
+    """Scenes of a table of bursts; all names of each only where they are wanted."""
     sources: dict[str, set[str]] = {}
     strata: dict[str, set[str]] = {}
     names: dict[str, set[str]] = {}
     official: dict[str, str] = {}
-    columns = ["burst_id", "scene_id", "source", "preset", "origin_path", "official_split"]
-    for row in bursts.select([name for name in columns if name in bursts.column_names]).to_pylist():
-        scene, path = row["scene_id"], row["origin_path"]
-        sources.setdefault(scene, set()).add(row["source"])
-        strata.setdefault(scene, set()).add(f"{row['source']}/{row['preset']}")
-        stem = str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).name else path
-        names.setdefault(scene, {scene}).update({row["burst_id"], path, stem})
-        if (split := row.get("official_split")) is not None:
+    columns = [
+        bursts.column(name).to_pylist() if name in bursts.column_names else [None] * bursts.num_rows
+        for name in SPLIT_COLUMNS
+    ]
+    for burst_id, scene, source, preset, path, split in zip(*columns, strict=True):
+        sources.setdefault(scene, set()).add(source)
+        strata.setdefault(scene, set()).add(f"{source}/{preset}")
+        if named:
+            stem = str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).name else path
+            names.setdefault(scene, {scene}).update({burst_id, path, stem})
+        if split is not None:
             official[scene] = max(split, official.get(scene, split), key=SPLIT_NAMES.index)
     return _Scenes({scene: " ".join(sorted(strata[scene])) for scene in sorted(strata)}, sources, names, official)
 

@@ -13,21 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from manifests.confined.reading import has_file, list_folder, open_file
-from manifests.confined.writing import replace_file
 from manifests.description import check_format_version
 from manifests.errors import MissingManifestError, SchemaError
-from manifests.journal import note_digest
 from manifests.plain_text import show
-from manifests.schema import FORMAT_VERSION, TABLES, TableSchema, Violation
-
-ROWS_PER_GROUP = 8192
-"""A row group is closed at the first burst boundary after so many rows."""
-
+from manifests.schema import TABLES, TableSchema, Violation
+from manifests.table_writer import open_writer, require_schema
 
 LABEL_FOLDER = "manifests/labels"
 _LONGEST_STEM = 200
@@ -74,30 +68,14 @@ def write_table(
         OSError: if the file cannot be written; a previous version stays intact.
     """
     table = rows if isinstance(rows, pa.Table) else _build_table(kind, list(rows))
-    _require_schema(root / path, kind, table.schema)
-    if unknown := sorted(set(table.column_names) - set(kind.schema.names)):
-        raise SchemaError(f"{root / path}: columns that the table {kind.name} does not have: {', '.join(unknown)}")
-    table = table.select(kind.schema.names).sort_by([(name, "ascending") for name in _sort_columns(kind)])
-    _require_content(root / path, kind, table)
-    footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
-    schema = kind.schema.with_metadata(footer)
-    table = table.cast(kind.schema).replace_schema_metadata(footer)
-    leaves = dict(_list_leaves(kind))
-    encodings = {name: encoding for name, encoding in leaves.items() if encoding}
-    with replace_file(root, path) as stream:
-        with pq.ParquetWriter(
-            stream,
-            schema,
-            compression="zstd",
-            write_page_checksum=True,
-            write_page_index=True,
-            use_dictionary=[name for name in leaves if name not in encodings],
-            column_encoding=encodings,
-        ) as writer:
-            for start, stop in _row_groups(table, kind):
-                writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
-        stream.seek(0)
-        note_digest(root, path, hashlib.file_digest(stream, "sha256").hexdigest())
+    require_schema(root / path, kind, table.schema)
+    with open_writer(root, path, kind, metadata=metadata) as writer:
+        writer.write(sort_rows(kind, table))
+
+
+def sort_rows(kind: TableSchema, table: pa.Table) -> pa.Table:
+    """The rows of a table in the order that it has on disk."""
+    return table.sort_by([(name, "ascending") for name in _sort_columns(kind)])
 
 
 def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
@@ -116,22 +94,26 @@ def read_table(root: Path, path: str, kind: TableSchema, *, columns: Sequence[st
         UnsafePathError: if it is no plain file, or the way there goes through a link.
     """
     table = read_unchecked(root, path, kind, columns=columns)
-    for violation in kind.find_violations(table):
-        row = int(violation.rows[0])
-        raise SchemaError(
-            f"{root / path}: {describe_row(kind, table, row)}: {describe_value(table, violation, row)}; "
-            "`buiqa verify` lists all that is wrong; restore the file, or build again"
-        )
+    require_sound(root / path, kind, table, kind.find_violations(table))
     # Whoever wrote it may have allowed nulls where there are none.
     return table.cast(pa.schema([kind.schema.field(name) for name in table.column_names]))
+
+
+def require_sound(path: Path, kind: TableSchema, table: pa.Table, violations: Iterable[Violation]) -> None:
+    """Raise SchemaError for the first of some violations, if there is one; it names row and column."""
+    for violation in violations:
+        row = int(violation.rows[0])
+        raise SchemaError(
+            f"{path}: {describe_row(kind, table, row)}: {describe_value(table, violation, row)}; "
+            "`buiqa verify` lists all that is wrong; restore the file, or build again"
+        )
 
 
 def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequence[str] | None = None) -> pa.Table:
     """As `read_table`, but values may be anything of their type: for who looks for what is wrong with them."""
     names = list(columns) if columns else kind.schema.names
     with open_table(root, path) as file:
-        check_format_version(_read_metadata(file).get(b"format_version"), root / path)
-        _require_schema(root / path, kind, file.schema_arrow)
+        require_form(file, root / path, kind)
         table = file.read(columns=names).select(names)
         table.validate(full=True)  # damaged text would otherwise raise wherever it is used
     return table
@@ -178,9 +160,21 @@ def read_labels(root: Path, scenarios: Sequence[str] | None = None) -> pa.Table:
     return pa.concat_tables(tables) if tables else TABLES["labels"].schema.empty_table()
 
 
+def require_form(file: pq.ParquetFile, path: Path, kind: TableSchema) -> None:
+    """Raise FormatVersionError or SchemaError unless a file is of this format and has the columns of a table."""
+    check_format_version(_read_metadata(file).get(b"format_version"), path)
+    require_schema(path, kind, file.schema_arrow)
+
+
 @contextlib.contextmanager
-def open_table(root: Path, path: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file, to be read without any check; raises as `read_table`."""
+def open_table(root: Path, path: str, *, coded: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """A Parquet file, to be read without any check; raises as `read_table`.
+
+    Args:
+        root: the data set.
+        path: path of the file in it.
+        coded: columns of repeated text, to be read as dictionaries.
+    """
     try:
         stream = open_file(root, path)
     except (FileNotFoundError, NotADirectoryError):
@@ -191,7 +185,7 @@ def open_table(root: Path, path: str) -> Iterator[pq.ParquetFile]:
         raise _explain_damage(root / path, error) from error
     with stream:
         try:
-            yield pq.ParquetFile(stream, page_checksum_verification=True)
+            yield pq.ParquetFile(stream, page_checksum_verification=True, read_dictionary=list(coded))
         except _DAMAGES as error:
             raise _explain_damage(root / path, error) from error
 
@@ -232,51 +226,3 @@ def _sort_columns(kind: TableSchema) -> tuple[str, ...]:
     """The sort key; where it does not identify a row, all columns, so that the order of equal keys is settled too."""
     rest = () if kind.unique else tuple(name for name in kind.schema.names if name not in kind.sort_by)
     return (*kind.sort_by, *rest)
-
-
-def _require_schema(path: Path, kind: TableSchema, schema: pa.Schema) -> None:
-    for field in kind.schema:
-        if field.name not in schema.names:
-            raise SchemaError(f"{path}: column {field.name!r} is missing")
-        if len(schema.get_all_field_indices(field.name)) > 1:
-            raise SchemaError(f"{path}: column {field.name!r} is there more than once")
-        found = schema.field(field.name).type
-        if not found.equals(field.type):
-            raise SchemaError(f"{path}: column {field.name!r}: expected {field.type}, got {found}")
-
-
-def _require_content(path: Path, kind: TableSchema, table: pa.Table) -> None:
-    for field in kind.schema:
-        column = table.column(field.name)
-        if not field.nullable and column.null_count:
-            raise SchemaError(f"{path}: column {field.name!r}: {column.null_count} values are missing")
-    if kind.unique and table.num_rows:
-        keys = table.select(kind.sort_by).group_by(list(kind.sort_by)).aggregate([([], "count_all")])
-        if keys.num_rows < table.num_rows:
-            raise SchemaError(f"{path}: {table.num_rows - keys.num_rows} rows repeat the key {kind.sort_by}")
-
-
-def _list_leaves(kind: TableSchema) -> Iterator[tuple[str, str]]:
-    """Parquet's name of every column and its encoding; empty for a dictionary, which suits values that repeat."""
-    for field in kind.schema:
-        listed = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
-        encoding = ""
-        if pa.types.is_floating(field.type.value_type if listed else field.type):
-            encoding = "BYTE_STREAM_SPLIT"  # a quarter smaller than plain numbers, whose bytes zstd cannot tell apart
-        elif kind.unique and kind.sort_by == (field.name,):
-            encoding = "DELTA_BYTE_ARRAY"  # sorted and unique: neighbours share their beginning
-        yield (f"{field.name}.list.element" if listed else field.name), encoding
-
-
-def _row_groups(table: pa.Table, kind: TableSchema) -> Iterator[tuple[int, int]]:
-    """Cut rows at the first change of the first sort column after every `ROWS_PER_GROUP` rows."""
-    if table.num_rows <= ROWS_PER_GROUP:
-        yield 0, table.num_rows
-        return
-    codes = table.column(kind.sort_by[0]).combine_chunks().dictionary_encode().indices.to_numpy()
-    boundaries = np.append(np.flatnonzero(np.diff(codes)) + 1, table.num_rows)
-    start = 0
-    while start < table.num_rows:
-        stop = int(boundaries[min(int(np.searchsorted(boundaries, start + ROWS_PER_GROUP)), len(boundaries) - 1)])
-        yield start, stop
-        start = stop

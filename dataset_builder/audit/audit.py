@@ -79,14 +79,21 @@ def audit_dataset(root: Path, *, against: Path | None = None, workers: Workers =
     findings = judge(
         statistics,
         rules,
-        num_units=len(tables.bursts) * (1 + scenarios),
+        num_units=(tables.total or len(tables.bursts)) * (1 + scenarios),
         unreadable=measured.unreadable,
         doubtful=_list_doubtful(tables.bursts),
         changes=changes,
         broken=tables.problems,
     )
-    remarks = (*measured.remarks, *unseen)
+    remarks = (*_tell_drawn(tables), *measured.remarks, *unseen)
     return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes, remarks)
+
+
+def _tell_drawn(tables: Tables) -> list[str]:
+    """A line where the statistics are those of a part."""
+    drawn = f"{len(tables.bursts):,} of {tables.total:,} bursts"
+    line = f"statistics of labels, frames and splits are those of {drawn}, whole scenes drawn by their names; `buiqa verify` looks at all"
+    return [line] if len(tables.bursts) < tables.total else []
 
 
 def _list_doubtful(bursts: pd.DataFrame) -> list[str]:

@@ -38,7 +38,7 @@ def list_look_alikes(root: Path, tables: Tables, *, workers: Workers) -> tuple[p
         remarks.extend(failed)
         return [None if values is None else np.array(values, np.float32) for values in found]
 
-    found = find_near_duplicates(tables.bursts, tables.frames, tables.splits, read=read)
+    found = find_near_duplicates(tables.bursts, [tables.frames], tables.splits, read=read)
     table = pd.DataFrame(found, columns=[*NearDuplicate._fields])
     return table.rename(columns={"first": "burst_id", "second": "other_burst_id"})[_COLUMNS], tuple(remarks)
 

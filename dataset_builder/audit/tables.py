@@ -13,14 +13,17 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dataset_builder.audit.drawing import MOST_BURSTS, draw_bursts, keep_bursts
+from manifests.batches import count_rows, iterate_table
 from manifests.errors import ManifestError
 from manifests.matching import BurstTables, read_burst_tables, read_label_file, require_bursts
-from manifests.schema import FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
+from manifests.schema import BURSTS, FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
 from manifests.schema.ranks import merge_ties
 from manifests.store import list_label_files, read_or_empty, table_path
 
 _LABEL_COLUMNS = ("burst_id", "frame_index", *LABEL_SET, "unit", "score", "std_error", "noise_error")
 _CATEGORIES = ["burst_id", *LABEL_SET, "unit"]
+_EMPTY_LABELS = LABELS.schema.empty_table().select(_LABEL_COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,7 @@ class Tables:
         failures: the table.
         reliability: the table; empty where labels were not made again.
         problems: one line for each table that cannot be read and was taken for empty.
+        total: bursts of the data set, of which `bursts` may be a part; 0 stands for those that are there.
     """
 
     bursts: pd.DataFrame
@@ -67,6 +71,7 @@ class Tables:
     failures: pd.DataFrame
     reliability: pd.DataFrame = field(default_factory=lambda: RELIABILITY.schema.empty_table().to_pandas())
     problems: tuple[str, ...] = ()
+    total: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,13 +116,18 @@ class ScoreMatrix:
         )
 
 
-def read_tables(root: Path) -> Tables:
+def read_tables(root: Path, *, most: int = MOST_BURSTS) -> Tables:
     """Read the manifests of a data set; labels, splits and failures may be absent or damaged.
+
+    Args:
+        root: the data set.
+        most: of more bursts whole scenes are drawn, about so many bursts, and with them their frames, labels and splits.
 
     Raises:
         ManifestError: if the table of bursts or of frames is missing or damaged, or the two do not fit each other.
     """
-    known = read_burst_tables(root)
+    total = count_rows(root, table_path(BURSTS.name), BURSTS)
+    known = read_burst_tables(root) if total <= most else draw_bursts(root, most)
     problems: list[str] = []
 
     def attempt(read: Callable[[], pd.DataFrame]) -> pd.DataFrame | None:
@@ -132,8 +142,10 @@ def read_tables(root: Path) -> Tables:
 
         def read() -> pd.DataFrame:
             table = read_or_empty(root, path, kind)
-            if kind is SPLITS:
+            if kind is SPLITS and total <= most:
                 require_bursts(table, known, root / path)
+            elif kind is SPLITS:
+                table = keep_bursts(table, known.bursts.column("burst_id"))
             found: pd.DataFrame = table.to_pandas()
             return found
 
@@ -144,7 +156,7 @@ def read_tables(root: Path) -> Tables:
     sets: list[pd.DataFrame] = []
     names = known._replace(bursts=known.bursts.select(["burst_id"]), frames=known.frames.select([]))
     for path in list_label_files(root):
-        part = partial(_read_labels, root, path, names)
+        part = partial(_read_labels if total <= most else _read_some_labels, root, path, names)
         if (labels := attempt(part)) is not None:
             parts.append(part)
             sets.append(find_label_sets(labels))
@@ -158,6 +170,7 @@ def read_tables(root: Path) -> Tables:
         failures=read_optional(FAILURES),
         reliability=read_optional(RELIABILITY),
         problems=tuple(problems),
+        total=total,
     )
 
 
@@ -226,8 +239,17 @@ def _read_labels(root: Path, path: str, known: BurstTables) -> pd.DataFrame:
     return labels
 
 
+def _read_some_labels(root: Path, path: str, known: BurstTables) -> pd.DataFrame:
+    """Those of bursts that were drawn, and nothing is said of others."""
+    chosen = known.bursts.column("burst_id")
+    pieces = iterate_table(root, path, LABELS, columns=_LABEL_COLUMNS)
+    tables = [keep_bursts(table, chosen) for table in pieces]
+    labels: pd.DataFrame = _encode_text(pa.concat_tables([_EMPTY_LABELS, *tables])).to_pandas()
+    return labels
+
+
 def _read_no_labels() -> pd.DataFrame:
-    labels: pd.DataFrame = _encode_text(LABELS.schema.empty_table().select(_LABEL_COLUMNS)).to_pandas()
+    labels: pd.DataFrame = _encode_text(_EMPTY_LABELS).to_pandas()
     return labels
 
 

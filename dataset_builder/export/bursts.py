@@ -15,9 +15,9 @@ from manifests.description import PACKED_FORM, read_description
 from manifests.errors import ImageFileError, SchemaError
 from manifests.images.listing import require_digest
 from manifests.images.personal import strip_metadata
-from manifests.matching import read_burst_tables, read_label_file, read_splits
-from manifests.schema import LABELS
-from manifests.store import list_label_files
+from manifests.matching import LabelCursor, iterate_burst_tables, locate
+from manifests.schema import BURSTS, LABELS, SPLITS
+from manifests.store import list_label_files, read_table, table_path
 
 Row = Mapping[str, Any]
 
@@ -47,16 +47,35 @@ def iterate_samples(root: Path) -> Iterator[Sample]:
     """
     if read_description(root).get("form") == PACKED_FORM:
         raise SchemaError(f"{root}: is a pack, which lacks the files; name the data set that it was made from")
-    tables = read_burst_tables(root)
-    splits = {row["burst_id"]: row["split"] for row in read_splits(root, tables).to_pylist()}
-    parts = [read_label_file(root, path, tables) for path in list_label_files(root)]
-    frames, labels = _Groups(tables.frames), _Groups(pa.concat_tables([LABELS.schema.empty_table(), *parts]))
-    bursts = tables.bursts.to_pylist()
+    splits = read_split_names(root)
     for split in ("train", "val", "test"):
-        for burst in bursts:
+        if split in set(splits.values()):
+            yield from _iterate_split(root, splits, split)
+
+
+def read_split_names(root: Path) -> dict[str, str]:
+    """Split of each burst; those in none are left out.
+
+    Raises:
+        ManifestError: if a table cannot be read, or splits name a burst that is not there.
+    """
+    bursts = read_table(root, table_path("bursts"), BURSTS, columns=["burst_id"])
+    splits = read_table(root, table_path("splits"), SPLITS, columns=["burst_id", "split"])
+    locate(splits.column("burst_id"), bursts.column("burst_id").combine_chunks(), root / table_path("splits"))
+    return dict(zip(*(column.to_pylist() for column in splits.columns), strict=True))
+
+
+def _iterate_split(root: Path, splits: Mapping[str, str], split: str) -> Iterator[Sample]:
+    cursors = [LabelCursor(root, path) for path in list_label_files(root)]
+    for tables in iterate_burst_tables(root):
+        parts = [cursor.take(tables)[0] for cursor in cursors]
+        frames, labels = _Groups(tables.frames), _Groups(pa.concat_tables([LABELS.schema.empty_table(), *parts]))
+        for burst in tables.bursts.to_pylist():
             name = burst["burst_id"]
             if splits.get(name) == split:
                 yield Sample(burst, frames.get(name), labels.get(name), split)
+    for cursor in cursors:
+        cursor.finish()
 
 
 def read_sample_files(root: Path, sample: Sample, *, strip: bool) -> Iterator[tuple[str, bytes]]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import TextIO
 
-from manifests.confined.writing import write_text
-from manifests.matching import read_burst_tables, read_label_file, read_splits
+import pyarrow as pa
+
+from dataset_builder.export.bursts import read_split_names
+from manifests.confined.writing import replace_file
+from manifests.matching import LabelCursor, iterate_burst_tables
 from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
 from manifests.store import list_label_files
@@ -31,29 +37,44 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
 
 
 def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[str]:
-    tables = read_burst_tables(root)
-    paths = {
-        (row["burst_id"], row["frame_index"]): row["path"]
-        for row in tables.frames.select(["burst_id", "frame_index", "path"]).to_pylist()
-    }
-    splits = {row["burst_id"]: row["split"] for row in read_splits(root, tables).to_pylist()}
+    splits = read_split_names(root)
     files: list[str] = []
     sources = list_label_files(root)
     for number, source in enumerate(sources, start=1):
-        columns = ["burst_id", "frame_index", "estimator", "metric", "score"]
-        lists: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
-        for row in read_label_file(root, source, tables, columns=columns).to_pylist():
-            if row["score"] is not None:
-                line = _name(paths[row["burst_id"], row["frame_index"]]), row["score"], splits[row["burst_id"]]
-                lists.setdefault((row["estimator"], row["metric"]), []).append(line)
-        for (estimator, metric), lines in sorted(lists.items()):
-            files.append(f"{PurePosixPath(source).stem}.{estimator}.{metric}.csv")
-            text = io.StringIO(newline="")
-            csv.writer(text, lineterminator="\n").writerows([("name", "score", "split"), *lines])
-            write_text(out, files[-1], text.getvalue())
+        with contextlib.ExitStack() as stack:
+            streams: dict[tuple[str, str], TextIO] = {}
+            for names, lines in _iterate_lines(root, source, splits):
+                if (stream := streams.get(names)) is None:
+                    file = stack.enter_context(replace_file(out, _name_list(source, names)))
+                    streams[names] = stream = io.TextIOWrapper(file, "utf-8", newline="")
+                    stack.callback(stream.detach)
+                    csv.writer(stream, lineterminator="\n").writerow(("name", "score", "split"))
+                csv.writer(stream, lineterminator="\n").writerows(lines)
+            files += [_name_list(source, names) for names in sorted(streams)]
         if on_progress is not None:
             on_progress(number, len(sources))
     return files
+
+
+def _name_list(source: str, names: tuple[str, str]) -> str:
+    return f"{PurePosixPath(source).stem}.{names[0]}.{names[1]}.csv"
+
+
+def _iterate_lines(
+    root: Path, source: str, splits: Mapping[str, str]
+) -> Iterator[tuple[tuple[str, str], list[tuple[str, float, str]]]]:
+    """Estimator and metric, and lines of some bursts, one after the other."""
+    cursor = LabelCursor(root, source, columns=["burst_id", "frame_index", "estimator", "metric", "score"])
+    for tables in iterate_burst_tables(root, frame_columns=["burst_id", "frame_index", "is_reference", "path"]):
+        labels, frames = cursor.take(tables)
+        paths = tables.frames.column("path").take(pa.array(frames)).to_pylist()
+        lists: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
+        for path, row in zip(paths, labels.to_pylist(), strict=True):
+            if row["score"] is not None:
+                line = _name(path), row["score"], splits[row["burst_id"]]
+                lists.setdefault((row["estimator"], row["metric"]), []).append(line)
+        yield from sorted(lists.items())
+    cursor.finish()
 
 
 def _name(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -108,33 +108,34 @@ class TimingUnit:
         return {"prepare": prepared - begun, "evaluate": ended - prepared, "samples": samples}
 
 
-def expect_work(units: Sequence[LabelUnit], timings: Mapping[str, Timing]) -> Iterator[Expectation]:
+def expect_work(groups: Iterable[tuple[LabelUnit, int]], timings: Mapping[str, Timing]) -> Iterator[Expectation]:
     """What the units of each scenario will cost, in the order of their names.
 
     Args:
-        units: to be computed.
+        groups: to be computed: units, each with the number of those that cost the same.
         timings: of some scenarios, by name.
     """
-    by_scenario: dict[str, list[LabelUnit]] = defaultdict(list)
-    for unit in units:
-        by_scenario[unit.scenario.name].append(unit)
+    by_scenario: dict[str, list[tuple[LabelUnit, int]]] = defaultdict(list)
+    for unit, count in groups:
+        by_scenario[unit.scenario.name].append((unit, count))
     for scenario, own in sorted(by_scenario.items()):
-        counts = [count_evaluations(unit) for unit in own]
-        usual, most = (sum(column) for column in zip(*counts, strict=True))
-        seconds = None
-        if (timing := timings.get(scenario)) is not None:
-            sizes = [_count_samples(unit) / timing.samples for unit in own]
-            seconds = sum(
-                size * (timing.prepare + timing.evaluate * count)
-                for size, (count, _) in zip(sizes, counts, strict=True)
-            )
-        yield Expectation(scenario, len(own), usual, most, seconds)
+        usual = most = 0
+        seconds = 0.0
+        timing = timings.get(scenario)
+        for unit, count in own:
+            evaluations, limit = count_evaluations(unit)
+            usual, most = usual + count * evaluations, most + count * limit
+            if timing is not None:
+                size = _count_samples(unit) / timing.samples
+                seconds += count * size * (timing.prepare + timing.evaluate * evaluations)
+        bursts = sum(count for _, count in own)
+        yield Expectation(scenario, bursts, usual, most, None if timing is None else seconds)
 
 
-def time_restorers(units: Sequence[LabelUnit], root: Path, workers: Workers) -> dict[str, Timing]:
+def time_restorers(groups: Sequence[tuple[LabelUnit, int]], root: Path, workers: Workers) -> dict[str, Timing]:
     """Timings of the scenarios for which there is much to do, by name; those that fail here fail later, and are left out."""
-    much = {each.scenario for each in expect_work(units, {}) if each.usual >= WORTH_TIMING}
-    first = {unit.scenario.name: unit for unit in reversed(units) if unit.scenario.name in much}
+    much = {each.scenario for each in expect_work(groups, {}) if each.usual >= WORTH_TIMING}
+    first = {unit.scenario.name: unit for unit, _ in reversed(groups) if unit.scenario.name in much}
     timings = {}
     for unit, failure in workers.run([TimingUnit(unit.rows, unit.scenario) for unit in first.values()], root):
         part = read_part(root, unit)

@@ -26,6 +26,7 @@ from dataset_builder.work.local import Workers
 from dataset_builder.work.missing import do_missing
 from dataset_builder.work.report import Progress, StageReport
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
+from manifests.batches import is_null
 from manifests.confined.reading import has_file
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_footer, read_table, write_table
@@ -137,7 +138,11 @@ def measure_label_noise(
         progress: how to show progress.
         report: takes what failed, and a remark on what was measured.
     """
-    files = {scenario.name: _NoiseFile.read(root, scenario) for scenario in scenarios}
+    files = {
+        scenario.name: _NoiseFile.read(root, scenario)
+        for scenario in scenarios
+        if redraws or _may_hold_noise(root, labels_path(scenario.name))
+    }
     bursts = read_bursts(root) if redraws else {}
     able = {name: maker for name, maker in makers.items() if name in bursts and _was_made(bursts[name].burst, maker)}
     units = [
@@ -174,6 +179,11 @@ def list_noise_facts(root: Path, path: str) -> dict[str, str]:
     """What the footer of a label file, which may be absent, says of its noise errors."""
     footer = read_footer(root, path) if has_file(root, path) else {}
     return {name: value for name, value in footer.items() if name == NOISE_REDRAWS}
+
+
+def _may_hold_noise(root: Path, path: str) -> bool:
+    """Whether a label file, which may be absent, has a noise error, or says that it has."""
+    return has_file(root, path) and (bool(list_noise_facts(root, path)) or not is_null(root, path, "noise_error"))
 
 
 @dataclass(eq=False)

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
+from dataset_builder.labeling.contents import FRAME_FACTS, hash_content
 from dataset_builder.labeling.estimate import Estimate
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_games
@@ -24,7 +24,7 @@ from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.randomness import make_generator
 from dataset_builder.records.loading import load_burst, load_homographies, load_masks, load_truth
 from dataset_builder.work.unit import Desk, Failure, hash_facts, is_fatal
-from manifests.matching import read_burst_tables
+from manifests.matching import iterate_burst_tables
 from manifests.store import labels_path
 from restorers import Burst, Restorer, create
 from restorers.burst import FloatImage
@@ -33,43 +33,31 @@ from restorers.fidelity import METRICS, MetricConvention
 from restorers.registry import fingerprint_scenario
 
 Result = TypeVar("Result")
-_BURST_FACTS = (
-    "reference_index",
-    "domain",
-    "cfa",
-    "black_level",
-    "white_level",
-    "white_balance",
-    "color_matrix",
-    "scale",
-    "ground_truth_sha256",
-    "ground_truth_white",
-)
-_FRAME_FACTS = (
-    "sha256",
-    "orientation",
-    "shot_noise",
-    "read_noise",
-    "exposure_ratio",
-    "timestamp",
-    "homography",
-    "mask_sha256",
-    "outlier",
-)
+
+
+def list_label_columns() -> list[str]:
+    """Columns of `frames` that labels take."""
+    return ["burst_id", "frame_index", "is_reference", "path", "mask_path", *FRAME_FACTS]
 
 
 @dataclass(frozen=True, eq=False)
 class BurstRows:
-    """Rows of one burst, and the SHA-256 of all that its labels may depend on, by which it is compared."""
+    """Rows of one burst, and the SHA-256 of all that its labels may depend on, by which it is compared.
+
+    Attributes:
+        burst: row of `bursts`.
+        frames: rows of `frames`, in order.
+        digest: that SHA-256, where it is known already.
+    """
 
     burst: Mapping[str, Any]
     frames: tuple[Mapping[str, Any], ...]
+    digest: str | None = None
 
     @cached_property
     def content(self) -> str:
         """SHA-256 over pixels and the metadata that restorers see."""
-        burst = {name: self.burst[name] for name in _BURST_FACTS}
-        return hash_facts([burst, [[frame[name] for name in _FRAME_FACTS] for frame in self.frames]])
+        return hash_content(self.burst, self.frames) if self.digest is None else self.digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BurstRows) and self.content == other.content
@@ -88,28 +76,25 @@ def read_bursts(root: Path, chosen: Collection[str] | None = None) -> dict[str, 
     Raises:
         ManifestError: if a table cannot be read, or the two do not fit each other.
     """
-    columns = ["burst_id", "frame_index", "is_reference", "path", "mask_path", *_FRAME_FACTS]
-    tables = read_burst_tables(root, frame_columns=columns)
-    ids = tables.bursts.column("burst_id").to_pylist()
-    places = [place for place, burst_id in enumerate(ids) if chosen is None or burst_id in chosen]
-    return {
-        ids[place]: BurstRows(burst, tuple(tables.frames.slice(*_span(tables.starts, place)).to_pylist()))
-        for place, burst in zip(places, tables.bursts.take(pa.array(places, pa.int64())).to_pylist(), strict=True)
-    }
-
-
-def _span(starts: NDArray[np.int64], place: int) -> tuple[int, int]:
-    """Offset and number of the frames of a burst."""
-    return int(starts[place]), int(starts[place + 1] - starts[place])
+    found: dict[str, BurstRows] = {}
+    for tables in iterate_burst_tables(root, frame_columns=list_label_columns()):
+        ids = tables.bursts.column("burst_id").to_pylist()
+        places = [place for place, burst_id in enumerate(ids) if chosen is None or burst_id in chosen]
+        rows = tables.bursts.take(pa.array(places, pa.int64())).to_pylist()
+        for place, burst in zip(places, rows, strict=True):
+            start, stop = int(tables.starts[place]), int(tables.starts[place + 1])
+            found[ids[place]] = BurstRows(burst, tuple(tables.frames.slice(start, stop - start).to_pylist()))
+    return found
 
 
 def make_label_key(content: str, fingerprint: str, definition: Definition) -> str:
     """SHA-256 (hex) of everything declared that a score depends on: the burst's content, the restorer's fingerprint, the definition."""
-    return hashlib.sha256(f"{content}:{_hash_definition(fingerprint, definition)}".encode()).hexdigest()
+    return hashlib.sha256(f"{content}:{hash_definition(fingerprint, definition)}".encode()).hexdigest()
 
 
 @lru_cache(maxsize=4096)
-def _hash_definition(fingerprint: str, definition: Definition) -> str:
+def hash_definition(fingerprint: str, definition: Definition) -> str:
+    """SHA-256 (hex) of what a key states beside the burst: the restorer, the estimator, the metric."""
     estimator, metric = definition.estimator, definition.metric
     return hash_facts(
         {

@@ -14,7 +14,9 @@ import pandas as pd
 from dataset_builder.audit.statistics import correlate_within
 from dataset_builder.bursts import Plan, build_bursts
 from dataset_builder.finish import finish_dataset, read_built_recipe
-from dataset_builder.labeling.engine import build_labels, plan_labels
+from dataset_builder.labeling.catalogue import arrange
+from dataset_builder.labeling.engine import build_labels
+from dataset_builder.labeling.plan import plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario, resolve_recorded
 from dataset_builder.labeling.units import BurstRows, LabelUnit, read_bursts
 from dataset_builder.plans import plan_makers
@@ -157,7 +159,7 @@ def _label_halves(
         if (kept := tuple(each for each in scenario.definitions if each.estimator not in _BLIND))
     ]
     # No label file holds halves, so all that applies to them is planned.
-    planned = plan_labels(root / WORK_FOLDER / "halves", asked, halves).units
+    planned = plan_labels(root / WORK_FOLDER / "halves", asked, arrange(halves)).units
     units = [HalfBurstUnit(unit.rows, unit.scenario, unit.definitions) for unit in planned]
     do_missing(
         units,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,7 +51,7 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
     """
     if columns < 1 or tile < _MIN_TILE:
         raise ValueError(f"expected columns >= 1 and tile >= {_MIN_TILE}, got columns = {columns} and tile = {tile}")
-    tables = read_tables(root)
+    tables = read_tables(root, most=sys.maxsize)
     view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels.sets))[0]
     pictures = [
         _fit(read_thumbnail(root, view.burst, frame, tile, most=MOST_PIXELS_HERE), tile) for frame in view.frames

@@ -13,7 +13,7 @@ import sys
 import time
 import weakref
 from collections import deque
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing.connection import Connection, wait
@@ -55,6 +55,34 @@ class Workers(Protocol):
     def run(self, units: Iterable[UnitType], root: Path) -> Iterator[tuple[UnitType, Failure | None]]:
         """Run units of the data set `root`; yield each, with its failure if any, as it finishes. Results go to part files."""
         ...
+
+
+class _Queue(Generic[UnitType]):
+    """Units that wait, made when they are needed: there may be millions."""
+
+    def __init__(self, units: Iterable[UnitType]) -> None:
+        self._rest = iter(units)
+        self._first = deque[UnitType]()
+
+    def __bool__(self) -> bool:
+        """Whether there is another."""
+        if not self._first:
+            self._first.extend(islice(self._rest, 1))
+        return bool(self._first)
+
+    def take(self, own: Hashable, taken: Collection[Hashable]) -> UnitType:
+        """The next on a worker's own subject, else on one that nobody has taken, else the first; there must be one, as who asked knows."""
+        self._first.extend(islice(self._rest, max(_LOOK_AHEAD - len(self._first), 0)))
+        subjects = [unit.subject for unit in self._first]
+        free = (place for place, subject in enumerate(subjects) if subject not in taken)
+        place = subjects.index(own) if own in subjects else next(free, 0)
+        unit = self._first[place]
+        del self._first[place]
+        return unit
+
+    def put_back(self, units: Sequence[UnitType]) -> None:
+        """Have units come before all others."""
+        self._first.extendleft(reversed(units))
 
 
 @dataclass(eq=False)
@@ -103,7 +131,7 @@ class LocalWorkers:
             OSError: if the disk is full or read-only.
             Stopped: if a signal asked for the end.
         """
-        queue, fallen = deque(units), deque[UnitType]()
+        queue, fallen = _Queue(units), deque[UnitType]()
         root, workers = root.absolute(), list[_Worker[UnitType]]()
         try:
             while queue or fallen or any(worker.units for worker in workers):
@@ -118,7 +146,7 @@ class LocalWorkers:
             raise
         self._idle.extend(workers)  # type: ignore[arg-type]  # they have no units
 
-    def _hand_out(self, queue: deque[UnitType], workers: list[_Worker[UnitType]], root: Path) -> None:
+    def _hand_out(self, queue: _Queue[UnitType], workers: list[_Worker[UnitType]], root: Path) -> None:
         """Give each worker a unit to run, then each one ahead."""
         for depth in range(1, _AHEAD + 1):
             while queue:
@@ -128,15 +156,15 @@ class LocalWorkers:
                     workers.append(free)
                 if free is None:
                     break
-                place = _find_next(queue, free, workers)
-                if not _send(free, queue[place], root, ahead=depth > 1):
+                unit = queue.take(free.subject, [worker.subject for worker in workers])
+                if not _send(free, unit, root, ahead=depth > 1):
+                    queue.put_back([unit])
                     return
-                free.units.append(queue[place])
-                free.subject = queue[place].subject
-                del queue[place]
+                free.units.append(unit)
+                free.subject = unit.subject
 
     def _collect(
-        self, workers: list[_Worker[UnitType]], queue: deque[UnitType], fallen: deque[UnitType]
+        self, workers: list[_Worker[UnitType]], queue: _Queue[UnitType], fallen: deque[UnitType]
     ) -> Iterator[tuple[UnitType, Failure | None]]:
         """What has come back within a slice of time."""
         busy = {worker.pipe: worker for worker in workers if worker.units}
@@ -171,14 +199,14 @@ class LocalWorkers:
             while not worker.pipe.poll(_SLICE):
                 check_stop()
                 if self._is_late(worker):
-                    _dismiss(worker, workers, deque())
+                    _dismiss(worker, workers, _Queue(()))
                     return unit, self._give_up(attempts=2)
             answer = _receive(worker)
         if not isinstance(answer, Answer):
-            reason = f"the worker process died twice on this unit: {_name_exit(_dismiss(worker, workers, deque()))}"
+            reason = f"the worker process died twice on this unit: {_name_exit(_dismiss(worker, workers, _Queue(())))}"
             return unit, Failure("WorkerDiedError", reason, attempts=2)
         if answer.leaves:
-            _dismiss(worker, workers, deque())
+            _dismiss(worker, workers, _Queue(()))
         return unit, _require_room(answer)
 
     def _is_late(self, worker: _Worker[UnitType]) -> bool:
@@ -212,15 +240,6 @@ def _start(memory: int) -> _Worker[UnitType]:
     return _Worker(process, Connection(ours.detach()))
 
 
-def _find_next(queue: deque[UnitType], worker: _Worker[UnitType], workers: list[_Worker[UnitType]]) -> int:
-    """Place of the next unit of a worker: on its own subject, else on one that nobody is at, else the first."""
-    subjects = [unit.subject for unit in islice(queue, _LOOK_AHEAD)]
-    if worker.subject in subjects:
-        return subjects.index(worker.subject)
-    taken = [other.subject for other in workers]
-    return next((place for place, subject in enumerate(subjects) if subject not in taken), 0)
-
-
 def _send(worker: _Worker[UnitType], unit: UnitType, root: Path, *, ahead: bool) -> bool:
     """Whether the unit went out; one that a worker cannot take ahead waits, and so does any for a worker that is gone."""
     task = pickle.dumps(Task(pickle.dumps(unit), root, str(Path.cwd()), tuple(sys.path)))
@@ -250,10 +269,10 @@ def _require_room(answer: Answer) -> Failure | None:
     return answer.outcome
 
 
-def _dismiss(worker: _Worker[UnitType], workers: list[_Worker[UnitType]], queue: deque[UnitType]) -> int:
+def _dismiss(worker: _Worker[UnitType], workers: list[_Worker[UnitType]], queue: _Queue[UnitType]) -> int:
     """End a worker; the units that it had ahead go to others. Its exit status."""
     workers.remove(worker)
-    queue.extendleft(reversed(worker.units))
+    queue.put_back(worker.units)
     worker.units.clear()
     return worker.end()
 

@@ -7,7 +7,7 @@ so linear pixels first get the exponent 1 / 2.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn
 
+from manifests.images.close_hashes import BITS, find_close
 from manifests.images.pixels import read_linear
 from manifests.schema.words import MOST_PIXELS
 
-BITS = 64
 MAX_DISTANCE = 8
 """Bits in which the hashes of near-duplicates may differ."""
 MIN_CORRELATION = 0.95
@@ -28,6 +28,10 @@ MIN_CORRELATION = 0.95
 _SIDE = 32
 _MIN_CONTRAST = 0.01
 _BLOCK_SIZE = 2**20  # distances held at a time
+_FEW = 2048
+"""So many hashes are compared each with each."""
+_DISTANCES = (3, 7, 11, 15)
+"""Within which the nearest pair of more hashes is looked for, one after the other."""
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -111,18 +115,26 @@ def find_near_pairs(
         groups: N names; pairs within a group do not count.
         max_distance: in bits.
     """
-    pairs: list[NearPair] = []
-    for start, distances, known in _compare_groups(hashes, groups):
-        for row, column in np.argwhere(distances <= max_distance):
-            if start + row < column:
-                pairs.append(NearPair(int(known[start + row]), int(known[column]), int(distances[row, column])))
-    return sorted(pairs, key=lambda pair: (pair.distance, pair.first, pair.second))
+    codes, names, known = _encode(hashes, groups)
+    pairs = find_close(codes, names, max_distance)
+    order = np.lexsort((pairs.second, pairs.first, pairs.distance))
+    columns = (known[pairs.first], known[pairs.second], pairs.distance)
+    return [NearPair(*each) for each in zip(*(column[order].tolist() for column in columns), strict=True)]
 
 
 def find_nearest_pair(hashes: Sequence[str | None], groups: Sequence[Any]) -> NearPair | None:
     """The pair of different groups whose hashes differ least; None if there is none."""
+    codes, names, known = _encode(hashes, groups)
+    for most in _DISTANCES if len(codes) > _FEW else ():
+        pairs = find_close(codes, names, most)
+        if len(pairs.first):
+            place = np.lexsort((pairs.second, pairs.first, pairs.distance))[0]
+            first, second = known[pairs.first[place]], known[pairs.second[place]]
+            return NearPair(int(first), int(second), int(pairs.distance[place]))
     best: NearPair | None = None
-    for start, distances, known in _compare_groups(hashes, groups):
+    for start in range(0, len(codes), step := max(1, _BLOCK_SIZE // max(len(codes), 1))):
+        distances = np.bitwise_count(codes[start : start + step, None] ^ codes[None]).astype(np.int64)
+        distances[names[start : start + step, None] == names[None]] = BITS + 1
         row, column = np.unravel_index(int(distances.argmin()), distances.shape)
         found = NearPair(int(known[start + row]), int(known[column]), int(distances[row, column]))
         if found.distance <= BITS and (best is None or found.distance < best.distance):
@@ -130,26 +142,14 @@ def find_nearest_pair(hashes: Sequence[str | None], groups: Sequence[Any]) -> Ne
     return best
 
 
-def _compare_groups(
+def _encode(
     hashes: Sequence[str | None], groups: Sequence[Any]
-) -> Iterator[tuple[int, NDArray[np.float32], NDArray[np.int64]]]:
-    """Blocks of rows of the matrix of distances, above BITS within a group: first row, distances, positions of the hashes."""
+) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+    """Those that are known: their bits, uint64; numbers for their groups; their positions."""
     known: NDArray[np.int64] = np.flatnonzero([text is not None for text in hashes]).astype(np.int64)
-    signs = _to_signs([text for text in hashes if text is not None])
+    codes = np.array([int(text, 16) for text in hashes if text is not None], np.uint64)
     names = np.unique(np.asarray(groups, dtype=str)[known], return_inverse=True)[1]
-    step = max(1, _BLOCK_SIZE // max(len(known), 1))
-    for start in range(0, len(known), step):
-        rows = slice(start, start + step)
-        # Of ±1 vectors the product is BITS - 2 * distance; exact in float32.
-        distances = (BITS - signs[rows] @ signs.T) / np.float32(2)
-        distances[names[rows, None] == names[None]] = BITS + 1
-        yield start, distances, known
-
-
-def _to_signs(hashes: Sequence[str]) -> NDArray[np.float32]:
-    """+1 and −1 for the bits of N hashes: float32 [N, 64]."""
-    data = np.frombuffer(bytes.fromhex("".join(hashes)), np.uint8).reshape(len(hashes), BITS // 8)
-    return np.unpackbits(data, axis=1).astype(np.float32) * 2 - 1
+    return codes, names.astype(np.int64), known
 
 
 def _flatten(thumbnail: NDArray[np.float32]) -> NDArray[np.float32]:

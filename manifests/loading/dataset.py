@@ -18,12 +18,12 @@ from torch.utils.data import Dataset, get_worker_info
 
 from manifests.description import PACKED_FORM, read_description
 from manifests.errors import DefaultEstimatorWarning, SelectionError
-from manifests.loading.index import BurstIndex, load_burst_index
+from manifests.loading.index import BurstIndex, write_burst_index
 from manifests.loading.items import BurstItem, Transform
-from manifests.loading.labels import EstimatorChoice, ScoreColumn, load_label_matrix
+from manifests.loading.labels import EstimatorChoice, LabelSets, ScoreColumn, choose_label_sets, iterate_label_sets
 from manifests.loading.members import select_bursts
 from manifests.loading.reader import BelowBlack, BurstReader, FileReader, PackReader, read_truth
-from manifests.loading.shared_arrays import SharedArrays
+from manifests.loading.shared_arrays import ArrayFile, SharedArrays
 from manifests.schema import CFA_PATTERNS, DOMAINS
 from manifests.storage import locate_dataset
 
@@ -78,18 +78,17 @@ class BurstQualityDataset(Dataset[BurstItem]):
         below_black: BelowBlack = "clip",
     ) -> None:
         self.root = locate_dataset(root)
-        index = load_burst_index(self.root)
+        columns = write_burst_index(self.root)
+        index = BurstIndex(**{field.name: columns[field.name] for field in fields(BurstIndex)})
         positions = select_bursts(self.root, index, split, fold=fold)
         if isinstance(scenarios, str):
             scenarios = [scenarios]
-        labels = load_label_matrix(
-            self.root, index, scenarios=scenarios, estimator=estimator, metric=metric, score=score
-        )
-        if labels.assumed:
-            taken = ", ".join(sorted({labels.estimators[labels.scenarios.index(name)] for name in labels.assumed}))
+        chosen = choose_label_sets(self.root, scenarios=scenarios, estimator=estimator, metric=metric, score=score)
+        if chosen.assumed:
+            taken = ", ".join(sorted({dict(chosen.sets)[name] for name in chosen.assumed}))
             message = f"{self.root}: labels by several estimators, and none was named: {taken} is taken; name one by estimator="
             warnings.warn(message, DefaultEstimatorWarning, stacklevel=2)
-        self.scenarios, self.estimators = labels.scenarios, labels.estimators
+        self.scenarios, self.estimators = (tuple(each[place] for each in chosen.sets) for place in range(2))
         self.higher_is_better = score != "rank"
         self._transform, self._seed = transform, seed
         # Shared, so that workers that outlive an epoch learn of the next one; −1 until somebody tells.
@@ -101,10 +100,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
                 f"{self.root}: a pack holds no ground truth; load it from the data set that was packed"
             )
         self._truth = truth
-        columns = {field.name: getattr(index, field.name) for field in fields(index)}
-        self._shared = SharedArrays(
-            {**columns, "positions": positions, "values": labels.values.ravel(), "errors": labels.errors.ravel()}
-        )
+        self._shared = columns
+        self._labels = _write_labels(self.root, index, chosen, positions)
         self._open_arrays()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -215,13 +212,27 @@ class BurstQualityDataset(Dataset[BurstItem]):
     def _open_arrays(self) -> None:
         columns: dict[str, Any] = {field.name: self._shared[field.name] for field in fields(BurstIndex)}
         self._index = BurstIndex(**columns)
-        positions: Any = self._shared["positions"]
-        values: Any = self._shared["values"]
+        positions: Any = self._labels["positions"]
+        values: Any = self._labels["values"]
         self._positions: NDArray[np.int64] = positions
-        errors: Any = self._shared["errors"]
+        errors: Any = self._labels["errors"]
         shape = len(self.scenarios), int(self._index.starts[-1])
         self._values: NDArray[np.float32] = values.reshape(shape)
         self._errors: NDArray[np.float32] = errors.reshape(shape)
+
+
+def _write_labels(root: Path, index: BurstIndex, chosen: LabelSets, positions: NDArray[np.int64]) -> SharedArrays:
+    """The labels in a file, a set at a time, and the bursts of the split."""
+    file = ArrayFile()
+    size = int(index.starts[-1])
+    file.allocate("positions", len(positions), np.int64)
+    file.write("positions", 0, positions)
+    for name in ("values", "errors"):
+        file.allocate(name, len(chosen.sets) * size, np.float32)
+    for row, values, errors in iterate_label_sets(root, index, chosen):
+        file.write("values", row * size, values)
+        file.write("errors", row * size, errors)
+    return SharedArrays(file)
 
 
 def _open_reader(root: Path, index: BurstIndex, below_black: BelowBlack) -> BurstReader:

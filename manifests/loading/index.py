@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from manifests.batches import count_rows
 from manifests.description import read_description
-from manifests.matching import locate, read_burst_tables
-from manifests.schema import CFA_PATTERNS, DOMAINS
+from manifests.loading.shared_arrays import ArrayFile, SharedArrays
+from manifests.matching import BurstTables, iterate_burst_tables, locate
+from manifests.schema import BURSTS, CFA_PATTERNS, DOMAINS, FRAMES
+from manifests.store import table_path
 
 _KNOWN = ("exposure_ratio", "exposure_time", "iso", "shot_noise", "read_noise", "timestamp")
 """Columns of `frames` that a camera knows."""
+_SCALARS = ("num_frames", "reference_index", "height", "width", "black_level", "white_level", "scale")
+_BURST_COLUMNS = [
+    "burst_id", "scene_id", "preset", "domain", "cfa", "ground_truth_path", *_SCALARS, "white_balance", "color_matrix",
+    "ground_truth_white",
+]  # fmt: skip
+_FRAME_COLUMNS = [
+    "burst_id", "frame_index", "is_reference", "path", "orientation", "homography", "estimated", *_KNOWN
+]  # fmt: skip
+_OF_FRAMES = frozenset({"paths", "orientation", "homography", *_KNOWN})
+_WIDTHS = {"white_balance": 3, "color_matrix": 9, "homography": 9}
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,24 +109,74 @@ def load_burst_index(root: Path) -> BurstIndex:
     Raises:
         ManifestError: if `root` is no data set of this format, a table cannot be read, or the frames do not fit the bursts.
     """
-    read_description(root)
-    scalars = ["num_frames", "reference_index", "height", "width", "black_level", "white_level", "scale"]
-    texts = ["burst_id", "scene_id", "preset", "domain", "cfa", "ground_truth_path"]
-    bursts, frames, starts = read_burst_tables(
-        root,
-        burst_columns=[*texts, *scalars, "white_balance", "color_matrix", "ground_truth_white"],
-        frame_columns=[
-            "burst_id",
-            "frame_index",
-            "is_reference",
-            "path",
-            "orientation",
-            "homography",
-            "estimated",
-            *_KNOWN,
-        ],
+    pieces = list(iterate_burst_index(root))
+    columns: dict[str, Any] = {}
+    for field in fields(BurstIndex):
+        values = [getattr(piece, field.name) for piece in pieces]
+        joined = pa.concat_arrays(values) if isinstance(values[0], pa.Array) else np.concatenate(values)
+        columns[field.name] = joined
+    lengths = [np.diff(piece.starts) for piece in pieces]
+    return BurstIndex(
+        **{**columns, "starts": np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)}
     )
-    values = {name: bursts.column(name).to_numpy() for name in scalars}
+
+
+def iterate_burst_index(root: Path) -> Iterator[BurstIndex]:
+    """The index of some thousand bursts after the other; one of none where there are none.
+
+    Raises:
+        ManifestError: as `load_burst_index`.
+    """
+    read_description(root)
+    found = False
+    for tables in iterate_burst_tables(root, burst_columns=_BURST_COLUMNS, frame_columns=_FRAME_COLUMNS):
+        found = True
+        yield _make_index(tables)
+    if not found:
+        bursts, frames = (kind.schema.empty_table() for kind in (BURSTS, FRAMES))
+        yield _make_index(BurstTables(bursts, frames, np.zeros(1, np.int64)))
+
+
+def write_burst_index(root: Path) -> SharedArrays:
+    """The index of a data set in a file, piece by piece: arrays by the names of its fields, paths as large strings.
+
+    Raises:
+        ManifestError: as `load_burst_index`.
+    """
+    pieces = iterate_burst_index(root)
+    first = next(pieces)
+    bursts, frames = (count_rows(root, table_path(kind.name), kind) for kind in (BURSTS, FRAMES))
+    own = {name: frames if name in _OF_FRAMES else bursts for name in (field.name for field in fields(BurstIndex))}
+    texts = [name for name in own if isinstance(getattr(first, name), pa.Array)]
+    file = ArrayFile()
+    file.allocate("starts", bursts + 1, np.int64)
+    for name in own.keys() - {"starts", *texts}:
+        file.allocate(name, own[name] * _WIDTHS.get(name, 1), getattr(first, name).dtype)
+    small: dict[str, list[pa.Array]] = {name: [] for name in texts if name not in _OF_FRAMES}
+    file.begin_text("paths", frames, large=True)
+    burst = frame = 0
+    for piece in chain([first], pieces):
+        for name in own:
+            values = getattr(piece, name)
+            start = frame if name in _OF_FRAMES else burst
+            if name == "starts":
+                file.write(name, burst, frame + values)
+            elif name in small:
+                small[name].append(values)
+            elif name == "paths":
+                file.append_text(name, start, values)
+            else:
+                file.write(name, start * _WIDTHS.get(name, 1), values)
+        burst, frame = burst + len(piece.burst_ids), frame + len(piece.paths)
+    for name, parts in small.items():
+        file.begin_text(name, bursts)
+        file.append_text(name, 0, pa.concat_arrays(parts))
+    return SharedArrays(file)
+
+
+def _make_index(tables: BurstTables) -> BurstIndex:
+    bursts, frames, starts = tables
+    values = {name: bursts.column(name).to_numpy() for name in _SCALARS}
     domain = pc.index_in(bursts.column("domain"), value_set=pa.array(DOMAINS)).to_numpy().astype(np.int8)
     known = {name: pc.fill_null(frames.column(name), np.nan).to_numpy().astype(np.float32) for name in _KNOWN}
     developed = np.repeat(domain == DOMAINS.index("srgb"), np.diff(starts))

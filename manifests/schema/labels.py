@@ -89,8 +89,8 @@ LABELS = TableSchema(
     ),
     ("burst_id", "estimator", "metric", "frame_index"),
     rules=(
-        RowRule(("scenario",), "one scenario in a file", lambda names: pc.equal(names, pc.first(names))),
-        RowRule(("unit", "metric"), "one unit for each metric", _has_one_unit),
+        RowRule(("scenario",), "one scenario in a file", lambda names: pc.equal(names, pc.first(names)), across=True),
+        RowRule(("unit", "metric"), "one unit for each metric", _has_one_unit, across=True),
         RowRule(
             ("reason", "score"),
             "null where there is a score",

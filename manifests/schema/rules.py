@@ -39,11 +39,13 @@ class RowRule:
         columns: which; the first is at fault where it does not hold.
         expected: what its value must be, for messages.
         holds: holds of the columns, a boolean array as long as they are; null where it does not apply.
+        across: whether a row is compared with those before it, so that pieces of a table must be looked at together.
     """
 
     columns: tuple[str, ...]
     expected: str
     holds: Callable[..., pa.Array]
+    across: bool = False
 
 
 def matches(pattern: str, expected: str) -> Rule:
@@ -68,7 +70,7 @@ def one_of(names: Sequence[str]) -> Rule:
     """Text that is one of some words."""
     return Rule(
         f"one of {', '.join(names)}",
-        lambda values: pc.if_else(pc.is_valid(values), pc.is_in(values, value_set=pa.array(names)), None),
+        lambda values: _of_distinct(values, lambda text: pc.is_in(text, value_set=pa.array(names))),
     )
 
 

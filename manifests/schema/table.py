@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -82,7 +82,7 @@ class TableSchema:
         """All rules that a table breaks, as far as it has the columns that they are about.
 
         Args:
-            table: columns of the types that the schema states.
+            table: columns of the types that the schema states; text may be coded by a dictionary.
         """
         there = {column.name: table.column(column.name) for column in self.columns if column.name in table.column_names}
         arrays = {name: _join(values) for name, values in there.items()}
@@ -95,38 +95,63 @@ class TableSchema:
             if column.rule is not None:
                 yield from _report(column.name, column.rule.expected, column.rule.holds(values))
         yield from self._find_disorder(arrays)
-        for rule in self.rules:
-            if arrays.keys() >= set(rule.columns):
-                yield from _report(rule.columns[0], rule.expected, rule.holds(*(arrays[name] for name in rule.columns)))
+        yield from self.ask([rule for rule in self.rules if arrays.keys() >= set(rule.columns)], table)
+
+    def ask(self, rules: Iterable[RowRule], table: pa.Table, *, skip: int = 0) -> Iterator[Violation]:
+        """Those of some rules that a table breaks, which has their columns; of the first `skip` rows nothing is said."""
+        for rule in rules:
+            columns = [_decode(_join(table.column(name))) for name in rule.columns]
+            yield from _report(rule.columns[0], rule.expected, rule.holds(*columns).slice(skip))
+
+    def blame_order(self, row: int) -> Violation:
+        """A row comes too early."""
+        return Violation(self.sort_by[0], f"rows sorted by {', '.join(self.sort_by)}", np.array([row], np.int64))
+
+    def blame_repetition(self, row: int) -> Violation:
+        """A row repeats the key of another."""
+        return Violation(self.sort_by[0], f"one row for each {', '.join(self.sort_by)}", np.array([row], np.int64))
 
     def _find_disorder(self, arrays: Mapping[str, pa.Array]) -> Iterator[Violation]:
         """The first row that comes too early, and the first that repeats the key of another; none unless all of the key is there."""
         if not arrays.keys() >= set(self.sort_by):
             return
         keys = pa.table({name: arrays[name] for name in self.sort_by})
-        repeats, early = _compare_neighbours(keys)
-        names = ", ".join(self.sort_by)
+        repeats, early = compare_neighbours(keys)
         if early.any():
-            yield Violation(self.sort_by[0], f"rows sorted by {names}", np.flatnonzero(early)[:1] + 1)
+            yield self.blame_order(int(np.flatnonzero(early)[0]) + 1)
             order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in self.sort_by])
-            repeats, _ = _compare_neighbours(keys.take(order))
+            repeats, _ = compare_neighbours(keys.take(order))
             order = order.to_numpy().astype(np.int64)
         else:
             order = np.arange(len(keys))
         if self.unique and repeats.any():
-            yield Violation(self.sort_by[0], f"one row for each {names}", order[np.flatnonzero(repeats)[:1] + 1])
+            yield self.blame_repetition(int(order[np.flatnonzero(repeats)[0] + 1]))
 
 
-def _compare_neighbours(keys: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def compare_neighbours(keys: pa.Table) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether each row but the first equals the one before it, and whether it should stand before it."""
     equal = np.ones(max(len(keys) - 1, 0), bool)
     early = np.zeros_like(equal)
     for column in keys.columns:
-        values = _join(column)
+        values = _to_comparable(_join(column))
         before, after = values[:-1], values[1:]
         early |= equal & _to_numpy(pc.greater(before, after))
-        equal &= _to_numpy(pc.equal(before, after))
+        equal &= _to_numpy(pc.equal(before, after)) | _to_numpy(pc.and_(pc.is_null(before), pc.is_null(after)))
     return equal, early
+
+
+def _to_comparable(values: pa.Array) -> pa.Array:
+    """Of text that is coded by a dictionary, the places of its values among all of them."""
+    if not pa.types.is_dictionary(values.type):
+        return values
+    order = pc.sort_indices(values.dictionary).to_numpy()
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return pa.array(places).take(values.indices)
+
+
+def _decode(values: pa.Array) -> pa.Array:
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def _report(column: str, expected: str, holds: pa.Array) -> Iterator[Violation]:

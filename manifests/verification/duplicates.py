@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ ReadThumbnails = Callable[[Sequence[Reference]], Sequence[NDArray[np.float32] | 
 
 
 def find_near_duplicates(
-    bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame, *, read: ReadThumbnails
+    bursts: pd.DataFrame, frames: Iterable[pd.DataFrame], splits: pd.DataFrame, *, read: ReadThumbnails
 ) -> Iterator[NearDuplicate]:
     """Bursts of different splits and scenes whose reference frames look alike.
 
@@ -65,7 +65,7 @@ def find_near_duplicates(
 
     Args:
         bursts: the table `bursts`.
-        frames: the table `frames`.
+        frames: the table `frames`, in pieces, which are looked at only where hashes are close.
         splits: the table `splits`.
         read: how to read thumbnails; is asked once.
     """
@@ -93,7 +93,7 @@ def find_near_duplicates(
 
 
 def check_near_duplicates(
-    root: Path, bursts: pd.DataFrame, frames: pd.DataFrame, splits: pd.DataFrame
+    root: Path, bursts: pd.DataFrame, frames: Iterable[pd.DataFrame], splits: pd.DataFrame
 ) -> Iterator[Problem]:
     """One problem for each pair of `find_near_duplicates`, whose pictures are read here, one after the other."""
 
@@ -117,11 +117,16 @@ def read_or_none(root: Path, reference: Reference, *, most: int = MOST_PIXELS) -
         return None
 
 
-def _find_references(rows: pd.DataFrame, frames: pd.DataFrame, places: Collection[int]) -> dict[int, Reference]:
+def _find_references(
+    rows: pd.DataFrame, frames: Iterable[pd.DataFrame], places: Collection[int]
+) -> dict[int, Reference]:
     """By place in `rows`, in order; bursts without a reference are left out."""
     wanted = rows.loc[sorted(places)]
-    mine = frames[frames["burst_id"].isin(wanted["burst_id"]) & frames["is_reference"].fillna(value=False)]
-    known: dict[Any, Any] = mine.drop_duplicates("burst_id").set_index("burst_id", drop=False).to_dict("index")
+    known: dict[Any, Any] = {}
+    for piece in frames if len(wanted) else ():
+        mine = piece[piece["burst_id"].isin(wanted["burst_id"]) & piece["is_reference"].fillna(value=False)]
+        own: dict[Any, Any] = mine.drop_duplicates("burst_id").set_index("burst_id", drop=False).to_dict("index")
+        known = own | known
     bursts: dict[Any, Any] = wanted.to_dict("index")
     return {
         place: Reference(burst, known[burst["burst_id"]])

@@ -12,7 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from manifests.confined.reading import FileOpener, walk_files
 from manifests.errors import ImageFileError, UnsafePathError
@@ -24,6 +26,7 @@ _FILES_PER_TASK = 32
 _BUFFER_BYTES = 1 << 20
 _SMALL_FILE = 1 << 16
 _SAMPLE = 32
+_LOOKED_AT = 65_536
 # Rows without these are reported as such; nothing can be asked of their files.
 _NEEDED_OF_BURSTS = ["burst_id", "height", "width", "scale"]
 _NEEDED_OF_FRAMES = ["burst_id", "frame_index", "path", "sha256", "orientation"]
@@ -62,45 +65,51 @@ class ExpectedImage(NamedTuple):
         return found == self.header or (more_bits and found[:3] == self.header[:3])
 
 
-def iterate_expected_images(bursts: pd.DataFrame, frames: pd.DataFrame) -> Iterator[ExpectedImage]:
+def iterate_expected_images(bursts: pd.DataFrame, frames: Iterable[pd.DataFrame]) -> Iterator[ExpectedImage]:
     """Every file that the tables name, one by one; rows that lack a fact and frames of unknown bursts are left to the checks of the tables.
 
     Args:
         bursts: the table `bursts`, `burst_id` unique.
-        frames: the table `frames`.
+        frames: the table `frames`, in pieces.
     """
-    headers: dict[str, tuple[ImageHeader, ImageHeader]] = {}
+    bursts = bursts.dropna(subset=_NEEDED_OF_BURSTS)
+    yield from _iterate_truths(bursts)
+    places = pd.Series(range(len(bursts)), index=bursts["burst_id"])
+    facts = [bursts[name].tolist() for name in ("height", "width", "domain", "white_level")]
+    for piece in frames:
+        known = piece[piece["burst_id"].isin(places.index)].dropna(subset=_NEEDED_OF_FRAMES)
+        headers: dict[str, tuple[ImageHeader, ImageHeader]] = {}
+        for burst_id in known["burst_id"].unique():
+            height, width, domain, white_level = (column[places[burst_id]] for column in facts)
+            form = {"channels": 1 if domain == "raw_bayer" else 3, "bits": 16 if white_level > 255 else 8}
+            headers[burst_id] = ImageHeader(height, width, **form), ImageHeader(width, height, **form)
+        for burst_id, index, path, sha256, orientation in _iterate_rows(known, _NEEDED_OF_FRAMES):
+            # EXIF orientations from 5 up swap rows and columns.
+            yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
+        masked = known[known["mask_path"].notna() & known["mask_sha256"].notna()]
+        for burst_id, index, path, sha256 in _iterate_rows(
+            masked, ["burst_id", "frame_index", "mask_path", "mask_sha256"]
+        ):
+            yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][0]._replace(channels=1, bits=8))
+
+
+def _iterate_truths(bursts: pd.DataFrame) -> Iterator[ExpectedImage]:
     facts = [
         "burst_id",
         "height",
         "width",
-        "domain",
-        "white_level",
         "scale",
         "ground_truth_path",
         "ground_truth_sha256",
         "ground_truth_mask_path",
         "ground_truth_mask_sha256",
     ]
-    bursts = bursts.dropna(subset=_NEEDED_OF_BURSTS)
-    for row in _iterate_rows(bursts, facts):
-        burst_id, height, width, domain, white_level, scale, path, sha256, mask, mask_sha256 = row
-        form = {"channels": 1 if domain == "raw_bayer" else 3, "bits": 16 if white_level > 255 else 8}
-        headers[burst_id] = ImageHeader(height, width, **form), ImageHeader(width, height, **form)
+    for burst_id, height, width, scale, path, sha256, mask, mask_sha256 in _iterate_rows(bursts, facts):
         if isinstance(path, str) and isinstance(sha256, str):
             truth = ImageHeader(height * scale, width * scale, channels=3, bits=16)
             yield ExpectedImage(burst_id, None, path, sha256, truth)
             if isinstance(mask, str) and isinstance(mask_sha256, str):
                 yield ExpectedImage(burst_id, None, mask, mask_sha256, truth._replace(channels=1, bits=8))
-    known = frames[frames["burst_id"].isin(bursts["burst_id"])].dropna(subset=_NEEDED_OF_FRAMES)
-    for burst_id, index, path, sha256, orientation in _iterate_rows(
-        known, ["burst_id", "frame_index", "path", "sha256", "orientation"]
-    ):
-        # EXIF orientations from 5 up swap rows and columns.
-        yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][orientation >= 5])
-    masked = known[known["mask_path"].notna() & known["mask_sha256"].notna()]
-    for burst_id, index, path, sha256 in _iterate_rows(masked, ["burst_id", "frame_index", "mask_path", "mask_sha256"]):
-        yield ExpectedImage(burst_id, index, path, sha256, headers[burst_id][0]._replace(channels=1, bits=8))
 
 
 def _iterate_rows(table: pd.DataFrame, columns: list[str]) -> Iterator[tuple[Any, ...]]:
@@ -124,9 +133,9 @@ def check_images(
     Yields:
         Problems, then the files below `frames/` that no row names.
     """
-    there = [path for path, _ in walk_files(root, IMAGE_FOLDER)]
-    unnamed = set(there)
-    threads = _choose_threads(root, there) if hashes else 1
+    some = list(itertools.islice((path for path, _ in walk_files(root, IMAGE_FOLDER)), _LOOKED_AT))
+    threads = _choose_threads(root, some) if hashes else 1
+    named: list[NDArray[np.int64]] = []
     done = 0
 
     def check(batch: Sequence[ExpectedImage]) -> tuple[Sequence[ExpectedImage], list[Problem]]:
@@ -136,12 +145,22 @@ def check_images(
         # A pool of one thread would only add its hand-overs.
         for batch, problems in (pool.map if threads > 1 else map)(check, _cut_batches(images)):
             yield from problems
-            unnamed.difference_update(image.path for image in batch)
+            named.append(np.fromiter((hash(image.path) for image in batch), np.int64, len(batch)))
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, total)
-    for path in sorted(unnamed):
+    for path in sorted(_find_unnamed(root, np.sort(np.concatenate([np.zeros(0, np.int64), *named])))):
         yield Problem(path, "", "no row names this file; delete it, or build the data set again")
+
+
+def _find_unnamed(root: Path, named: NDArray[np.int64]) -> Iterator[str]:
+    """Files that no row names. Of those that are, 8 bytes are kept: of 10 million, a further file is missed once in 2 billion times."""
+    walk = (path for path, _ in walk_files(root, IMAGE_FOLDER))
+    while paths := list(itertools.islice(walk, _LOOKED_AT)):
+        wanted = np.fromiter(map(hash, paths), np.int64, len(paths))
+        places = np.searchsorted(named, wanted).clip(0, max(len(named) - 1, 0))
+        found = named[places] == wanted if len(named) else np.zeros(len(paths), bool)
+        yield from itertools.compress(paths, ~found)
 
 
 def _cut_batches(images: Iterable[ExpectedImage]) -> Iterator[Sequence[ExpectedImage]]:

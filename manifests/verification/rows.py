@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from manifests.plain_text import show
 from manifests.problem import Problem
-from manifests.schema import TableSchema
-from manifests.store import describe_row, describe_value
+from manifests.schema import FRAMES, TableSchema
+from manifests.store import describe_row, describe_value, table_path
+from manifests.verification.reading import iterate_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +92,40 @@ def check_frames(rows: Rows, bursts: Rows) -> Iterator[Problem]:
             f"burst_id={burst_id}",
             f"is_reference: expected one frame, reference_index {row['reference_index']}, got {got}",
         )
+
+
+class FrameCheck:
+    """The table `frames`, piece by piece: `check_frames` of each, and paths that occur in several."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hashes: list[NDArray[np.uint64]] = []
+
+    def check(self, rows: Rows, bursts: Rows) -> Iterator[Problem]:
+        """Look at the next piece and its bursts."""
+        self.count += len(rows.frame)
+        self._hashes.append(np.unique(hash_texts(rows.frame["path"].dropna())))
+        return check_frames(rows, bursts)
+
+    def find_repeated_paths(self, root: Path) -> Iterator[Problem]:
+        """Frames whose file is that of a frame in an earlier piece."""
+        hashes = np.sort(np.concatenate([np.zeros(0, np.uint64), *self._hashes]))
+        repeated = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+        if not len(repeated):
+            return
+        seen: set[str] = set()
+        columns = ["burst_id", "frame_index", "path"]
+        for table in iterate_pieces(root, table_path(FRAMES.name), FRAMES, columns=columns):
+            rows = Rows(table_path(FRAMES.name), FRAMES.sort_by, table.to_pandas())
+            paths = rows.frame["path"]
+            yield from rows.report(paths.isin(seen) & ~paths.duplicated(), "path", "a file of its own")
+            seen.update(paths[np.isin(hash_texts(paths), repeated)])
+
+
+def hash_texts(texts: pd.Series[str]) -> NDArray[np.uint64]:
+    """A number for each text, equal for equal ones."""
+    found: NDArray[np.uint64] = pd.util.hash_array(texts.fillna("").to_numpy(object), categorize=False)
+    return found
 
 
 def check_splits(rows: Rows, bursts: Rows) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from manifests.confined.reading import has_file, hash_file, walk_files
@@ -18,17 +19,25 @@ from manifests.seal import list_documents
 from manifests.store import (
     LABEL_FOLDER,
     list_label_files,
-    read_unchecked,
     table_path,
 )
 from manifests.verification.duplicates import check_near_duplicates
 from manifests.verification.files import check_images, iterate_expected_images
 from manifests.verification.labels import check_labels
-from manifests.verification.rows import Rows, check_frames, check_splits, check_values
+from manifests.verification.pieces import check_pieces
+from manifests.verification.reading import iterate_pieces
+from manifests.verification.rows import FrameCheck, Rows, check_splits, check_values
 
 __all__ = ["Problem", "Progress", "verify"]
 
 _LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
+_BURST_COLUMNS = [
+    "burst_id", "scene_id", "num_frames", "reference_index", "height", "width", "domain", "black_level", "white_level", "scale",
+    "ground_truth_path", "ground_truth_sha256", "ground_truth_mask_path", "ground_truth_mask_sha256", "perceptual_hash",
+]  # fmt: skip
+"""Of `bursts`, what is held while the rest is checked."""
+_IMAGE_COLUMNS = ["burst_id", "frame_index", "path", "sha256", "orientation", "mask_path", "mask_sha256"]
+_REFERENCE_COLUMNS = ["burst_id", "is_reference", "path", "orientation"]
 
 
 def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
@@ -49,34 +58,44 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         is returned, not raised.
     """
     problems = list(_check_description(root, hashes=hashes))
+    bursts, found = _load_rows(root, table_path(BURSTS.name), BURSTS, _BURST_COLUMNS)
+    problems += found
+    frames = FrameCheck()
+    wrong, mismatches, readable = check_pieces(
+        root, table_path(FRAMES.name), FRAMES, FRAMES.sort_by, check=frames.check, bursts=bursts
+    )
+    problems += wrong
     tables = {}
-    for kind in (BURSTS, FRAMES, SPLITS, FAILURES, RELIABILITY):
+    for kind in (SPLITS, FAILURES, RELIABILITY):
         if kind is RELIABILITY and not _may_have(root, table_path(kind.name)):
             continue
-        rows, found = _load_rows(root, table_path(kind.name), kind, kind.sort_by)
+        rows, found = _load_rows(root, table_path(kind.name), kind)
         problems += found
         if rows is not None:
             tables[kind.name] = rows
-    problems += _check_tables(tables)
-    bursts = tables.get("bursts")
+    splits = tables.get(SPLITS.name)
+    problems += mismatches
+    if bursts is not None and readable:
+        problems += frames.find_repeated_paths(root)
+    if bursts is not None and splits is not None:
+        problems += check_splits(splits, bursts)
     label_files, found = _list_label_files(root)
     problems += found
     for path in label_files:
-        rows, found = _load_rows(root, path, LABELS, _LABEL_KEYS)
-        problems += found
-        if rows is not None and bursts is not None:
-            problems += check_labels(rows, bursts)
+        wrong, found, _ = check_pieces(root, path, LABELS, _LABEL_KEYS, check=check_labels, bursts=bursts)
+        problems += [*wrong, *found]
     if _may_have(root, table_path("packs")):
         # Digests of whole shards are compared above; those of bursts tell which one is damaged.
         damaged = any(problem.file.startswith("shards/") for problem in problems)
         problems += _check_packs(root, hashes=damaged, on_progress=on_progress)
-    elif bursts is not None and "frames" in tables:
+    elif bursts is not None and readable:
         named = bursts.frame.drop_duplicates("burst_id")
-        images = iterate_expected_images(named, tables["frames"].frame)
-        total = len(tables["frames"].frame) + int(named["ground_truth_path"].notna().sum())
+        images = iterate_expected_images(named, _iterate_frames(root, _IMAGE_COLUMNS))
+        total = frames.count + int(named["ground_truth_path"].notna().sum())
         problems += check_images(root, images, hashes=hashes, total=total, on_progress=on_progress)
-        if "splits" in tables:
-            problems += check_near_duplicates(root, bursts.frame, tables["frames"].frame, tables["splits"].frame)
+        if splits is not None:
+            frame_rows = _iterate_frames(root, _REFERENCE_COLUMNS)
+            problems += check_near_duplicates(root, bursts.frame, frame_rows, splits.frame)
     return problems
 
 
@@ -102,15 +121,9 @@ def _check_packs(root: Path, *, hashes: bool, on_progress: Progress | None) -> I
         yield Problem("manifests/packs.parquet", "", str(error))
 
 
-def _check_tables(tables: dict[str, Rows]) -> Iterator[Problem]:
-    """The tables that could be read, against each other."""
-    bursts = tables.get("bursts")
-    if bursts is None:
-        return
-    if "frames" in tables:
-        yield from check_frames(tables["frames"], bursts)
-    if "splits" in tables:
-        yield from check_splits(tables["splits"], bursts)
+def _iterate_frames(root: Path, columns: list[str]) -> Iterator[pd.DataFrame]:
+    for table in iterate_pieces(root, table_path(FRAMES.name), FRAMES, columns=columns):
+        yield table.to_pandas()
 
 
 def _check_description(root: Path, *, hashes: bool) -> Iterator[Problem]:
@@ -152,11 +165,16 @@ def _check_digest(root: Path, relative: str, expected: Any, *, hashes: bool) -> 
         yield Problem("dataset.json", f"manifests={relative}", str(error))
 
 
-def _load_rows(root: Path, file: str, kind: TableSchema, keys: tuple[str, ...]) -> tuple[Rows | None, list[Problem]]:
-    """The rows of a table, if it can be read, and what is wrong with them by themselves."""
+def _load_rows(
+    root: Path, file: str, kind: TableSchema, columns: list[str] | None = None
+) -> tuple[Rows | None, list[Problem]]:
+    """The rows of a table, if it can be read, of them some columns; and what is wrong with them by themselves."""
+    problems: list[Problem] = []
+    frames = []
     try:
-        table = read_unchecked(root, file, kind)
-        problems = list(check_values(file, kind, table))
-        return Rows(file, keys, table.to_pandas()), problems
+        for table in iterate_pieces(root, file, kind):
+            problems += check_values(file, kind, table)
+            frames.append(table.select(columns or table.column_names).to_pandas())
     except (ManifestError, pa.ArrowException, OSError) as error:
         return None, [Problem(file, "", str(error))]
+    return Rows(file, kind.sort_by, pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]), problems

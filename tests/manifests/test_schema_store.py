@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from dataset_builder.decoding.source_files import resolve_inside
-from manifests import store
+from manifests import table_writer
 from manifests.confined.writing import replace_file
 from manifests.description import check_format_version, read_description, write_description
 from manifests.errors import (
@@ -188,7 +188,7 @@ def test_a_repeated_key_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("rows_per_group", [1, 3, 7, 10, 1000])
 def test_row_groups_hold_whole_bursts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_per_group: int) -> None:
-    monkeypatch.setattr(store, "ROWS_PER_GROUP", rows_per_group)
+    monkeypatch.setattr(table_writer, "ROWS_PER_GROUP", rows_per_group)
     lengths = [1, 9, 2, 2, 14, 1, 1, 5]
     rows = [make_frame_row(f"b{burst}", index) for burst, length in enumerate(lengths) for index in range(length)]
     write_table(tmp_path, "t", FRAMES, rows)

@@ -80,7 +80,7 @@ def test_the_seconds_follow_from_the_timing_and_the_size_of_bursts():
         make_unit("leave_one_out", name=name, side=side) for name, side in (("b/b", 64), ("a/a", 64), ("a/a", 128))
     ]
     timing = Timing(prepare=5.0, evaluate=1.0, samples=10 * 64 * 64)
-    first, second = expect_work(units, {"a/a": timing})
+    first, second = expect_work([(unit, 1) for unit in units], {"a/a": timing})
     assert (first.scenario, first.bursts, first.usual) == ("a/a", 2, 20)
     assert first.seconds == pytest.approx((1 + 4) * (5 + 10 * 1))
     assert (second.scenario, second.seconds) == ("b/b", None)
@@ -105,7 +105,7 @@ def test_restorers_are_timed_where_there_is_much_to_do(tmp_path):
         info = RestorerInfo("denoise", "1", frozenset({Domain.RAW_BAYER}), Domain.RAW_BAYER)
         # What is known of the burst is that it is short; that there are many of them makes much of little.
         count = 1 if name == "denoise/mean" else WORTH_TIMING
-        units += [LabelUnit(rows, ResolvedScenario(name, shapley, "0" * 64, info), shapley)] * count
+        units.append((LabelUnit(rows, ResolvedScenario(name, shapley, "0" * 64, info), shapley), count))
     timings = time_restorers(units, root, InThisProcess())
     # One of them takes single frames, one is not there, and of one there is little to do.
     assert set(timings) == {"denoise/nlm", "denoise/robust_mean"}

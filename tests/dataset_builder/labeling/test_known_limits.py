@@ -4,8 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from dataset_builder.cli.main import main
-from dataset_builder.labeling.engine import plan_labels, summarise_plan
+from dataset_builder.labeling.catalogue import arrange
+from dataset_builder.labeling.engine import summarise_plan
 from dataset_builder.labeling.known_limits import MEASURED, WEAK, describe_limits, is_misleading
+from dataset_builder.labeling.plan import plan_labels
 from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.units import BurstRows
 from dataset_builder.recipe import parse_recipe, parse_scenario
@@ -42,10 +44,10 @@ def test_frames_shorter_than_the_reference_mislead(name, ratios, misleads):
 def test_what_misleads_is_skipped_with_the_way_out(tmp_path):
     options = {"name": "hdr/radiance", "metrics": list(WITHOUT), "estimators": ["add_one"]}
     bursts = {"one": make_rows(0.25, 0.5, 1.0, 2.0, 4.0), "two": make_rows(1.0, 1.0, 4.0, 4.0, burst_id="two")}
-    plan = plan_labels(tmp_path, resolve_scenarios([parse_scenario(**options)]), bursts)
+    plan = plan_labels(tmp_path, resolve_scenarios([parse_scenario(**options)]), arrange(bursts))
     assert [unit.rows.burst["burst_id"] for unit in plan.units] == ["two"]
     assert "label them all the same by --insist" in summarise_plan(plan).remarks[0]
-    plan = plan_labels(tmp_path, resolve_scenarios([parse_scenario(**options, insist=True)]), bursts)
+    plan = plan_labels(tmp_path, resolve_scenarios([parse_scenario(**options, insist=True)]), arrange(bursts))
     assert [unit.rows.burst["burst_id"] for unit in plan.units] == ["one", "two"]
     recipe = parse_recipe({"scenarios": [{**options, "insist": True}]}, "x")
     assert recipe.scenarios[0].insist

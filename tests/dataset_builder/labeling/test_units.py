@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dataset_builder.bursts import build_bursts, plan_source
+from dataset_builder.labeling.catalogue import read_catalogue
 from dataset_builder.labeling.engine import build_labels, preview_stage
 from dataset_builder.labeling.scenarios import ScenarioChoice, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
@@ -156,7 +157,7 @@ def test_a_frame_that_fails_is_tried_again_and_one_that_cannot_be_is_not(root):
     assert tabulate(root, name, 5)["leave_one_out", "psnr"].score.notna().sum() == 4
     before = (root / labels_path(name)).read_bytes()
     choice = ScenarioChoice(name=name, estimators=("as_reference", "leave_one_out"), metrics=("psnr",))
-    assert preview_stage(root, resolve_scenarios([choice]), read_bursts(root)).counts["rebuilt"] == 1
+    assert preview_stage(root, resolve_scenarios([choice]), read_catalogue(root)).counts["rebuilt"] == 1
     again = label(root, name, ("as_reference", "leave_one_out"))
     assert (again.counts["rebuilt"], again.counts["reused"]) == (1, 1)
     assert again.failures == first.failures

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from manifests import store
+from manifests import table_writer
 from manifests.documents.format_document import render_format_document
 from manifests.schema import LABELS, TABLES
 from manifests.store import labels_path, read_dataset_table, read_labels, table_path, write_table
@@ -71,7 +71,7 @@ def test_hugging_face_reads_the_tables(tiny_original: Path, tmp_path: Path) -> N
 
 
 def test_encodings_statistics_and_pruning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "ROWS_PER_GROUP", 20)
+    monkeypatch.setattr(table_writer, "ROWS_PER_GROUP", 20)
     rng = np.random.default_rng(0)
     rows = [
         make_frame_row(f"b{burst:02d}", index, shot_noise=rng.uniform()) for burst in range(12) for index in range(7)

@@ -24,6 +24,7 @@ from manifests.errors import MissingManifestError, SelectionError
 from manifests.loading.augment import RandomCrop, RandomFlip, compose
 from manifests.loading.batches import BucketBatchSampler, BurstStream, plan_batches
 from manifests.loading.ranking import DrawPairs
+from manifests.loading.shared_arrays import ArrayFile
 from manifests.operations.pack import pack_dataset
 from manifests.schema import SPLITS
 from manifests.store import read_dataset_table, table_path, write_table
@@ -274,7 +275,7 @@ def test_a_file_that_another_process_has_under_that_number_is_not_taken_for_it(t
     dataset = open_dataset(tiny_original, transform=None)
     state = pickle.dumps(dataset)
     place = dataset._shared.__getstate__()
-    other = dataset._shared.__class__({"numbers": np.zeros(3)}).__getstate__()
+    other = dataset._shared.__class__(ArrayFile.of({"numbers": np.zeros(3)})).__getstate__()
     assert (place.device, place.inode) != (other.device, other.inode)
     moved = pickle.dumps(place._replace(inode=place.inode + 1))
     shared = dataset._shared.__class__.__new__(dataset._shared.__class__)
