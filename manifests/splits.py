@@ -195,16 +195,17 @@ def _deal(
     return dealt
 
 
-def reconcile_splits(tables: Sequence[pa.Table]) -> list[pa.Table]:
-    """Tables `splits` of several data sets in which a scene has one split: test before val, and val before train, so that nothing leaks."""
-    place = SPLITS.schema.names.index("split")
+def reconcile_splits(one: pa.Table, other: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Tables `splits` of two data sets in which a scene has one split: test before val, and val before train, so that nothing leaks."""
     found: dict[str, str] = {}
-    for row in (row for table in tables for row in table.to_pylist()):
+    for row in [*one.to_pylist(), *other.to_pylist()]:
         found[row["scene_id"]] = max(row["split"], found.get(row["scene_id"], row["split"]), key=SPLIT_NAMES.index)
-    columns = [
-        pa.array([found[scene] for scene in table.column("scene_id").to_pylist()], pa.string()) for table in tables
-    ]
-    return [table.set_column(place, "split", column) for table, column in zip(tables, columns, strict=True)]
+    return _place(one, found), _place(other, found)
+
+
+def _place(table: pa.Table, splits: Mapping[str, str]) -> pa.Table:
+    column = pa.array([splits[scene] for scene in table.column("scene_id").to_pylist()], pa.string())
+    return table.set_column(table.schema.get_field_index("split"), "split", column)
 
 
 def describe_rounding(splits: pa.Table, bursts: pa.Table, plan: SplitPlan) -> str:
@@ -243,7 +244,9 @@ def _fold(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, Any]
         return {scene: int(fold) for scene, fold in _deal(scenes, shares, salt, kept).items()}
     places = {scene: hashlib.sha256(f"{salt}:{scene}".encode()).digest()[:8] for scene in scenes.strata}
     drawn = {scene: int.from_bytes(place, "big") * plan.folds >> 64 for scene, place in places.items()}
-    kept = {scene: row["fold"] for scene, row in held.items() if scene in drawn and row["fold"] is not None}
+    kept: dict[str, int] = {
+        scene: row["fold"] for scene, row in held.items() if scene in drawn and row["fold"] is not None
+    }
     return drawn | kept if plan.method == "auto" else drawn
 
 

@@ -117,7 +117,7 @@ def convert_picture(root: Path, wanted: PictureToConvert) -> None:
     """
     data = read_image_file(root, wanted.path)
     require_digest(data, wanted.sha256, root / wanted.path)
-    pixels = decode_pixels(data, root / wanted.path)
+    pixels: NDArray[Any] = decode_pixels(data, root / wanted.path)
     if wanted.colours and pixels.ndim == 2:
         pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
     encoded = _encode_array(pixels) if wanted.form == "array" else encode_png(stack_planes(pixels))

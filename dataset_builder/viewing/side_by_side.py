@@ -95,7 +95,7 @@ def restore_side_by_side(
 
     Returns:
         uint8 [H·scale, about 3·W·scale, 3], sRGB, the reference and the truth enlarged without interpolation; and what each part is, with
-        the PSNR of the result in linear light.
+        the PSNR of the result in linear light, unless a border leaves nothing to compare.
 
     Raises:
         SelectionError: if there is no such burst; the message offers close matches.
@@ -122,7 +122,9 @@ def restore_side_by_side(
         captions.append("truth")
         if explain_mismatch(restorer.info, burst.domain, scale) is None:
             expected = project_truth(truth, restorer.info, domain=burst.domain, scale=scale, cfa=burst.cfa)
-            captions[0] += f" {psnr(image, expected, border=round(8 * restorer.info.scale / scale)):.2f} dB"
+            border = round(8 * restorer.info.scale / scale)
+            if min(image.shape[:2]) > 2 * border:
+                captions[0] += f" {psnr(image, expected, border=border):.2f} dB"
     return _set_side_by_side(pictures), captions
 
 

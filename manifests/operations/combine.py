@@ -83,9 +83,9 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _le
     for name, table in other.labels.items():
         labels[name] = _unite_labels(PurePosixPath(name).name, labels[name], table) if name in labels else table
     choices = [_mapping(_mapping(contents.description, "recipe"), "splits") for contents in (one, other)]
-    dealt = [one.splits, other.splits]
+    dealt = one.splits, other.splits
     if all(choice.get("method") == "auto" for choice in choices):
-        dealt = reconcile_splits(dealt)
+        dealt = reconcile_splits(*dealt)
     splits = _unite(*dealt, SPLITS.sort_by, ("split",), "split of")
     _require_whole_scenes(splits)
     keep = choices[0] == choices[1] and choices[0].get("method", "hash") in _FOLLOWS_NAMES

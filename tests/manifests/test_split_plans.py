@@ -153,7 +153,7 @@ def test_splits_that_fell_apart_are_tested_on_first() -> None:
     tables = [
         plan_splits(make_bursts([(scene, "x", "p") for scene in scenes]), plan) for scenes in (range(6), range(3, 12))
     ]
-    one, other = (get_places(table) for table in reconcile_splits(tables))
+    one, other = (get_places(table) for table in reconcile_splits(*tables))
     assert all(one[scene] == other[scene] for scene in one.keys() & other.keys())
     before = [get_places(table) for table in tables]
     order = ("train", "val", "test")
