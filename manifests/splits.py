@@ -244,10 +244,9 @@ def _fold(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, Any]
         return {scene: int(fold) for scene, fold in _deal(scenes, shares, salt, kept).items()}
     places = {scene: hashlib.sha256(f"{salt}:{scene}".encode()).digest()[:8] for scene in scenes.strata}
     drawn = {scene: int.from_bytes(place, "big") * plan.folds >> 64 for scene, place in places.items()}
-    kept: dict[str, int] = {
-        scene: row["fold"] for scene, row in held.items() if scene in drawn and row["fold"] is not None
-    }
-    return drawn | kept if plan.method == "auto" else drawn
+    if plan.method == "auto":
+        drawn |= {scene: row["fold"] for scene, row in held.items() if scene in drawn and row["fold"] is not None}
+    return drawn
 
 
 def _follow_lists(scenes: _Scenes, lists: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -118,8 +118,7 @@ def complete_picks(picks: pd.DataFrame, albums: Sequence[Album]) -> pd.DataFrame
 def _number(table: pd.DataFrame, columns: list[str]) -> tuple[NDArray[np.int64], pd.DataFrame]:
     """A number for each row of equal values, and the values of each number."""
     groups = table.groupby(columns, sort=True)
-    numbers: NDArray[np.int64] = groups.ngroup().to_numpy(np.int64)
-    return numbers, groups.size().reset_index()[columns]
+    return np.asarray(groups.ngroup(), np.int64), groups.size().reset_index()[columns]
 
 
 def _solve_habits(
