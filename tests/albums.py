@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from manifests.schema import BURSTS, FRAMES, LABELS
+from manifests.seal import seal_dataset
 from manifests.store import labels_path, read_dataset_table, table_path, write_table
-from tests.tiny_dataset import INGESTED, make_label_rows, seal
+from tests.tiny_dataset import INGESTED, make_description, make_label_rows
 
 NAMES = ("IMG_1.CR2", "IMG_2.CR2", "IMG_3.JPG")
 FOLDER = "trip/day 1"
@@ -30,7 +31,7 @@ def write_album(root: Path, photographs: Path, *, grouped: bool = False, names: 
     for name in names:
         (photographs / FOLDER / name).write_bytes(b"photograph")
     write_table(root, labels_path(SCENARIO), LABELS, [*make_scores(SCORES)])
-    seal(root)
+    seal_dataset(root, {**make_description(), "recipe": {"name": "tiny"}})
 
 
 def make_scores(scores: tuple[float | None, ...]) -> list[dict[str, object]]:
