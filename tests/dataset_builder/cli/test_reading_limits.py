@@ -77,6 +77,7 @@ def test_verify_finds_look_alikes_by_a_worker(tiny: Path) -> None:
     assert SCENES["tiny-2"] != SCENES["tiny-3"]
 
 
+@pytest.mark.slow
 def test_show_and_restore_write_nothing_to_the_data_set(tiny: Path, tmp_path: Path) -> None:
     before = list_files(tiny)
     for name, command in (("show", ()), ("restore", ("--scenario", "denoise/mean"))):

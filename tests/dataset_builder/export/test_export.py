@@ -205,8 +205,7 @@ def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.Log
 
 
 @pytest.mark.filterwarnings("ignore")  # of rdflib and pandas, within mlcroissant
-@pytest.mark.parametrize("shard_bytes", [1, 1 << 30])
-def test_mlcroissant_reads_an_exported_folder_alone(tiny: Path, tmp_path: Path, shard_bytes: int) -> None:
+def test_mlcroissant_reads_an_exported_folder_alone(tiny: Path, tmp_path: Path) -> None:
     import mlcroissant
 
     stored = {burst_id: find_stored(tiny, burst_id) for burst_id in (INGESTED, *LENGTHS)}
@@ -214,8 +213,8 @@ def test_mlcroissant_reads_an_exported_folder_alone(tiny: Path, tmp_path: Path, 
         row["path"] for row in read_rows(tiny, "frames")
     }
     lengths = {name: len(read_rows(tiny, name)) for name in ("bursts", "frames", "splits")}
-    files = export_croissant(tiny, tmp_path / "out", shard_bytes=shard_bytes)
-    assert sum(path.parent.name == "images" for path in files) == (5 if shard_bytes == 1 else 1)
+    files = export_croissant(tiny, tmp_path / "out", shard_bytes=10_000)
+    assert 1 < sum(path.parent.name == "images" for path in files) < len(stored)
     shutil.rmtree(tiny)
     folder = Path(shutil.move(tmp_path / "out", tmp_path / "elsewhere"))
     found = mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
@@ -274,27 +273,27 @@ def test_the_command(tiny_original: Path, tmp_path: Path, form: str) -> None:
 
 
 @leaves_files_open
-@pytest.mark.parametrize("decoder", ["pil", "rgb8", "l8", "torchrgb"])
-def test_no_decoder_of_webdataset_loses_bits(tiny_original: Path, tmp_path: Path, decoder: str) -> None:
+def test_no_decoder_of_webdataset_loses_bits(tiny_original: Path, tmp_path: Path) -> None:
     import webdataset
 
     shards = [str(path) for path in export_web_dataset(tiny_original, tmp_path / "out")]
-    deep = 0
-    for sample in webdataset.WebDataset(shards, shardshuffle=False).decode(decoder):
-        stored, truth = find_stored(tiny_original, sample["__key__"])
-        members = sample["json"]["members"]
-        pairs = [
-            *zip(members["frames"], stored, strict=True),
-            *([(members["ground_truth"], truth)] if truth is not None else []),
-        ]
-        for member, values in pairs:
-            if values.dtype == np.uint16:
-                deep += 1
-                assert sample[member].dtype == np.uint16
-                np.testing.assert_array_equal(sample[member], values)
-            elif decoder == "pil":
-                np.testing.assert_array_equal(np.asarray(sample[member]), values)
-    assert deep == sum(LENGTHS.values()) + len(LENGTHS)
+    stored = {burst_id: find_stored(tiny_original, burst_id) for burst_id in (INGESTED, *LENGTHS)}
+    for decoder in ("pil", "rgb8", "l8", "torchrgb"):
+        deep = 0
+        for sample in webdataset.WebDataset(shards, shardshuffle=False).decode(decoder):
+            frames, truth = stored[sample["__key__"]]
+            members = sample["json"]["members"]
+            pairs = [*zip(members["frames"], frames, strict=True), (members["ground_truth"], truth)]
+            for member, values in pairs:
+                if values is None:
+                    assert member is None
+                elif values.dtype == np.uint16:
+                    deep += 1
+                    assert sample[member].dtype == np.uint16
+                    np.testing.assert_array_equal(sample[member], values)
+                elif decoder == "pil":
+                    np.testing.assert_array_equal(np.asarray(sample[member]), values)
+        assert deep == sum(LENGTHS.values()) + len(LENGTHS)
 
 
 def test_hugging_face_says_what_its_own_reader_leaves_to_do(tmp_path: Path) -> None:
