@@ -27,7 +27,7 @@ from manifests.images.personal import count_personal
 from manifests.journal import close_journal
 from manifests.schema import BURSTS, FRAMES, LABELS, RELIABILITY, SPLITS, TABLES
 from manifests.seal import is_sealed, open_seal, seal_dataset
-from manifests.splits import SPLIT_COLUMNS, plan_splits
+from manifests.splits import SPLIT_COLUMNS, describe_rounding, plan_splits
 from manifests.store import (
     list_label_files,
     read_dataset_table,
@@ -62,16 +62,17 @@ def finish_dataset(
         workers: who reads and restores the bursts that are shown.
 
     Returns:
-        What the report lacks and why, one line each.
+        What few scenes made of the shares of the splits, if they were dealt out now, and what the report lacks and why, one line each.
     """
     # What tables took stays with Arrow else, beside what the audit takes.
     pa.default_memory_pool().release_unused()
     _drop_outdated(root, reports)
     previous = _read_splits(root, recipe) if keep_splits else None
     bursts = read_table(root, table_path("bursts"), BURSTS, columns=SPLIT_COLUMNS)
-    splits = plan_splits(bursts, recipe.splits.to_plan(), previous=previous)
-    del bursts, previous
+    plan = recipe.splits.to_plan()
+    splits = plan_splits(bursts, plan, previous=previous)
     write_table(root, table_path("splits"), SPLITS, splits)
+    rounding = describe_rounding(splits, bursts, plan) if previous is None or len(previous) != len(splits) else ""
     description = _describe(root, recipe)
     if not anew and is_sealed(root, description):
         close_journal(root)
@@ -83,7 +84,8 @@ def finish_dataset(
     check_stop()
     write_card(root)
     check_stop()
-    remarks = restore_bursts(root, named=named, workers=workers)
+    remarks = [rounding] if rounding else []
+    remarks += restore_bursts(root, named=named, workers=workers)
     remarks += write_audit(root, workers=workers).remarks
     check_stop()
     seal_dataset(root, description)
@@ -93,7 +95,11 @@ def finish_dataset(
 def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
     """The splits that are there, if they were made as the recipe says now."""
     there = has_file(root, table_path("splits")) and has_file(root, DESCRIPTION)
-    if not there or read_built_recipe(root).splits != recipe.splits:
+    if not there:
+        return None
+    built = read_built_recipe(root).splits
+    # `hash` was the default before `auto` was: scenes that it placed stay.
+    if built != recipe.splits and built.model_copy(update={"method": "auto"}) != recipe.splits:
         return None
     return read_dataset_table(root, "splits")
 

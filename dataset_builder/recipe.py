@@ -55,7 +55,7 @@ class SplitChoice(Part):
     val: float = Field(default=0.0, ge=0, le=1)
     test: float = Field(default=0.2, ge=0, le=1)
     salt: str = "buiqa"
-    method: SplitMethod = "hash"
+    method: SplitMethod = "auto"
     folds: int = Field(default=0, ge=0, le=1000)
     source: str = ""
     lists: dict[Literal["train", "val", "test"], tuple[str, ...]] = Field(default_factory=dict)

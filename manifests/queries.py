@@ -12,11 +12,16 @@ from manifests.errors import SelectionError
 from manifests.schema import LABELS, SPLITS
 from manifests.store import labels_path, read_table, table_path
 
-_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "rank", "score_norm")
+_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "noise_error", "rank", "score_norm")
 
 
 def select_labels(
-    root: Path, scenario: str, *, split: str | None = None, estimator: str | None = None, metric: str | None = None
+    root: Path | str,
+    scenario: str,
+    *,
+    split: str | None = None,
+    estimator: str | None = None,
+    metric: str | None = None,
 ) -> pa.Table:
     """Rows of a scenario's labels, sorted as on disk; rows whose score is null are among them.
 
@@ -31,7 +36,7 @@ def select_labels(
         SelectionError: if the scenario has no labels, or none of them is chosen.
         ManifestError: if a table is missing or damaged.
     """
-    path = labels_path(scenario)
+    root, path = Path(root), labels_path(scenario)
     if not has_file(root, path):
         raise SelectionError(
             f"{root}: no labels of scenario {scenario!r}; `buiqa scenarios` lists what can be labelled"

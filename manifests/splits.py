@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -61,7 +62,11 @@ def assign_split(scene_id: str, fractions: SplitFractions, *, salt: str) -> str:
     return "train"
 
 
-SplitMethod = Literal["hash", "stratified", "official", "leave_one_source_out"]
+SplitMethod = Literal["auto", "hash", "stratified", "official", "leave_one_source_out"]
+FEW_SCENES = 50
+"""Of fewer scenes a split by hash misses its share by chance: a fifth of 50 scenes by 6 points of 100, one standard deviation."""
+_LEAST_SCENES = 2
+"""Of a split: one scene says little of a method."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,8 @@ class SplitPlan:
     """How to split.
 
     Attributes:
-        method: `hash` draws each scene by its own name; `stratified` gives every source and preset its share of each split;
+        method: `hash` draws each scene by its own name; `stratified` gives every source and preset its share of each split; `auto` is
+            `stratified` for fewer than `FEW_SCENES` scenes, else `hash`, and counts the scenes that have their split already;
             `official` follows lists; `leave_one_source_out` tests on one source and trains on the others.
         fractions: expected share of the scenes in each split. `official` ignores it; `leave_one_source_out` uses the share of val.
         salt: another salt draws another, independent split.
@@ -99,9 +105,10 @@ class _Scenes:
 def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None = None) -> pa.Table:
     """Split and fold of every burst.
 
-    `hash` is stable under growth by itself: a scene's place depends on its name alone. `stratified` needs `previous` for that:
-    scenes that it names stay, and new ones are dealt out among themselves. Under both, scenes to which their origin gives a split of
-    its own keep that; where origins disagree, test comes before val, and val before train, so that nothing leaks.
+    `hash` is stable under growth by itself: a scene's place depends on its name alone. `stratified` and `auto` need `previous` for that:
+    scenes that it names stay, and new ones are dealt out, under `stratified` among themselves, under `auto` to what is furthest behind.
+    Under all three, scenes to which their origin gives a split of its own keep that; where origins disagree, test comes before val, and
+    val before train, so that nothing leaks.
 
     Args:
         bursts: a table with `burst_id`, `scene_id`, `source`, `preset`, `origin_path` and, where known, `official_split`.
@@ -116,11 +123,10 @@ def plan_splits(bursts: pa.Table, plan: SplitPlan, *, previous: pa.Table | None 
         SelectionError: if there is no such source.
     """
     scenes = _collect_scenes(bursts, named=plan.method == "official")
-    held = {} if previous is None or plan.method != "stratified" else _list_scenes(previous)
-    if plan.method == "stratified":
-        shares = {name: getattr(plan.fractions, name) for name in SPLIT_NAMES}
-        given = {scene: row["split"] for scene, row in held.items()} | scenes.official
-        splits = _deal(scenes, shares, plan.salt, given)
+    dealt = plan.method in ("stratified", "auto")
+    held = {} if previous is None or not dealt else _list_scenes(previous)
+    if dealt:
+        splits = _stratify(scenes, plan, held)
     elif plan.method == "official":
         splits = _follow_lists(scenes, plan.lists)
     elif plan.method == "leave_one_source_out":
@@ -165,30 +171,94 @@ def _collect_scenes(bursts: pa.Table, *, named: bool) -> _Scenes:
     return _Scenes({scene: " ".join(sorted(strata[scene])) for scene in sorted(strata)}, sources, names, official)
 
 
-def _deal(scenes: _Scenes, shares: Mapping[str, float], salt: str, held: Mapping[str, str]) -> dict[str, str]:
-    """Deal scenes out stratum by stratum, each to the group that is furthest behind its share.
+def _stratify(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    shares = {name: getattr(plan.fractions, name) for name in SPLIT_NAMES}
+    given = {scene: row["split"] for scene, row in held.items()} | scenes.official
+    if plan.method == "stratified":
+        return _deal(scenes, shares, plan.salt, given)
+    if len(scenes.strata) >= FEW_SCENES:
+        drawn = {scene: assign_split(scene, plan.fractions, salt=plan.salt) for scene in scenes.strata}
+        return {scene: given.get(scene, split) for scene, split in drawn.items()}
+    own = scenes.strata.keys() - scenes.official.keys()
+    counts = Counter(row["split"] for scene, row in held.items() if scene in own)
+    return _deal(scenes, shares, plan.salt, given, counts=counts)
+
+
+def _deal(
+    scenes: _Scenes,
+    shares: Mapping[str, float],
+    salt: str,
+    held: Mapping[str, str],
+    *,
+    counts: Mapping[str, int] | None = None,
+) -> dict[str, str]:
+    """Deal scenes out stratum by stratum, each to the group that is furthest behind its share, from `counts` on.
 
     Any run of scenes in dealing order then has its shares within about one scene, and so have every stratum and the whole.
     """
     dealt = {scene: held[scene] for scene in scenes.strata if held.get(scene) in shares}
     waiting = [scene for scene in scenes.strata if scene not in dealt]
     waiting.sort(key=lambda scene: (scenes.strata[scene], hashlib.sha256(f"{salt}:{scene}".encode()).digest()))
-    counts = dict.fromkeys(shares, 0)
-    for number, scene in enumerate(waiting, start=1):
-        group = max(shares, key=lambda name: shares[name] * number - counts[name])
-        counts[group] += 1
+    there = {name: 0 if counts is None else counts.get(name, 0) for name in shares}
+    for number, scene in enumerate(waiting, start=1 + sum(there.values())):
+        group = max(shares, key=lambda name: shares[name] * number - there[name])
+        there[group] += 1
         dealt[scene] = group
     return dealt
 
 
-def _fold(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, object]]) -> dict[str, int]:
+def reconcile_splits(one: pa.Table, other: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Tables `splits` of two data sets in which a scene has one split: test before val, and val before train, so that nothing leaks."""
+    found: dict[str, str] = {}
+    for row in [*one.to_pylist(), *other.to_pylist()]:
+        found[row["scene_id"]] = max(row["split"], found.get(row["scene_id"], row["split"]), key=SPLIT_NAMES.index)
+    return _place(one, found), _place(other, found)
+
+
+def _place(table: pa.Table, splits: Mapping[str, str]) -> pa.Table:
+    column = pa.array([splits[scene] for scene in table.column("scene_id").to_pylist()], pa.string())
+    return table.set_column(table.schema.get_field_index("split"), "split", column)
+
+
+def describe_rounding(splits: pa.Table, bursts: pa.Table, plan: SplitPlan) -> str:
+    """What few scenes made of the shares that were asked for, in a line; empty if each split has its share and a scene to spare.
+
+    Scenes to which their origin gives a split do not count, nor do plans that have no shares.
+
+    Args:
+        splits: the table `splits`.
+        bursts: the table `bursts`.
+        plan: how the scenes were split.
+    """
+    if plan.method not in ("auto", "hash", "stratified"):
+        return ""
+    official = _collect_scenes(bursts, named=False).official
+    places = {scene: row["split"] for scene, row in _list_scenes(splits).items() if scene not in official}
+    counts, total = Counter(places.values()), len(places)
+    shares = {name: share for name in SPLIT_NAMES if (share := getattr(plan.fractions, name)) > 0}
+    off = (abs(counts[name] - share * total) >= 1 and total < FEW_SCENES for name, share in shares.items())
+    if not total or (min(counts[name] for name in shares) >= _LEAST_SCENES and not any(off)):
+        return ""
+    got = ", ".join(f"{name} {counts[name]}" for name in shares)
+    asked = ", ".join(f"{100 * share:g} %" for share in shares.values())
+    scenes = "1 scene makes" if total == 1 else f"{total} scenes make"
+    return (
+        f"splits: {scenes} {got}, where {asked} were asked for; results on so few scenes say little: add "
+        "scenes, or use `buiqa split --folds N`"
+    )
+
+
+def _fold(scenes: _Scenes, plan: SplitPlan, held: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
     salt = f"{plan.salt}:fold"
-    if plan.method == "stratified":
+    if plan.method == "stratified" or (plan.method == "auto" and len(scenes.strata) < FEW_SCENES):
         shares = {str(fold): 1 / plan.folds for fold in range(plan.folds)}
         kept = {scene: str(row["fold"]) for scene, row in held.items()}
         return {scene: int(fold) for scene, fold in _deal(scenes, shares, salt, kept).items()}
     places = {scene: hashlib.sha256(f"{salt}:{scene}".encode()).digest()[:8] for scene in scenes.strata}
-    return {scene: int.from_bytes(place, "big") * plan.folds >> 64 for scene, place in places.items()}
+    drawn = {scene: int.from_bytes(place, "big") * plan.folds >> 64 for scene, place in places.items()}
+    if plan.method == "auto":
+        drawn |= {scene: row["fold"] for scene, row in held.items() if scene in drawn and row["fold"] is not None}
+    return drawn
 
 
 def _follow_lists(scenes: _Scenes, lists: Mapping[str, Sequence[str]]) -> dict[str, str]:

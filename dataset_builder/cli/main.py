@@ -29,6 +29,7 @@ _COMMANDS = {
     "evaluate": "Compare models by the labels.",
     "pack": "Write the packed form for training.",
     "export": "Write a form that other tools read.",
+    "mark": "Mark the best photographs for Lightroom, darktable and digiKam.",
     "diff": "Say what changed between two builds.",
     "merge": "Join two data sets.",
     "subset": "Take the part of a data set that a query chooses.",

@@ -64,6 +64,22 @@ trusted_option = click.option(
     help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
     "built in or installed run.",
 )
+_LIMIT_OPTIONS = (
+    click.option(
+        "--time-limit",
+        default=3600.0,
+        show_default=True,
+        metavar="SECONDS",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Longest time for one burst, or for its labels under one scenario.",
+    ),
+    click.option(
+        "--memory-limit",
+        metavar="GIB",
+        type=click.FloatRange(min=0, min_open=True),
+        help="Most memory of one worker.  [default: its share of the machine's]",
+    ),
+)
 _WORK_OPTIONS = (
     click.option(
         "--jobs",
@@ -84,20 +100,7 @@ _WORK_OPTIONS = (
         type=click.FloatRange(min=0, min_open=True),
         help="How long a cluster may show no sign of life until it is given up.",
     ),
-    click.option(
-        "--time-limit",
-        default=3600.0,
-        show_default=True,
-        metavar="SECONDS",
-        type=click.FloatRange(min=0, min_open=True),
-        help="Longest time for one burst, or for its labels under one scenario.",
-    ),
-    click.option(
-        "--memory-limit",
-        metavar="GIB",
-        type=click.FloatRange(min=0, min_open=True),
-        help="Most memory of one worker.  [default: its share of the machine's]",
-    ),
+    *_LIMIT_OPTIONS,
     device_option,
 )
 
@@ -138,6 +141,21 @@ def _check_device(value: str) -> str:
 
         choose_device(value)
     return value
+
+
+def limit_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Limits of the one worker that decodes what a command reads; the command gets it as one argument, `workers`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, time_limit: float, memory_limit: float | None, device: str = "cpu", **kwargs: Any) -> None:
+        from dataset_builder.work.local import LocalWorkers
+        from dataset_builder.work.unit import Limits
+
+        function(*args, workers=LocalWorkers(1, Limits(time_limit, memory_limit), device), **kwargs)
+
+    for option in reversed(_LIMIT_OPTIONS):
+        command = option(command)
+    return command
 
 
 def work_options(function: Callable[..., None]) -> Callable[..., None]:

@@ -16,7 +16,10 @@ from dataset_builder.cli.terminal import say
 @click.option("--val", default=0.0, show_default=True, help="Share of the scenes.")
 @click.option("--test", default=0.2, show_default=True, help="Share of the scenes; the rest trains.")
 @click.option("--salt", default="buiqa", show_default=True, help="Another salt draws another split.")
-@click.option("--stratified", is_flag=True, help="Give every source and preset its share of each split.")
+@click.option(
+    "--stratified", is_flag=True, help="Give every source and preset its share, as is done for fewer than 50 scenes."
+)
+@click.option("--by-name", is_flag=True, help="Place each scene by its name alone, as is done for 50 scenes and more.")
 @click.option("--folds", default=0, show_default=True, type=click.IntRange(min=0), help="Folds of cross-validation.")
 @click.option("--leave-out", "source", default="", metavar="SOURCE", help="Test on this source, train on the others.")
 @click.option(
@@ -27,11 +30,19 @@ from dataset_builder.cli.terminal import say
     help="Official split: a file with a scene, burst or origin in each line; given once for each split.",
 )
 def command(
-    dataset: Path, val: float, test: float, salt: str, stratified: bool, folds: int, source: str, lists: tuple[str, ...]
+    dataset: Path,
+    val: float,
+    test: float,
+    salt: str,
+    stratified: bool,
+    by_name: bool,
+    folds: int,
+    source: str,
+    lists: tuple[str, ...],
 ) -> None:
     """Assign the scenes of DIR to train, val and test anew. A scene is never cut.
 
-    Without options that say otherwise, a scene's split depends on its name alone, so that adding data never moves one.
+    Adding data never moves a scene. Where shares of few scenes leave less than two for a split, a note says so.
     """
     from collections import Counter
 
@@ -41,10 +52,16 @@ def command(
     from manifests.schema import SPLIT_NAMES
     from manifests.store import read_dataset_table
 
-    if stratified + bool(source) + bool(lists) > 1:
-        raise click.UsageError("--stratified, --leave-out and --list exclude each other")
-    method = "stratified" if stratified else "leave_one_source_out" if source else "official" if lists else "hash"
-    values: dict[str, Any] = {"salt": salt, "method": method, "folds": folds, "source": source}
+    asked = {"stratified": stratified, "hash": by_name, "leave_one_source_out": source, "official": lists}
+    methods = [name for name, given in asked.items() if given]
+    if len(methods) > 1:
+        raise click.UsageError("--stratified, --by-name, --leave-out and --list exclude each other")
+    values: dict[str, Any] = {
+        "salt": salt,
+        "method": methods[0] if methods else "auto",
+        "folds": folds,
+        "source": source,
+    }
     choice = parse_splits(val=val, test=test, **values, lists=dict(map(_read_list, lists)))
     remarks = redo_splits(dataset, choice)
     table = read_dataset_table(dataset, "splits")

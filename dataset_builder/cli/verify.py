@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import dataset_argument, limit_options
+
+if TYPE_CHECKING:
+    from dataset_builder.work.local import Workers
 
 
 @click.command()
 @dataset_argument
 @click.option("--fast", is_flag=True, help="Do not hash the files.")
+@limit_options
 @click.pass_context
-def command(ctx: click.Context, dataset: Path, fast: bool) -> None:
+def command(ctx: click.Context, dataset: Path, fast: bool, workers: Workers) -> None:
     """Check DIR: schema, keys, ranks, splits, near-duplicates across splits, image headers and the SHA-256 of every file.
 
     Prints one line for each problem, with its file and row. Exit status: 0 if there is none, else 1.
     """
-    from dataset_builder.cli.console import print_problems, show_count
+    from dataset_builder.cli.console import print_notes, print_problems, show_count
+    from dataset_builder.records.references import ReferenceReader
     from manifests.verification.verify import verify
 
+    reader = ReferenceReader(dataset, workers, aside=True)
     with show_count("verify") as on_progress:
-        problems = verify(dataset, hashes=not fast, on_progress=on_progress)
+        problems = verify(dataset, hashes=not fast, on_progress=on_progress, read=reader)
+    print_notes(reader.remarks)
     ctx.exit(print_problems(problems))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files
+from dataset_builder.export.bursts import Sample, iterate_samples
+from dataset_builder.export.pictures import read_pictures
+from dataset_builder.export.reading import MEANING, PLANES, TO_COLOURS
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.writing import replace_file, write_text
 from manifests.description import read_description
 from manifests.documents.card import render_card
@@ -26,11 +30,11 @@ SHARD_BYTES = 256 << 20
 _GROUP_BYTES = 8 << 20
 _HUB_NAMES = {"train": "train", "val": "validation", "test": "test"}
 _ORIENTATION = 0x0112
-_DEEP_COLOURS = """## Depth of pictures
+_READING = f"""## Reading the pictures
 
-Pillow, and so `datasets`, decodes 16-bit RGB to 8 bit: frames of {count} bursts whose `white_level` is above 255, and every ground
-truth, come out as values of 0..255, 255 being white. The files hold all 16 bits: read them with `Image(decode=False)` and OpenCV.
-"""
+{PLANES}
+{TO_COLOURS}
+{MEANING}"""
 _STRIPPED = """## Metadata of pictures
 
 Places, serial numbers, names and all other metadata were left out of the files here; what pixels mean was kept.
@@ -44,6 +48,7 @@ _LABEL = pa.struct(
         ("unit", pa.string()),
         ("score", pa.list_(pa.float64())),
         ("std_error", pa.list_(pa.float64())),
+        ("noise_error", pa.list_(pa.float64())),
     ]
 )
 _FACTS: tuple[tuple[str, pa.DataType], ...] = (
@@ -61,7 +66,11 @@ _FACTS: tuple[tuple[str, pa.DataType], ...] = (
     ("scale", pa.int32()),
     ("black_level", pa.float64()),
     ("white_level", pa.float64()),
+    ("ground_truth_kind", pa.string()),
+    ("ground_truth_white", pa.float64()),
 )
+_COLOUR_FACTS = ("white_balance", "color_matrix")
+"""Columns of `bursts` that are lists of numbers."""
 _FRAME_FACTS: tuple[tuple[str, pa.DataType], ...] = (
     ("orientation", pa.int32()),
     ("exposure_ratio", pa.float64()),
@@ -74,6 +83,7 @@ _HOMOGRAPHY = pa.list_(pa.list_(pa.float64()))
 _SCHEMA = pa.schema(
     [
         *_FACTS,
+        *((name, pa.list_(pa.float64())) for name in _COLOUR_FACTS),
         ("frames", pa.list_(_IMAGE)),
         ("ground_truth", _IMAGE),
         *((name, pa.list_(kind)) for name, kind in _FRAME_FACTS),
@@ -90,12 +100,13 @@ def export_hugging_face(
     shard_bytes: int = SHARD_BYTES,
     on_progress: Progress | None = None,
     strip: bool = True,
+    workers: Workers = ONE_WORKER,
 ) -> list[Path]:
     """Write one row for each burst: its frames as images, what is known of them, and its labels by scenario.
 
-    Images are the stored files, byte for byte but for stripped metadata. `datasets` decodes them with Pillow and turns them upright by
-    their EXIF, so `orientation` is what is left to do then. Pillow gives 16-bit mosaics their values and turns 16-bit RGB into 8 bit; the
-    card says so.
+    Whatever `datasets` makes of an image holds all stored values: images are the stored files, byte for byte but for stripped metadata,
+    or PNG of their planes where Pillow would lose bits (`pictures`); the card says how to read them. `datasets` turns images upright by
+    their EXIF, so `orientation` is what is left to do then.
 
     Args:
         root: the data set.
@@ -103,6 +114,7 @@ def export_hugging_face(
         shard_bytes: a file is closed after the burst that takes it beyond this size.
         on_progress: called with the number of bursts written and of all.
         strip: whether to leave out metadata that are not what pixels mean: places, serial numbers, names.
+        workers: who decodes what is written anew.
 
     Returns:
         The Parquet files.
@@ -111,20 +123,25 @@ def export_hugging_face(
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     with write_new_folder(out) as folder:
-        files = _write_files(root, folder, shard_bytes, on_progress, strip=strip)
+        make_row = functools.partial(_make_row, root, strip=strip, scratch=folder, workers=workers)
+        files = _write_files(root, folder, shard_bytes, on_progress, make_row)
         write_text(folder, "README.md", _render_card(root, sorted(files), strip=strip))
     return [out / name for parts in files.values() for name in parts]
 
 
 def _write_files(
-    root: Path, out: Path, shard_bytes: int, on_progress: Progress | None, *, strip: bool
+    root: Path,
+    out: Path,
+    shard_bytes: int,
+    on_progress: Progress | None,
+    make_row: Callable[[Sample], dict[str, Any]],
 ) -> dict[str, list[str]]:
     """Write the Parquet files; return their names by split."""
     total = read_dataset_table(root, "bursts").num_rows
     files: dict[str, list[str]] = {}
     done = 0
     for split, samples in groupby(iterate_samples(root), key=lambda sample: sample.split):
-        rows = _count((_make_row(root, sample, strip=strip) for sample in samples), done, total, on_progress)
+        rows = _count(map(make_row, samples), done, total, on_progress)
         parts = files[split] = []
         while (first := next(rows, None)) is not None:
             name = f"data/{_HUB_NAMES[split]}-{len(parts):05d}.parquet"
@@ -166,16 +183,18 @@ def _write_file(out: Path, name: str, first: dict[str, Any], rows: Iterator[dict
     return count
 
 
-def _make_row(root: Path, sample: Sample, *, strip: bool) -> dict[str, Any]:
-    files = list(read_sample_files(root, sample, strip=strip))
-    images = [{"bytes": data, "path": path} for path, data in files]
+def _make_row(root: Path, sample: Sample, *, strip: bool, scratch: Path, workers: Workers) -> dict[str, Any]:
+    pictures = read_pictures(root, sample, "planes", strip=strip, scratch=scratch, workers=workers)
+    images = [{"bytes": picture.data, "path": picture.path} for picture in pictures]
     return {
         **{name: sample.burst[name] for name, _ in _FACTS},
+        **{name: sample.burst[name] for name in _COLOUR_FACTS},
         "frames": images[: len(sample.frames)],
         "ground_truth": images[-1] if len(images) > len(sample.frames) else None,
         **{name: [frame[name] for frame in sample.frames] for name, _ in _FRAME_FACTS},
         "orientation": [
-            _find_rest(data, frame["orientation"]) for (_, data), frame in zip(files, sample.frames, strict=False)
+            _find_rest(picture.data, frame["orientation"])
+            for picture, frame in zip(pictures, sample.frames, strict=False)
         ],
         "homography": [frame["homography"] for frame in sample.frames],
         "labels": list(_gather_labels(sample.labels)),
@@ -198,7 +217,7 @@ def _gather_labels(rows: Sequence[Any]) -> Iterator[dict[str, Any]]:
     ordered = sorted(rows, key=lambda row: (*(row[key] for key in keys), row["frame_index"]))
     for names, group in groupby(ordered, key=lambda row: tuple(row[key] for key in keys)):
         members = list(group)
-        values = {name: [row[name] for row in members] for name in ("score", "std_error")}
+        values = {name: [row[name] for row in members] for name in ("score", "std_error", "noise_error")}
         yield {**dict(zip(keys, names, strict=True)), **values}
 
 
@@ -218,6 +237,7 @@ def _describe_features() -> dict[str, Any]:
     }
     return {
         **{name: value(kind) for name, kind in _FACTS},
+        **{name: listed(value(pa.float64())) for name in _COLOUR_FACTS},
         "frames": listed(image),
         "ground_truth": image,
         **{name: listed(value(kind)) for name, kind in _FRAME_FACTS},
@@ -254,15 +274,4 @@ def _render_card(root: Path, splits: Sequence[str], *, strip: bool) -> str:
         ],
     }
     lines = [f"{name}: {json.dumps(value)}" for name, value in header.items()]
-    return "\n".join(
-        ["---", *lines, "---", "", render_card(root), *([_STRIPPED] if strip else []), *_warn_of_depth(root)]
-    )
-
-
-def _warn_of_depth(root: Path) -> list[str]:
-    """What the card must say where decoding loses bits."""
-    bursts = read_dataset_table(root, "bursts").select(["domain", "white_level", "ground_truth_path"]).to_pylist()
-    deep = sum(burst["domain"] != "raw_bayer" and burst["white_level"] > 255 for burst in bursts)
-    if not deep and all(burst["ground_truth_path"] is None for burst in bursts):
-        return []
-    return ["", _DEEP_COLOURS.format(count=deep)]
+    return "\n".join(["---", *lines, "---", "", render_card(root), *([_STRIPPED] if strip else []), "", _READING])

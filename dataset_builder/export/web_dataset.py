@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, read_sample_masks
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_masks
+from dataset_builder.export.pictures import read_pictures
+from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.writing import replace_file
 from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
@@ -26,11 +29,14 @@ def export_web_dataset(
     shard_bytes: int = SHARD_BYTES,
     on_progress: Progress | None = None,
     strip: bool = True,
+    workers: Workers = ONE_WORKER,
 ) -> list[Path]:
-    """Write `<split>-<number>.tar` with `<burst_id>.00.png` …, `<burst_id>.truth.png`, `<burst_id>.00_mask.png` … and `<burst_id>.json`.
+    """Write `<split>-<number>.tar` with `<burst_id>.00.npy` …, `<burst_id>.truth.npy`, `<burst_id>.00_mask.png` … and `<burst_id>.json`.
 
-    Images are the stored files, byte for byte but for stripped metadata. The JSON holds the rows of the tables: `burst`, `frames`,
-    `labels`, `split`; digests are those of the members. Equal data sets give equal bytes.
+    Images of 16 bits are `.npy`, which every decoder of `webdataset` gives back as they are stored; its decoders of PNG cut them to 8 bit.
+    Others are the stored files, byte for byte but for stripped metadata. The JSON holds the rows of the tables: `burst`, `frames`,
+    `labels`, `split`; and `members`, the names of the images without the burst's: `frames`, `ground_truth`. Digests are those of the
+    members. Equal data sets give equal bytes.
 
     Args:
         root: the data set.
@@ -38,6 +44,7 @@ def export_web_dataset(
         shard_bytes: a shard is closed after the burst that takes it beyond this size.
         on_progress: called with the number of bursts written and of all.
         strip: whether to leave out metadata that are not what pixels mean: places, serial numbers, names.
+        workers: who decodes what is written anew.
 
     Returns:
         The shards.
@@ -46,10 +53,17 @@ def export_web_dataset(
         ManifestError: if `out` holds something, or a table or file is damaged.
     """
     with write_new_folder(out) as folder:
-        return [out / name for name in _write_shards(root, folder, shard_bytes, on_progress, strip=strip)]
+        list_members = functools.partial(_list_members, root, strip=strip, scratch=folder, workers=workers)
+        return [out / name for name in _write_shards(root, folder, shard_bytes, on_progress, list_members)]
 
 
-def _write_shards(root: Path, out: Path, shard_bytes: int, on_progress: Progress | None, *, strip: bool) -> list[str]:
+def _write_shards(
+    root: Path,
+    out: Path,
+    shard_bytes: int,
+    on_progress: Progress | None,
+    list_members: Callable[[Sample], Iterator[Member]],
+) -> list[str]:
     total = read_dataset_table(root, "bursts").num_rows
     samples = iterate_samples(root)
     waiting = next(samples, None)
@@ -65,7 +79,7 @@ def _write_shards(root: Path, out: Path, shard_bytes: int, on_progress: Progress
             tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
         ):
             while waiting is not None and waiting.split == split and (not written or written < shard_bytes):
-                for name, data in _list_members(root, waiting, strip=strip):
+                for name, data in list_members(waiting):
                     # A fresh TarInfo carries no time, user or group.
                     info = tarfile.TarInfo(name)
                     info.size = len(data)
@@ -78,15 +92,28 @@ def _write_shards(root: Path, out: Path, shard_bytes: int, on_progress: Progress
     return shards
 
 
-def _list_members(root: Path, sample: Sample, *, strip: bool) -> Iterator[Member]:
+def _list_members(root: Path, sample: Sample, *, strip: bool, scratch: Path, workers: Workers) -> Iterator[Member]:
     name = sample.burst["burst_id"]
-    frames = [dict(frame) for frame in sample.frames]
-    for number, (path, data) in enumerate(read_sample_files(root, sample, strip=strip)):
+    burst, frames = dict(sample.burst), [dict(frame) for frame in sample.frames]
+    members: list[str] = []
+    pictures = read_pictures(root, sample, "array", strip=strip, scratch=scratch, workers=workers)
+    for number, picture in enumerate(pictures):
         kind = f"{number:02d}" if number < len(frames) else "truth"
+        members.append(f"{kind}{PurePosixPath(picture.path).suffix.lower()}")
+        digest = hashlib.sha256(picture.data).hexdigest()
         if number < len(frames):
-            frames[number]["sha256"] = hashlib.sha256(data).hexdigest()
-        yield f"{name}.{kind}{PurePosixPath(path).suffix.lower()}", data
+            frames[number]["sha256"] = digest
+        else:
+            burst["ground_truth_sha256"] = digest
+        yield f"{name}.{members[-1]}", picture.data
     for index, data in read_sample_masks(root, sample):
         yield f"{name}.{index:02d}_mask.png", data
-    facts = {"burst": sample.burst, "frames": frames, "labels": sample.labels, "split": sample.split}
+    truth = members[len(frames)] if len(members) > len(frames) else None
+    facts = {
+        "burst": burst,
+        "frames": frames,
+        "labels": sample.labels,
+        "split": sample.split,
+        "members": {"frames": members[: len(frames)], "ground_truth": truth},
+    }
     yield f"{name}.json", json.dumps(facts, sort_keys=True, allow_nan=False).encode()

@@ -31,7 +31,7 @@ def read_pair_annotations(path: Path, scenario: str) -> Annotations:
     Raises:
         SourceError: if it cannot be read; bursts from which no scores follow are named in `rejected`.
     """
-    _require_scenario(scenario)
+    require_scenario(scenario)
     table = read_table(path, text=("burst", "first", "second"), numbers=("preference",), optional=("votes",))
     table["votes"] = table["votes"].fillna(1.0) if "votes" in table else 1.0
     bursts: list[AnnotatedBurst] = []
@@ -87,7 +87,7 @@ def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotatio
     Raises:
         SourceError: if it cannot be read.
     """
-    _require_scenario(scenario)
+    require_scenario(scenario)
     table = read_table(path, text=("burst", "frame"), numbers=("score",))
     groups = table.groupby(["burst", "frame"], sort=True)["score"].agg(["mean", "count", "var"]).reset_index()
     several = groups[groups["count"] > 1]
@@ -113,6 +113,11 @@ def read_score_annotations(path: Path, scenario: str, *, unit: str) -> Annotatio
     )
 
 
-def _require_scenario(scenario: str) -> None:
+def require_scenario(scenario: str) -> None:
+    """Refuse a name that is not one of a scenario of judgements.
+
+    Raises:
+        SourceError: if it is none.
+    """
     if not _SCENARIO.fullmatch(scenario):
         raise AnnotationFileError(f"scenario {scenario!r}: expected subjective/NAME, NAME of [a-z0-9_-]")

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from dataset_builder.audit.burst_view import BurstView, Factor, Mark, ScoreRow, 
 from dataset_builder.audit.statistics import choose_label_sets
 from dataset_builder.audit.tables import read_tables
 from dataset_builder.audit.wording import format_number
-from dataset_builder.records.thumbnails import read_thumbnail
-from manifests.schema.words import MOST_PIXELS_HERE
+from dataset_builder.records.developing import develop_frames
+from dataset_builder.records.reading import pick_frames
+from dataset_builder.work.local import ONE_WORKER, Workers
+from manifests.images.pixels import decode_pixels
 
 _PAPER, _INK, _QUIET, _LINE = "#ffffff", "#1c1e21", "#6b7076", "#d9dcdf"
 # Okabe & Ito, "Color universal design" (2008): blue and vermilion stay apart for every kind of colour vision.
@@ -29,7 +32,9 @@ _GLYPHS = str.maketrans({"×": "x", "−": "-", "–": "-", "…": "..."})
 """Pillow's built-in font lacks these."""
 
 
-def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int = 192) -> NDArray[np.uint8]:
+def draw_contact_sheet(
+    root: Path, burst_id: str, *, columns: int = 7, tile: int = 192, workers: Workers = ONE_WORKER
+) -> NDArray[np.uint8]:
     """Draw all frames of a burst with index, factors and scores; the reference is outlined, best and worst are marked.
 
     Each scenario shows one label set, chosen as the audit does. Noise is the standard deviation at mid-grey in per cent of white.
@@ -40,22 +45,23 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
         columns: frames per row, at least 1.
         tile: width and height that a frame may take, pixels, at least 96. Smaller frames are enlarged to whole multiples of
             their pixels.
+        workers: who decodes the frames.
 
     Returns:
         uint8 [h, w, 3], sRGB.
 
     Raises:
         SelectionError: if there is no such burst; the message offers close matches.
-        ImageFileError: if a frame is missing or cannot be read.
+        ImageFileError: if a frame is missing or cannot be read within the limits of the workers.
         ValueError: if `columns` or `tile` is out of range.
     """
     if columns < 1 or tile < _MIN_TILE:
         raise ValueError(f"expected columns >= 1 and tile >= {_MIN_TILE}, got columns = {columns} and tile = {tile}")
     tables = read_tables(root, most=sys.maxsize)
     view = view_bursts(tables, [burst_id], choose_label_sets(tables.labels.sets))[0]
-    pictures = [
-        _fit(read_thumbnail(root, view.burst, frame, tile, most=MOST_PIXELS_HERE), tile) for frame in view.frames
-    ]
+    wanted = [pick_frames(view.burst, [frame]) for frame in view.frames]
+    developed = develop_frames(root, wanted, tile, ".png", workers=workers)
+    pictures = [_fit(decode_pixels(picture.data, "thumbnail"), tile) for picture in developed]
     tallest = max((picture.height for picture in pictures), default=tile)
     sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile, picture_height=tallest)
     canvas = Image.new("RGB", (sheet.width, sheet.height), _PAPER)
@@ -66,7 +72,7 @@ def draw_contact_sheet(root: Path, burst_id: str, *, columns: int = 7, tile: int
     return np.asarray(canvas)
 
 
-def _fit(picture: NDArray[np.uint8], tile: int) -> Image.Image:
+def _fit(picture: NDArray[Any], tile: int) -> Image.Image:
     """Enlarge a small picture by a whole factor, so that its pixels stay visible."""
     height, width = picture.shape[:2]
     factor = max(1, tile // max(height, width))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, asdict, dataclass
 from functools import cached_property
@@ -37,11 +38,13 @@ class PiecesUnit:
         function: what is done with each.
         place: place of the first among all; equal pieces so have results of their own.
         pieces: what it is done with.
+        dataset: folder that the function is given; empty for the one that results wait in.
     """
 
     function: PieceFunction
     place: int
     pieces: tuple[Piece, ...]
+    dataset: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -61,7 +64,8 @@ class PiecesUnit:
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Do all; an exception costs its own piece."""
-        return {"outcomes": [self._try(root, piece) for piece in self.pieces]}
+        dataset = Path(self.dataset) if self.dataset else root
+        return {"outcomes": [self._try(dataset, piece) for piece in self.pieces]}
 
     def _try(self, root: Path, piece: Piece) -> tuple[Result, list[str] | None]:
         try:
@@ -72,7 +76,13 @@ class PiecesUnit:
 
 
 def do_pieces(
-    function: PieceFunction, pieces: Sequence[Piece], root: Path, workers: Workers, *, cost: int
+    function: PieceFunction,
+    pieces: Sequence[Piece],
+    root: Path,
+    workers: Workers,
+    *,
+    cost: int,
+    scratch: Path | None = None,
 ) -> list[Result | Failure]:
     """What a function makes of each piece, in order, or why there is nothing.
 
@@ -85,12 +95,15 @@ def do_pieces(
         root: the data set.
         workers: who does the work; the results do not depend on it.
         cost: of the pieces of a unit together, unless one alone costs more.
+        scratch: folder in which results wait; None for the data set, which must then be one's own to write to.
     """
     outcomes: dict[int, Result | Failure] = {}
-    together = [PiecesUnit(function, place, group) for place, group in _group(pieces, cost)]
+    dataset = "" if scratch is None else str(root.absolute())
+    root = root if scratch is None else scratch
+    together = [PiecesUnit(function, place, group, dataset) for place, group in _group(pieces, cost)]
     failed = _run(together, root, workers, outcomes)
     alone = [
-        PiecesUnit(function, unit.place + offset, (piece,))
+        PiecesUnit(function, unit.place + offset, (piece,), dataset)
         for unit, _ in failed
         if len(unit.pieces) > 1
         for offset, piece in enumerate(unit.pieces)
@@ -99,6 +112,14 @@ def do_pieces(
         if len(unit.pieces) == 1:
             outcomes[unit.place] = failure
     return [outcomes[place] for place in range(len(pieces))]
+
+
+def do_pieces_aside(
+    function: PieceFunction, pieces: Sequence[Piece], root: Path, workers: Workers, *, cost: int
+) -> list[Result | Failure]:
+    """As `do_pieces`, for who only reads the data set: nothing is written there."""
+    with tempfile.TemporaryDirectory(prefix="buiqa-") as scratch:
+        return do_pieces(function, pieces, root, workers, cost=cost, scratch=Path(scratch))
 
 
 def _run(

@@ -21,6 +21,8 @@ from manifests.schema import FORMAT_VERSION, TABLES
 
 CARD_NAME = "DATASET.md"
 _SPLIT_RULES = {
+    "auto": "A scene lies in one split as a whole. Of fewer than 50 scenes every source and preset has its share of each split, of more "
+    "each is chosen by a hash of its `scene_id` alone. Scenes stay where they are when data is added.",
     "hash": "A scene lies in one split as a whole, chosen by a hash of its `scene_id` alone, so that adding data moves nothing.",
     "stratified": "A scene lies in one split as a whole; every source and preset has its share of each split. Scenes stay where they "
     "are when data is added.",

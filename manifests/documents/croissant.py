@@ -94,7 +94,7 @@ def describe_croissant(root: Path) -> dict[str, Any]:
         "url": "DATASET.md",
         "version": f"{description['format_version']}.0.0",
         "isLiveDataset": False,
-        "distribution": [_describe_file(name, root, path) for name, path, _ in files],
+        "distribution": [describe_file(f"{name}.parquet", path, hash_file(root, path)) for name, path, _ in files],
         "recordSet": [_describe_records(name, kind) for name, _, kind in files],
     }
 
@@ -116,14 +116,15 @@ def _list_files(root: Path) -> Iterator[tuple[str, str, TableSchema]]:
         yield f"labels-{PurePosixPath(path).stem}", path, LABELS
 
 
-def _describe_file(name: str, root: Path, path: str) -> dict[str, Any]:
+def describe_file(name: str, path: str, sha256: str) -> dict[str, Any]:
+    """A Parquet file as Croissant has it: its name there, its path relative to the metadata, its digest."""
     return {
         "@type": "cr:FileObject",
-        "@id": f"{name}.parquet",
-        "name": f"{name}.parquet",
+        "@id": name,
+        "name": name,
         "contentUrl": path,
         "encodingFormat": "application/x-parquet",
-        "sha256": hash_file(root, path),
+        "sha256": sha256,
     }
 
 

@@ -22,6 +22,7 @@ from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
+from manifests.splits import reconcile_splits
 from manifests.store import (
     list_label_files,
     read_footer,
@@ -30,7 +31,7 @@ from manifests.store import (
     write_table,
 )
 
-_FOLLOWS_NAMES = ("hash", "stratified")
+_FOLLOWS_NAMES = ("auto", "hash", "stratified")
 """Methods of splitting that hold for any part of a data set."""
 Finish = Callable[[Path], object]
 """What else is done to a new data set before it gets its place."""
@@ -58,7 +59,8 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _le
     """Write a data set that holds the bursts and labels of two.
 
     What both hold must be equal: a burst by its key and the digests of its frames, labels by their keys, the restorer of a scenario
-    by its fingerprint, and the split of a scene.
+    by its fingerprint, and the split of a scene. Where few scenes were dealt out by the default, those that fell apart are tested on
+    before they are trained on.
 
     Args:
         first: its name, seed and way of splitting go on.
@@ -80,9 +82,12 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _le
     labels, footers = dict(one.labels), {**other.footers, **one.footers}
     for name, table in other.labels.items():
         labels[name] = _unite_labels(PurePosixPath(name).name, labels[name], table) if name in labels else table
-    splits = _unite(one.splits, other.splits, SPLITS.sort_by, ("split",), "split of")
-    _require_whole_scenes(splits)
     choices = [_mapping(_mapping(contents.description, "recipe"), "splits") for contents in (one, other)]
+    dealt = one.splits, other.splits
+    if all(choice.get("method") == "auto" for choice in choices):
+        dealt = reconcile_splits(*dealt)
+    splits = _unite(*dealt, SPLITS.sort_by, ("split",), "split of")
+    _require_whole_scenes(splits)
     keep = choices[0] == choices[1] and choices[0].get("method", "hash") in _FOLLOWS_NAMES
     description = {
         **_merge_descriptions(one.description, other.description),

@@ -67,7 +67,7 @@ def find_near_duplicates(
         bursts: the table `bursts`.
         frames: the table `frames`, in pieces, which are looked at only where hashes are close.
         splits: the table `splits`.
-        read: how to read thumbnails; is asked once.
+        read: how to read thumbnails; is asked once, and only where hashes are close.
     """
     rows = bursts.drop_duplicates("burst_id").merge(splits[["burst_id", "split"]].drop_duplicates("burst_id"))
     rows = rows[rows["perceptual_hash"].fillna("").str.fullmatch(PERCEPTUAL_HASH)].reset_index(drop=True)
@@ -78,7 +78,7 @@ def find_near_duplicates(
         if scenes[pair.first] != scenes[pair.second]
     ]
     references = _find_references(rows, frames, {place for pair in pairs for place in pair[:2]})
-    thumbnails = dict(zip(references, read([*references.values()]), strict=True))
+    thumbnails = dict(zip(references, read([*references.values()]) if references else [], strict=True))
     reported: set[int] = set()
     for pair in pairs:
         first, second = thumbnails.get(pair.first), thumbnails.get(pair.second)
@@ -93,13 +93,9 @@ def find_near_duplicates(
 
 
 def check_near_duplicates(
-    root: Path, bursts: pd.DataFrame, frames: Iterable[pd.DataFrame], splits: pd.DataFrame
+    bursts: pd.DataFrame, frames: Iterable[pd.DataFrame], splits: pd.DataFrame, *, read: ReadThumbnails
 ) -> Iterator[Problem]:
-    """One problem for each pair of `find_near_duplicates`, whose pictures are read here, one after the other."""
-
-    def read(references: Sequence[Reference]) -> list[NDArray[np.float32] | None]:
-        return [read_or_none(root, reference, most=MOST_PIXELS_HERE) for reference in references]
-
+    """One problem for each pair of `find_near_duplicates`."""
     for pair in find_near_duplicates(bursts, frames, splits, read=read):
         yield Problem(
             "manifests/splits.parquet",
@@ -107,6 +103,11 @@ def check_near_duplicates(
             f"perceptual_hash: looks like {pair.second} ({pair.distance} of 64 bits differ), but lies in "
             f"{pair.split} and that in {pair.other_split}; give both one scene_id, or remove one",
         )
+
+
+def read_here(root: Path, references: Sequence[Reference]) -> list[NDArray[np.float32] | None]:
+    """Thumbnails that this process decodes, one picture after the other; None for those of more than `MOST_PIXELS_HERE`."""
+    return [read_or_none(root, reference, most=MOST_PIXELS_HERE) for reference in references]
 
 
 def read_or_none(root: Path, reference: Reference, *, most: int = MOST_PIXELS) -> NDArray[np.float32] | None:

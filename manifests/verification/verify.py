@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from manifests.store import (
     list_label_files,
     table_path,
 )
-from manifests.verification.duplicates import check_near_duplicates
+from manifests.verification.duplicates import ReadThumbnails, check_near_duplicates, read_here
 from manifests.verification.files import check_images, iterate_expected_images
 from manifests.verification.labels import check_labels
 from manifests.verification.pieces import check_pieces
@@ -40,7 +41,13 @@ _IMAGE_COLUMNS = ["burst_id", "frame_index", "path", "sha256", "orientation", "m
 _REFERENCE_COLUMNS = ["burst_id", "is_reference", "path", "orientation"]
 
 
-def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
+def verify(
+    root: Path | str,
+    *,
+    hashes: bool = True,
+    on_progress: Progress | None = None,
+    read: ReadThumbnails | None = None,
+) -> list[Problem]:
     """Check a data set, and return everything that is wrong with it.
 
     A flipped byte is found in every file: `dataset.json` holds a checksum of itself and the SHA-256 of every other document, the
@@ -52,11 +59,14 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         root: folder of the data set.
         hashes: whether to compare SHA-256 digests of all files; without, images are still opened for their headers.
         on_progress: called with the number of images checked and the number of all.
+        read: how to read the pictures that look alike by their hashes; None for reading them here, one after the other, and passing
+            over large ones.
 
     Returns:
         Problems, in a fixed order; none means that the data set is sound. Whatever is wrong with the files of the data set
         is returned, not raised.
     """
+    root = Path(root)
     problems = list(_check_description(root, hashes=hashes))
     bursts, found = _load_rows(root, table_path(BURSTS.name), BURSTS, _BURST_COLUMNS)
     problems += found
@@ -94,8 +104,12 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         total = frames.count + int(named["ground_truth_path"].notna().sum())
         problems += check_images(root, images, hashes=hashes, total=total, on_progress=on_progress)
         if splits is not None:
-            frame_rows = _iterate_frames(root, _REFERENCE_COLUMNS)
-            problems += check_near_duplicates(root, bursts.frame, frame_rows, splits.frame)
+            problems += check_near_duplicates(
+                bursts.frame,
+                _iterate_frames(root, _REFERENCE_COLUMNS),
+                splits.frame,
+                read=partial(read_here, root) if read is None else read,
+            )
     return problems
 
 

@@ -16,7 +16,16 @@ from dataset_builder.errors import RecipeError
 from dataset_builder.recipe import SplitChoice, parse_recipe
 from manifests.description import write_description
 from manifests.errors import SelectionError, SplitListError
-from manifests.splits import SplitFractions, SplitPlan, assign_split, plan_splits
+from manifests.splits import (
+    FEW_SCENES,
+    SplitFractions,
+    SplitMethod,
+    SplitPlan,
+    assign_split,
+    describe_rounding,
+    plan_splits,
+    reconcile_splits,
+)
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.tiny_dataset import make_description
@@ -53,6 +62,7 @@ PLANS = [
     SplitPlan(fractions=FRACTIONS, salt="a"),
     SplitPlan(fractions=FRACTIONS, salt="a", folds=3),
     SplitPlan("stratified", FRACTIONS, "a", folds=4),
+    SplitPlan("auto", FRACTIONS, "a", folds=4),
     SplitPlan("leave_one_source_out", FRACTIONS, "a", source="x"),
 ]
 
@@ -84,6 +94,72 @@ def test_new_data_move_nothing(
     grown = make_bursts([(99, "x", "p"), *old, *((scene + 100, *rest) for scene, *rest in new)])
     after = get_places(plan_splits(grown, plan, previous=before))
     assert {scene: after[scene] for scene in get_places(before)} == get_places(before)
+
+
+@given(st.integers(0, 120), st.sampled_from("abc"))
+def test_few_scenes_get_their_shares_and_many_are_placed_by_name(number: int, salt: str) -> None:
+    bursts = make_bursts([(scene, "xyz"[scene % 3], "p") for scene in range(number)])
+    places = get_places(plan_splits(bursts, SplitPlan("auto", FRACTIONS, salt)))
+    if number >= FEW_SCENES:
+        assert all(split == assign_split(scene, FRACTIONS, salt=salt) for scene, (split, _) in places.items())
+    counts = Counter(split for split, _ in places.values())
+    for name in ("train", "val", "test") if number < FEW_SCENES else ():
+        assert abs(counts[name] - getattr(FRACTIONS, name) * number) < 1
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=12))
+def test_scenes_that_come_one_after_the_other_get_their_shares_as_well(steps: list[int]) -> None:
+    plan, table, number = SplitPlan("auto", FRACTIONS, "a"), None, 0
+    for step in steps:
+        number += step
+        table = plan_splits(make_bursts([(scene, "x", "p") for scene in range(number)]), plan, previous=table)
+    assert table is not None
+    counts = Counter(split for split, _ in get_places(table).values())
+    assert all(abs(counts[name] - getattr(FRACTIONS, name) * number) <= 1 for name in ("train", "val", "test"))
+
+
+@pytest.mark.parametrize(
+    ("number", "method", "line"),
+    [
+        (1, "auto", "splits: 1 scene makes train 1, test 0, where 80 %, 20 % were asked for"),
+        (6, "auto", "splits: 6 scenes make train 5, test 1, where"),
+        (10, "auto", ""),
+        (200, "hash", ""),
+        (6, "leave_one_source_out", ""),
+    ],
+)
+def test_what_rounding_leaves_is_said(number: int, method: SplitMethod, line: str) -> None:
+    bursts = make_bursts([(scene, "x", "p") for scene in range(number)])
+    plan = SplitPlan(method, source="x" if method == "leave_one_source_out" else "")
+    said = describe_rounding(plan_splits(bursts, plan), bursts, plan)
+    assert said.startswith(line)
+    assert bool(said) == bool(line)
+
+
+def test_a_hash_that_misses_its_share_is_said() -> None:
+    bursts = make_bursts([(scene, "x", "p") for scene in range(12)])
+    said = set()
+    for salt in "abcdefgh":
+        plan = SplitPlan("hash", salt=salt)
+        table = plan_splits(bursts, plan)
+        test = Counter(split for split, _ in get_places(table).values())["test"]
+        assert bool(describe_rounding(table, bursts, plan)) == (not 2 <= test <= 3)
+        said.add(bool(describe_rounding(table, bursts, plan)))
+    assert said == {True, False}
+
+
+def test_splits_that_fell_apart_are_tested_on_first() -> None:
+    plan = SplitPlan("auto", FRACTIONS, "a")
+    tables = [
+        plan_splits(make_bursts([(scene, "x", "p") for scene in scenes]), plan) for scenes in (range(6), range(3, 12))
+    ]
+    one, other = (get_places(table) for table in reconcile_splits(*tables))
+    assert all(one[scene] == other[scene] for scene in one.keys() & other.keys())
+    before = [get_places(table) for table in tables]
+    order = ("train", "val", "test")
+    for scene in one.keys() & other.keys():
+        assert one[scene][0] == max(before[0][scene][0], before[1][scene][0], key=order.index)
+    assert one.keys() == before[0].keys()
 
 
 def test_strata_get_their_shares() -> None:
@@ -176,6 +252,7 @@ def split(root: Path, *options: str) -> str:
 @pytest.mark.slow
 def test_the_command(built: Path, tmp_path: Path) -> None:
     assert "fold 1:" in split(built, "--stratified", "--folds", "2", "--test", "0.5")
+    assert "note: splits: 4 scenes make train 3, test 1" in split(built)
     assert split(built, "--leave-out", "phone").startswith("train: 4 bursts, val: 0 bursts, test: 1 bursts")
     (tmp_path / "train.txt").write_text("# official\nscene-a\nscene-b\n\n")
     (tmp_path / "test.txt").write_text("tiny-3\nphone-scene\n")
@@ -193,7 +270,13 @@ def test_a_stratified_split_survives_another_stage(built: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [["--list", "train"], ["--list", "train=/nowhere"], ["--stratified", "--leave-out", "x"]]
+    "options",
+    [
+        ["--list", "train"],
+        ["--list", "train=/nowhere"],
+        ["--stratified", "--leave-out", "x"],
+        ["--by-name", "--stratified"],
+    ],
 )
 def test_wrong_options(built: Path, options: list[str]) -> None:
     assert CliRunner().invoke(main, ["split", str(built), *options]).exit_code == 2

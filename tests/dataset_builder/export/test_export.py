@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 import json
+import re
+import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +20,8 @@ from PIL import Image
 
 from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
+from dataset_builder.export.croissant import export_croissant
+from dataset_builder.export.fiftyone import export_fiftyone
 from dataset_builder.export.hugging_face import export_hugging_face
 from dataset_builder.export.score_lists import export_score_lists
 from dataset_builder.export.web_dataset import export_web_dataset
@@ -35,7 +39,22 @@ from tests.tiny_dataset import INGESTED, LENGTHS
 leaves_files_open = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
 )
-EXPORTERS = [export_hugging_face, export_web_dataset, export_score_lists]
+EXPORTERS = [export_hugging_face, export_web_dataset, export_croissant, export_fiftyone, export_score_lists]
+
+
+def run_snippets(path: Path) -> dict[str, Any]:
+    """What the code defines that a page tells its readers to copy."""
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(import numpy.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        exec(code, names)
+    return names
+
+
+def find_stored(root: Path, burst_id: str) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Stored values of a burst's frames, and of its truth."""
+    paths = [row["path"] for row in read_rows(root, "frames") if row["burst_id"] == burst_id]
+    truth = next(row["ground_truth_path"] for row in read_rows(root, "bursts") if row["burst_id"] == burst_id)
+    return [read_pixels(root, path) for path in paths], None if truth is None else read_pixels(root, truth)
 
 
 def read_rows(root: Path, name: str) -> list[dict[str, Any]]:
@@ -45,9 +64,11 @@ def read_rows(root: Path, name: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("shard_bytes", [1, 2000, 1 << 30])
 def test_hugging_face_opens_images_and_labels(tiny_original: Path, tmp_path: Path, shard_bytes: int) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     files = export_hugging_face(tiny_original, tmp_path / "out", shard_bytes=shard_bytes)
     assert len(files) == {1: 5, 2000: 4, 1 << 30: 2}[shard_bytes]
+    to_colours = run_snippets(tmp_path / "out/README.md")["to_colours"]
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert {name: part["burst_id"] for name, part in loaded.items()} == {
         "train": [INGESTED, "tiny-0", "tiny-1", "tiny-2"],
@@ -60,29 +81,45 @@ def test_hugging_face_opens_images_and_labels(tiny_original: Path, tmp_path: Pat
         for row in part:
             burst = bursts[row["burst_id"]]
             assert all(
-                row[name] == burst[name] for name in ("scene_id", "cfa", "black_level", "reference_index", "license")
+                row[name] == burst[name]
+                for name in (
+                    "scene_id",
+                    "cfa",
+                    "black_level",
+                    "reference_index",
+                    "license",
+                    "white_balance",
+                    "color_matrix",
+                )
             )
             own = [frame for frame in frames if frame["burst_id"] == row["burst_id"]]
             assert row["shot_noise"] == [frame["shot_noise"] for frame in own]
             assert row["homography"] == [frame["homography"] for frame in own]
-            for image, frame in zip(row["frames"], own, strict=True):
-                if frame["path"].endswith("png"):
-                    np.testing.assert_array_equal(np.asarray(image), read_pixels(tiny_original, frame["path"]))
-            assert (row["ground_truth"] is None) == (burst["ground_truth_path"] is None)
+            stored, truth = find_stored(tiny_original, row["burst_id"])
+            for image, values in zip(row["frames"], stored, strict=True):
+                got = np.asarray(image) if row["domain"] == "raw_bayer" else to_colours(image)
+                assert (got.dtype, got.max()) == (values.dtype, values.max())
+                np.testing.assert_array_equal(got, values)
+            assert (row["ground_truth"] is None) == (truth is None)
+            if truth is not None:
+                assert truth.max() > 255
+                np.testing.assert_array_equal(to_colours(row["ground_truth"]), truth)
             found = {
-                (label["scenario"], label["estimator"], index): score
+                (label["scenario"], label["estimator"], index): both
                 for label in row["labels"]
-                for index, score in enumerate(label["score"])
+                for index, both in enumerate(zip(label["score"], label["noise_error"], strict=True))
             }
             assert found == {
-                (label["scenario"], label["estimator"], label["frame_index"]): label["score"]
+                (label["scenario"], label["estimator"], label["frame_index"]): (label["score"], label["noise_error"])
                 for label in labels
                 if label["burst_id"] == row["burst_id"]
             }
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\npretty_name:")
     assert "## Licences" in card
-    huggingface_hub = pytest.importorskip("huggingface_hub")
+    assert "not pictures to look at" in card
+    import huggingface_hub
+
     data = huggingface_hub.DatasetCard(card).data.to_dict()
     assert data["license"] == "other"
     assert [entry["split"] for entry in data["configs"][0]["data_files"]] == ["test", "train"]
@@ -91,7 +128,8 @@ def test_hugging_face_opens_images_and_labels(tiny_original: Path, tmp_path: Pat
 @leaves_files_open
 @pytest.mark.parametrize("shard_bytes", [1, 4000, 1 << 30])
 def test_webdataset_reads_the_shards_back(tiny_original: Path, tmp_path: Path, shard_bytes: int) -> None:
-    webdataset = pytest.importorskip("webdataset")
+    import webdataset
+
     shards = export_web_dataset(tiny_original, tmp_path / "out", shard_bytes=shard_bytes)
     frames, bursts = read_rows(tiny_original, "frames"), read_rows(tiny_original, "bursts")
     seen = []
@@ -99,18 +137,23 @@ def test_webdataset_reads_the_shards_back(tiny_original: Path, tmp_path: Path, s
         facts = json.loads(sample["json"])
         name = sample["__key__"]
         seen.append(name)
-        assert facts["burst"] == next(row for row in bursts if row["burst_id"] == name)
-        assert facts["frames"] == [row for row in frames if row["burst_id"] == name]
+        members = facts["members"]
+        burst = next(row for row in bursts if row["burst_id"] == name)
+        digests = [hashlib.sha256(sample[member]).hexdigest() for member in members["frames"]]
+        assert facts["frames"] == [
+            {**row, "sha256": digest}
+            for row, digest in zip([row for row in frames if row["burst_id"] == name], digests, strict=True)
+        ]
+        truth = members["ground_truth"] and hashlib.sha256(sample[members["ground_truth"]]).hexdigest()
+        assert facts["burst"] == {**burst, "ground_truth_sha256": truth}
         assert facts["labels"] == [
             row
             for row in sorted(read_rows(tiny_original, "labels"), key=lambda row: row["burst_id"])
             if row["burst_id"] == name
         ]
-        for index, frame in enumerate(facts["frames"]):
-            member = sample[f"{index:02d}{Path(frame['path']).suffix}"]
-            assert member == (tiny_original / frame["path"]).read_bytes()
-        if facts["burst"]["ground_truth_path"]:
-            assert sample["truth.png"] == (tiny_original / facts["burst"]["ground_truth_path"]).read_bytes()
+        for member, frame in zip(members["frames"], facts["frames"], strict=True):
+            if not member.endswith(".npy"):
+                assert sample[member] == (tiny_original / frame["path"]).read_bytes()
         assert Path(sample["__url__"]).name.startswith(facts["split"])
     assert sorted(seen) == sorted([INGESTED, *LENGTHS])
     assert len(shards) == {1: 5, 4000: len(shards), 1 << 30: 2}[shard_bytes]
@@ -137,7 +180,8 @@ def test_csv_is_name_score_split(tiny_original: Path, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # of rdflib and pandas, within mlcroissant
 def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
-    mlcroissant = pytest.importorskip("mlcroissant")
+    import mlcroissant
+
     found = mlcroissant.Dataset(jsonld=str(write_croissant(tiny)))
     issues = found.metadata.ctx.issues
     assert not issues.errors
@@ -158,6 +202,34 @@ def test_croissant_is_valid_and_gives_the_records(tiny: Path, caplog: pytest.Log
                     assert got == value.encode()
                 elif isinstance(value, int | float):
                     assert got == value
+
+
+@pytest.mark.filterwarnings("ignore")  # of rdflib and pandas, within mlcroissant
+def test_mlcroissant_reads_an_exported_folder_alone(tiny: Path, tmp_path: Path) -> None:
+    import mlcroissant
+
+    stored = {burst_id: find_stored(tiny, burst_id) for burst_id in (INGESTED, *LENGTHS)}
+    paths = {row["ground_truth_path"] for row in read_rows(tiny, "bursts")} | {
+        row["path"] for row in read_rows(tiny, "frames")
+    }
+    lengths = {name: len(read_rows(tiny, name)) for name in ("bursts", "frames", "splits")}
+    files = export_croissant(tiny, tmp_path / "out", shard_bytes=10_000)
+    assert 1 < sum(path.parent.name == "images" for path in files) < len(stored)
+    shutil.rmtree(tiny)
+    folder = Path(shutil.move(tmp_path / "out", tmp_path / "elsewhere"))
+    found = mlcroissant.Dataset(jsonld=str(folder / "croissant.json"))
+    assert not found.metadata.ctx.issues.errors
+    assert {name: len(list(found.records(name))) for name in lengths} == lengths
+    to_colours = run_snippets(folder / "README.md")["to_colours"]
+    rows = list(found.records("images"))
+    assert {row["images/path"].decode() for row in rows} == paths - {None}
+    for row in rows:
+        frames, truth = stored[row["images/burst_id"].decode()]
+        index, image = row["images/frame_index"], row["images/image"]
+        values = truth if index is None else frames[index]
+        got = np.asarray(image) if values.ndim == 2 else to_colours(image)
+        assert (got.dtype, got.max()) == (values.dtype, values.max())
+        np.testing.assert_array_equal(got, values)
 
 
 def test_croissant_lists_every_file_with_its_digest(tiny_original: Path) -> None:
@@ -191,7 +263,7 @@ def test_what_cannot_be_exported(tiny: Path, tmp_path: Path, export: Callable[..
         export(tiny, tmp_path / "damaged")
 
 
-@pytest.mark.parametrize("form", ["hf", "webdataset", "croissant", "csv"])
+@pytest.mark.parametrize("form", ["hf", "webdataset", "croissant", "fiftyone", "csv"])
 def test_the_command(tiny_original: Path, tmp_path: Path, form: str) -> None:
     command = ["export", str(tiny_original), "--format", form, "--out", str(tmp_path / "out")]
     result = CliRunner().invoke(main, command)
@@ -201,16 +273,32 @@ def test_the_command(tiny_original: Path, tmp_path: Path, form: str) -> None:
 
 
 @leaves_files_open
-def test_images_of_the_shards_are_images(tiny_original: Path, tmp_path: Path) -> None:
-    webdataset = pytest.importorskip("webdataset")
-    (shard,) = [path for path in export_web_dataset(tiny_original, tmp_path / "out") if path.name.startswith("test")]
-    (sample,) = webdataset.WebDataset(str(shard), shardshuffle=False)
-    with Image.open(io.BytesIO(sample["00.png"])) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), read_pixels(tiny_original, "frames/tiny/tiny-3/00.png"))
+def test_no_decoder_of_webdataset_loses_bits(tiny_original: Path, tmp_path: Path) -> None:
+    import webdataset
+
+    shards = [str(path) for path in export_web_dataset(tiny_original, tmp_path / "out")]
+    stored = {burst_id: find_stored(tiny_original, burst_id) for burst_id in (INGESTED, *LENGTHS)}
+    for decoder in ("pil", "rgb8", "l8", "torchrgb"):
+        deep = 0
+        for sample in webdataset.WebDataset(shards, shardshuffle=False).decode(decoder):
+            frames, truth = stored[sample["__key__"]]
+            members = sample["json"]["members"]
+            pairs = [*zip(members["frames"], frames, strict=True), (members["ground_truth"], truth)]
+            for member, values in pairs:
+                if values is None:
+                    assert member is None
+                elif values.dtype == np.uint16:
+                    deep += 1
+                    assert sample[member].dtype == np.uint16
+                    np.testing.assert_array_equal(sample[member], values)
+                elif decoder == "pil":
+                    np.testing.assert_array_equal(np.asarray(sample[member]), values)
+        assert deep == sum(LENGTHS.values()) + len(LENGTHS)
 
 
 def test_hugging_face_says_what_its_own_reader_leaves_to_do(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     turned = Image.Exif()
     turned[0x0112] = 6
     for index in range(2):
@@ -225,8 +313,11 @@ def test_hugging_face_says_what_its_own_reader_leaves_to_do(tmp_path: Path) -> N
     assert len(rows) == 2
     for row in rows:
         assert row["orientation"] == [1, 1]
-        assert [frame.size for frame in row["frames"]] == [(row["width"], row["height"])] * 2
-    assert "frames of 1 bursts" in (tmp_path / "out/README.md").read_text(encoding="utf-8")
+        deep = row["white_level"] > 255
+        assert [frame.size for frame in row["frames"]] == [(row["width"], row["height"] * (3 if deep else 1))] * 2
+        for index, frame in enumerate(row["frames"]) if deep else ():
+            values = run_snippets(tmp_path / "out/README.md")["to_colours"](frame)
+            np.testing.assert_array_equal(values, make_photograph(24, 32, seed=index).astype(np.uint16) * 257)
 
 
 def take_in(folder: Path) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dataset_builder.work.local import LocalWorkers
-from dataset_builder.work.pieces import do_pieces
+from dataset_builder.work.pieces import do_pieces, do_pieces_aside
 from dataset_builder.work.unit import WORK_FOLDER, Failure, run_unit
 
 
@@ -48,6 +48,21 @@ class Here:
 
 def expect(value: int) -> Any:
     return Failure("ValueError", f"{value} is odd") if value % 2 else {"half": value / 2, "again": [value, None]}
+
+
+def look(root: Path, piece: Number) -> list[str]:
+    """In a worker."""
+    return [root.name, *sorted(path.name for path in root.iterdir())]
+
+
+def test_whoever_only_reads_leaves_nothing_in_the_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "dataset"
+    root.mkdir(mode=0o555)
+    (tmp_path / "scratch").mkdir()
+    pieces = [Number(1), Number(1)]
+    assert do_pieces(look, pieces, root, Here(), cost=1, scratch=tmp_path / "scratch") == [["dataset"]] * 2
+    assert do_pieces_aside(look, pieces, root, Here(), cost=1) == [["dataset"]] * 2
+    assert [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()] == []
 
 
 def test_results_are_in_order_and_an_error_costs_its_own(tmp_path: Path) -> None:
