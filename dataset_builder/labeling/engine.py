@@ -12,14 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.expectation import expect_work, time_restorers
-from dataset_builder.labeling.game import is_enumerable
-from dataset_builder.labeling.known_limits import describe_limits, is_misleading
+from dataset_builder.labeling.known_limits import describe_limits
 from dataset_builder.labeling.noise import list_noise_facts
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
-from dataset_builder.labeling.truth import explain_mismatch
+from dataset_builder.labeling.skips import Skip, describe_skips, find_skip
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Announce, Progress, StageReport
@@ -28,21 +26,7 @@ from manifests.confined.reading import has_file
 from manifests.confined.writing import remove_file
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_or_empty, write_table
-from restorers import Domain
 from restorers.fidelity import METRICS
-
-_MAX_SAMPLES = 2**28
-"""Of the frames of a burst together, 1 GiB as float32."""
-_REASONS = {
-    "too large": "the burst is too large to be restored as a whole; ingest it with crops",
-    "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
-    "other domain": "the restorer does not take the burst's domain",
-    "other length": "the burst is too short or too long for the restorer or the estimator",
-    "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
-    "misleading": "without truth, series whose reference is not the shortest exposure are ranked by the wrong thing (docs/labels.md); "
-    "label them all the same by --insist, or insist = true in the recipe",
-    "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
-}
 
 
 @dataclass
@@ -59,7 +43,7 @@ class LabelPlan:
     units: list[LabelUnit] = field(default_factory=list)
     stale: set[str] = field(default_factory=set)
     reused: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[Skip] = field(default_factory=Counter)
 
 
 def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> LabelPlan:
@@ -71,22 +55,22 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
         if held.num_rows < table.num_rows:
             plan.stale.add(scenario.name)
         seen = set(table.column("burst_id").unique().to_pylist())
-        present = set(_name_labels(held).unique().to_pylist()) - _name_failed(held)
+        named = set(_name_labels(held).unique().to_pylist())
+        present, current = named - _name_failed(held), set(held.column("burst_id").unique().to_pylist())
         for burst_id, rows in bursts.items():
             definitions = scenario.list_definitions(rows.burst)
-            reasons = [_explain(rows, scenario, definition) for definition in definitions]
-            asked = [each for each, reason in zip(definitions, reasons, strict=True) if reason is None]
-            missing = [
-                each
-                for each in asked
-                if f"{burst_id} {make_label_key(rows.content, scenario.fingerprint, each)}" not in present
-            ]
+            skips = [find_skip(rows, scenario, definition) for definition in definitions]
+            asked = [each for each, skip in zip(definitions, skips, strict=True) if skip is None]
+            keys = {each: f"{burst_id} {make_label_key(rows.content, scenario.fingerprint, each)}" for each in asked}
+            missing = tuple(each for each, key in keys.items() if key not in present)
             if missing:
-                plan.units.append(LabelUnit(rows, scenario, tuple(missing), exists=burst_id in seen))
+                only_more = burst_id in current and not any(keys[each] in named for each in missing)
+                action = "extended" if only_more else "rebuilt" if burst_id in seen else "created"
+                plan.units.append(LabelUnit(rows, scenario, missing, action))
             elif asked:
                 plan.reused += 1
-            else:
-                plan.skipped[str(reasons[0])] += 1
+            elif skips[0] is not None:
+                plan.skipped[skips[0]] += 1
     # Scenarios of one burst in a row: the worker that gets them reads its pixels once.
     plan.units.sort(key=lambda unit: (unit.rows.burst["burst_id"], unit.scenario.name))
     return plan
@@ -110,7 +94,7 @@ def build_labels(
         announce: told what it will cost, before it begins; restorers are timed for it where there is much to do.
 
     Returns:
-        Counts of units (burst, scenario) created, reused, rebuilt, skipped and failed.
+        Counts of units (burst, scenario) created, extended, reused, rebuilt, skipped and failed.
     """
     bursts = read_bursts(root)
     _prune_others(root, scenarios, bursts)
@@ -124,7 +108,7 @@ def build_labels(
     with progress("labels", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
             if failure is None:
-                report.counts["rebuilt" if unit.exists else "created"] += 1
+                report.counts[unit.action] += 1
             else:
                 report.fail_burst(failure, unit.rows.burst, unit.scenario.name)
             advance()
@@ -140,7 +124,7 @@ def preview_stage(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Map
     report = summarise_plan(plan)
     for unit in plan.units:
         finished = read_part(root, unit) is not None
-        report.counts["reused" if finished else "rebuilt" if unit.exists else "created"] += 1
+        report.counts["reused" if finished else unit.action] += 1
     report.remarks += map(str, expect_work([unit for unit in plan.units if read_part(root, unit) is None], {}))
     return report
 
@@ -150,10 +134,7 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
     report = StageReport("labels")
     report.counts["reused"] = plan.reused
     report.counts["skipped"] = plan.skipped.total()
-    report.remarks += [
-        f"{count} of (burst, scenario) got no labels: {_REASONS[reason]}"
-        for reason, count in sorted(plan.skipped.items())
-    ]
+    report.remarks += describe_skips(plan.skipped)
     report.remarks += describe_limits(
         (METRICS[definition.metric], unit.rows.burst["preset"])
         for unit in plan.units
@@ -198,25 +179,6 @@ def _merge(
         for each in list_unscored(read_or_empty(root, path, LABELS)):
             source = bursts[each["burst_id"]].burst["source"]
             report.note(**each, source=source, scenario=scenario.name)
-
-
-def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
-    """Why a definition does not apply to a burst: a key of `_REASONS`; None if it does."""
-    burst, info = rows.burst, scenario.info
-    domain, count = Domain(burst["domain"]), burst["num_frames"]
-    metric, estimator = METRICS[definition.metric], find_estimator(definition.estimator)
-    samples = count * burst["height"] * burst["width"] * (1 if domain is Domain.RAW_BAYER else 3)
-    fits = estimator.family == "alone" or info.min_frames <= count <= (info.max_frames or count)
-    hindrances = {
-        "without truth": metric.needs_truth and burst["ground_truth_kind"] == "none",
-        "misleading": not scenario.insist and is_misleading(metric, rows.frames),
-        "other domain": domain not in info.input_domains,
-        "too large": samples > _MAX_SAMPLES,
-        "other length": not fits or count < estimator.min_frames,
-        "too many subsets": estimator.exact and not is_enumerable(metric, info, domain, count, linear=scenario.linear),
-        "no counterpart": metric.needs_truth and explain_mismatch(info, domain, burst["scale"]) is not None,
-    }
-    return next((reason for reason, hinders in hindrances.items() if hinders), None)
 
 
 def _keep_current(table: pa.Table, bursts: Mapping[str, BurstRows], fingerprint: str | None) -> pa.Table:
