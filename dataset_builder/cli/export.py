@@ -37,6 +37,7 @@ def command(dataset: Path, form: str, out: Path, strip: bool) -> None:
     from dataset_builder.export.web_dataset import export_web_dataset
     from manifests.documents.croissant import CROISSANT_NAME, write_croissant
     from manifests.operations.output import write_new_folder
+    from manifests.plain_text import count
 
     if form == "croissant":
         with write_new_folder(out) as folder:
@@ -49,4 +50,4 @@ def command(dataset: Path, form: str, out: Path, strip: bool) -> None:
         }
         with show_count("export") as on_progress:
             files = exporters[form](dataset, out, on_progress=on_progress)
-    say(f"{out}: {len(files)} files")
+    say(f"{out}: {count(len(files), 'file')}")

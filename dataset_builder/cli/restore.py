@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dataset_builder.cli.listed import complete, list_scenarios
 from dataset_builder.cli.options import burst_argument, dataset_argument, device_option
 from dataset_builder.cli.terminal import say
 
@@ -13,7 +14,9 @@ from dataset_builder.cli.terminal import say
 @click.command()
 @dataset_argument
 @burst_argument
-@click.option("--scenario", required=True, help="Name, module:attr or file of a model.")
+@click.option(
+    "--scenario", required=True, shell_complete=complete(list_scenarios), help="Name, module:attr or file of a model."
+)
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), help="PNG file; default: BURST_ID.png here.")
 def command(dataset: Path, burst_id: str, scenario: str, device: str, out: Path | None) -> None:

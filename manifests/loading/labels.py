@@ -16,6 +16,7 @@ from manifests.confined.reading import has_file
 from manifests.errors import SchemaError, SelectionError
 from manifests.loading.index import BurstIndex
 from manifests.matching import locate_frames
+from manifests.queries import list_labelled, name_unlabelled
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files, read_table
 
@@ -114,11 +115,7 @@ def _read_all(root: Path, score: ScoreColumn) -> list[pa.Table]:
 def _read_one(root: Path, scenario: str, score: ScoreColumn) -> pa.Table:
     path = labels_path(scenario)
     if not has_file(root, path):
-        names = sorted(table.column("scenario")[0].as_py() for table in _read_all(root, score))
-        raise SelectionError(
-            f"{root}: no labels of scenario {scenario!r}: there are {', '.join(names) or 'none'}; "
-            f"make them with `buiqa label {root} --scenario {scenario}`"
-        )
+        raise name_unlabelled(root, scenario, list_labelled(root))
     return _read(root, path, score)
 
 
