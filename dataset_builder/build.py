@@ -118,7 +118,7 @@ def add_source(
     """
     require_usable(root)
     with lock_dataset(root):
-        altered = take_stock(root, [RECIPE, table_path("splits")])
+        altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)
         if seed is not None and recipe.sources and seed != recipe.seed:
             raise RecipeError(
@@ -173,7 +173,7 @@ def add_labels(
     scenarios = resolve_scenarios(choices, device=workers.device)
     with lock_dataset(root):
         own = [labels_path(scenario.name) for scenario in scenarios]
-        altered = take_stock(root, [RECIPE, table_path("splits"), *own])
+        altered = take_stock(root, [table_path("splits"), *own])
         recipe = read_built_recipe(root)
         merged = merge_choices(recipe.scenarios, choices)
         if check:
@@ -204,7 +204,7 @@ def remove_labels(root: Path, names: Sequence[str]) -> list[StageReport]:
     read_description(root)
     report = StageReport("labels")
     with lock_dataset(root):
-        altered = take_stock(root, [RECIPE, table_path("splits")])
+        altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)
         known = sorted({*list_labelled(root), *(choice.name for choice in recipe.scenarios)})
         for name in dict.fromkeys(names):
@@ -259,7 +259,7 @@ def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     """
     read_description(root)
     with lock_dataset(root):
-        altered = take_stock(root, [RECIPE, table_path("splits")])
+        altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root).model_copy(update={"splits": splits})
         _keep_recipe(root, recipe)
         return [*altered, *finish_dataset(root, recipe, keep_splits=False)]

@@ -214,15 +214,13 @@ def require_own_name(name: str) -> None:
     """Check that a name can be given to a restorer that has none.
 
     Raises:
-        ValueError: if it is not of the form of a scenario's name, or a scenario of this machine has it.
+        ValueError: if it is not of the form of a scenario's name.
     """
     if not _SCENARIO.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise ValueError(
             f"{name[:_LONGEST_NAME]!r}: expected a name such as denoise/mynet or denoise/mynet@setting, in small letters, digits, _ and "
             "single -"
         )
-    if is_installed(name):
-        raise ValueError(f"{name!r}: is built in or installed, and means another restorer; choose another name")
 
 
 def is_built_in(scenario: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,9 +119,7 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     console = _make_console()
     if not is_asked("quiet"):
         print_counts(root, reports)
-        totals = read_description(root).get("totals", {})
-        nouns = ("bursts", "frames", "labels", "scenarios")
-        console.print("holds " + ", ".join(count(totals.get(noun, 0), noun.removesuffix("s")) for noun in nouns))
+        console.print(f"holds {tell_totals(read_description(root).get('totals', {}))}")
     for report in reports:
         _print_failures(console, report)
     unlabelled = any(map(_is_fruitless, reports))
@@ -131,6 +129,12 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
         console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
         console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
     return FAILED_STATUS if unlabelled or any(report.failures for report in reports) else 0
+
+
+def tell_totals(totals: Mapping[str, int]) -> str:
+    """How much there is of a data set, given the totals that it states."""
+    nouns = ("burst", "frame", "label", "scenario")
+    return ", ".join(count(totals.get(f"{noun}s", 0), noun) for noun in nouns)
 
 
 def _is_fruitless(report: StageReport) -> bool:

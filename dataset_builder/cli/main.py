@@ -12,6 +12,7 @@ import click
 
 from dataset_builder.cli.lazy import LazyGroup
 from dataset_builder.cli.terminal import say, tame
+from dataset_builder.work.library_warnings import silence_libraries
 from dataset_builder.work.stopping import stop_at_once
 
 _COMMANDS = {
@@ -63,6 +64,7 @@ class _Commands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            silence_libraries()
             with stop_at_once():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:

@@ -64,6 +64,10 @@ class ScenarioChoice(Part):
         """What its restorer is created from."""
         return self.restorer or self.name
 
+    def say(self, target: str) -> dict[str, str]:
+        """The key that names its restorer, with another one."""
+        return {"name" if self.restorer is None else "restorer": target}
+
     @model_validator(mode="after")
     def _check_own_name(self) -> ScenarioChoice:
         if self.restorer is not None:
@@ -196,9 +200,14 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu")
 
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
-        RecipeError: if an estimator does not suit a restorer or a metric.
+        RecipeError: if an estimator does not suit a restorer or a metric, or a name of the user's own is taken.
         MissingWeightsError: if a metric needs weights that are not there.
     """
+    for choice in choices:
+        if choice.restorer is not None and is_installed(choice.name):
+            raise RecipeError(
+                f"scenario {choice.name!r}: is built in or installed and means another restorer; choose another name"
+            )
     return [_resolve(choice, create(choice.target, device=device)) for choice in choices]
 
 

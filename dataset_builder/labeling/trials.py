@@ -62,9 +62,8 @@ def require_sound(root: Path, scenarios: Sequence[ResolvedScenario], workers: Wo
     Raises:
         UnsoundRestorerError: if what one returns is of the wrong shape, type or range, not finite, or another for equal bursts.
     """
-    units = list(_plan_trials(root, scenarios))
     problems = []
-    for unit, failure in workers.run(units, root):
+    for unit, failure in workers.run(list(_plan_trials(root, scenarios)), root):
         part = read_part(root, unit) if failure is None else None
         remove_part(root, unit)
         findings = [Finding(**each) for each in part["findings"]] if part is not None else []

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from restorers.adapters.architectures import require_architecture
+from restorers.containment import shorten
 from restorers.errors import MissingExtraError, UnsafeWeightsError
 from restorers.networks.deformable_convolution import deform_conv2d
 
@@ -55,7 +56,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        # What PyTorch says next is how to run the code in the file after all.
+        reason = shorten((str(error) or type(error).__name__).partition("This file can still be loaded")[0])
         raise UnsafeWeightsError(
             f"{path}: expected a PyTorch checkpoint of tensors alone ({reason}); save the network's state_dict anew"
         ) from error

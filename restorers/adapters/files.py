@@ -7,6 +7,7 @@ fingerprint of its labels.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from restorers.adapters.onnx_files import hash_model, list_external_files
 from restorers.adapters.taking import take_frames
 from restorers.base import Restorer, RestorerInfo
 from restorers.burst import Domain, FloatImage
+from restorers.containment import shorten
 from restorers.device import Device, choose_device, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeightsError
 
@@ -90,7 +92,10 @@ def load_model(scenario: str, *, device: str = "cpu") -> Restorer:
     asked = name.kind == "burst" and rule is not None and "frames" in options
     number = _parse_options({"frames": options.pop("frames")})["frames"] if asked else None
     on = "cpu" if name.kind == "onnx" else choose_device(device)
-    restorer = LOADERS[name.kind](replace(name, options=options), on)
+    with warnings.catch_warnings():
+        # Of the age of a network's code: nobody who uses its file can act on that.
+        warnings.simplefilter("ignore")
+        restorer = LOADERS[name.kind](replace(name, options=options), on)
     return restorer if rule is None else take_frames(restorer, rule, number=number)
 
 
@@ -327,4 +332,4 @@ def _require_file(text: str) -> Path:
 def _first_line(error: Exception) -> str:
     """What an error says first; of a heading that ends with a colon, what stands below it as well."""
     lines = (str(error) or type(error).__name__).strip().splitlines()
-    return " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])[:300]
+    return shorten(" ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1]))
