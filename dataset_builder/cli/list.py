@@ -59,7 +59,7 @@ def command(
     if sort is not None:
         column = sort.removeprefix("-")
         if column not in rows.columns:
-            close = get_close_matches(column, rows.columns, cutoff=0.5)
+            close = get_close_matches(column, rows.columns)
             hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(rows.columns)}"
             more = "" if scenario else "; --scenario adds best, worst, highest, lowest and spread"
             raise SelectionError(f"sort {column!r}: no such column: {hint}{more}")

@@ -84,4 +84,5 @@ def list_bursts(ctx: click.Context) -> Iterable[str]:
 
 
 def _find_dataset(ctx: click.Context) -> Path:
-    return Path(ctx.params["dataset"])
+    # Before an option that is not complete, click tells no arguments apart: DIR is the first of them.
+    return Path(ctx.params.get("dataset") or ctx.args[0])

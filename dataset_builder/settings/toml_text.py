@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
@@ -34,7 +34,7 @@ def render_toml(data: Mapping[str, Any]) -> str:
 def _is_table(value: Any) -> bool:
     if isinstance(value, Mapping):
         return True
-    is_list = isinstance(value, Sequence) and not isinstance(value, str)
+    is_list = isinstance(value, list | tuple)
     return is_list and bool(value) and all(isinstance(entry, Mapping) for entry in value)
 
 
@@ -55,7 +55,7 @@ def _render_value(value: Any) -> str:
         return json.dumps(value, allow_nan=False)
     if isinstance(value, Mapping):
         return "{ " + ", ".join(_render_pairs(value)) + " }" if value else "{}"
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         parts = [_render_value(part) for part in value]
         line = f"[{', '.join(parts)}]"
         return line if len(line) <= _WIDEST else "[\n" + "".join(f"  {part},\n" for part in parts) + "]"

@@ -4,7 +4,7 @@ import math
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.settings.toml_text import render_toml
@@ -14,6 +14,7 @@ SCALARS = TEXT | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(al
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=3))
 
 
+@settings(max_examples=25)
 @given(st.dictionaries(TEXT, VALUES | st.lists(st.dictionaries(TEXT, VALUES, max_size=3), max_size=3), max_size=5))
 def test_it_reads_as_what_was_written(data):
     assert tomllib.loads(render_toml(data)) == data
@@ -28,5 +29,5 @@ def test_what_it_looks_like():
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, object(), b"x"])
 def test_what_toml_does_not_have(value):
-    with pytest.raises(ValueError, match=r"expected text|not JSON compliant|bytes"):
+    with pytest.raises(ValueError, match=r"expected text|not JSON compliant"):
         render_toml({"a": value})
