@@ -122,13 +122,15 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
         console.print(f"holds {tell_totals(read_description(root).get('totals', {}))}")
     for report in reports:
         _print_failures(console, report)
-    unlabelled = any(map(_is_fruitless, reports))
-    if unlabelled:
+    fruitless = [report for report in reports if _is_fruitless(report)]
+    if fruitless:
         console.print("[red]no labels[/] nothing could be labelled; the notes say why")
-    if not is_asked("quiet"):
+    if is_asked("quiet"):
+        _print_remarks(console, fruitless)
+    else:
         console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
         console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
-    return FAILED_STATUS if unlabelled or any(report.failures for report in reports) else 0
+    return FAILED_STATUS if fruitless or any(report.failures for report in reports) else 0
 
 
 def tell_totals(totals: Mapping[str, int]) -> str:
@@ -171,6 +173,10 @@ def print_counts(root: Path, reports: Sequence[StageReport]) -> None:
     for report in reports:
         table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in actions))
     console.print(table)
+    _print_remarks(console, reports)
+
+
+def _print_remarks(console: Console, reports: Sequence[StageReport]) -> None:
     remarks = [remark for report in reports for remark in report.remarks]
     most = len(remarks) if is_asked("verbose") else _MAX_REMARKS
     for remark in remarks[:most]:

@@ -66,6 +66,7 @@ def test_quiet_says_what_failed_and_verbose_says_all(tiny_original):
     assert "report " not in quiet
     assert "mine.py:3 in restore" in quiet
     assert summarise(tiny_original, [report(created=1)], "-q").output == ""
+    assert "remark 0" in summarise(tiny_original, [report(skipped=3, remarks=1)], "-q").output
     assert "calls 0" not in plain
     assert "calls 0" in summarise(tiny_original, reports, "--debug").output
 
