@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset_builder.bursts import build_bursts, plan_source
+from dataset_builder.bursts import build_bursts, plan_source, require_source
 from dataset_builder.errors import RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
@@ -117,6 +117,8 @@ def add_source(
         BuildError: as `build_dataset`.
     """
     require_usable(root)
+    if not root.exists():
+        require_source(source, Path.cwd())  # before there is a folder
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)

@@ -22,7 +22,7 @@ from dataset_builder.records.rows import make_id
 from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
 from dataset_builder.synthesis.layered.plan import plan_scenes
-from dataset_builder.synthesis.plan import LeftOut, plan_photographs
+from dataset_builder.synthesis.plan import LeftOut, find_photographs, plan_photographs
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.source import PhotographSource, SceneSource
 from dataset_builder.synthesis.unit import SynthesisUnit
@@ -103,6 +103,19 @@ def plan_source(
         else:
             plan.units += outcome
     return plan
+
+
+def require_source(source: PhotographSource | SceneSource | CaptureSource, base: Path) -> None:
+    """Check, without looking into files, that a source is there.
+
+    Raises:
+        SourceError: if its folder is not there, has another layout, or has no photographs.
+    """
+    root = source.resolve_root(base)
+    if isinstance(source, CaptureSource):
+        require_layout(f"source {source.name!r}", root, source.layout)
+    elif isinstance(source, PhotographSource):
+        find_photographs(source, root)
 
 
 @dataclass

@@ -74,6 +74,18 @@ Outcome = tuple[str, list[SynthesisUnit] | Failure | LeftOut]
 """Path of a photograph, and its bursts or why it has none."""
 
 
+def find_photographs(source: PhotographSource, root: Path) -> list[str]:
+    """The photographs of a source below its folder, those that it names, or all.
+
+    Raises:
+        MissingSourceError: if there are none.
+    """
+    paths = list(source.files) or list_photographs(root)
+    if not paths:
+        raise MissingSourceError(f"source {source.name!r}: no JPEG, PNG, TIFF or DNG below {root}; correct root")
+    return paths
+
+
 def plan_photographs(
     source: PhotographSource, root: Path, dataset: Path, *, preset: Preset, recipe_seed: int, workers: Workers
 ) -> Iterator[Outcome]:
@@ -92,9 +104,7 @@ def plan_photographs(
     Raises:
         MissingSourceError: if there are none; anything smaller is an outcome.
     """
-    paths = list(source.files) or list_photographs(root)
-    if not paths:
-        raise MissingSourceError(f"source {source.name!r}: no JPEG, PNG, TIFF or DNG below {root}; correct root")
+    paths = find_photographs(source, root)
     drawn = set(paths) if source.limit is None else draw_names(paths, source.limit)
     found: dict[str, ScreeningUnit | Failure | LeftOut] = {}
     by_content: dict[str, str] = {}

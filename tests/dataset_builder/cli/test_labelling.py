@@ -39,6 +39,14 @@ def buiqa(*arguments, status=0):
     return result.output
 
 
+def read_row(shown, stage):
+    """The counts of a stage, by action, as the summary shows them."""
+    lines = (line.strip().split("  ") for line in shown.splitlines())
+    cells = ([cell.strip() for cell in line if cell.strip()] for line in lines)
+    heads, row = (line for line in cells if line[:1] in (["stage"], [stage]))
+    return dict(zip(heads, row, strict=True))
+
+
 def hash_tables(root):
     return {path: digest for path, digest in read_description(root)["manifests"].items() if "manifests/" in path}
 
@@ -85,7 +93,7 @@ def test_a_name_of_ones_own(copy, model):
     assert description["scenarios"]["denoise/mynet@first"]["restorer"] == f"{model}&take=first"
     again = buiqa("label", copy, "--scenario", f"{model}&take=first", *FAST, "--as", "denoise/mynet@first")
     assert "nothing" not in again
-    assert " 2 " in next(line for line in again.splitlines() if line.startswith("labels"))
+    assert read_row(again, "labels")["reused"] == "2"
     other = buiqa("label", copy, "--scenario", "denoise/mean", *FAST, "--as", "denoise/mynet@first", status=1)
     assert "take another name" in other
     taken = buiqa("label", copy, "--scenario", model, "--as", "denoise/mean", status=1)
@@ -128,9 +136,8 @@ def test_another_estimator_extends_labels(copy):
     command = ("label", copy, "--scenario", "denoise/mean", "--metric", "psnr", "--estimator")
     buiqa(*command, "leave_one_out")
     shown = buiqa(*command, "add_one")
-    heads, row = (line.split() for line in shown.splitlines() if line.split()[:1] in (["stage"], ["labels"]))
-    assert dict(zip(heads, row, strict=True))["extended"] == "2"
-    assert dict(zip(heads, row, strict=True))["rebuilt"] == "0"
+    row = read_row(shown, "labels")
+    assert (row["extended"], row["rebuilt"]) == ("2", "0")
     assert read_dataset_table(copy, "failures").num_rows == 0
 
 
@@ -220,9 +227,7 @@ def test_photographs_that_are_screened_out_are_left_out(tmp_path):
     write_png(tmp_path / "photos", "flat.png", make_photograph(200, 200, seed=4) // 255 * 0 + 90)
     out = tmp_path / "out"
     shown = buiqa("synthesize", tmp_path / "photos", "--out", out, *SMALL)
-    heads, row = (line.split("  ") for line in shown.splitlines() if line.split()[:1] in (["stage"], ["bursts"]))
-    heads, row = ([cell.strip() for cell in cells if cell.strip()] for cells in (heads, row))
-    assert dict(zip(heads, row, strict=True)) == {
+    assert read_row(shown, "bursts") == {
         **dict.fromkeys(("reused", "rebuilt", "removed", "skipped", "failed"), "0"),
         "stage": "bursts",
         "created": "1",
