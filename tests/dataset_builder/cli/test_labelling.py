@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
+from dataset_builder.audit.restorations import read_restorations
 from dataset_builder.cli.main import main
 from dataset_builder.recipe import read_recipe
 from manifests.description import read_description
@@ -100,10 +101,11 @@ def test_a_name_of_ones_own(copy, model):
     assert "is built in or installed" in taken
     assert "expected a name such as" in buiqa("label", copy, "--scenario", model, "--as", "mynet", status=1)
     assert "--as names one scenario" in buiqa("label", copy, "--scenario", model, "--all", "--as", "a/b", status=2)
-    audited = buiqa("audit", copy)
-    assert "is neither built in nor installed" in audited
-    named = buiqa("audit", copy, "--scenario", f"{model}&take=first")
-    assert "is neither built in nor installed" not in named
+    (copy / "audit/restorations.parquet").unlink()
+    assert "is neither built in nor installed" in buiqa("audit", copy)
+    assert not len(read_restorations(copy))
+    assert "is neither built in nor installed" not in buiqa("audit", copy, "--scenario", f"{model}&take=first")
+    assert set(read_restorations(copy)["scenario"]) == {"denoise/mynet@first"}
 
 
 def test_all_labels_again_what_the_data_set_knows(copy, model, tmp_path):
