@@ -19,12 +19,12 @@ class ListedOption(click.Option):
 
     Args:
         names: looks them up, given nothing; it may import what takes a while.
-        settings: as click's own option takes them.
+        settings: as click's own option takes them, `help` among them.
     """
 
     def __init__(self, *arguments: Any, names: Callable[[], Iterable[str]], **settings: Any) -> None:
-        self._names, self._says = names, settings.pop("help")
-        super().__init__(*arguments, shell_complete=complete(lambda _ctx: names()), help=self._says, **settings)
+        super().__init__(*arguments, **settings, shell_complete=complete(lambda _ctx: names()))
+        self._names, self._says = names, self.help
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
         """As click's own, with the names."""

@@ -18,7 +18,7 @@ from dataset_builder.labeling.noise import list_noise_facts
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
 from dataset_builder.labeling.skips import Skip, describe_skips, find_skip
-from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
+from dataset_builder.labeling.units import Action, BurstRows, LabelUnit, make_label_key, read_bursts
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Announce, Progress, StageReport
 from dataset_builder.work.unit import Failure, read_part, remove_part
@@ -65,7 +65,7 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
             missing = tuple(each for each, key in keys.items() if key not in present)
             if missing:
                 only_more = burst_id in current and not any(keys[each] in named for each in missing)
-                action = "extended" if only_more else "rebuilt" if burst_id in seen else "created"
+                action: Action = "extended" if only_more else "rebuilt" if burst_id in seen else "created"
                 plan.units.append(LabelUnit(rows, scenario, missing, action))
             elif asked:
                 plan.reused += 1

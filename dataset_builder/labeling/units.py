@@ -33,6 +33,7 @@ from restorers.fidelity import METRICS, MetricConvention
 from restorers.registry import fingerprint_scenario
 
 Result = TypeVar("Result")
+Action = Literal["created", "extended", "rebuilt"]
 _BURST_FACTS = (
     "reference_index",
     "domain",
@@ -165,7 +166,7 @@ class LabelUnit:
     rows: BurstRows
     scenario: ResolvedScenario
     definitions: tuple[Definition, ...]
-    action: Literal["created", "extended", "rebuilt"] = field(default="created", compare=False)
+    action: Action = field(default="created", compare=False)
 
     @cached_property
     def key(self) -> str:
