@@ -229,7 +229,7 @@ def test_a_plain_loader_augments_alike_whoever_works(tiny_original: Path) -> Non
     assert len(expected[0]) == 5
     assert all(one != other for one, other in itertools.combinations(expected, 2))
     assert run_by_itself(tiny_original, 1) == expected
-    assert run_by_itself(tiny_original, 3, persistent=True) == expected
+    assert run_by_itself(tiny_original, 2, persistent=True) == expected
     assert run_by_itself(tiny_original, 2, context="spawn") == expected
 
 

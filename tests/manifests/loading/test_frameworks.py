@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from manifests import BucketBatchSampler, BurstQualityDataset, RandomCrop, RandomFlip, collate_bursts, compose
+from restorers.adapters.basicsr_compat import import_torchvision
 from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,8 @@ def read_recipe(word: str, **replacements: str) -> str:
 @needs_lightning
 @pytest.mark.filterwarnings("ignore")  # of the framework, about hardware and loggers
 def test_lightning(tiny_original: Path, tmp_path: Path) -> None:
+    if find_spec("torchvision"):
+        import_torchvision()  # Lightning imports it, which fails beside a PyTorch of another platform
     import lightning
 
     seen: list[list[tuple]] = []
