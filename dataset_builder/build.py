@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dataset_builder.bursts import build_bursts, plan_source
+from dataset_builder.bursts import build_bursts, plan_source, require_source
 from dataset_builder.errors import RecipeError
 from dataset_builder.finish import finish_dataset, read_built_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
@@ -16,23 +18,29 @@ from dataset_builder.labeling.annotations import annotate_sources, write_annotat
 from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.noise import measure_label_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
+from dataset_builder.labeling.trials import require_sound
 from dataset_builder.labeling.units import read_bursts
 from dataset_builder.plans import find_makers, list_remade, plan_redraws, plan_sources, require_named, require_usable
-from dataset_builder.recipe import Recipe, Source, SplitChoice
+from dataset_builder.recipe import Recipe, Source, SplitChoice, parse_recipe, render_recipe
 from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
-from manifests.confined.reading import hash_file, list_folder
-from manifests.confined.writing import write_file
+from manifests.confined.reading import has_file, hash_file, list_folder, read_file
+from manifests.confined.writing import remove_file, write_file
 from manifests.description import DIGESTS, read_description, write_description
 from manifests.journal import note_digest
-from manifests.store import labels_path, table_path
+from manifests.queries import list_labelled, name_unlabelled
+from manifests.schema import LABELS
+from manifests.store import labels_path, read_or_empty, table_path
 
 if TYPE_CHECKING:
     from dataset_builder.audit.audit import Audit
 
+_STEP_BY_STEP = (
+    "# Everything that the commands which made this data set were told; `buiqa build` makes it again from this.\n\n"
+)
 JUDGED_SCENARIOS = tuple(kind.judged_as for kind in KINDS if kind.judged_as)
 """Scenarios that come with a source and not from the recipe's list."""
 
@@ -83,7 +91,7 @@ def build_dataset(
         record_failures(root, bursts, "source", [*planned.plans, *planned.failures])
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         _write_recipe(root, recipe_path.read_bytes())
-        named = [scenario.name for scenario in scenarios]
+        named = [scenario.target for scenario in scenarios]
         labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
     return [bursts, labels]
 
@@ -109,6 +117,8 @@ def add_source(
         BuildError: as `build_dataset`.
     """
     require_usable(root)
+    if not root.exists():
+        require_source(source, Path.cwd())  # before there is a folder
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root)
@@ -127,6 +137,7 @@ def add_source(
         record_failures(root, bursts, "source", plans)
         if labels.counts:
             record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
+        _keep_recipe(root, recipe)
         bursts.remarks += [*altered, *finish_dataset(root, recipe, [bursts, labels], workers=workers)]
     return [bursts, labels] if labels.counts else [bursts]
 
@@ -138,6 +149,7 @@ def add_labels(
     noise_redraws: int | None = None,
     base: Path = Path(),
     roots: Mapping[str, Path] = NO_ROOTS,
+    check: bool = False,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -150,30 +162,67 @@ def add_labels(
         noise_redraws: as in a recipe; None for as many as the data set has.
         base: folder that relative roots of the recipe are relative to; only redraws of the noise need the photographs there.
         roots: folders of its named roots, for the same.
+        check: whether to try restorers of the user's own that the data set has no labels of, and to compute nothing if one is unsound.
         workers: who does the work.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
 
     Raises:
-        BuildError: as `build_dataset`; and if redraws are asked for and no burst can be rendered again.
+        BuildError: as `build_dataset`; and if redraws are asked for and no burst can be rendered again, or a restorer that is checked is
+            unsound.
         ManifestError: if `root` is no data set.
         RestorerError: if a scenario is unknown.
     """
     read_description(root)
     scenarios = resolve_scenarios(choices, device=workers.device)
     with lock_dataset(root):
-        altered = take_stock(root, [table_path("splits"), *(labels_path(scenario.name) for scenario in scenarios)])
+        own = [labels_path(scenario.name) for scenario in scenarios]
+        altered = take_stock(root, [table_path("splits"), *own])
         recipe = read_built_recipe(root)
+        merged = merge_choices(recipe.scenarios, choices)
+        if check:
+            require_sound(root, scenarios, workers)
         redraws, makers, remarks = plan_redraws(root, base, recipe, noise_redraws, workers, roots=roots)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         measure_label_noise(root, scenarios, makers, redraws, workers=workers, progress=progress, report=labels)
-        named = [scenario.name for scenario in scenarios]
-        record_failures(root, labels, "scenario", named)
-        changes = {"scenarios": merge_choices(recipe.scenarios, choices), "noise_redraws": redraws}
-        recipe = recipe.model_copy(update=changes)
+        record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
+        named = [scenario.target for scenario in scenarios]
+        recipe = recipe.model_copy(update={"scenarios": merged, "noise_redraws": redraws})
+        _keep_recipe(root, recipe)
         labels.remarks += [*altered, *list_renamed(choices), *remarks]
         labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
+
+
+def remove_labels(root: Path, names: Sequence[str]) -> list[StageReport]:
+    """Take scenarios out of a data set: their labels, their failures, and what the recipe asks of them.
+
+    Args:
+        root: the data set.
+        names: of the scenarios.
+
+    Raises:
+        BuildError: as `build_dataset`.
+        ManifestError: if `root` is no data set, or has nothing of a scenario.
+    """
+    read_description(root)
+    report = StageReport("labels")
+    with lock_dataset(root):
+        altered = take_stock(root, [table_path("splits")])
+        recipe = read_built_recipe(root)
+        known = sorted({*list_labelled(root), *(choice.name for choice in recipe.scenarios)})
+        for name in dict.fromkeys(names):
+            if name not in known:
+                raise name_unlabelled(root, name, known)
+            bursts = read_or_empty(root, labels_path(name), LABELS).column("burst_id")
+            report.counts["removed"] += len(bursts.unique())
+            remove_file(root, labels_path(name))
+        record_failures(root, report, "scenario", names)
+        kept = tuple(choice for choice in recipe.scenarios if choice.name not in names)
+        recipe = recipe.model_copy(update={"scenarios": kept})
+        _keep_recipe(root, recipe)
+        report.remarks += [*altered, *finish_dataset(root, recipe, [report])]
+    return [report]
 
 
 def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
@@ -192,7 +241,11 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         by_name = {compose(name): rows for name, rows in by_name.items()} | by_name
         unknown = [one.path for one in annotations.bursts if one.path not in by_name]
         if unknown:
-            raise RecipeError(f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}")
+            close = get_close_matches(str(unknown[0]), by_name, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            raise RecipeError(
+                f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}{hint}"
+            )
         write_annotations(root, annotations, by_name, report, source="")
         record_failures(root, report, "scenario", [annotations.scenario])
         report.remarks += [*altered, *finish_dataset(root, read_built_recipe(root))]
@@ -212,6 +265,7 @@ def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
     with lock_dataset(root):
         altered = take_stock(root, [table_path("splits")])
         recipe = read_built_recipe(root).model_copy(update={"splits": splits})
+        _keep_recipe(root, recipe)
         return [*altered, *finish_dataset(root, recipe, keep_splits=False)]
 
 
@@ -258,6 +312,16 @@ def redo_audit(
             digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
             write_description(root, {**description, DIGESTS: {**description[DIGESTS], **digests}})
     return audit, [*remarks, *audit.remarks]
+
+
+def _keep_recipe(root: Path, recipe: Recipe) -> None:
+    """Let `recipe.toml` say what a data set was made from, step by step; one that says so already stays, with its comments."""
+    try:
+        said = parse_recipe(tomllib.loads(read_file(root, RECIPE).decode()), RECIPE) if has_file(root, RECIPE) else None
+    except (ValueError, RecursionError):  # no TOML, no recipe, or of another version
+        said = None
+    if said != recipe:
+        _write_recipe(root, (_STEP_BY_STEP + render_recipe(recipe)).encode())
 
 
 def _write_recipe(root: Path, data: bytes) -> None:

@@ -19,7 +19,7 @@ from dataset_builder.records.rows import make_id
 from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
 from dataset_builder.synthesis.layered.plan import plan_scenes
-from dataset_builder.synthesis.plan import plan_photographs
+from dataset_builder.synthesis.plan import LeftOut, find_photographs, plan_photographs
 from dataset_builder.synthesis.presets import Preset
 from dataset_builder.synthesis.source import PhotographSource, SceneSource
 from dataset_builder.synthesis.unit import SynthesisUnit
@@ -41,6 +41,8 @@ class Plan:
 
     units: list[BurstUnit] = field(default_factory=list)
     rejected: list[tuple[str, str, Failure]] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Photographs that were screened out, by path, and why."""
     remarks: list[str] = field(default_factory=list)
     judged: tuple[CaptureSource, Path] | None = None
     """A source whose frames people judged, surveyed, and its folder."""
@@ -72,7 +74,7 @@ def plan_source(
         SourceError: if the root is not there, has another layout or holds nothing; anything smaller is recorded in the plan.
     """
     root, plan = source.resolve_root(base, roots), Plan()
-    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark]]
+    outcomes: Iterable[tuple[str, Sequence[BurstUnit] | Failure | Remark | LeftOut]]
     if isinstance(source, CaptureSource):
         require_layout(f"source {source.name!r}", root, source.layout)
         surveyed = source.survey(root, dataset, workers)
@@ -80,19 +82,35 @@ def plan_source(
             plan.judged = surveyed, root
         outcomes = plan_captures(surveyed, root)
     elif isinstance(source, SceneSource):
-        outcomes = plan_scenes(source, root, preset=find_preset(source.preset, presets), recipe_seed=seed)
+        preset = source.adapt(find_preset(source.preset, presets))
+        outcomes = plan_scenes(source, root, preset=preset, recipe_seed=seed)
     else:
-        preset = find_preset(source.preset, presets)
+        preset = source.adapt(find_preset(source.preset, presets))
         outcomes = plan_photographs(source, root, dataset, preset=preset, recipe_seed=seed, workers=workers)
     for path, outcome in outcomes:
         if isinstance(outcome, Remark):
             plan.remarks.append(outcome.text)
+        elif isinstance(outcome, LeftOut):
+            plan.left_out[path] = outcome.reason
         elif isinstance(outcome, Failure):
             name = make_id(PurePosixPath(path).stem, derive_seed(source.name, path), "")
             plan.rejected.append((source.name, name, outcome))
         else:
             plan.units += outcome
     return plan
+
+
+def require_source(source: PhotographSource | SceneSource | CaptureSource, base: Path) -> None:
+    """Check, without looking into files, that a source is there.
+
+    Raises:
+        SourceError: if its folder is not there, has another layout, or has no photographs.
+    """
+    root = source.resolve_root(base)
+    if isinstance(source, CaptureSource):
+        require_layout(f"source {source.name!r}", root, source.layout)
+    elif isinstance(source, PhotographSource):
+        find_photographs(source, root)
 
 
 def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
@@ -157,8 +175,10 @@ class _Held:
 def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[str, BurstUnit], _Held]:
     """What was rejected and what is reused, as a report; all planned units; and what becomes of the bursts in the manifest."""
     report = StageReport("bursts")
-    for plan in plans.values():
-        report.remarks += plan.remarks
+    for name, plan in plans.items():
+        report.remarks += [*plan.remarks, *(f"left out {reason}" for reason in plan.left_out.values())]
+        report.left_out[name] = plan.left_out
+        report.counts["left out"] += len(plan.left_out)
         for source, burst_id, failure in plan.rejected:
             report.fail(failure, source=source, burst_id=burst_id)
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}

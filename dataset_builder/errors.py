@@ -37,15 +37,19 @@ class SceneTooSmallError(SourceError):
     """Scenes to be drawn have no room for the frames and the motion of their layers."""
 
 
-class ClippedPhotographError(SourceError):
+class ScreenedOutError(SourceError):
+    """A photograph is not used, for reasons that its owner may set: it is left out, and nothing failed."""
+
+
+class ClippedPhotographError(ScreenedOutError):
     """Too much of a photograph is saturated: nobody knows what was there."""
 
 
-class BlurredPhotographError(SourceError):
+class BlurredPhotographError(ScreenedOutError):
     """A photograph is blurred: no truth for sharp images."""
 
 
-class NearDuplicateError(SourceError):
+class NearDuplicateError(ScreenedOutError):
     """A photograph shows what another one of its source shows."""
 
 
@@ -79,6 +83,10 @@ class DuplicateOriginError(SourceError):
 
 class TooFewFramesError(SourceError):
     """A burst has fewer than two frames."""
+
+
+class UnsoundRestorerError(BuildError, ValueError):
+    """What a restorer returns is no image that labels could be computed from."""
 
 
 class OutputError(BuildError, OSError):

@@ -73,7 +73,7 @@ def finish_dataset(
     splits = plan_splits(bursts, plan, previous=previous)
     write_table(root, table_path("splits"), SPLITS, splits)
     rounding = describe_rounding(splits, bursts, plan) if previous is None or len(previous) != len(splits) else ""
-    description = _describe(root, recipe)
+    description = _describe(root, recipe, reports)
     if not anew and is_sealed(root, description):
         close_journal(root)
         return []
@@ -104,7 +104,7 @@ def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
     return read_dataset_table(root, "splits")
 
 
-def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
+def _describe(root: Path, recipe: Recipe, reports: Iterable[StageReport]) -> dict[str, Any]:
     label_files = list_label_files(root)
     scenarios = [read_scenario_facts(root, path) for path in label_files]
     totals = {name: count_rows(root, table_path(name), TABLES[name]) for name in ("bursts", "frames", "failures")}
@@ -114,6 +114,7 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
     return {
         **{name: before[name] for name in ("provenance",) if name in before},
         "personal": _count_personal(root, before),
+        **_list_left_out(recipe, before, reports),
         "name": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
         "software": {name: found for name in _SOFTWARE if (found := _find_version(name))},
@@ -126,6 +127,18 @@ def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
         "estimators": {name: find_estimator(name).formula for name in sorted(estimators) if is_estimator(name)},
         "scenarios": {facts["name"]: facts for facts in scenarios if "name" in facts},
     }
+
+
+def _list_left_out(
+    recipe: Recipe, before: Mapping[str, Any], reports: Iterable[StageReport]
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Photographs that were screened out, by source and path, and why; of sources that were not planned now, as it was."""
+    known = dict(before.get("left_out", {}))
+    for report in reports:
+        known |= report.left_out
+    names = {source.name for source in recipe.sources}
+    left_out = {name: paths for name, paths in known.items() if name in names and paths}
+    return {"left_out": left_out} if left_out else {}
 
 
 def _count_personal(root: Path, before: Mapping[str, Any]) -> dict[str, int]:
@@ -152,7 +165,7 @@ def _read_names(root: Path, path: str) -> tuple[int, set[str], set[str]]:
 
 def _drop_outdated(root: Path, reports: Iterable[StageReport]) -> None:
     """Forget how reliable labels were, and what they were worth, that are not the ones of today."""
-    if any(report.counts[action] for report in reports for action in ("created", "rebuilt", "removed")):
+    if any(report.counts[action] for report in reports for action in ("created", "extended", "rebuilt", "removed")):
         remove_file(root, table_path(RELIABILITY.name))
         remove_file(root, GAIN_TABLE)
 

@@ -87,7 +87,7 @@ def replace_restorers(recipe: Recipe, named: Mapping[str, str]) -> tuple[Recipe,
     chosen = tuple(
         choice
         if choice.stands_for is None or choice.stands_for not in named
-        else parse_scenario(**{**choice.model_dump(), "name": named[choice.stands_for], "stands_for": None})
+        else parse_scenario(**{**choice.model_dump(), **choice.say(named[choice.stands_for]), "stands_for": None})
         for choice in recipe.scenarios
     )
     names = [choice.name for choice in chosen]

@@ -20,6 +20,7 @@ from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import read_file, walk_files
 from manifests.confined.writing import write_new_file
+from manifests.plain_text import count
 
 
 def preview_dataset(
@@ -61,7 +62,7 @@ def preview_dataset(
     bursts.remarks += list_altered(root, list_remade(recipe))
     waiting = sum(len(plan.units) for plan in plans.values()) - len(kept)
     if waiting > 0 and scenarios:
-        labels.remarks.append(f"labels of {waiting} bursts that are yet to be made are not counted")
+        labels.remarks.append(f"labels of {count(waiting, 'burst')} that are yet to be made are not counted")
     return [bursts, labels]
 
 

@@ -18,6 +18,7 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.labeling.scenarios import ScenarioChoice
 from dataset_builder.settings import Name, Part
 from dataset_builder.settings.limits import MOST_BYTES, require_shallow, require_shallow_keys
+from dataset_builder.settings.toml_text import render_toml
 from dataset_builder.synthesis.builtin import PRESETS, UserPreset, find_preset
 from dataset_builder.synthesis.distributions import DISTRIBUTIONS
 from dataset_builder.synthesis.noise_profiles import resolve_noise
@@ -158,6 +159,33 @@ def read_recipe(path: Path, *, noise_profiles: Path | None = None) -> Recipe:
     named = path.resolve().parent / recipe.noise_profiles if recipe.noise_profiles else None
     presets = {name: resolve_noise(preset, noise_profiles or named) for name, preset in recipe.presets.items()}
     return recipe.model_copy(update={"presets": presets})
+
+
+def render_recipe(recipe: Recipe) -> str:
+    """A recipe as TOML that says the same, with every setting spelt out.
+
+    Raises:
+        RecipeError: if TOML, which has no null, cannot say it.
+    """
+    data = recipe.model_dump(mode="json")
+    data["presets"] = {name: _say_by_base(preset) for name, preset in data["presets"].items()}
+    text = render_toml(data)
+    try:
+        same = parse_recipe(tomllib.loads(text), "recipe") == recipe
+    except RecipeError:
+        same = False
+    if not same:
+        raise RecipeError(f"{recipe.name}: holds what a recipe cannot say; change it where it was made")
+    return text
+
+
+def _say_by_base(preset: dict[str, Any]) -> dict[str, Any]:
+    """A preset of which some settings are null, which only presets of the toolkit can say, by one of them that has the same nulls."""
+    nulls = {key for key, value in preset.items() if value is None}
+    for name, base in PRESETS.items():
+        if {key for key, value in base.model_dump().items() if value is None} == nulls:
+            return {"base": name, **preset}
+    return preset
 
 
 def parse_source(*, name: str | None, root: str, **values: Any) -> Source:

@@ -87,8 +87,8 @@ def tell_best_frames(
     """What the labels of a scenario say of each burst, one row for each burst, estimator and metric.
 
     Returns:
-        Columns `burst_id`, `estimator`, `metric`, `best` and `worst` (index of the frame of the highest and the lowest score), and
-        `spread` (highest less lowest score); bursts without a score are left out.
+        Columns `burst_id`, `estimator`, `metric`, `best` and `worst` (index of the frame of the highest and the lowest score),
+        `highest` and `lowest` (these scores) and `spread` (their difference); bursts without a score are left out.
 
     Raises:
         SelectionError, ManifestError: as `select_labels`.
@@ -97,5 +97,11 @@ def tell_best_frames(
     rows = rows[rows["score"].notna()].set_index("frame_index")
     scores = rows.groupby(["burst_id", "estimator", "metric"], sort=True)["score"]
     return pd.DataFrame(
-        {"best": scores.idxmax(), "worst": scores.idxmin(), "spread": scores.max() - scores.min()}
+        {
+            "best": scores.idxmax(),
+            "worst": scores.idxmin(),
+            "highest": scores.max(),
+            "lowest": scores.min(),
+            "spread": scores.max() - scores.min(),
+        }
     ).reset_index()

@@ -1,4 +1,4 @@
-"""Text from strangers, made fit to be shown: on one line, of bounded length, without characters that a terminal obeys."""
+"""Text made fit to be shown: that of strangers on one line, of bounded length, without characters that a terminal obeys; counts."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def show(value: Any, *, quoted: bool = False) -> str:
         return f"'{shown}'" if quoted else shown
     text = repr(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"
+
+
+def count(number: float, noun: str, plural: str = "") -> str:
+    """1 burst, 2 bursts, 7,346 bursts."""
+    return f"{number:,.0f} {noun if number == 1 else plural or noun + 's'}"

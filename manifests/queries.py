@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +12,28 @@ import pyarrow.compute as pc
 from manifests.confined.reading import has_file
 from manifests.errors import SelectionError
 from manifests.schema import LABELS, SPLITS
-from manifests.store import labels_path, read_table, table_path
+from manifests.store import labels_path, list_label_files, read_table, table_path
 
 _COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "noise_error", "rank", "score_norm")
+
+
+def list_labelled(root: Path) -> list[str]:
+    """Names of the scenarios that have labels, sorted.
+
+    Raises:
+        ManifestError: if a label file is damaged.
+    """
+    tables = [read_table(root, path, LABELS, columns=["scenario"]) for path in list_label_files(root)]
+    return sorted({table.column("scenario")[0].as_py() for table in tables if table.num_rows})
+
+
+def name_unlabelled(root: Path, scenario: str, known: Collection[str]) -> SelectionError:
+    """The error of who asks for a scenario that has no labels; it offers what comes close, else all that have."""
+    close = get_close_matches(scenario, known, n=3, cutoff=0.5)
+    offer = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known) or 'none'};"
+    return SelectionError(
+        f"{root}: no labels of scenario {scenario!r}: {offer} `buiqa label {root} --scenario {scenario}` would make them"
+    )
 
 
 def select_labels(
@@ -38,9 +59,7 @@ def select_labels(
     """
     root, path = Path(root), labels_path(scenario)
     if not has_file(root, path):
-        raise SelectionError(
-            f"{root}: no labels of scenario {scenario!r}; `buiqa scenarios` lists what can be labelled"
-        )
+        raise name_unlabelled(root, scenario, list_labelled(root))
     table = read_table(root, path, LABELS, columns=_COLUMNS)
     for column, value in (("estimator", estimator), ("metric", metric)):
         if value is not None:

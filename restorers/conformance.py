@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -77,6 +77,28 @@ def check_restorer(scenario: str, *, side: int = 64) -> list[Finding]:
     return findings
 
 
+def try_restorer(restorer: Restorer, domain: Domain, *, num_frames: int, side: int) -> list[Finding]:
+    """The checks that take no longer than two restorations: shape, finiteness, type and range of the result, equal bits.
+
+    Args:
+        restorer: to be tried, of a kind that takes bursts of this domain.
+        domain: of the made-up burst.
+        num_frames: of it, as far as the restorer takes so many.
+        side: of its frames, px, even.
+
+    Raises:
+        Exception: whatever the restorer raises.
+    """
+    info = replace(restorer.info, input_domains=frozenset({domain}))
+    burst = make_sample_burst(info, num_frames=num_frames, side=side)
+    image = restorer.restore(burst)
+    try:
+        check_image(restorer.info, burst, image)
+    except RestorerError as error:
+        return [Finding("restores", "fail", str(error))]
+    return [*_check_values("", restorer, burst, image), *_compare_runs(restorer, image, [restorer.restore(burst)])]
+
+
 def _check_facts(scenario: str, restorer: Restorer) -> Finding:
     info = restorer.info
     missing = [name for name in ("task", "version", "input_domains", "license") if not getattr(info, name)]
@@ -106,18 +128,28 @@ def _check_values(_scenario: str, restorer: Restorer, burst: Burst, image: Float
     else:
         fits = -0.5 <= low <= high <= 4 and 0.5 * expected <= level <= 2 * expected
     seen = f"99 % of values in [{low:.3g}, {high:.3g}], mean {level:.3g}; that of the reference is {expected:.3g}"
-    yield Finding("range", "pass" if fits else "fail", seen if fits else f"{seen}: 1 must be white, not 255")
+    yield Finding("range", "pass" if fits else "fail", seen if fits else f"{seen}: {_advise_range(level, expected)}")
+
+
+def _advise_range(level: float, expected: float) -> str:
+    for white in (255, 1023, 4095, 16383, 65535):
+        if 0.5 * white * expected <= level <= 2 * white * expected:
+            return f"1 must be white, not {white}: divide the result by {white}"
+    return "1 must be white, and the brightness that of the reference in the exposure of ratio 1"
 
 
 def _check_determinism(scenario: str, restorer: Restorer, burst: Burst, image: FloatImage) -> Iterator[Finding]:
-    again, other = restorer.restore(burst), create(scenario).restore(burst)
-    same = np.array_equal(image, again) and np.array_equal(image, other)
+    yield from _compare_runs(restorer, image, [restorer.restore(burst), create(scenario).restore(burst)])
+
+
+def _compare_runs(restorer: Restorer, image: FloatImage, others: Sequence[FloatImage]) -> Iterator[Finding]:
+    same = all(np.array_equal(image, other) for other in others)
     if same == restorer.info.deterministic:
         yield Finding("determinism", "pass", "equal bits" if same else "not deterministic, as it says")
     elif same:
         yield Finding("determinism", "note", "equal bits, though info.deterministic is False")
     else:
-        difference = max(float(np.abs(image - each).max()) for each in (again, other))
+        difference = max(float(np.abs(image - each).max()) for each in others)
         yield Finding(
             "determinism",
             "fail",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -14,12 +15,22 @@ from restorers.errors import InvalidRestorerError
 
 _LONGEST = 300
 """Characters of a message that others wrote."""
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def shorten(text: str) -> str:
+    """What others wrote, in one line: whole sentences as far as they fit, else whole words; without the colours of a terminal."""
+    line = " ".join(_COLOURS.sub("", text).split())
+    if len(line) <= _LONGEST:
+        return line
+    sentences, stop, _ = line[:_LONGEST].rpartition(". ")
+    return f"{sentences}." if stop else f"{line[:_LONGEST].rpartition(' ')[0] or line[:_LONGEST]} …"
 
 
 def describe_error(error: BaseException) -> str:
     """Type and message in one line of printable characters."""
     try:
-        message = " ".join(str(error).split())[:_LONGEST]
+        message = shorten(str(error))
     except Exception:  # noqa: BLE001  # its own __str__ may raise anything
         message = ""
     name = type(error).__name__

@@ -210,6 +210,29 @@ def _find(scenario: str) -> ScenarioSpec:
     return scenarios.usable[scenario]
 
 
+def require_own_name(name: str) -> None:
+    """Check that a name can be given to a restorer that has none.
+
+    Raises:
+        ValueError: if it is not of the form of a scenario's name.
+    """
+    if not _SCENARIO.fullmatch(name) or len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"{name[:_LONGEST_NAME]!r}: expected a name such as denoise/mynet or denoise/mynet@setting, in small letters, digits, _ and "
+            "single -"
+        )
+
+
+def is_built_in(scenario: str) -> bool:
+    """Whether a scenario comes with this toolkit, whose tests know its restorer."""
+    return any(spec.scenario == scenario for spec in BUILT_IN)
+
+
+def is_installed(scenario: str) -> bool:
+    """Whether a scenario is built in or of an installed package: one that runs also where only data name it."""
+    return _SCENARIO.fullmatch(scenario) is not None and scenario in read_scenarios().usable
+
+
 def fingerprint_scenario(scenario: str, restorer: Restorer) -> str:
     """SHA-256 (hex) of a restorer; for code named as `module:attr` it covers the source file, so that an edit is noticed."""
     if ":" not in scenario or scenario.partition(":")[0] in MODEL_KINDS:

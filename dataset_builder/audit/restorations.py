@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from dataset_builder.audit.tables import to_rows
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.restorations import Restorations
+from dataset_builder.labeling.scenarios import read_target
 from dataset_builder.labeling.spaces import to_space
 from dataset_builder.labeling.truth import project_truth
 from dataset_builder.labeling.units import BurstRows
@@ -85,6 +86,7 @@ class RestorationUnit:
     Attributes:
         rows: rows of the burst.
         scenario: its name.
+        target: what its restorer is created from.
         fingerprint: fingerprint of its restorer.
         metric: metric of the labels.
         scores: scores of all frames, None where there is none.
@@ -92,6 +94,7 @@ class RestorationUnit:
 
     rows: BurstRows
     scenario: str
+    target: str
     fingerprint: str
     metric: str
     scores: tuple[float | None, ...]
@@ -119,8 +122,8 @@ class RestorationUnit:
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
         """Restore with frames chosen in several ways."""
-        restorer = create(self.scenario)  # which the driver found to be known or named by the user
-        if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
+        restorer = create(self.target)  # which the driver found to be known or named by the user
+        if fingerprint_scenario(self.target, restorer) != self.fingerprint:
             raise InvalidRestorerError(f"{self.scenario}: changed while the audit ran; run the command again")
         burst = load_burst(root, self.rows.burst, self.rows.frames)
         scale = int(self.rows.burst["scale"])
@@ -216,7 +219,7 @@ def restore_sample(
     for row in _read_rows(root):
         known.setdefault((row["burst_id"], row["key"]), []).append(row)
         makers[row["burst_id"], row["scenario"]] = row["restorer_fingerprint"]
-    planned = list(_plan(bursts, label_sets, labels, named, makers))
+    planned = list(_plan(root, bursts, label_sets, labels, named=named, makers=makers))
     rows = [row for unit, _ in planned for row in known.get(unit.place, ())]
     lacking = [(unit, hindrance) for unit, hindrance in planned if unit.place not in known]
     missing = [unit for unit, hindrance in lacking if not hindrance]
@@ -256,9 +259,11 @@ def to_bytes(image: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
 
 
 def _plan(
+    root: Path,
     bursts: Mapping[str, BurstRows],
     label_sets: pd.DataFrame,
     labels: pd.DataFrame,
+    *,
     named: Collection[str],
     makers: Mapping[tuple[str, str], str],
 ) -> Iterator[tuple[RestorationUnit, str]]:
@@ -276,16 +281,16 @@ def _plan(
         wanted = [name for name in bursts if name in groups and _is_small(bursts[name])]
         if not wanted:
             continue
-        fingerprint, hindrance = "", ""
+        fingerprint, hindrance, target = "", "", read_target(root, row["scenario"])
         try:
-            fingerprint = fingerprint_scenario(row["scenario"], create_known(row["scenario"], named=named))
+            fingerprint = fingerprint_scenario(target, create_known(target, named=named))
         except RestorerError as error:
             hindrance = str(error)
         for name in wanted:
             scores = groups[name].set_index("frame_index")["score"].reindex(range(len(bursts[name].frames)))
             values = tuple(None if np.isnan(score) else float(score) for score in scores)
             maker = fingerprint or makers.get((name, row["scenario"]), "")
-            yield RestorationUnit(bursts[name], row["scenario"], maker, row["metric"], values), hindrance
+            yield RestorationUnit(bursts[name], row["scenario"], target, maker, row["metric"], values), hindrance
 
 
 def _is_small(rows: BurstRows) -> bool:

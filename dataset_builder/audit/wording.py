@@ -6,7 +6,9 @@ import math
 
 from rich.markup import escape
 
-from manifests.plain_text import escape_controls
+from manifests.plain_text import count, escape_controls
+
+__all__ = ["count", "format_interval", "format_number", "percent", "to_markup"]  # all that the audit writes with
 
 
 def format_number(value: float | None, decimals: int, *, signed: bool = False) -> str:
@@ -28,11 +30,6 @@ def percent(share: float | None) -> str:
     if 0.99 < share < 1:
         return ">\u00a099\u00a0%"
     return f"{format_number(100 * share, 0)}\u00a0%"
-
-
-def count(number: float, noun: str, plural: str = "") -> str:
-    """1 burst, 2 bursts, 7,346 bursts."""
-    return f"{number:,.0f} {noun if number == 1 else plural or noun + 's'}"
 
 
 def format_interval(low: float, high: float, decimals: int = 2) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
@@ -26,23 +27,31 @@ from dataset_builder.audit.wording import to_markup
 from dataset_builder.cli.terminal import say
 from dataset_builder.work.report import Advance, StageReport
 from manifests.description import read_description
-from manifests.plain_text import escape_controls
+from manifests.plain_text import count, escape_controls
 from manifests.problem import Problem
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ACTIONS = ("created", "reused", "rebuilt", "removed", "skipped", "failed")
+_RARE_ACTIONS = ("extended", "left out")
+"""Shown where there are any."""
 _MAX_FAILURES = 5
 _MAX_REMARKS = 30
 _WIDEST = 10_000
 FAILED_STATUS = 3
 
 
+def is_asked(flag: str) -> bool:
+    """Whether the person asked for something before the command's name: `quiet`, `verbose` or `debug`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.find_root().params.get(flag))
+
+
 @contextlib.contextmanager
 def show_progress(title: str, steps: int) -> Iterator[Advance]:
     """A bar with count, rate and time left on standard error; nothing when that is no terminal."""
-    with _make_bar(hidden=not steps) as bar:
+    with _make_bar(hidden=not steps or is_asked("quiet")) as bar:
         task = bar.add_task(title, total=steps)
         yield lambda: bar.advance(task)
 
@@ -50,7 +59,7 @@ def show_progress(title: str, steps: int) -> Iterator[Advance]:
 @contextlib.contextmanager
 def show_count(title: str) -> Iterator[Callable[[int, int], None]]:
     """As `show_progress`, for work that itself says how much is done, and of how much."""
-    with _make_bar(hidden=False) as bar:
+    with _make_bar(hidden=is_asked("quiet")) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -79,12 +88,13 @@ class _Rate(ProgressColumn):
 
 def announce(line: str) -> None:
     """Print a line before the work that it speaks of, on standard error."""
-    say(f"expect {line}", err=True)
+    if not is_asked("quiet"):
+        say(f"expect {line}", err=True)
 
 
 def print_notes(remarks: Sequence[str]) -> None:
     """Print remarks beside the result, one line each."""
-    for remark in remarks:
+    for remark in () if is_asked("quiet") else remarks:
         say(f"note: {escape_controls(remark)}", err=True)
 
 
@@ -100,50 +110,83 @@ def print_problems(problems: Sequence[Problem]) -> int:
     """Print a line for each problem and their number; return the exit status."""
     for problem in problems:
         say(escape_controls(str(problem)))
-    say(f"{len(problems)} problems" if problems else "no problems")
+    say(count(len(problems), "problem") if problems else "no problems")
     return 1 if problems else 0
 
 
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     """Print what was done and where it lies; return the exit status."""
-    console = print_counts(root, reports)
-    totals = read_description(root).get("totals", {})
-    console.print(
-        "holds " + ", ".join(f"{totals.get(name, 0):,} {name}" for name in ("bursts", "frames", "labels", "scenarios"))
-    )
+    console = _make_console()
+    if not is_asked("quiet"):
+        print_counts(root, reports)
+        console.print(f"holds {tell_totals(read_description(root).get('totals', {}))}")
     for report in reports:
-        for row in report.failures[:_MAX_FAILURES]:
-            frame = "" if row["frame_index"] is None else f"frame {row['frame_index']}"
-            names = (row["burst_id"], row["scenario"], row["estimator"], row["metric"], frame)
-            unit = " ".join(part for part in names if part)
-            console.print(
-                f"[red]failed[/] {to_markup(unit)}: {to_markup(row['error_type'])}: {to_markup(row['message'])}"
-            )
-        if len(report.failures) > _MAX_FAILURES:
-            console.print(
-                f"[red]failed[/] and {len(report.failures) - _MAX_FAILURES} more: see manifests/failures.parquet"
-            )
-    console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
-    console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
-    return FAILED_STATUS if any(report.failures for report in reports) else 0
+        _print_failures(console, report)
+    fruitless = [report for report in reports if _is_fruitless(report)]
+    if fruitless:
+        console.print("[red]no labels[/] nothing could be labelled; the notes say why")
+    if is_asked("quiet"):
+        _print_remarks(console, fruitless)
+    else:
+        console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
+        console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
+    return FAILED_STATUS if fruitless or any(report.failures for report in reports) else 0
 
 
-def print_counts(root: Path, reports: Sequence[StageReport]) -> Console:
-    """Print a table of what became, or would become, of the units of each stage."""
-    console = Console(highlight=False, soft_wrap=True)
+def tell_totals(totals: Mapping[str, int]) -> str:
+    """How much there is of a data set, given the totals that it states."""
+    nouns = ("burst", "frame", "label", "scenario")
+    return ", ".join(count(totals.get(f"{noun}s", 0), noun) for noun in nouns)
+
+
+def _is_fruitless(report: StageReport) -> bool:
+    """Whether labels were asked for and there are none."""
+    done = sum(report.counts[action] for action in ("created", "extended", "rebuilt", "reused", "failed"))
+    return report.stage == "labels" and report.counts["skipped"] > 0 and not done
+
+
+def _print_failures(console: Console, report: StageReport) -> None:
+    most = len(report.failures) if is_asked("verbose") else _MAX_FAILURES
+    for row in report.failures[:most]:
+        frame = "" if row["frame_index"] is None else f"frame {row['frame_index']}"
+        names = (row["burst_id"], row["scenario"], row["estimator"], row["metric"], frame)
+        unit = " ".join(part for part in names if part)
+        console.print(f"[red]failed[/] {to_markup(unit)}: {to_markup(row['error_type'])}: {to_markup(row['message'])}")
+    if len(report.failures) > most:
+        console.print(
+            f"[red]failed[/] and {len(report.failures) - most} more: see manifests/failures.parquet, or say -v"
+        )
+    if is_asked("debug"):
+        for message in dict.fromkeys(row["message"] for row in report.failures[:most]):
+            if message in report.traces:
+                say(f"{message}\n{report.traces[message]}", err=True)
+
+
+def print_counts(root: Path, reports: Sequence[StageReport]) -> None:
+    """Print a table of what became, or would become, of the units of each stage, and what was noted."""
+    console = _make_console()
+    actions = (*_ACTIONS, *(action for action in _RARE_ACTIONS if any(report.counts[action] for report in reports)))
     table = make_table(to_markup(str(root)))
     table.add_column("stage")
-    for action in _ACTIONS:
+    for action in actions:
         table.add_column(action, justify="right")
     for report in reports:
-        table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in _ACTIONS))
+        table.add_row(report.stage, *(_format_count(action, report.counts[action]) for action in actions))
     console.print(table)
+    _print_remarks(console, reports)
+
+
+def _print_remarks(console: Console, reports: Sequence[StageReport]) -> None:
     remarks = [remark for report in reports for remark in report.remarks]
-    for remark in remarks[:_MAX_REMARKS]:
+    most = len(remarks) if is_asked("verbose") else _MAX_REMARKS
+    for remark in remarks[:most]:
         console.print(f"[yellow]note[/] {to_markup(remark)}")
-    if len(remarks) > _MAX_REMARKS:
-        console.print(f"[yellow]note[/] and {len(remarks) - _MAX_REMARKS} more notes")
-    return console
+    if len(remarks) > most:
+        console.print(f"[yellow]note[/] and {count(len(remarks) - most, 'more note')}; -v shows them")
+
+
+def _make_console() -> Console:
+    return Console(highlight=False, soft_wrap=True)
 
 
 def make_table(title: str | None) -> Table:
@@ -198,7 +241,7 @@ def print_reliability(root: Path) -> None:
     print_wide(table)
 
 
-def _format_count(action: str, count: int) -> str:
-    if not count:
+def _format_count(action: str, number: int) -> str:
+    if not number:
         return "[dim]0[/]"
-    return f"[red]{count:,}[/]" if action == "failed" else f"{count:,}"
+    return f"[red]{number:,}[/]" if action == "failed" else f"{number:,}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dataset_builder.cli.listed import ListedOption, complete, list_labelled, list_metrics
 from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option, work_options
 from dataset_builder.cli.terminal import say
 
@@ -42,9 +43,23 @@ _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "p
 )
 @click.option("--split", default="test", show_default=True, metavar="NAME|all", help="Bursts that are judged.")
 @fold_option
-@click.option("--scenario", "scenarios", multiple=True, metavar="NAME", help="Whose labels.  [default: all]")
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete(list_labelled),
+    help="Whose labels.  [default: all]",
+)
 @click.option("--estimator", "estimators", multiple=True, metavar="NAME", help="By which estimator.")
-@click.option("--metric", default="psnr", show_default=True, help="By which fidelity metric.")
+@click.option(
+    "--metric",
+    cls=ListedOption,
+    names=list_metrics,
+    default="psnr",
+    show_default=True,
+    help="By which fidelity metric.",
+)
 @inputs_option
 @click.option("--gain", is_flag=True, help="Restore from the frames that each model chooses, and say what that gains.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON: by preset, with intervals.")
@@ -139,6 +154,7 @@ def _print(targets: Targets, results: Sequence[Result]) -> None:
     from assessors.evaluation import AGAIN, ALL
     from dataset_builder.audit.wording import format_number, to_markup
     from dataset_builder.cli.console import make_narrow_table
+    from manifests.plain_text import count
 
     console = Console(highlight=False, soft_wrap=True)
     for scenario, estimator in zip(targets.labels.scenarios, targets.labels.estimators, strict=True):
@@ -147,7 +163,7 @@ def _print(targets: Targets, results: Sequence[Result]) -> None:
             console.print(f"{to_markup(scenario)}, {to_markup(estimator)}: no burst with comparable labels")
             continue
         size = max(own, key=lambda one: one.bursts * (one.entrant != AGAIN))
-        title = f"{scenario}, {estimator}: {size.bursts} bursts of {size.scenes} scenes"
+        title = f"{scenario}, {estimator}: {count(size.bursts, 'burst')} of {count(size.scenes, 'scene')}"
         table = make_narrow_table(to_markup(title))
         table.add_column("model", no_wrap=True)
         first, *others = _COLUMNS.values()

@@ -42,6 +42,7 @@ def command(dataset: Path, form: str, out: Path, strip: bool, workers: Workers) 
     from dataset_builder.export.hugging_face import export_hugging_face
     from dataset_builder.export.score_lists import export_score_lists
     from dataset_builder.export.web_dataset import export_web_dataset
+    from manifests.plain_text import count
 
     exporters: dict[str, Callable[..., list[Path]]] = {
         "hf": functools.partial(export_hugging_face, strip=strip, workers=workers),
@@ -52,4 +53,4 @@ def command(dataset: Path, form: str, out: Path, strip: bool, workers: Workers) 
     }
     with show_count("export") as on_progress:
         files = exporters[form](dataset, out, on_progress=on_progress)
-    say(f"{out}: {len(files)} files")
+    say(f"{out}: {count(len(files), 'file')}")

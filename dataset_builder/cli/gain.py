@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataset_builder.cli.listed import ListedOption, list_metrics
 from dataset_builder.cli.options import (
     base_option,
     dataset_argument,
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
 @base_option
 @roots_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to restore.")
-@click.option("--metric", default="psnr", show_default=True, help="Fidelity metric, one that needs a truth.")
+@click.option(
+    "--metric",
+    cls=ListedOption,
+    names=list_metrics,
+    default="psnr",
+    show_default=True,
+    help="Fidelity metric, one that needs a truth.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, for machines.")
 @trusted_option
 @work_options

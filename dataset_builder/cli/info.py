@@ -14,14 +14,14 @@ from dataset_builder.cli.terminal import say
 @dataset_argument
 def command(dataset: Path) -> None:
     """Say what DIR holds: bursts by source and preset, labels by scenario, splits, failures, and how it was made."""
-    from dataset_builder.cli.console import print_rows
+    from dataset_builder.cli.console import print_rows, tell_totals
     from manifests.description import read_description
     from manifests.documents.statistics import count_contents, count_failures, summarise_labels, summarise_splits
 
     description = read_description(dataset)
     totals = description.get("totals", {})
     say(f"{dataset}, format {description['format_version']}")
-    say("holds " + ", ".join(f"{totals.get(name, 0):,} {name}" for name in ("bursts", "frames", "labels", "scenarios")))
+    say(f"holds {tell_totals(totals)}")
     software = description.get("software", {})
     say("made with " + ", ".join(f"{name} {version}" for name, version in sorted(software.items())))
     contents = count_contents(dataset)

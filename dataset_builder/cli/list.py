@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
+from dataset_builder.cli.listed import ListedOption, complete, list_labelled, list_metrics
 from dataset_builder.cli.options import dataset_argument
 from dataset_builder.cli.terminal import say
 
@@ -14,10 +16,19 @@ _SHOWN = ("burst_id", "source", "preset", "domain", "num_frames", "width", "heig
 
 @click.command()
 @dataset_argument
-@click.option("--where", metavar="QUERY", help="Condition on the columns of bursts, and split: \"preset == 'night'\".")
-@click.option("--scenario", help="Whose labels to tell: best and worst frame, and how far apart they are.")
+@click.option(
+    "--where",
+    metavar="QUERY",
+    help="Condition on the columns of bursts, on split, and with --scenario on best, worst, highest, lowest and spread: "
+    "\"preset == 'night' and spread > 0.5\".",
+)
+@click.option(
+    "--scenario",
+    shell_complete=complete(list_labelled),
+    help="Whose labels to tell: best and worst frame, their scores, and how far apart these are.",
+)
 @click.option("--estimator", help="By which estimator; default: all.")
-@click.option("--metric", help="By which metric; default: all.")
+@click.option("--metric", cls=ListedOption, names=list_metrics, help="By which metric; default: all.")
 @click.option("--sort", metavar="COLUMN", help="Sort by a column, upwards; -COLUMN downwards, as in --sort=-spread.")
 @click.option("--limit", type=click.IntRange(min=1), help="List so many at most.")
 @click.option("--json", "as_json", is_flag=True, help="Print all columns, one JSON object a line.")
@@ -34,18 +45,24 @@ def command(
     """List the bursts of DIR: what they are, and what the labels of a scenario say of each."""
     from dataset_builder.cli.console import print_rows
     from manifests.errors import SelectionError
-    from manifests.listing import select_bursts, tell_best_frames
+    from manifests.listing import choose_rows, select_bursts, tell_best_frames
+    from manifests.plain_text import count
 
-    rows = select_bursts(dataset, where)
+    rows = select_bursts(dataset)
     told: list[str] = []
     if scenario is not None:
         best = tell_best_frames(dataset, scenario, estimator=estimator, metric=metric)
         told = [name for name in best.columns if name != "burst_id"]
         rows = rows.merge(best, on="burst_id")
+    if where is not None:
+        rows = choose_rows(rows, where)
     if sort is not None:
         column = sort.removeprefix("-")
         if column not in rows.columns:
-            raise SelectionError(f"sort {column!r}: expected a column, one of {', '.join(rows.columns)}")
+            close = get_close_matches(column, rows.columns)
+            hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(rows.columns)}"
+            more = "" if scenario else "; --scenario adds best, worst, highest, lowest and spread"
+            raise SelectionError(f"sort {column!r}: no such column: {hint}{more}")
         rows = rows.sort_values(column, ascending=not sort.startswith("-"), kind="stable")
     shown = rows if limit is None else rows.head(limit)
     if as_json:
@@ -54,4 +71,4 @@ def command(
         return
     print_rows(shown[[*_SHOWN, *told]])
     if len(shown) < len(rows):
-        say(f"{len(shown)} of {len(rows)} bursts")
+        say(f"{len(shown)} of {count(len(rows), 'burst')}")

@@ -12,6 +12,7 @@ import click
 
 from dataset_builder.cli.lazy import LazyGroup
 from dataset_builder.cli.terminal import say, tame
+from dataset_builder.work.library_warnings import silence_libraries
 from dataset_builder.work.stopping import stop_at_once
 
 _COMMANDS = {
@@ -19,6 +20,7 @@ _COMMANDS = {
     "synthesize": "Add synthetic bursts made from photographs.",
     "ingest": "Add real bursts.",
     "label": "Compute the labels of a scenario.",
+    "unlabel": "Remove the labels of a scenario.",
     "reliability": "Label again with other noise, and compare.",
     "gain": "Say what selecting frames by the labels is worth.",
     "split": "Assign train, val and test anew.",
@@ -45,6 +47,15 @@ _COMMANDS = {
 }
 
 
+EXIT_STATUSES = {
+    "0": "done, and nothing was found wrong; what was left out is no failure",
+    "1": "could not be done; or verify, merge, diff or restorer check found something",
+    "2": "wrong usage",
+    "3": "done, but bursts or labels failed, or none of what was asked could be labelled",
+    "4": "audit --strict found something severe",
+    "129, 130, 143": "stopped by SIGHUP, Ctrl-C or SIGTERM",
+}
+
 _FLAGS = {"root": "--out", "seed": "--seed", "base": "--base", "address": "--dask"}
 """What gives the parameter that begins a message of the library."""
 
@@ -54,6 +65,7 @@ class _Commands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            silence_libraries()
             with stop_at_once():
                 return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -78,15 +90,17 @@ def _load(name: str) -> click.Command:
     cls=_Commands,
     lines=_COMMANDS,
     load=_load,
+    epilog="\b\nExit status:\n" + "\n".join(f"  {status:15}{meaning}" for status, meaning in EXIT_STATUSES.items()),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, and of what failed in a restorer.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what was asked for, what failed and what is wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="Show all notes and failures, not the first ones.")
 @click.version_option(package_name="buiqa-toolkit", prog_name="buiqa")
-def main(debug: bool) -> None:
-    """Build, label, audit and load benchmarks of burst image quality.
-
-    Exit status: 0 done; 1 could not be done; 2 wrong usage; 3 done, but some bursts or labels failed (see failures).
-    """
+def main(*, quiet: bool, verbose: bool, **_flags: bool) -> None:
+    """Build, label, audit and load benchmarks of burst image quality."""
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other")
 
 
 def _require_no_secret(ctx: click.Context, error: Exception) -> None:

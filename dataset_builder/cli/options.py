@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dataset_builder.cli.listed import ListedOption, complete, list_bursts, list_labelled, list_presets
+
 if TYPE_CHECKING:
     from dataset_builder.recipe import Recipe
 
@@ -25,7 +27,15 @@ class _Folder(click.Path):
 
 FOLDER = _Folder(path_type=Path)
 dataset_argument = click.argument("dataset", metavar="DIR", type=FOLDER)
-burst_argument = click.argument("burst_id", metavar="BURST_ID")
+burst_argument = click.argument("burst_id", metavar="BURST_ID", shell_complete=complete(list_bursts))
+preset_option = click.option(
+    "--preset",
+    cls=ListedOption,
+    names=list_presets,
+    default="handheld",
+    show_default=True,
+    help="How the frames of a burst differ.",
+)
 out_option = click.option("--out", required=True, metavar="DIR", type=FOLDER, help="Folder of the data set.")
 name_option = click.option("--name", help="Name of the source in the data set; default: that of the folder.")
 license_option = click.option(
@@ -61,6 +71,7 @@ trusted_option = click.option(
     "scenarios",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete(list_labelled),
     help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
     "built in or installed run.",
 )

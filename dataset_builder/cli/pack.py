@@ -23,7 +23,8 @@ def command(dataset: Path, out: Path, shard_megabytes: int) -> None:
     """
     from dataset_builder.cli.console import show_count
     from manifests.operations.pack import pack_dataset
+    from manifests.plain_text import count
 
     with show_count("pack") as on_progress:
-        count = pack_dataset(dataset, out, shard_bytes=shard_megabytes << 20, on_progress=on_progress)
-    say(f"{out}: {count} shards")
+        shards = pack_dataset(dataset, out, shard_bytes=shard_megabytes << 20, on_progress=on_progress)
+    say(f"{out}: {count(shards, 'shard')}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dataset_builder.cli.listed import complete, list_labelled
 from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option
 from dataset_builder.cli.terminal import say
 
@@ -28,7 +29,12 @@ from dataset_builder.cli.terminal import say
 @click.option("--split", default="all", show_default=True, metavar="NAME|all", help="Bursts that are scored.")
 @fold_option
 @click.option(
-    "--scenario", "scenarios", multiple=True, metavar="NAME", help="For what.  [default: every one that has labels]"
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete(list_labelled),
+    help="For what.  [default: every one that has labels]",
 )
 @inputs_option
 def command(
@@ -47,6 +53,7 @@ def command(
     from assessors.registry import create_assessor
     from assessors.targets import list_scenarios
     from dataset_builder.cli.console import show_count
+    from manifests.plain_text import count
 
     assessor = create_assessor(model)
     provider = InputProvider(dataset, split, fold=fold, cache=cache)
@@ -57,4 +64,4 @@ def command(
         names = ", ".join(assessor.info.scenarios or ())
         raise click.UsageError(f"{model} scores for none of {', '.join(wanted) or 'no scenarios'}; it knows {names}")
     write_predictions(out, table, signed=assessor.info.signed)
-    say(f"{table.num_rows:,} scores of {len(provider):,} bursts in {out}")
+    say(f"{count(table.num_rows, 'score')} of {count(len(provider), 'burst')} in {out}")

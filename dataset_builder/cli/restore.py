@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dataset_builder.cli.listed import complete, list_scenarios
 from dataset_builder.cli.options import burst_argument, dataset_argument, device_option, limit_options
 from dataset_builder.cli.terminal import say
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @dataset_argument
 @burst_argument
-@click.option("--scenario", required=True, help="Name, module:attr or file of a model.")
+@click.option(
+    "--scenario", required=True, shell_complete=complete(list_scenarios), help="Name, module:attr or file of a model."
+)
 @device_option
 @click.option("--out", type=click.Path(path_type=Path), help="PNG file; default: BURST_ID.png here.")
 @limit_options

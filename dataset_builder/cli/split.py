@@ -49,6 +49,7 @@ def command(
     from dataset_builder.build import redo_splits
     from dataset_builder.cli.console import print_notes
     from dataset_builder.recipe import parse_splits
+    from manifests.plain_text import count
     from manifests.schema import SPLIT_NAMES
     from manifests.store import read_dataset_table
 
@@ -66,10 +67,10 @@ def command(
     remarks = redo_splits(dataset, choice)
     table = read_dataset_table(dataset, "splits")
     counts = Counter(table.column("split").to_pylist())
-    say(", ".join(f"{name}: {counts[name]} bursts" for name in SPLIT_NAMES))
+    say(", ".join(f"{name}: {count(counts[name], 'burst')}" for name in SPLIT_NAMES))
     if folds:
         counts = Counter(table.column("fold").to_pylist())
-        say(", ".join(f"fold {fold}: {counts[fold]} bursts" for fold in range(folds)))
+        say(", ".join(f"fold {fold}: {count(counts[fold], 'burst')}" for fold in range(folds)))
     print_notes(remarks)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from dataset_builder.cli.listed import complete, list_labelled
 from dataset_builder.cli.options import dataset_argument, out_option
 from dataset_builder.cli.terminal import say
 
@@ -18,21 +19,28 @@ from dataset_builder.cli.terminal import say
     metavar="QUERY",
     help="Condition on the columns of bursts, and split and fold, as pandas reads it: \"source == 'phone' and num_frames >= 8\".",
 )
-@click.option("--scenario", "scenarios", multiple=True, help="Labels to keep; default: all.")
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    shell_complete=complete(list_labelled),
+    help="Labels to keep; default: all.",
+)
 @out_option
 def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) -> None:
     """Write a data set of the bursts of DIR that a query chooses, with their files, labels and splits."""
     from dataset_builder.build import redo_reports
     from dataset_builder.cli.console import print_notes
     from manifests.operations.combine import subset_dataset
+    from manifests.plain_text import count
 
     remarks: list[str] = []
-    count = subset_dataset(
+    bursts = subset_dataset(
         dataset,
         out,
         where,
         scenarios=scenarios or None,
         finish=lambda folder: remarks.extend(redo_reports(folder)),
     )
-    say(f"{out}: {count} bursts")
+    say(f"{out}: {count(bursts, 'burst')}")
     print_notes(remarks)

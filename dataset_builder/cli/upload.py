@@ -21,9 +21,10 @@ def command(dataset: Path, uri: str) -> None:
     """
     from dataset_builder.cli.console import print_notes, show_count
     from manifests.address import has_credentials, hide_credentials
+    from manifests.plain_text import count
     from manifests.storage import upload_dataset
 
     with show_count("upload") as on_progress:
-        count = upload_dataset(dataset, uri, on_progress=on_progress)
-    say(f"{hide_credentials(uri)}: {count} files")
+        files = upload_dataset(dataset, uri, on_progress=on_progress)
+    say(f"{hide_credentials(uri)}: {count(files, 'file')}")
     print_notes([CREDENTIALS_NOTE] if has_credentials(uri) else [])

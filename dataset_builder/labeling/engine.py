@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from dataset_builder.labeling.catalogue import BurstCatalogue, read_catalogue
 from dataset_builder.labeling.expectation import expect_work, time_restorers
 from dataset_builder.labeling.known_limits import describe_limits
 from dataset_builder.labeling.merge import merge_results, prune_others
-from dataset_builder.labeling.plan import REASONS, LabelPlan, plan_labels
+from dataset_builder.labeling.plan import LabelPlan, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario
+from dataset_builder.labeling.skips import Skip, describe_skips
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Announce, Progress, StageReport
 from dataset_builder.work.unit import remove_part
@@ -36,7 +39,7 @@ def build_labels(
         announce: told what it will cost, before it begins; restorers are timed for it where there is much to do.
 
     Returns:
-        Counts of units (burst, scenario) created, reused, rebuilt, skipped and failed.
+        Counts of units (burst, scenario) created, extended, reused, rebuilt, skipped and failed.
     """
     catalogue = read_catalogue(root)
     prune_others(root, scenarios, catalogue)
@@ -51,7 +54,7 @@ def build_labels(
     with progress("labels", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
             if failure is None:
-                report.counts["rebuilt" if unit.exists else "created"] += 1
+                report.counts[unit.action] += 1
             else:
                 report.fail_burst(failure, unit.rows.burst, unit.scenario.name)
             advance()
@@ -69,9 +72,7 @@ def preview_stage(root: Path, scenarios: Sequence[ResolvedScenario], catalogue: 
     missing = plan.find_unfinished(root)
     report.counts["reused"] += len(plan.units) - len(missing)
     for part, chosen in zip(plan.parts, missing.chosen, strict=True):
-        rebuilt = int((chosen & part.seen).sum())
-        report.counts["rebuilt"] += rebuilt
-        report.counts["created"] += int(chosen.sum()) - rebuilt
+        report.counts += Counter(part.tell_action(place) for place in np.flatnonzero(chosen).tolist())
     report.remarks += map(str, expect_work(missing.group(), {}))
     return report
 
@@ -79,12 +80,10 @@ def preview_stage(root: Path, scenarios: Sequence[ResolvedScenario], catalogue: 
 def summarise_plan(plan: LabelPlan) -> StageReport:
     """A report of what is reused and skipped, before anything is computed."""
     report = StageReport("labels")
-    skipped: Counter[str] = sum((part.skipped for part in plan.parts), Counter())
+    skipped: Counter[Skip] = sum((part.skipped for part in plan.parts), Counter())
     report.counts["reused"] = sum(part.reused for part in plan.parts)
     report.counts["skipped"] = skipped.total()
-    report.remarks += [
-        f"{count} of (burst, scenario) got no labels: {REASONS[reason]}" for reason, count in sorted(skipped.items())
-    ]
+    report.remarks += describe_skips(skipped)
     report.remarks += describe_limits(
         (METRICS[definition.metric], unit.rows.burst["preset"])
         for unit, _ in plan.units.group()

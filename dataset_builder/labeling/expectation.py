@@ -22,6 +22,7 @@ from dataset_builder.labeling.units import BurstRows, LabelUnit
 from dataset_builder.records.loading import load_burst
 from dataset_builder.work.local import Workers
 from dataset_builder.work.unit import Desk, hash_facts, read_part, remove_part
+from manifests.plain_text import count
 from manifests.store import labels_path
 from restorers import Domain, create
 from restorers.fidelity import METRICS
@@ -50,8 +51,8 @@ class Expectation:
 
     def __str__(self) -> str:
         limit = f", at most {self.most:,}" if self.most > self.usual else ""
-        count = f"{self.scenario}: {self.bursts:,} bursts, about {self.usual:,} evaluations{limit}"
-        return count if self.seconds is None else f"{count}; about {_say_minutes(self.seconds)} of one worker"
+        line = f"{self.scenario}: {count(self.bursts, 'burst')}, about {count(self.usual, 'evaluation')}{limit}"
+        return line if self.seconds is None else f"{line}; about {_say_minutes(self.seconds)} of one worker"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class TimingUnit:
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # the burst is small change here
         """Restore all frames, then half of them."""
         burst = load_burst(root, self.rows.burst, self.rows.frames)
-        restorer = create(self.scenario.name, device=self.scenario.info.device)
+        restorer = create(self.scenario.target, device=self.scenario.info.device)
         samples = int(burst.frames.size)
         if restorer.info.single_frame:
             burst = burst.single(burst.reference_index)
@@ -116,8 +117,8 @@ def expect_work(groups: Iterable[tuple[LabelUnit, int]], timings: Mapping[str, T
         timings: of some scenarios, by name.
     """
     by_scenario: dict[str, list[tuple[LabelUnit, int]]] = defaultdict(list)
-    for unit, count in groups:
-        by_scenario[unit.scenario.name].append((unit, count))
+    for unit, number in groups:
+        by_scenario[unit.scenario.name].append((unit, number))
     for scenario, own in sorted(by_scenario.items()):
         usual = most = 0
         seconds = 0.0

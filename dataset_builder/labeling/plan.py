@@ -12,31 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_builder.labeling.catalogue import BurstCatalogue
-from dataset_builder.labeling.estimators import find_estimator
-from dataset_builder.labeling.game import is_enumerable
-from dataset_builder.labeling.known_limits import is_misleading
 from dataset_builder.labeling.runs import look_through
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
-from dataset_builder.labeling.truth import explain_mismatch
-from dataset_builder.labeling.units import BurstRows, LabelUnit, hash_definition
+from dataset_builder.labeling.skips import Skip, find_skip
+from dataset_builder.labeling.units import Action, BurstRows, LabelUnit, hash_definition
 from dataset_builder.work.unit import read_part
 from manifests.store import labels_path
-from restorers import Domain
-from restorers.fidelity import METRICS
-
-_MAX_SAMPLES = 2**28
-"""Of the frames of a burst together, 1 GiB as float32."""
-REASONS = {
-    "too large": "the burst is too large to be restored as a whole; ingest it with crops",
-    "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
-    "other domain": "the restorer does not take the burst's domain",
-    "other length": "the burst is too short or too long for the restorer or the estimator",
-    "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
-    "misleading": "without truth, series whose reference is not the shortest exposure are ranked by the wrong thing (docs/labels.md); "
-    "label them all the same by --insist, or insist = true in the recipe",
-    "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
-}
-"""Why a burst gets no labels of a scenario."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +28,7 @@ class ScenarioPlan:
         scenario: which.
         missing: bool [B, D], what is to be computed.
         seen: bool [B], bursts that the file names.
+        extends: bool [B], bursts that have current labels, all of which stay.
         stale: whether it holds rows that are not current.
         unscored: as `rows.list_unscored`, of the file as it is.
         reused: number of bursts with nothing missing.
@@ -56,10 +38,11 @@ class ScenarioPlan:
     scenario: ResolvedScenario
     missing: NDArray[np.bool_]
     seen: NDArray[np.bool_]
+    extends: NDArray[np.bool_]
     stale: bool
     unscored: Sequence[dict[str, Any]]
     reused: int
-    skipped: Counter[str]
+    skipped: Counter[Skip]
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
@@ -70,6 +53,10 @@ class ScenarioPlan:
         """Definitions that a burst lacks."""
         pairs = zip(self.scenario.definitions, self.missing[place].tolist(), strict=True)
         return tuple(definition for definition, missing in pairs if missing)
+
+    def tell_action(self, place: int) -> Action:
+        """What computing them does to the labels that a burst has."""
+        return "extended" if self.extends[place] else "rebuilt" if self.seen[place] else "created"
 
     def sketch_units(self, catalogue: BurstCatalogue) -> Iterator[tuple[int, LabelUnit]]:
         """Units to be computed, by the place of their burst; enough to know their key and their part file."""
@@ -130,7 +117,7 @@ class LabelUnits(Iterable[LabelUnit]):
             for number in order:
                 if self.chosen[number][place]:
                     part = self.plan.parts[number]
-                    yield LabelUnit(rows, part.scenario, part.list_missing(place), exists=bool(part.seen[place]))
+                    yield LabelUnit(rows, part.scenario, part.list_missing(place), part.tell_action(place))
 
     def group(self) -> Iterator[tuple[LabelUnit, int]]:
         """Units that differ in what they will cost or in the preset of their burst, each with the number of those like it."""
@@ -158,32 +145,34 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], catalogue: Bu
 
 def _plan_scenario(root: Path, scenario: ResolvedScenario, catalogue: BurstCatalogue) -> ScenarioPlan:
     number, definitions = len(catalogue.names), scenario.definitions
-    present = np.zeros((number, len(definitions)), bool)
-    seen = np.zeros(number, bool)
+    present, named = (np.zeros((number, len(definitions)), bool) for _ in range(2))
+    seen, current = (np.zeros(number, bool) for _ in range(2))
     unscored: list[dict[str, Any]] = []
     stale = False
     for runs in look_through(root, labels_path(scenario.name), catalogue, scenario.fingerprint):
         stale = stale or not runs.current.all()
         seen[runs.bursts[runs.bursts >= 0]] = True
-        counts = runs.current & ~runs.failed
+        current[runs.bursts[runs.current]] = True
         # By what it means, for an estimator may have had another name.
         asked = [hash_definition(scenario.fingerprint, each) for each in definitions]
         for kind, definition in enumerate(runs.definitions):
-            own = runs.bursts[counts & (runs.codes == kind)]
-            if len(own):
+            own = runs.current & (runs.codes == kind)
+            if own.any():
                 digest = hash_definition(scenario.fingerprint, definition)
                 for column in (place for place, each in enumerate(asked) if each == digest):
-                    present[own, column] = True
+                    named[runs.bursts[own], column] = True
+                    present[runs.bursts[own & ~runs.failed], column] = True
         unscored += runs.list_unscored()
-    applies, reasons = _apply(scenario, catalogue.examples)
+    applies, skips = _apply(scenario, catalogue.examples)
     missing = applies[catalogue.cases] & ~present
     waiting, any_applies = _find_any(missing), _find_any(applies)
-    skipped: Counter[str] = Counter()
-    for case, count in enumerate(np.bincount(catalogue.cases, minlength=len(applies)).tolist()):
-        if not any_applies[case]:
-            skipped[reasons[case]] += count
+    skipped: Counter[Skip] = Counter()
+    for skip, case, count in zip(skips, any_applies, np.bincount(catalogue.cases, minlength=len(applies)), strict=True):
+        if skip is not None and not case:
+            skipped[skip] += int(count)
     reused = int((any_applies[catalogue.cases] & ~waiting).sum())
-    return ScenarioPlan(scenario, missing, seen, stale, unscored, reused, skipped)
+    extends = current & ~_find_any(missing & named)
+    return ScenarioPlan(scenario, missing, seen, extends, stale, unscored, reused, skipped)
 
 
 def _find_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -191,31 +180,12 @@ def _find_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(flags.any(axis=1), np.bool_)
 
 
-def _apply(scenario: ResolvedScenario, examples: Sequence[BurstRows]) -> tuple[NDArray[np.bool_], list[str]]:
+def _apply(scenario: ResolvedScenario, examples: Sequence[BurstRows]) -> tuple[NDArray[np.bool_], list[Skip | None]]:
     """Which definitions apply to bursts of each case, bool [C, D], and why the first does not."""
     applies = np.zeros((len(examples), len(scenario.definitions)), bool)
     firsts = []
     for case, rows in enumerate(examples):
-        reasons = {each: _explain(rows, scenario, each) for each in scenario.list_definitions(rows.burst)}
-        applies[case] = [each in reasons and reasons[each] is None for each in scenario.definitions]
-        firsts.append(str(next(iter(reasons.values()), None)))
+        skips = {each: find_skip(rows, scenario, each) for each in scenario.list_definitions(rows.burst)}
+        applies[case] = [each in skips and skips[each] is None for each in scenario.definitions]
+        firsts.append(next(iter(skips.values()), None))
     return applies, firsts
-
-
-def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> str | None:
-    """Why a definition does not apply to a burst: a key of `REASONS`; None if it does."""
-    burst, info = rows.burst, scenario.info
-    domain, count = Domain(burst["domain"]), burst["num_frames"]
-    metric, estimator = METRICS[definition.metric], find_estimator(definition.estimator)
-    samples = count * burst["height"] * burst["width"] * (1 if domain is Domain.RAW_BAYER else 3)
-    fits = estimator.family == "alone" or info.min_frames <= count <= (info.max_frames or count)
-    hindrances = {
-        "without truth": metric.needs_truth and burst["ground_truth_kind"] == "none",
-        "misleading": not scenario.insist and is_misleading(metric, rows.frames),
-        "other domain": domain not in info.input_domains,
-        "too large": samples > _MAX_SAMPLES,
-        "other length": not fits or count < estimator.min_frames,
-        "too many subsets": estimator.exact and not is_enumerable(metric, info, domain, count, linear=scenario.linear),
-        "no counterpart": metric.needs_truth and explain_mismatch(info, domain, burst["scale"]) is not None,
-    }
-    return next((reason for reason, hinders in hindrances.items() if hinders), None)

@@ -8,21 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
 from dataset_builder.settings import Name, Part, require_one_of
-from manifests.errors import SchemaError
-from manifests.store import read_footer
+from manifests.errors import ManifestError, SchemaError
+from manifests.store import labels_path, read_footer
 from restorers import LinearMerge, Restorer, RestorerInfo, create, create_known
 from restorers.errors import UntrustedScenarioError
 from restorers.fidelity import METRICS
 from restorers.perceptual import load_weights
-from restorers.registry import fingerprint_scenario
+from restorers.registry import fingerprint_scenario, is_installed, require_own_name
 
 DEFAULT = "default"
 """Stands for the metrics that suit a burst, where metrics are named."""
+_TARGET = r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$"
 _NARROW, _WIDE = ("psnr", "psnr_srgb"), ("psnr_mu", "psnr_pu21")
 
 
@@ -48,13 +49,30 @@ class ScenarioChoice(Part):
         metrics: fidelity metrics; `default` stands for those that suit the burst (`choose_metrics`).
         insist: whether to label without truth where that is known to mislead.
         stands_for: name of a restorer that the user may put in its place by `--restorer NAME=SCENARIO`; null for none.
+        restorer: what restores, where the scenario has a name of its own, `task/restorer`; null where its name says it.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$", max_length=240)
+    name: str = Field(pattern=_TARGET, max_length=240)
     estimators: tuple[str, ...] = ()
     metrics: tuple[str, ...] = Field(default=(DEFAULT,), min_length=1)
     insist: bool = False
     stands_for: Name | None = None
+    restorer: str | None = Field(default=None, pattern=_TARGET, max_length=240)
+
+    @property
+    def target(self) -> str:
+        """What its restorer is created from."""
+        return self.restorer or self.name
+
+    def say(self, target: str) -> dict[str, str]:
+        """The key that names its restorer, with another one."""
+        return {"name" if self.restorer is None else "restorer": target}
+
+    @model_validator(mode="after")
+    def _check_own_name(self) -> ScenarioChoice:
+        if self.restorer is not None:
+            require_own_name(self.name)
+        return self
 
     @field_validator("estimators")
     @classmethod
@@ -72,9 +90,18 @@ class ScenarioChoice(Part):
 
 
 def merge_choices(old: Sequence[ScenarioChoice], new: Sequence[ScenarioChoice]) -> tuple[ScenarioChoice, ...]:
-    """Old choices and new ones; a scenario in both is asked for all that either asks for."""
+    """Old choices and new ones; a scenario in both is asked for all that either asks for.
+
+    Raises:
+        RecipeError: if a name stands for one restorer in one, and for another in the other.
+    """
     merged = {choice.name: choice for choice in old}
     for choice in new:
+        if choice.name in merged and merged[choice.name].target != choice.target:
+            raise RecipeError(
+                f"scenario {choice.name!r}: is {merged[choice.name].target} in the data set, not {choice.target}; take another name, or "
+                "remove its labels by `buiqa unlabel`"
+            )
         merged[choice.name] = _unite(merged[choice.name], choice) if choice.name in merged else choice
     return tuple(merged.values())
 
@@ -119,6 +146,7 @@ class ResolvedScenario:
         linear: whether that is a `LinearMerge`.
         chosen: metrics that were asked for by name; None for all of the definitions.
         insist: as in `ScenarioChoice`.
+        restorer: as in `ScenarioChoice`.
     """
 
     name: str
@@ -128,6 +156,12 @@ class ResolvedScenario:
     linear: bool = False
     chosen: frozenset[str] | None = None
     insist: bool = False
+    restorer: str | None = None
+
+    @property
+    def target(self) -> str:
+        """What its restorer is created from."""
+        return self.restorer or self.name
 
     def list_definitions(self, burst: Mapping[str, Any]) -> tuple[Definition, ...]:
         """What to compute for a burst, given its row."""
@@ -152,6 +186,7 @@ class ResolvedScenario:
             "license": info.license,
             "weights_sha256": info.weights_sha256,
             "deterministic": info.deterministic,
+            **({} if self.restorer is None else {"restorer": self.restorer}),
             **({} if info.device == "cpu" else {"device": info.device}),
         }
 
@@ -165,10 +200,39 @@ def resolve_scenarios(choices: Sequence[ScenarioChoice], *, device: str = "cpu")
 
     Raises:
         RestorerError: if a scenario is unknown or its restorer unusable.
-        RecipeError: if an estimator does not suit a restorer or a metric.
+        RecipeError: if an estimator does not suit a restorer or a metric, or a name of the user's own is taken.
         MissingWeightsError: if a metric needs weights that are not there.
     """
-    return [_resolve(choice, create(choice.name, device=device)) for choice in choices]
+    for choice in choices:
+        if choice.restorer is not None and is_installed(choice.name):
+            raise RecipeError(
+                f"scenario {choice.name!r}: is built in or installed and means another restorer; choose another name"
+            )
+    return [_resolve(choice, create(choice.target, device=device)) for choice in choices]
+
+
+def choose_recorded(
+    choices: Sequence[ScenarioChoice], named: Collection[str]
+) -> tuple[list[ScenarioChoice], list[str]]:
+    """Of the scenarios that a data set names, those that may run: built in, installed, or named by the user, too.
+
+    Args:
+        choices: choices of the recipe in a data set.
+        named: restorers that the user named; one that the data set does not have is chosen as well.
+
+    Returns:
+        The choices, and why others may not run, one line each.
+    """
+    trusted, remarks = [], []
+    for choice in choices:
+        if choice.target in named or is_installed(choice.target):
+            trusted.append(choice)
+        else:
+            remarks.append(
+                f"left out: {choice.name} is made by code or a file; name it, too: --scenario {choice.target}"
+            )
+    there = {choice.target for choice in choices}
+    return [*trusted, *(ScenarioChoice(name=name) for name in named if name not in there)], remarks
 
 
 def resolve_recorded(
@@ -187,7 +251,7 @@ def resolve_recorded(
     resolved, remarks = [], []
     for choice in choices:
         try:
-            resolved.append(_resolve(choice, create_known(choice.name, named=named, device=device)))
+            resolved.append(_resolve(choice, create_known(choice.target, named=named, device=device)))
         except UntrustedScenarioError as error:
             remarks.append(f"left out: {error}")
     return resolved, remarks
@@ -200,10 +264,11 @@ def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
         raise RecipeError(f"scenario {choice.name!r}: {error}") from None
     if any(METRICS[each.metric].kind == "lpips" for each in definitions):
         load_weights()  # fails before any work is done
-    fingerprint = fingerprint_scenario(choice.name, restorer)
+    fingerprint = fingerprint_scenario(choice.target, restorer)
     linear = isinstance(restorer, LinearMerge)
     chosen = frozenset(choice.metrics) - {DEFAULT} if DEFAULT in choice.metrics else None
-    return ResolvedScenario(choice.name, definitions, fingerprint, restorer.info, linear, chosen, choice.insist)
+    facts = (definitions, fingerprint, restorer.info, linear, chosen, choice.insist, choice.restorer)
+    return ResolvedScenario(choice.name, *facts)
 
 
 def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
@@ -235,3 +300,15 @@ def read_scenario_facts(root: Path, path: str) -> dict[str, Any]:
             f"{root / path}: footer: expected a JSON object under scenario; restore the file, or build again"
         )
     return facts
+
+
+def read_target(root: Path, scenario: str) -> str:
+    """What the restorer of labelled bursts was created from, as their label file says; the scenario's name where it says nothing.
+
+    It stands in data: only `create_known` may have it.
+    """
+    try:
+        target = read_scenario_facts(root, labels_path(scenario)).get("restorer")
+    except ManifestError:
+        return scenario
+    return target if isinstance(target, str) else scenario

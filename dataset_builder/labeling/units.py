@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache, partial
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ from restorers.fidelity import METRICS, MetricConvention
 from restorers.registry import fingerprint_scenario
 
 Result = TypeVar("Result")
+Action = Literal["created", "extended", "rebuilt"]
 
 
 def list_label_columns() -> list[str]:
@@ -138,12 +139,19 @@ class LoadedBurst:
 
 @dataclass(frozen=True)
 class LabelUnit:
-    """The labels of one burst under one scenario by some definitions."""
+    """The labels of one burst under one scenario by some definitions.
+
+    Attributes:
+        rows: rows of the burst.
+        scenario: scenario with the facts of its restorer.
+        definitions: what to compute.
+        action: what computing them does to the labels that the burst has: there are none, they stay, or they are replaced.
+    """
 
     rows: BurstRows
     scenario: ResolvedScenario
     definitions: tuple[Definition, ...]
-    exists: bool = field(default=False, compare=False)
+    action: Action = field(default="created", compare=False)
 
     @cached_property
     def key(self) -> str:
@@ -190,7 +198,7 @@ class LabelUnit:
             Exception: as `run`.
         """
         scenario = self.scenario
-        restorer, fingerprint = _create_once(scenario.name, scenario.info.device)
+        restorer, fingerprint = _create_once(scenario.target, scenario.info.device)
         if fingerprint != scenario.fingerprint:
             raise InvalidRestorerError(
                 f"{scenario.name}: changed while the labels were computed; run the command again"
@@ -268,9 +276,9 @@ class LabelUnit:
 
 
 @lru_cache(maxsize=8)
-def _create_once(scenario: str, device: str) -> tuple[Restorer, str]:
-    restorer = create(scenario, device=device)
-    return restorer, fingerprint_scenario(scenario, restorer)
+def _create_once(target: str, device: str) -> tuple[Restorer, str]:
+    restorer = create(target, device=device)
+    return restorer, fingerprint_scenario(target, restorer)
 
 
 def _attempt(compute: Callable[[], Result]) -> Result | Exception:

@@ -78,6 +78,7 @@ def measure_gains(
         SelectionUnit(
             bursts[burst_id],
             scenario.name,
+            scenario.target,
             scenario.fingerprint,
             scenario.info.device,
             metric,

@@ -32,6 +32,7 @@ class SelectionUnit:
     Attributes:
         rows: rows of the burst.
         scenario: its name.
+        target: what its restorer is created from.
         fingerprint: fingerprint of its restorer.
         device: where it computes.
         metric: metric of the fidelities.
@@ -41,6 +42,7 @@ class SelectionUnit:
 
     rows: BurstRows
     scenario: str
+    target: str
     fingerprint: str
     device: str
     metric: str
@@ -67,8 +69,8 @@ class SelectionUnit:
 
     def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:
         """Choose and restore."""
-        restorer = create(self.scenario, device=self.device)  # which the driver found to be known or named by the user
-        if fingerprint_scenario(self.scenario, restorer) != self.fingerprint:
+        restorer = create(self.target, device=self.device)  # which the driver found to be known or named by the user
+        if fingerprint_scenario(self.target, restorer) != self.fingerprint:
             raise InvalidRestorerError(f"{self.scenario}: changed while frames were selected; run the command again")
         loaded, redrawn = desk.take((root, self.rows, self.judge), lambda: self._load(root))
         metric = METRICS[self.metric]

@@ -16,6 +16,7 @@ from dataset_builder.errors import (
     MissingSourceError,
     NearDuplicateError,
     PhotographTooSmallError,
+    ScreenedOutError,
     SourceError,
 )
 from dataset_builder.randomness import derive_seed, draw_names
@@ -67,8 +68,27 @@ class ScreeningUnit:
         return asdict(describe_photograph(read_hashed_photograph(path, shorter_side=side, sha256=self.sha256)))
 
 
-Outcome = tuple[str, list[SynthesisUnit] | Failure]
+@dataclass(frozen=True)
+class LeftOut:
+    """Why a photograph that can be read is not used; no failure."""
+
+    reason: str
+
+
+Outcome = tuple[str, list[SynthesisUnit] | Failure | LeftOut]
 """Path of a photograph, and its bursts or why it has none."""
+
+
+def find_photographs(source: PhotographSource, root: Path) -> list[str]:
+    """The photographs of a source below its folder, those that it names, or all.
+
+    Raises:
+        MissingSourceError: if there are none.
+    """
+    paths = list(source.files) or list_photographs(root)
+    if not paths:
+        raise MissingSourceError(f"source {source.name!r}: no JPEG, PNG, TIFF or DNG below {root}; correct root")
+    return paths
 
 
 def plan_photographs(
@@ -89,16 +109,16 @@ def plan_photographs(
     Raises:
         MissingSourceError: if there are none; anything smaller is an outcome.
     """
-    paths = list(source.files) or list_photographs(root)
-    if not paths:
-        raise MissingSourceError(f"source {source.name!r}: no JPEG, PNG, TIFF or DNG below {root}; correct root")
+    paths = find_photographs(source, root)
     drawn = set(paths) if source.limit is None else draw_names(paths, source.limit)
-    found: dict[str, ScreeningUnit | Failure] = {}
+    found: dict[str, ScreeningUnit | Failure | LeftOut] = {}
     by_content: dict[str, str] = {}
     for path in (path for path in paths if path in drawn):
         check_stop()
         try:
             found[path] = _find(source, root, path, by_content)
+        except DuplicateOriginError as error:
+            found[path] = LeftOut(str(error))
         except (SourceError, UnsafePathError, OSError) as error:
             found[path] = Failure.from_exception(error)
     units = [unit for unit in found.values() if isinstance(unit, ScreeningUnit)]
@@ -109,7 +129,7 @@ def plan_photographs(
     places = {path: place for place, path in enumerate(measured)}
     kept: dict[int, str] = {}
     for path, unit in found.items():
-        if isinstance(unit, Failure):
+        if isinstance(unit, Failure | LeftOut):
             yield path, unit
         elif path not in measured:
             yield path, lost.get(path) or Failure("OSError", f"{path}: its measurement was removed while the build ran")
@@ -117,6 +137,9 @@ def plan_photographs(
             others = [kept[place] for place in look_alikes.get(places[path], ()) if place in kept]
             try:
                 _screen(source, path, measured[path], source.scale or preset.scale, others)
+            except ScreenedOutError as error:
+                yield path, LeftOut(str(error))
+                continue
             except SourceError as error:
                 yield path, Failure.from_exception(error)
                 continue

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from dataset_builder.settings import SourcePart, require_inside
-from dataset_builder.synthesis.distributions import Constant, Distribution, LogUniform, within
+from dataset_builder.synthesis.distributions import Constant, Distribution, Integers, LogUniform, within
+from dataset_builder.synthesis.presets import Preset
 
 
 class SynthesisSource(SourcePart):
@@ -18,12 +19,20 @@ class SynthesisSource(SourcePart):
         frame_height: px, even.
         frame_width: px, even.
         scale: ground-truth pixels per frame pixel; null takes the preset's.
+        num_frames: frames of a burst; null draws as many as the preset says.
     """
 
     preset: str = "handheld"
     frame_height: int = Field(default=96, ge=32, le=4096, multiple_of=2)
     frame_width: int = Field(default=96, ge=32, le=4096, multiple_of=2)
     scale: int | None = Field(default=None, ge=1, le=8)
+    num_frames: int | None = Field(default=None, ge=2, le=100)
+
+    def adapt(self, preset: Preset) -> Preset:
+        """The preset with what the source says in its place."""
+        if self.num_frames is None:
+            return preset
+        return preset.model_copy(update={"num_frames": Integers(low=self.num_frames, high=self.num_frames)})
 
 
 class PhotographSource(SynthesisSource):

@@ -17,12 +17,23 @@ from manifests.store import read_or_empty, table_path, write_table
 
 @dataclass
 class StageReport:
-    """Counts of units by what became of them, failures as rows of the table `failures`, and remarks for the person at the terminal."""
+    """Counts of units by what became of them, failures as rows of the table `failures`, and remarks for the person at the terminal.
+
+    Attributes:
+        stage: `bursts` or `labels`.
+        counts: units by what became of them.
+        failures: rows of the table `failures`.
+        remarks: one line each.
+        traces: of failures by their message, the calls that led to each, where they are known.
+        left_out: photographs that were screened out, by source and path, and why.
+    """
 
     stage: str
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[dict[str, Any]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    traces: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fail(self, failure: Failure, *, source: str, burst_id: str, scenario: str = "") -> None:
         """Count a failed unit and keep its row."""
@@ -45,6 +56,8 @@ class StageReport:
         frame_index: int | None = None,
     ) -> None:
         """Keep the row of what failed, be it a whole unit, or an estimator by a metric, or that for one frame."""
+        if failure.trace:
+            self.traces[failure.message] = failure.trace
         self.failures.append(
             {
                 "stage": self.stage,
@@ -65,6 +78,8 @@ class StageReport:
         self.counts += other.counts
         self.failures += other.failures
         self.remarks += other.remarks
+        self.traces |= other.traces
+        self.left_out |= other.left_out
 
 
 Advance = Callable[[], None]

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
+from dataset_builder.work.traces import format_traceback, name_place
 from manifests.confined.reading import read_file
 from manifests.confined.writing import remove_file, write_text
 
 WORK_FOLDER = ".work"
 # A full or read-only disk fails every unit alike: the build stops, and resumes when there is room.
 _FATAL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
-_LONGEST_MESSAGE = 2000
+_LONGEST_MESSAGE = 1500
 _ADDRESS = re.compile(r"<[^<>]{1,200} at 0x[0-9a-fA-F]+>|\b0x[0-9a-fA-F]{6,16}\b")
 State = TypeVar("State")
 
@@ -107,19 +108,24 @@ class Failure:
     attempts: int = 1
     wants_out: bool = field(default=False, compare=False)
     """Whether the unit tried to end its process, as `sys.exit` does; who knows what it ended before."""
+    trace: str = field(default="", compare=False)
+    """Calls that led to it, with their source, for who mends the code; no table holds them."""
 
     @classmethod
     def from_exception(cls, error: BaseException) -> Self:
-        """What is worth keeping of an exception: its kind, and its message in one line that a table can hold."""
+        """What is worth keeping of an exception: its kind, and its message with its place, in one line that a table can hold."""
         try:
             text = str(error)[:_LONGEST_MESSAGE] or repr(error)[:_LONGEST_MESSAGE]
         except Exception:  # noqa: BLE001  # its text is third-party code, too
             text = "it cannot say what is wrong"
         # Equal builds give equal tables: where an object lay in memory is no part of what is wrong.
         text = _ADDRESS.sub("…", text)
+        place = name_place(error)
         # What is no UTF-8 in a file's name would not go into a table.
-        message = " ".join(text.encode("utf-8", "backslashreplace").decode().split())
-        return cls(type(error).__name__, message, wants_out=not isinstance(error, Exception))
+        words = f"{text} ({place})" if place else text
+        message = " ".join(words.encode("utf-8", "backslashreplace").decode().split())
+        wants_out = not isinstance(error, Exception)
+        return cls(type(error).__name__, message, wants_out=wants_out, trace=format_traceback(error))
 
 
 def is_fatal(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from dataset_builder.work.library_warnings import silence_libraries
 from dataset_builder.work.unit import Failure, Unit, run_unit
 
 IDLE_SECONDS = 60
@@ -118,6 +119,7 @@ def _prepare(memory: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
+    silence_libraries()
     # What is asked for beyond this raises MemoryError, or what native code makes of it, instead of waking the kernel's killer.
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     allowed = memory if most == resource.RLIM_INFINITY else min(memory, most)

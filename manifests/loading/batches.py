@@ -17,10 +17,14 @@ from manifests.loading.items import BurstBatch, BurstItem, collate_bursts
 Uneven = Literal["repeat", "drop", "keep"]
 
 
+_MOST_WORKERS = 1024
+
+
 class BucketBatchSampler(Sampler[list[int]]):
     """Batches of bursts of one size and similar length, for `DataLoader(batch_sampler=…)`.
 
-    The batches of an epoch depend on the seed and the epoch alone; each rank takes every `world_size`-th of them.
+    The batches of an epoch depend on the seed and the epoch alone; each rank takes every `world_size`-th of them. Each iteration gives the
+    epoch after that of the one before, unless `set_epoch` or `load_state_dict` said otherwise in between.
 
     Args:
         dataset: whose bursts are batched; it is told of every epoch.
@@ -60,16 +64,31 @@ class BucketBatchSampler(Sampler[list[int]]):
         shapes = dataset.shapes.copy()
         shapes[:, 0] = -(-shapes[:, 0] // length_step)
         self._buckets: NDArray[np.int64] = np.unique(shapes, axis=0, return_inverse=True)[1].ravel()
-        # Shared, so that workers that outlive an epoch learn of the next one: epoch, first batch.
+        # Shared, so that workers that outlive an epoch learn of the next one: epoch and first batch that somebody chose, and how many
+        # iterations each process has begun since; of streams, every worker iterates for itself.
         self._position = torch.zeros(2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self._begun = torch.zeros(_MOST_WORKERS, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
 
     def __len__(self) -> int:
-        """Number of batches of this rank in the current epoch that are still to come."""
-        return max(len(self._plan()) - int(self._position[1]), 0)
+        """Number of batches of this rank in the current epoch that were still to come when it began."""
+        epoch, first_batch = self._locate()
+        return max(len(self._plan(epoch)) - first_batch, 0)
 
     def __iter__(self) -> Iterator[list[int]]:
-        """Batches of this rank in the current epoch, from the first that is still to come."""
-        return itertools.islice(iter(self._plan()), int(self._position[1]), None)
+        """Batches of this rank in the next epoch, or in the one that was chosen, from the first that is still to come."""
+        return self.iterate(0)
+
+    def iterate(self, worker: int) -> Iterator[list[int]]:
+        """The same in one of several workers that all iterate. The epoch begins when the first batch is asked for.
+
+        Args:
+            worker: its number.
+        """
+        # DataLoader asks for an iterator more often than it uses one, so that only the first batch counts.
+        self._begun[worker] += 1
+        epoch, first_batch = self._locate(worker)
+        self._dataset.set_epoch(epoch)
+        yield from self._plan(epoch)[first_batch:]
 
     def set_epoch(self, epoch: int, *, first_batch: int = 0) -> None:
         """Choose what the next iteration gives.
@@ -79,6 +98,7 @@ class BucketBatchSampler(Sampler[list[int]]):
             first_batch: number of batches of this rank to leave out, for those of an interrupted epoch that are done.
         """
         self._position[0], self._position[1] = epoch, first_batch
+        self._begun.zero_()
         self._dataset.set_epoch(epoch)
 
     def state_dict(self, *, batches_done: int) -> dict[str, int]:
@@ -87,16 +107,21 @@ class BucketBatchSampler(Sampler[list[int]]):
         Args:
             batches_done: since the iteration began; workers run ahead, so only the training loop knows.
         """
-        return {"epoch": int(self._position[0]), "first_batch": int(self._position[1]) + batches_done}
+        epoch, first_batch = self._locate()
+        return {"epoch": epoch, "first_batch": first_batch + batches_done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         """Go on in mid-epoch."""
         self.set_epoch(state["epoch"], first_batch=state["first_batch"])
 
-    def _plan(self) -> list[list[int]]:
-        batches = plan_batches(
-            self._buckets, self._batch_size, seed=(self._seed, int(self._position[0])) if self._shuffle else None
-        )
+    def _locate(self, worker: int = 0) -> tuple[int, int]:
+        """Epoch that was begun last, or will be begun first, and its first batch."""
+        later = max(int(self._begun[worker]) - 1, 0)
+        return int(self._position[0]) + later, 0 if later else int(self._position[1])
+
+    def _plan(self, epoch: int) -> list[list[int]]:
+        seed = (self._seed, epoch) if self._shuffle else None
+        batches = plan_batches(self._buckets, self._batch_size, seed=seed)
         rest = len(batches) % self._world_size
         if rest and self._uneven == "drop":
             batches = batches[: len(batches) - rest]
@@ -129,7 +154,7 @@ class BurstStream(IterableDataset[BurstBatch]):
         """Batches of this worker."""
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker is not None else (0, 1)
-        for batch in itertools.islice(self._sampler, first, None, step):
+        for batch in itertools.islice(self._sampler.iterate(first), first, None, step):
             yield self._collate([self._dataset[item] for item in batch])
 
 

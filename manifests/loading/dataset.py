@@ -7,6 +7,7 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, get_worker_info
+from torch.utils.data import Dataset
 
 from manifests.description import PACKED_FORM, read_description
 from manifests.errors import DefaultEstimatorWarning, SelectionError
@@ -50,8 +51,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
         metric: fidelity metric of the labels.
         score: `score` in the metric's unit, `score_norm` in 0..1 within the burst, or `rank`, 1 for the best.
         fold: fold of cross-validation: `test` is that fold and `train` all others, whatever the column `split` says.
-        transform: applied to every item. Its random numbers depend on `seed`, the epoch and the burst alone, not on the worker, once
-            somebody told the epoch, as the samplers here do. Else they are new each time that an item is read.
+        transform: applied to every item. Its random numbers depend on `seed`, the burst and the epoch alone, not on the worker. The first
+            reading of a burst is of epoch 0, or of that which `set_epoch` told last, and each further one of the next epoch.
         seed: seed of the transform.
         truth: give the ground truth, too.
         below_black: whether what noise leaves below the black level is clipped at 0, or kept, as merging and stabilising need it.
@@ -91,9 +92,9 @@ class BurstQualityDataset(Dataset[BurstItem]):
         self.scenarios, self.estimators = (tuple(each[place] for each in chosen.sets) for place in range(2))
         self.higher_is_better = score != "rank"
         self._transform, self._seed = transform, seed
-        # Shared, so that workers that outlive an epoch learn of the next one; −1 until somebody tells.
-        self._epoch = torch.full((1,), -1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
-        self._readings = 0
+        # Shared, so that workers that outlive an epoch learn of the next one, and know what others read of the one before.
+        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
+        self._readings = torch.zeros(len(positions), dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         self._reader = _open_reader(self.root, index, below_black)
         if truth and isinstance(self._reader, PackReader):
             raise SelectionError(
@@ -161,12 +162,17 @@ class BurstQualityDataset(Dataset[BurstItem]):
             sample["truth"] = read_truth(self.root, index, burst)
         if self._transform is None:
             return sample
-        moment = f"{int(self._epoch)}" if self._epoch >= 0 else self._tell_moment()
-        return self._transform(sample, _make_generator(self._seed, moment, sample["burst_id"]))
+        epoch = int(self._epoch) + int(self._readings[item])
+        self._readings[item] += 1
+        return self._transform(sample, _make_generator(self._seed, epoch, sample["burst_id"]))
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the transform draw anew; reaches workers that are running already. Samplers of `manifests.loading.batches` call it."""
+        """Choose the epoch of the next reading of every burst, for a loader that goes on after an interruption.
+
+        It reaches workers that are running already. Samplers of `manifests.loading.batches` call it.
+        """
         self._epoch.fill_(epoch)
+        self._readings.zero_()
 
     @property
     def burst_ids(self) -> list[str]:
@@ -194,20 +200,11 @@ class BurstQualityDataset(Dataset[BurstItem]):
         burst = pc.index(self._index.burst_ids, burst_id).as_py()
         found = np.flatnonzero(self._positions == burst)
         if burst < 0 or not len(found):
-            where = "another split" if burst >= 0 else "no split"
-            raise SelectionError(
-                f"{self.root}: burst {burst_id!r} is not among these {len(self)} bursts, it is in {where}"
-            )
+            close = get_close_matches(burst_id, self.burst_ids, n=3)
+            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            where = "it is in another split" if burst >= 0 else f"it is in no split{hint}"
+            raise SelectionError(f"{self.root}: burst {burst_id!r} is not among these {len(self)} bursts, {where}")
         return int(found[0])
-
-    def _tell_moment(self) -> str:
-        """What tells this reading of an item from all others, where nobody told the epoch.
-
-        DataLoader seeds its workers anew for each epoch; in the process of the dataset itself the readings are counted.
-        """
-        self._readings += 1
-        worker = get_worker_info()
-        return f"reading {self._readings}" + (f" of {worker.seed}" if worker is not None else "")
 
     def _open_arrays(self) -> None:
         columns: dict[str, Any] = {field.name: self._shared[field.name] for field in fields(BurstIndex)}
@@ -240,6 +237,6 @@ def _open_reader(root: Path, index: BurstIndex, below_black: BelowBlack) -> Burs
     return PackReader(root, index, below_black) if packed else FileReader(root, below_black)
 
 
-def _make_generator(seed: int, moment: str, burst_id: str) -> np.random.Generator:
-    digest = hashlib.sha256(f"{seed}:{moment}:{burst_id}".encode()).digest()
+def _make_generator(seed: int, epoch: int, burst_id: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:{epoch}:{burst_id}".encode()).digest()
     return np.random.Generator(np.random.Philox(int.from_bytes(digest[:16], "big")))

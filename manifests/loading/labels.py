@@ -17,6 +17,7 @@ from manifests.confined.reading import has_file
 from manifests.errors import SchemaError, SelectionError
 from manifests.loading.index import BurstIndex
 from manifests.matching import locate_frames
+from manifests.queries import list_labelled, name_unlabelled
 from manifests.schema import LABELS
 from manifests.store import labels_path, list_label_files
 
@@ -215,11 +216,7 @@ def _read_all(root: Path) -> list[_LabelFile]:
 def _read_one(root: Path, scenario: str) -> _LabelFile:
     path = labels_path(scenario)
     if not has_file(root, path):
-        names = sorted(file.scenario for file in _read_all(root))
-        raise SelectionError(
-            f"{root}: no labels of scenario {scenario!r}: there are {', '.join(names) or 'none'}; "
-            f"make them with `buiqa label {root} --scenario {scenario}`"
-        )
+        raise name_unlabelled(root, scenario, list_labelled(root))
     return _read(root, path)
 
 

@@ -15,11 +15,12 @@ from manifests.confined.writing import write_new_file
 from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
-from manifests.errors import MergeConflictError, SchemaError, SelectionError
+from manifests.errors import MergeConflictError, SchemaError
 from manifests.images.listing import list_image_files, require_digest
 from manifests.listing import choose_rows
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
+from manifests.queries import name_unlabelled
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLIT_NAMES, SPLITS
 from manifests.seal import seal_dataset
 from manifests.splits import reconcile_splits
@@ -137,7 +138,7 @@ def subset_dataset(
     if scenarios is not None:
         there = {table.column("scenario")[0].as_py(): name for name, table in contents.labels.items() if len(table)}
         if unknown := sorted(set(scenarios) - there.keys()):
-            raise SelectionError(f"{root}: no labels of scenario {unknown[0]!r}: there are {', '.join(sorted(there))}")
+            raise name_unlabelled(root, unknown[0], sorted(there))
         labels = {there[scenario]: labels[there[scenario]] for scenario in scenarios}
     labels = {name: table for name, table in labels.items() if table.num_rows}
     splits = _keep(contents.splits, names)

@@ -11,7 +11,6 @@ import importlib
 import sys
 import warnings
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -20,7 +19,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from restorers.errors import MissingExtraError, UnknownArchitectureError, UnsafeWeightsError
+from restorers.adapters.architectures import require_architecture
+from restorers.containment import shorten
+from restorers.errors import MissingExtraError, UnsafeWeightsError
 from restorers.networks.deformable_convolution import deform_conv2d
 
 _WRAPPERS = ("module.", "_orig_mod.")
@@ -38,12 +39,8 @@ def load_architecture(name: str) -> type[nn.Module]:
         MissingExtraError: if basicsr or torchvision is not installed, or cannot be imported.
         UnknownArchitectureError: if there is no such class; close matches are named.
     """
-    architectures = _import_architectures()
-    if name not in architectures:
-        close = get_close_matches(name, architectures, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(architectures))}"
-        raise UnknownArchitectureError(f"architecture {name!r} is not part of basicsr: {hint}")
-    return architectures[name]
+    require_architecture(name)
+    return _import_architectures()[name]
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
@@ -59,7 +56,8 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle may raise anything
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        # What PyTorch says next is how to run the code in the file after all.
+        reason = shorten((str(error) or type(error).__name__).partition("This file can still be loaded")[0])
         raise UnsafeWeightsError(
             f"{path}: expected a PyTorch checkpoint of tensors alone ({reason}); save the network's state_dict anew"
         ) from error

@@ -7,18 +7,22 @@ fingerprint of its labels.
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 
+from restorers.adapters.architectures import require_architecture
 from restorers.adapters.network import Network, NetworkRestorer, Signature, make_restorer
 from restorers.adapters.onnx_files import hash_model, list_external_files
+from restorers.adapters.taking import take_frames
 from restorers.base import Restorer, RestorerInfo
 from restorers.burst import Domain, FloatImage
+from restorers.containment import shorten
 from restorers.device import Device, choose_device, run_on
 from restorers.errors import InvalidRestorerError, MissingExtraError, UnsafeWeightsError
 
@@ -80,7 +84,19 @@ def load_model(scenario: str, *, device: str = "cpu") -> Restorer:
         MissingExtraError: if a package is not installed.
     """
     name = parse_model_name(scenario)
-    return LOADERS[name.kind](name, "cpu" if name.kind == "onnx" else choose_device(device))
+    if name.kind == "basicsr":
+        require_architecture(name.target)
+    options = dict(name.options)
+    rule = options.pop("take", None)
+    # Of burst networks the length is that of the file, or any; only a choice of frames may ask for less.
+    asked = name.kind == "burst" and rule is not None and "frames" in options
+    number = _parse_options({"frames": options.pop("frames")})["frames"] if asked else None
+    on = "cpu" if name.kind == "onnx" else choose_device(device)
+    with warnings.catch_warnings():
+        # Of the age of a network's code: nobody who uses its file can act on that.
+        warnings.simplefilter("ignore")
+        restorer = LOADERS[name.kind](replace(name, options=options), on)
+    return restorer if rule is None else take_frames(restorer, rule, number=number)
 
 
 def _load_onnx(name: ModelName, _device: Device) -> NetworkRestorer:
@@ -258,7 +274,9 @@ def _make(
         if key not in (*_OPTIONS, *(ours or ()), *(("weights",) if ours is not None else ()))
     ]
     if unknown:
-        raise InvalidRestorerError(f"{name.kind}: option {unknown[0]!r} is unknown; there are {', '.join(_OPTIONS)}")
+        raise InvalidRestorerError(
+            f"{name.kind}: option {unknown[0]!r} is unknown; there are {', '.join(_OPTIONS)}, take"
+        )
     settings = {**known, **_parse_options(name.options)}
     info = RestorerInfo(
         task=name.options.get("task", ""),
@@ -314,4 +332,4 @@ def _require_file(text: str) -> Path:
 def _first_line(error: Exception) -> str:
     """What an error says first; of a heading that ends with a colon, what stands below it as well."""
     lines = (str(error) or type(error).__name__).strip().splitlines()
-    return " ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1])[:300]
+    return shorten(" ".join(line.strip() for line in lines[: 2 if lines[0].rstrip().endswith(":") else 1]))

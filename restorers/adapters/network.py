@@ -16,6 +16,7 @@ import numpy as np
 
 from restorers.base import RestorerInfo, check_accepts
 from restorers.burst import CFA, Burst, Domain, FloatImage
+from restorers.containment import shorten
 from restorers.device import run_in_batches
 from restorers.errors import InvalidRestorerError, RestorationError
 from restorers.imaging.color import from_display, linearise, to_display
@@ -168,7 +169,7 @@ def make_restorer(network: Network, signature: Signature, info: RestorerInfo) ->
     except Exception as error:
         # What TorchScript raises ends with the reason, after pages of its own trace.
         text = str(error).strip() or type(error).__name__
-        reason = (text.splitlines()[-1] if "Traceback" in text else " ".join(text.split()))[:300]
+        reason = shorten(text.splitlines()[-1] if "Traceback" in text else text)
         raise InvalidRestorerError(
             f"the model does not run on float32 {list(shape)} ({', '.join(_DIMENSIONS[len(shape)])}): {reason}"
         ) from error

@@ -65,7 +65,7 @@ def make_command(kind: type[CaptureSource]) -> click.Command:
         for name, field in kind.model_fields.items()
         if name not in CaptureSource.model_fields
     ]
-    root = click.argument("root", type=click.Path(path_type=Path))
+    root = click.argument("root", type=click.Path(exists=True, path_type=Path))
     decorators: list[Callable[[Any], Any]] = [root, *own, *_SHARED_OPTIONS]
     function: Any = click.pass_context(functools.partial(_add_captures, kind=kind.name_kind()))
     for decorate in reversed(decorators):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.options import name_option, out_option, work_options
+from dataset_builder.cli.options import name_option, out_option, preset_option, work_options
 
 if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
@@ -16,8 +16,8 @@ _LICENSE = "Zurich RAW-to-RGB: research use, see the authors' page"
 
 
 @click.command()
-@click.argument("root", type=click.Path(path_type=Path))
-@click.option("--preset", default="handheld", show_default=True, help="How the frames of a burst differ.")
+@click.argument("root", type=click.Path(exists=True, path_type=Path))
+@preset_option
 @click.option("--bursts", default=1, show_default=True, help="Bursts per photograph.")
 @click.option("--size", default=96, show_default=True, help="Rows and columns of a frame, px.")
 @click.option("--license", "license_", default=_LICENSE, show_default=True, help="Licence of the images.")

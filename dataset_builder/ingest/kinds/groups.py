@@ -18,6 +18,7 @@ from dataset_builder.decoding.pictures import explain
 from dataset_builder.errors import RecipeError, SourceError
 from dataset_builder.ingest.kinds.burst_names import ReadName, read_name
 from dataset_builder.ingest.order import order_frames, sort_names, tell_pause
+from manifests.plain_text import count
 
 Groups = Mapping[str, Sequence[str]]
 """Name of a burst -> its files in order."""
@@ -129,7 +130,7 @@ def group_by_pattern(names: Sequence[str], pattern: str) -> Grouping:
             continue
         frame = found.get("frame") or name
         groups.setdefault(found["burst"], []).append((natural_key(frame), name))
-    remarks = [f"{len(unmatched)} files do not match the pattern: {', '.join(unmatched[:3])}"] if unmatched else []
+    remarks = [f"{count(len(unmatched), 'file')} outside the pattern: {', '.join(unmatched[:3])}"] if unmatched else []
     return Grouping(
         {burst: [name for _, name in sorted(members)] for burst, members in groups.items()}, remarks=remarks
     )

@@ -24,6 +24,7 @@ from dataset_builder.ingest.reader import Finding, FoundBurst, ReaderDefaults, R
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.settings import require_inside
 from manifests.errors import UnsafePathError
+from manifests.plain_text import count
 from restorers import Domain
 
 _SUFFIXES = frozenset({".tif", ".tiff", ".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi"})
@@ -125,7 +126,7 @@ class StackSource(CaptureSource):
                 yield FoundBurst(path, reader)
         if others:
             yield Remark(
-                f"{root}: passed over {len(others)} files that are neither video nor stack ({name_some(others)})"
+                f"{root}: passed over {count(len(others), 'file')}, neither video nor stack ({name_some(others)})"
             )
 
 

@@ -49,6 +49,14 @@ def test_a_list_is_chosen_sorted_and_cut(tiny_original, labels):
     spreads = [json.loads(line)["spread"] for line in result.output.splitlines()]
     assert len(spreads) > 1
     assert spreads == sorted(spreads, reverse=True)
+    middle = sorted(spreads)[len(spreads) // 2]
+    query = f"spread >= {middle!r} and num_frames > {least}"
+    chosen = run("list", tiny_original, "--scenario", scenario, "--where", query, "--sort", "highest", "--json").output
+    found = [json.loads(line) for line in chosen.splitlines()]
+    told = tell_best_frames(tiny_original, scenario).merge(rows, on="burst_id")
+    assert len(found) == ((told["spread"] >= middle) & (told["num_frames"] > least)).sum() > 0
+    assert [row["highest"] for row in found] == sorted(row["highest"] for row in found)
+    assert all(row["highest"] - row["lowest"] == pytest.approx(row["spread"]) for row in found)
     cut = run("list", tiny_original, "--limit", "1").output
     assert rows["burst_id"][0] in cut
     assert f"1 of {len(rows)} bursts" in cut
@@ -56,8 +64,11 @@ def test_a_list_is_chosen_sorted_and_cut(tiny_original, labels):
 
 def test_what_cannot_be_listed_is_said_in_one_line(tiny_original):
     for arguments, expected in (
-        (("--sort", "nope"), "expected a column"),
+        (("--sort", "nope"), "no such column: expected one of"),
+        (("--sort", "num_frame"), "did you mean num_frames?"),
+        (("--sort", "spread"), "--scenario adds best, worst"),
         (("--scenario", "nope/nope"), "no labels of scenario"),
+        (("--scenario", "denoise/men"), "did you mean denoise/mean"),
         (("--where", "num_frames >"), "expected a condition"),
         (("--where", "num_frames > 999"), "chooses none"),
     ):

@@ -60,7 +60,7 @@ def test_names_that_differ_in_their_last_number_belong_together(tmp_path):
 def test_a_pattern_names_burst_and_frame():
     names = ["b_f10_night.jpg", "b_f9_night.jpg", "a_f1_day.jpg", "expected.jpg"]
     grouping = group_by_pattern(names, r"_f(?P<frame>\d+)_(?P<burst>\w+)\.")
-    assert grouping.remarks == ["1 files do not match the pattern: expected.jpg"]
+    assert grouping.remarks == ["1 file outside the pattern: expected.jpg"]
     assert grouping.groups == {"night": ["b_f9_night.jpg", "b_f10_night.jpg"], "day": ["a_f1_day.jpg"]}
     with pytest.raises(RecipeError, match=r"\(\?P<burst>"):
         group_by_pattern(names, r"\d+")

@@ -108,7 +108,7 @@ def test_each_burst_once_an_epoch_for_any_ranks_and_workers_after_any_stop(
         done = data.draw(st.integers(0, len(before)))
         counts.update(position for batch in itertools.islice(before, done) for position in batch)
         after.load_state_dict(before.state_dict(batches_done=done))
-        shares = [itertools.islice(after, worker, None, workers) for worker in range(workers)]
+        shares = [itertools.islice(after.iterate(worker), worker, None, workers) for worker in range(workers)]
         counts.update(position for share in shares for batch in share for position in batch)
     assert counts == dict.fromkeys(range(len(lengths)), 1)
 
@@ -210,9 +210,55 @@ def test_epochs_of_a_plain_loader_differ(tiny_original: Path, workers: int) -> N
     epochs = [[batch["frames"] for batch in loader] for _ in range(3)]
     for first, second in itertools.combinations(epochs, 2):
         assert any(not torch.equal(one, other) for one, other in zip(first, second, strict=True))
-    dataset.set_epoch(4)
-    told = [[batch["frames"] for batch in loader] for _ in range(2)]
-    assert all(torch.equal(one, other) for one, other in zip(*told, strict=True))
+    dataset.set_epoch(1)
+    again = [[batch["frames"] for batch in loader] for _ in range(2)]
+    for told, expected in zip(again, epochs[1:], strict=True):
+        assert all(torch.equal(one, other) for one, other in zip(told, expected, strict=True))
+
+
+def run_by_itself(root: Path, workers: int, *, persistent: bool = False, context: str | None = None) -> list[dict]:
+    """Three epochs of a plain loader that shuffles, of which nobody tells the dataset."""
+    dataset = open_dataset(root, transform=compose(RandomFlip(), RandomCrop(8, 8)))
+    settings = {"num_workers": workers, "persistent_workers": persistent, "multiprocessing_context": context}
+    loader = DataLoader(dataset, shuffle=True, collate_fn=collate_bursts, **settings)
+    return [{batch["burst_id"][0]: batch["frames"].numpy().tobytes() for batch in loader} for _ in range(3)]
+
+
+@pytest.mark.slow
+def test_a_plain_loader_augments_alike_whoever_works(tiny_original: Path) -> None:
+    expected = run_by_itself(tiny_original, 0)
+    assert len(expected[0]) == 5
+    assert all(one != other for one, other in itertools.combinations(expected, 2))
+    assert run_by_itself(tiny_original, 1) == expected
+    assert run_by_itself(tiny_original, 2, persistent=True) == expected
+    assert run_by_itself(tiny_original, 2, context="spawn") == expected
+
+
+def test_epochs_of_a_sampler_differ_by_themselves(tiny_original: Path, packed: Path) -> None:
+    told = run_epochs(tiny_original, "map", 0)
+    for root, kind, workers in ((tiny_original, "map", 0), (packed, "stream", 0)):
+        _, loader = make_loader(root, kind, workers)
+        assert [[describe(batch) for batch in loader] for _ in range(3)] == told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "workers", "persistent"), [("map", 2, False), ("stream", 2, False), ("stream", 2, True)]
+)
+def test_so_they_do_in_workers(tiny_original: Path, packed: Path, kind: str, workers: int, *, persistent: bool) -> None:
+    sampler, loader = make_loader(packed, kind, workers, persistent=persistent)
+    assert [[describe(batch) for batch in loader] for _ in range(3)] == run_epochs(tiny_original, "map", 0)
+    assert sampler.state_dict(batches_done=1) == {"epoch": 2, "first_batch": 1}
+
+
+def test_an_interrupted_epoch_is_followed_by_the_next(packed: Path) -> None:
+    expected = run_epochs(packed, "map", 0)
+    sampler, loader = make_loader(packed, "map", 0)
+    sampler.load_state_dict({"epoch": 1, "first_batch": 2})
+    assert len(sampler) == len(expected[1]) - 2
+    assert [describe(batch) for batch in loader] == expected[1][2:]
+    assert [describe(batch) for batch in loader] == expected[2]
+    assert len(sampler) == len(expected[2])
 
 
 def test_seeds_draw_other_augmentations(tiny_original: Path) -> None:

@@ -304,7 +304,7 @@ def test_splits_part_the_bursts(tiny_original: Path) -> None:
     [
         ({"split": "val"}, r"split 'val' has no bursts: there are test \(1\), train \(4\)"),
         ({"split": "dev"}, r"split 'dev' has no bursts: there are test \(1\), train \(4\)"),
-        ({"scenarios": ["denoise/men"]}, "no labels of scenario 'denoise/men': there are denoise/mean, denoise/nlm"),
+        ({"scenarios": ["denoise/men"]}, "no labels of scenario 'denoise/men': did you mean denoise/mean"),
         ({"scenarios": ["../../etc/passwd"]}, "no labels of scenario"),
         ({"scenarios": ["denoise/mean"], "estimator": "solo"}, "by estimator 'solo': there are add_one, leave_one_out"),
         ({"scenarios": ["denoise/mean"], "estimator": ["add_one", "solo"]}, "by estimator 'solo'"),
@@ -327,6 +327,8 @@ def test_a_burst_of_another_split_is_not_found(tiny_original: Path) -> None:
         train.find("tiny-3")
     with pytest.raises(SelectionError, match="it is in no split"):
         train.find("nobody")
+    with pytest.raises(SelectionError, match=r"it is in no split; did you mean .*tiny-1"):
+        train.find("tiny-11")
 
 
 # --------------------------------------------------------------------------------------------------------------- damage

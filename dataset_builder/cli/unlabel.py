@@ -1,0 +1,30 @@
+"""`buiqa unlabel`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from dataset_builder.cli.listed import complete, list_labelled
+from dataset_builder.cli.options import dataset_argument
+
+
+@click.command()
+@dataset_argument
+@click.option(
+    "--scenario",
+    "scenarios",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    shell_complete=complete(list_labelled),
+    help="Whose labels to remove; may be given several times.",
+)
+@click.pass_context
+def command(ctx: click.Context, dataset: Path, scenarios: tuple[str, ...]) -> None:
+    """Remove the labels of scenarios from DIR, and the scenarios from its recipe; bursts stay as they are."""
+    from dataset_builder.build import remove_labels
+    from dataset_builder.cli.console import print_summary
+
+    ctx.exit(print_summary(dataset, remove_labels(dataset, scenarios)))
