@@ -23,7 +23,7 @@ from dataset_builder.bursts import plan_source
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames
-from dataset_builder.labeling.scenarios import choose_metrics
+from dataset_builder.labeling.suitability import choose_metrics
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.recipe import parse_source

@@ -19,6 +19,7 @@ from dataset_builder.labeling.known_limits import describe_limits, is_misleading
 from dataset_builder.labeling.noise import list_noise_facts
 from dataset_builder.labeling.rows import list_unscored, may_change
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario, read_scenario_facts
+from dataset_builder.labeling.suitability import REASONS, describe_choice, explain_metric
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows, LabelUnit, make_label_key, read_bursts
 from dataset_builder.work.local import Workers
@@ -35,13 +36,14 @@ _MAX_SAMPLES = 2**28
 """Of the frames of a burst together, 1 GiB as float32."""
 _REASONS = {
     "too large": "the burst is too large to be restored as a whole; ingest it with crops",
-    "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
+    "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out, mse_unbiased, mef_ssim and qabf do not)",
     "other domain": "the restorer does not take the burst's domain",
     "other length": "the burst is too short or too long for the restorer or the estimator",
     "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
     "misleading": "without truth, series whose reference is not the shortest exposure are ranked by the wrong thing (docs/labels.md); "
     "label them all the same by --insist, or insist = true in the recipe",
     "no counterpart": "the truth's scale is no multiple of the restorer's, or the restorer returns a display image",
+    **REASONS,
 }
 
 
@@ -54,12 +56,16 @@ class LabelPlan:
         stale: scenarios whose file holds rows that are not.
         reused: number of (burst, scenario) with nothing missing.
         skipped: number of (burst, scenario) to which no definition applies, by reason.
+        left_out: number of those that have no labels by one metric, but by others; by metric and reason.
+        chosen: number of those without truth for which a metric that needs none was chosen; by scenario and metric.
     """
 
     units: list[LabelUnit] = field(default_factory=list)
     stale: set[str] = field(default_factory=set)
     reused: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
+    chosen: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
 def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mapping[str, BurstRows]) -> LabelPlan:
@@ -76,6 +82,17 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
             definitions = scenario.list_definitions(rows.burst)
             reasons = [_explain(rows, scenario, definition) for definition in definitions]
             asked = [each for each, reason in zip(definitions, reasons, strict=True) if reason is None]
+            if asked:
+                plan.left_out.update(
+                    {
+                        (each.metric, reason)
+                        for each, reason in zip(definitions, reasons, strict=True)
+                        if reason in REASONS
+                    }
+                )
+            if scenario.chosen is not None and rows.burst["ground_truth_kind"] == "none":
+                metrics = {each.metric for each in asked if not METRICS[each.metric].needs_truth}
+                plan.chosen.update((scenario.name, metric) for metric in metrics - scenario.chosen)
             missing = [
                 each
                 for each in asked
@@ -86,7 +103,7 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
             elif asked:
                 plan.reused += 1
             else:
-                plan.skipped[str(reasons[0])] += 1
+                plan.skipped[str(reasons[0]) if reasons else "without truth"] += 1
     # Scenarios of one burst in a row: the worker that gets them reads its pixels once.
     plan.units.sort(key=lambda unit: (unit.rows.burst["burst_id"], unit.scenario.name))
     return plan
@@ -154,6 +171,15 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
         f"{count} of (burst, scenario) got no labels: {_REASONS[reason]}"
         for reason, count in sorted(plan.skipped.items())
     ]
+    report.remarks += [
+        f"{count} of (burst, scenario) got no labels by {metric}: {_REASONS[reason]}"
+        for (metric, reason), count in sorted(plan.left_out.items())
+    ]
+    report.remarks += [
+        f"{scenario}: {count} bursts without ground truth are labelled by {metric}, {describe_choice(metric)} "
+        "(docs/labels.md, Without truth); --metric names another"
+        for (scenario, metric), count in sorted(plan.chosen.items())
+    ]
     report.remarks += describe_limits(
         (METRICS[definition.metric], unit.rows.burst["preset"])
         for unit in plan.units
@@ -216,7 +242,8 @@ def _explain(rows: BurstRows, scenario: ResolvedScenario, definition: Definition
         "too many subsets": estimator.exact and not is_enumerable(metric, info, domain, count, linear=scenario.linear),
         "no counterpart": metric.needs_truth and explain_mismatch(info, domain, burst["scale"]) is not None,
     }
-    return next((reason for reason, hinders in hindrances.items() if hinders), None)
+    found = next((reason for reason, hinders in hindrances.items() if hinders), None)
+    return found or explain_metric(metric, info, burst)
 
 
 def _keep_current(table: pa.Table, bursts: Mapping[str, BurstRows], fingerprint: str | None) -> pa.Table:
