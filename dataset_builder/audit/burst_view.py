@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dataset_builder.audit.factors import FACTORS, measure_noise
 from dataset_builder.audit.tables import Tables, to_rows
-from dataset_builder.audit.wording import format_number
+from dataset_builder.audit.wording import format_number, show_unit
 from manifests.listing import name_unknown_burst
 from manifests.schema import LABEL_SET, is_marginal
 
@@ -52,8 +52,8 @@ class ScoreRow:
         scenario: scenario of the label set.
         estimator: estimator of the label set.
         metric: metric of the label set.
-        unit: unit of the scores.
-        values: one per frame; None where there is no score.
+        unit: unit of the scores as `wording.show_unit` shows it; empty for none.
+        values: one per frame, in that unit; None where there is no score.
         marks: `best` and `worst` of the burst, ties included; empty elsewhere, and everywhere if no two scores differ.
     """
 
@@ -75,7 +75,7 @@ class ScoreRow:
         known = [value for value in self.values if value is not None]
         spread = max(known) - min(known) if known else 0.0
         fewest = 2 if self.signed else 1
-        return fewest if spread <= 0 else min(4, max(fewest, 1 - math.floor(math.log10(spread))))
+        return fewest if spread <= 0 else min(9, max(fewest, 1 - math.floor(math.log10(spread))))
 
     def format(self, frame_index: int) -> str:
         """The score of a frame as text; an en dash where there is none."""
@@ -92,7 +92,7 @@ class BurstView:
         frames: its rows of `frames`.
         factors: exposure relative to the reference; noise, its standard deviation at `MID_GREY` in per cent of white; blur, the path
             during the exposure; shift, the mean displacement against the reference. Where any frame has some of it also defocus, the
-            radius of the circle of confusion; cover, what hides the scene; and, of JPEGs, their quality.
+            radius of the circle of confusion; occlusion, the share of the frame that something hides; and, of JPEGs, their quality.
         scores: one row per label set, in the order asked for; label sets without a score in this burst are left out.
     """
 
@@ -158,7 +158,8 @@ def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> Sc
         "" if low == high else "best" if value == high else "worst" if value == low else "" for value in aligned
     )
     scenario, estimator, metric, unit = names
-    return ScoreRow(scenario, estimator, metric, unit, _plain(aligned), marks)
+    shown, factor = show_unit(unit)
+    return ScoreRow(scenario, estimator, metric, shown, _plain(aligned * factor), marks)
 
 
 def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:

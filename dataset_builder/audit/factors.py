@@ -40,7 +40,7 @@ FACTORS = {
         FrameFactor("displacement", "displacement", "displacement, px", "shift", "px"),
         FrameFactor("exposure_ratio", "exposure", "exposure, × reference", "exposure", "×"),
         FrameFactor("defocus", "defocus", "defocus, px", "defocus", "px"),
-        FrameFactor("occlusion", "occlusion", "occlusion, share of the frame", "cover", "%"),
+        FrameFactor("occlusion", "occlusion", "occlusion, share of the frame", "occlusion", "%"),
         FrameFactor("jpeg_quality", "compression", label="JPEG", explains=False),
         FrameFactor("sharpness", "sharpness", "sharpness (variance of the Laplacian)"),
         FrameFactor("frame_index", "position in burst", "position in burst"),

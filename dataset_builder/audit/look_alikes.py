@@ -17,13 +17,16 @@ from manifests.verification.duplicates import NearDuplicate, Reference, find_nea
 _COLUMNS = ["burst_id", "other_burst_id", "split", "other_split", "distance", "correlation"]
 
 
-def list_look_alikes(root: Path, tables: Tables, *, workers: Workers) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def list_look_alikes(
+    root: Path, tables: Tables, *, workers: Workers, results: Path | None = None
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Pairs as `find_near_duplicates` finds them.
 
     Args:
         root: the data set.
         tables: its manifests.
         workers: who reads the pictures; the result does not depend on it.
+        results: as `do_pieces` takes it.
 
     Returns:
         burst_id, other_burst_id, split, other_split, distance, correlation; and what could not be compared and why, in a line if anything.
@@ -34,7 +37,9 @@ def list_look_alikes(root: Path, tables: Tables, *, workers: Workers) -> tuple[p
 
     def read(references: Sequence[Reference]) -> list[NDArray[np.float32] | None]:
         pieces = [pick_frames(reference.burst, [reference.frame]) for reference in references]
-        found, failed = read_frames(read_reference, pieces, root, workers, purpose="compared for the report")
+        found, failed = read_frames(
+            read_reference, pieces, root, workers, purpose="compared for the report", results=results
+        )
         remarks.extend(failed)
         return [None if values is None else np.array(values, np.float32) for values in found]
 

@@ -46,7 +46,13 @@ def pick_frames(burst: Mapping[str, Any], frames: Sequence[Mapping[str, Any]]) -
 
 
 def read_frames(
-    function: PieceFunction, wanted: Sequence[FramesToRead], root: Path, workers: Workers, *, purpose: str
+    function: PieceFunction,
+    wanted: Sequence[FramesToRead],
+    root: Path,
+    workers: Workers,
+    *,
+    purpose: str,
+    results: Path | None = None,
 ) -> tuple[list[Result | None], tuple[str, ...]]:
     """What a function makes of frames, burst by burst.
 
@@ -56,18 +62,19 @@ def read_frames(
         root: the data set.
         workers: who reads them; the result does not depend on it.
         purpose: what they are not, if they cannot be read, such as "measured for the report".
+        results: as `do_pieces` takes it.
 
     Returns:
         A result for each burst, None where it failed; and why, in a line if any did.
     """
-    outcomes = do_pieces(function, wanted, root, workers, cost=_PIXELS_AT_ONCE)
-    results = [None if isinstance(outcome, Failure) else outcome for outcome in outcomes]
+    outcomes = do_pieces(function, wanted, root, workers, cost=_PIXELS_AT_ONCE, results=results)
+    found = [None if isinstance(outcome, Failure) else outcome for outcome in outcomes]
     failed = [
         f"{piece.burst['burst_id']}: {outcome.error_type}: {outcome.message}"
         for piece, outcome in zip(wanted, outcomes, strict=True)
         if isinstance(outcome, Failure)
     ]
-    return results, (f"not {purpose}: {len(failed)} of {len(wanted)} bursts, as {min(failed)}",) if failed else ()
+    return found, (f"not {purpose}: {len(failed)} of {len(wanted)} bursts, as {min(failed)}",) if failed else ()
 
 
 def _select(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -23,12 +23,11 @@ from manifests.store import (
 )
 from manifests.verification.duplicates import check_near_duplicates
 from manifests.verification.files import check_images, iterate_expected_images
-from manifests.verification.labels import check_labels
+from manifests.verification.labels import LABEL_KEYS, check_labels
 from manifests.verification.rows import Rows, check_frames, check_splits, check_values
 
 __all__ = ["Problem", "Progress", "verify"]
 
-_LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
 
 
 def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
@@ -62,7 +61,7 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
     label_files, found = _list_label_files(root)
     problems += found
     for path in label_files:
-        rows, found = _load_rows(root, path, LABELS, _LABEL_KEYS)
+        rows, found = _load_rows(root, path, LABELS, LABEL_KEYS)
         problems += found
         if rows is not None and bursts is not None:
             problems += check_labels(rows, bursts)

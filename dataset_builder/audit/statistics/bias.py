@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -167,7 +169,8 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per source: `source`, `frames` (whose noise is known), `stated` (median standard deviation at mid-grey, in per cent of
         white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal; NaN for bursts
-        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene),
+        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene; and of
+        frames whose noise was estimated from their pixels, for one estimate does not refute another),
         `stated_ratio` and `excess_ratio` (against the median of the other sources; NaN for a single one).
     """
     known = bursts.drop_duplicates("burst_id").set_index("burst_id")
@@ -177,7 +180,8 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     expected = (shot * signal.clip(0) + read) ** 0.5
     table = pd.DataFrame({"source": frames["burst_id"].map(known["source"]), "stated": np.sqrt(shot * MID_GREY + read)})
     drawn = frames["burst_id"].map(known["ground_truth_kind"]) == "exact"
-    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn)
+    guessed = frames["estimated"].map(_has_guessed_noise) if "estimated" in frames else drawn & False
+    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn & ~guessed.astype(bool))
     table = table[table["stated"].notna()]
     result = (
         table.groupby("source", sort=True)
@@ -189,6 +193,11 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
         result[f"{name}_ratio"] = result[name] / pd.Series(others, index=result.index, dtype="float64")
     result["stated"] *= 100
     return result
+
+
+def _has_guessed_noise(names: Sequence[str] | None) -> bool:
+    """Whether a value of the column `estimated`, a list or null, names the noise."""
+    return names is not None and not isinstance(names, float) and "shot_noise" in list(names)
 
 
 def _average_bursts(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:
