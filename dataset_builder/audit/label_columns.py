@@ -1,4 +1,4 @@
-"""Whether the columns of label files fit each other, the bursts, and the restorer that they name: edits by hand, and labels of two builds."""
+"""Whether the columns of label files fit each other, the bursts and the restorer that they name: edits by hand, labels of two builds."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def _check_maker(rows: Rows, stated: object) -> Iterator[Problem]:
     """The restorer is the one that the footer states."""
     if isinstance(stated, str):
         yield from rows.report(
-            rows.frame["restorer_fingerprint"] != stated, "restorer_fingerprint", f"{show(stated)}, as the footer states"
+            rows.frame["restorer_fingerprint"] != stated,
+            "restorer_fingerprint",
+            f"{show(stated)}, as the footer states",
         )
 
 
@@ -85,7 +87,9 @@ def _check_evaluations(rows: Rows) -> Iterator[Problem]:
     """Scores of simple estimators are computed from a number of fidelities that is known."""
     frame = rows.frame
     least = frame["estimator"].map(_EVALUATIONS)
-    once = frame["metric"].isin([name for name, metric in METRICS.items() if metric.needs_truth or metric.compares_stack])
+    once = frame["metric"].isin(
+        [name for name, metric in METRICS.items() if metric.needs_truth or metric.compares_stack]
+    )
     parts = frame["metric"].isin(METRICS) & ~once
     number = frame["num_evaluations"]
     scored = frame["score"].notna() & least.notna()

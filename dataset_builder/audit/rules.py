@@ -101,9 +101,9 @@ _TABLE = (
     ),
     Rule(
         "coverage", "scores", "share of the bursts that a scenario labels, of the sources and presets of which it labels any",
-        0.999999, 0.9, None,
-        "Scores of scenarios that label other bursts cannot be compared as they are: `buiqa label` says why it left bursts out; label them, "
-        "or say beside results which bursts count.", above=False,
+        0.999, 0.9, None,
+        "Scenarios that label other bursts cannot be compared as they are: `buiqa label` says why it left bursts out; label them, or say "
+        "beside results which bursts count.", above=False,
     ),
     Rule(
         "outlier", "scores", "interquartile ranges between the quartiles and the most extreme score of an ordinary frame", None, 20, 50,
@@ -145,7 +145,8 @@ _TABLE = (
         "A linear rule predicts these labels: vary the frames in more ways, or leave the scenario out of the benchmark.",
     ),
     Rule(
-        "favoured_position", "factors", "share of bursts whose best frame has one and the same index, beyond that of a random order", None, 0.3, 0.5,
+        "favoured_position", "factors", "share of bursts whose best frame has one and the same index, beyond that of a random order",
+        None, 0.3, 0.5,
         "Check how the restorer treats frame order; shuffle frames before restoring and label again.",
     ),
     Rule(

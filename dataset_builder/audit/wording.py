@@ -10,7 +10,6 @@ from rich.markup import escape
 
 from manifests.plain_text import escape_controls
 
-
 _SHOWN_UNITS: Mapping[str, tuple[str, float, int]] = MappingProxyType({"signal²": ("ppm", 1e6, 0), "1": ("", 1.0, 2)})
 """Unit on display, its number in one of the stored unit, and the fewest digits after the point; others are shown as they are stored."""
 _SIGNIFICANT = 3

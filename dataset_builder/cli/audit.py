@@ -26,7 +26,12 @@ SEVERE_STATUS = 4
     help="Write the report there instead, and only read DIR; images are not restored for it.",
 )
 @click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
-@click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines; without --out nothing is written.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print findings and statistics as JSON, for machines; without --out nothing is written.",
+)
 @trusted_option
 @work_options
 @click.pass_context

@@ -20,7 +20,7 @@ from restorers import Domain
 from restorers.errors import AlignmentError
 from restorers.motion.align import align_grey, band_pass, enlarge_homography
 
-MEASURES_VERSION = "1"
+MEASURES_VERSION = "2"
 """Changes whenever equal frames would be measured differently."""
 
 _MAX_GREY = 1_000_000
@@ -30,6 +30,13 @@ _LIT = (0.02, 0.9)
 _OUTLIER = 6.0
 """Robust standard deviations from which a difference is no noise."""
 _MIN_DEVIATION = 0.004
+_ODD_GRAIN = 1.6
+"""How many times more or less grain than the others a frame must have to be of another processing."""
+_ODD_DEVIATIONS = 6.0
+"""Robust standard deviations of the others by which it must differ, too."""
+_LEAST_LIKE = 4
+"""Frames of like brightness that there must be to compare a frame with."""
+_LIKE_BRIGHTNESS = 1.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +49,22 @@ class FrameView:
         sharpness: fine structure relative to brightness, comparable within a burst: standard deviation of a difference of Gaussians
             (1 and 4 grey pixels) divided by the mean.
         noise: a and b of variance = a · signal + b; None if not asked for, or nothing is flat.
+        grain: finest structure relative to brightness, which is mostly noise: median of the diagonal Haar coefficients' absolute values
+            divided by the mean.
     """
 
     grey: NDArray[np.float32]
     factor: float
     sharpness: float
     noise: tuple[float, float] | None
+    grain: float
 
 
 def view_frame(frame: Frame, noise: tuple[float, float] | None = None) -> FrameView:
     """Reduce a frame to what the measures need, so that its pixels can be let go; its noise is passed on."""
     grey, factor = _reduce(frame)
     mean = max(float(grey.mean()), 1e-4)
-    return FrameView(grey, factor, float(band_pass(grey).std()) / mean, noise)
+    return FrameView(grey, factor, float(band_pass(grey).std()) / mean, noise, _measure_grain(grey) / mean)
 
 
 def measure_noise(frame: Frame) -> tuple[float, float] | None:
@@ -77,12 +87,14 @@ def hash_frame(frame: Frame) -> str | None:
 def choose_reference(views: Sequence[FrameView], rule: ReferenceRule) -> int:
     """The reference of a burst: its first frame, its sharpest, or the one to which the others moved least in sum.
 
-    A frame that cannot be aligned to the first is not chosen as medoid.
+    A frame that cannot be aligned to the first is not chosen as medoid, and one that was processed otherwise than the rest, such as a
+    phone's own merge, not as the sharpest.
     """
     if rule == "first":
         return 0
     if rule == "sharpest":
-        return int(np.argmax([view.sharpness for view in views]))
+        odd = find_odd(views)
+        return max((index for index in range(len(views)) if index not in odd), key=lambda index: views[index].sharpness)
     motions = [np.eye(3), *(_align(views[0], view) for view in views[1:])]
     height, width = views[0].grey.shape
     known = {index: motion for index, motion in enumerate(motions) if motion is not None}
@@ -91,6 +103,36 @@ def choose_reference(views: Sequence[FrameView], rule: ReferenceRule) -> int:
         for index, motion in known.items()
     }
     return min(total, key=lambda index: (total[index], index))
+
+
+def find_odd(views: Sequence[FrameView]) -> dict[int, float]:
+    """Frames whose grain is not that of the others of their brightness, and how many times as much they have.
+
+    Frames of one camera and one exposure have grain alike, however sharp they are; what a phone has merged, smoothed or sharpened before it
+    stored it has not. Fewer than half of the frames can be odd.
+    """
+    brightness = np.array([float(view.grey.mean()) for view in views])
+    grain = np.log(np.maximum([view.grain for view in views], 1e-9))
+    odd: dict[int, float] = {}
+    for index, own in enumerate(grain):
+        alike = np.maximum(brightness / brightness[index], brightness[index] / brightness) < _LIKE_BRIGHTNESS
+        others = grain[alike & (np.arange(len(views)) != index)]
+        if len(others) < _LEAST_LIKE:
+            continue
+        middle = float(np.median(others))
+        spread = 1.4826 * float(np.median(np.abs(others - middle)))
+        if abs(own - middle) > max(np.log(_ODD_GRAIN), _ODD_DEVIATIONS * spread):
+            odd[index] = float(np.exp(own - middle))
+    return odd
+
+
+def describe_odd(views: Sequence[FrameView], names: Sequence[str]) -> list[str]:
+    """A remark for each frame that `find_odd` finds."""
+    return [
+        f"{names[index]} has {share:.2g} times the grain of the other frames: it was processed otherwise, as by a phone that merged it, and "
+        "is not chosen as the sharpest"
+        for index, share in find_odd(views).items()
+    ]
 
 
 def relate_views(
@@ -208,6 +250,12 @@ def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
         grey = colour if colour.ndim == 2 else colour.mean(axis=2, dtype=np.float32)
         grey = (grey - np.float32(sensor.black_level)) / np.float32(sensor.white_level - sensor.black_level)
     return np.ascontiguousarray(grey, np.float32), factor * shrink
+
+
+def _measure_grain(grey: NDArray[np.float32]) -> float:
+    height, width = grey.shape[0] // 2 * 2, grey.shape[1] // 2 * 2
+    a, b, c, d = (grey[row:height:2, column:width:2] for row, column in np.ndindex(2, 2))
+    return float(np.median(np.abs(a - b - c + d)) / 2)
 
 
 def _list_planes(frame: Frame) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """`mef_ssim` and `qabf`: how much of what the frames of a series show, each as it was taken, is kept by what is restored from some of them.
 
-What a restored image is compared with is always the full stack, so a frame is worth what only it shows: the lights of the shortest exposure,
-the plane that is sharp in no other frame. Nothing is held out and no noise model is needed, so series of two frames have labels.
+What a restored image is compared with is always the full stack, so a frame is worth what only it shows: the lights of the shortest
+exposure, the plane that is sharp in no other frame. Nothing is held out and no noise model is needed, so series of two frames have labels.
 """
 
 from __future__ import annotations

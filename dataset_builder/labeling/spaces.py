@@ -39,13 +39,10 @@ def to_space(
         return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":
         return _display(image, domain, burst)
-    if space == "mu_law":
-        return encode_mu_law(_see_light(image, domain, burst), peak=HDR_PEAK)
-    if space in ("pu21", "pu21_luminance"):
-        light = np.clip(_see_light(image, domain, burst), 0, HDR_PEAK) * WHITE_LUMINANCE
-        return encode_pu21(light @ LUMINANCE if space == "pu21_luminance" else light)
     if space == "luma":
         return 255 * (_tone(image, domain, burst) @ LUMA)
+    if space in ("mu_law", "pu21", "pu21_luminance"):
+        return _encode_light(_see_light(image, domain, burst), space)
     if space == "frame" and burst.domain is not Domain.RAW_BAYER:
         return _match_colour(image, info, burst)
     return _mosaic(image, domain, burst)
@@ -58,6 +55,13 @@ def _display(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> 
         assert burst.cfa is not None
         image = demosaic_bilinear(image, burst.cfa)
     return develop(image, burst.white_balance.tolist(), burst.color_matrix)
+
+
+def _encode_light(light: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
+    if space == "mu_law":
+        return encode_mu_law(light, peak=HDR_PEAK)
+    shown = np.clip(light, 0, HDR_PEAK) * WHITE_LUMINANCE
+    return encode_pu21(shown @ LUMINANCE if space == "pu21_luminance" else shown)
 
 
 def _tone(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.floating[Any]]:

@@ -29,7 +29,6 @@ from manifests.verification.rows import Rows, check_frames, check_splits, check_
 __all__ = ["Problem", "Progress", "verify"]
 
 
-
 def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = None) -> list[Problem]:
     """Check a data set, and return everything that is wrong with it.
 

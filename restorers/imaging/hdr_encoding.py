@@ -1,4 +1,4 @@
-"""Light of a high dynamic range as numbers that a display shows, or whose differences matter about equally, so that PSNR and SSIM mean something."""
+"""Light of a high dynamic range as numbers that a display shows, or whose differences matter about equally, as PSNR and SSIM take it."""
 
 from __future__ import annotations
 

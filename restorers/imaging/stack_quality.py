@@ -57,10 +57,10 @@ class _Scale:
 class StructureOfStack:
     """MEF-SSIM (Ma, Zeng & Wang, "Perceptual quality assessment for multi-exposure image fusion", TIP 2015).
 
-    A patch of a source is its mean, its contrast c_k = ‖x_k − μ_k‖ and its structure s_k = (x_k − μ_k) / c_k. The fused patch should have the
-    largest contrast of all sources and their mean structure, weighted by c_k^p, p = tan(π R / 2), at most 10, where R = ‖Σ (x_k − μ_k)‖ / Σ c_k
-    tells how far sources agree; it is compared with that as SSIM compares contrast and structure. Mean brightness does not count. Three
-    scales, each half the one before; smaller images use as many as keep 11 px.
+    A patch of a source is its mean, its contrast c_k = ‖x_k − μ_k‖ and its structure s_k = (x_k − μ_k) / c_k. The fused patch should have
+    the largest contrast of all sources and their mean structure, weighted by c_k^p, p = tan(π R / 2), at most 10, where R =
+    ‖Σ (x_k − μ_k)‖ / Σ c_k tells how far sources agree; it is compared with that as SSIM compares contrast and structure. Mean brightness
+    does not count. Three scales, each half the one before; smaller images use as many as keep 11 px.
 
     Args:
         sources: [K, H, W], all on the grid of the fused image; luma, 0..255.
@@ -72,7 +72,9 @@ class StructureOfStack:
     def __init__(self, sources: NDArray[np.floating[Any]]) -> None:
         side = min(sources.shape[1:])
         if side < SMALLEST_SIDE:
-            raise ValueError(f"MEF-SSIM: expected at least {SMALLEST_SIDE} px on each side, got {list(sources.shape[1:])}")
+            raise ValueError(
+                f"MEF-SSIM: expected at least {SMALLEST_SIDE} px on each side, got {list(sources.shape[1:])}"
+            )
         count = sum(side // 2**level >= _WINDOW for level in range(len(_WEIGHTS)))
         self._weights = np.array(_WEIGHTS[:count]) / sum(_WEIGHTS[:count])
         self._scales: list[_Scale] = []
@@ -93,9 +95,9 @@ class StructureOfStack:
 class EdgesOfStack:
     """Q^AB/F (Xydeas & Petrović, "Objective image fusion performance measure", Electronics Letters 2000), of any number of sources.
 
-    Sobel gradients of each source k and of the fused image have strength g and orientation α. Kept of a source is Q_g · Q_α, both sigmoids: of
-    the smaller strength over the larger, and of 1 − |Δα| / (π/2), orientations being those of lines, so that they never differ by more than
-    π/2. The score is the mean over pixels and sources, weighted by the strengths of the sources.
+    Sobel gradients of each source k and of the fused image have strength g and orientation α. Kept of a source is Q_g · Q_α, both
+    sigmoids: of the smaller strength over the larger, and of 1 − |Δα| / (π/2), orientations being those of lines, so that they never differ
+    by more than π/2. The score is the mean over pixels and sources, weighted by the strengths of the sources.
 
     Args:
         sources: [K, H, W], all on the grid of the fused image; luma, 0..255.
@@ -106,7 +108,9 @@ class EdgesOfStack:
 
     def __init__(self, sources: NDArray[np.floating[Any]]) -> None:
         if min(sources.shape[1:]) < SMALLEST_SIDE:
-            raise ValueError(f"Q^AB/F: expected at least {SMALLEST_SIDE} px on each side, got {list(sources.shape[1:])}")
+            raise ValueError(
+                f"Q^AB/F: expected at least {SMALLEST_SIDE} px on each side, got {list(sources.shape[1:])}"
+            )
         self._gradients = [_find_gradients(source) for source in sources]
         self._total = sum(float(strength.sum()) for strength, _ in self._gradients)
 
@@ -144,9 +148,7 @@ def _describe(sources: Image) -> _Scale:
     return _Scale(sources, shares, _combine(sources, shares, [_weigh(source) for source in sources], _weigh))
 
 
-def _combine(
-    sources: Image, shares: Image, means: Sequence[Image] | Image, average: Callable[[Image], Image]
-) -> Image:
+def _combine(sources: Image, shares: Image, means: Sequence[Image] | Image, average: Callable[[Image], Image]) -> Image:
     """Variance of Σ share_k x_k in each window."""
     total = np.zeros(shares.shape[1:])
     for first in range(len(sources)):

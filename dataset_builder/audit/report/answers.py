@@ -14,7 +14,14 @@ from dataset_builder.audit.collect import Statistics
 from dataset_builder.audit.factors import FACTORS
 from dataset_builder.audit.statistics.selection import ANY, WITHOUT_ONE
 from dataset_builder.audit.tables import find_extreme, to_rows
-from dataset_builder.audit.wording import count, format_interval, format_number, format_score, format_score_interval, percent
+from dataset_builder.audit.wording import (
+    count,
+    format_interval,
+    format_number,
+    format_score,
+    format_score_interval,
+    percent,
+)
 from dataset_builder.selection.gains import OTHER_NOISE
 from dataset_builder.selection.guides import BASELINES, ORACLE
 from dataset_builder.selection.policies import DROP_HARMFUL
@@ -123,11 +130,10 @@ def _answer_selection(statistics: Statistics) -> Answer:
     known = measured if len(measured) else labelled
     if len(known):
         most = find_extreme(known, "gain")
-        number = format_score(most['gain'], most['unit'], signed=True).replace(" ", "\u00a0")
+        number = format_score(most["gain"], most["unit"], signed=True).replace(" ", "\u00a0")
         who = "A perfect selector" if len(measured) else "A selector that follows the labels"
         listed = ", ".join(
-            f"{format_score(row['gain'], row['unit'], signed=True)} under {row['scenario']}"
-            for row in to_rows(known)
+            f"{format_score(row['gain'], row['unit'], signed=True)} under {row['scenario']}" for row in to_rows(known)
         )
         bursts = count(int(known["bursts"].max()), "burst")
         sentence = (
@@ -137,7 +143,7 @@ def _answer_selection(statistics: Statistics) -> Answer:
     dropping = table[table["choice"] == WITHOUT_ONE]
     if len(dropping):
         most = find_extreme(dropping, "best")
-        number = format_score(most['best'], most['unit'], signed=True).replace(" ", "\u00a0")
+        number = format_score(most["best"], most["unit"], signed=True).replace(" ", "\u00a0")
         sentence = (
             f"Dropping the worst frame of each burst, or none where all help, gains "
             f"{format_score(most['best'], most['unit'], signed=True)} "
@@ -147,7 +153,7 @@ def _answer_selection(statistics: Statistics) -> Answer:
     if len(table):
         most = find_extreme(table, "best")
         gap = most["best"] - most["random"]
-        number = format_score(gap, most['unit'], signed=True).replace(" ", "\u00a0")
+        number = format_score(gap, most["unit"], signed=True).replace(" ", "\u00a0")
         sentence = (
             f"Beside the reference, the best frame is worth {format_score(gap, most['unit'])} "
             f"more than a random one under {most['scenario']}."
@@ -167,7 +173,7 @@ def _answer_by_gain(gain: pd.DataFrame) -> Answer:
     free = gain[gain["policy"] == DROP_HARMFUL]
     labels = free[~free["guide"].isin(BASELINES)]
     most = find_extreme(labels if len(labels) else gain, "gain")
-    number = format_score(most['gain'], most['unit'], signed=True).replace(" ", "\u00a0")
+    number = format_score(most["gain"], most["unit"], signed=True).replace(" ", "\u00a0")
     interval = format_score_interval(most["low"], most["high"], most["unit"])
     sentence = (
         f"Restored from the frames that {most['guide']} chooses, bursts of {most['preset']} gain "
@@ -177,9 +183,7 @@ def _answer_by_gain(gain: pd.DataFrame) -> Answer:
     same = free[(free["scenario"] == most["scenario"]) & (free["preset"] == most["preset"])]
     oracle = same[same["guide"] == ORACLE]
     if len(oracle):
-        sentence += (
-            f"; the best choice gains {format_score(float(oracle['gain'].iloc[0]), most['unit'], signed=True)}"
-        )
+        sentence += f"; the best choice gains {format_score(float(oracle['gain'].iloc[0]), most['unit'], signed=True)}"
     return Answer(
         "selection", "Is selecting frames worth it?", number, f"by labels, under {most['scenario']}", f"{sentence}."
     )

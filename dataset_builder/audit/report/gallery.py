@@ -90,9 +90,7 @@ class Gallery:
     remarks: tuple[str, ...]
 
 
-def build_gallery(
-    root: Path, audit: Audit, *, workers: Workers = ONE_WORKER, results: Path | None = None
-) -> Gallery:
+def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER, results: Path | None = None) -> Gallery:
     """Choose what to show and read the pictures.
 
     Args:

@@ -19,7 +19,7 @@ from manifests.schema import LABEL_SET, is_marginal
 def build_payload(audit: Audit) -> dict[str, Any]:
     """Plain data: label sets, bursts with the groups they belong to, and arrays as base64 of little-endian numbers.
 
-    `scores` is float32 [S, F] in the unit that is shown, NaN where there is no score, frames sorted by burst; 1,000,000 labels take 5.3 MiB.
+    `scores` is float32 [S, F] in the unit that is shown, NaN where there is none, frames sorted by burst; 1,000,000 labels take 5.3 MiB.
     """
     matrix = audit.matrix
     axes = _find_axes(audit)

@@ -42,7 +42,15 @@ MAX_ROWS = 100
 """Rows of the tables of failures and findings."""
 LONGEST_NAME = 60
 """Characters of a name that the page shows whole."""
-_SCRIPTS = ("vendor/d3-7.9.0.min.js", "vendor/plot-0.6.17.umd.min.js", "data.js", "charts.js", "explore.js", "burst.js", "links.js")
+_SCRIPTS = (
+    "vendor/d3-7.9.0.min.js",
+    "vendor/plot-0.6.17.umd.min.js",
+    "data.js",
+    "charts.js",
+    "explore.js",
+    "burst.js",
+    "links.js",
+)
 
 
 def render_report(audit: Audit, gallery: Gallery) -> str:
@@ -90,7 +98,13 @@ def render_report(audit: Audit, gallery: Gallery) -> str:
             gallery=gallery,
             num_bursts=len(audit.tables.bursts),
             max_frames=MAX_FRAMES,
-            units=dict(zip(audit.matrix.sets[LABEL_SET].itertuples(index=False, name=None), audit.matrix.sets["unit"], strict=True)),
+            units=dict(
+                zip(
+                    audit.matrix.sets[LABEL_SET].itertuples(index=False, name=None),
+                    audit.matrix.sets["unit"],
+                    strict=True,
+                )
+            ),
             data=_escape_texts(_page_data(audit, gallery)),
         )
     )
@@ -124,7 +138,9 @@ def _environment() -> jinja2.Environment:
         span_scores=format_score_interval,
         unit_name=lambda unit: show_unit(unit)[0],
     )
-    environment.filters.update(percent=percent, number=_number, score=format_score, breakable=_breakable, rows=_rows, short=shorten_middle)
+    environment.filters.update(
+        percent=percent, number=_number, score=format_score, breakable=_breakable, rows=_rows, short=shorten_middle
+    )
     return environment
 
 
@@ -170,9 +186,7 @@ def _group_panels(audit: Audit) -> list[dict[str, Any]]:
         )
         summary = summaries[tuple(row[name] for name in LABEL_SET)]
         q05, q50, q95 = (format_score(summary[name], row["unit"]) for name in ("q05", "q50", "q95"))
-        label = (
-            f"{row['scenario']}, {row['estimator']}: median {q50}, 90 % of {int(summary['scores'])} scores from {q05} to {q95}"
-        )
+        label = f"{row['scenario']}, {row['estimator']}: median {q50}, 90 % of {int(summary['scores'])} scores from {q05} to {q95}"
         group["panels"].append({"set": place, **row, "label": label, "summary": summary})
     return sorted(
         groups.values(), key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"])

@@ -169,8 +169,8 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per source: `source`, `frames` (whose noise is known), `stated` (median standard deviation at mid-grey, in per cent of
         white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal; NaN for bursts
-        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene; and of
-        frames whose noise was estimated from their pixels, for one estimate does not refute another),
+        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene; and
+        of frames whose noise was estimated from their pixels, for one estimate does not refute another),
         `stated_ratio` and `excess_ratio` (against the median of the other sources; NaN for a single one).
     """
     known = bursts.drop_duplicates("burst_id").set_index("burst_id")

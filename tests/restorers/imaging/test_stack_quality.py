@@ -21,7 +21,7 @@ def make_stack(side=26, seed=0):
 
 def judge_by_patches(sources, image):
     """One scale of MEF-SSIM as equations 1 to 13 of the paper state it, one patch after another."""
-    window = np.outer(*2 * (np.exp(-np.arange(-5, 6) ** 2 / (2 * 1.5**2)),))
+    window = np.outer(*2 * (np.exp(-(np.arange(-5, 6) ** 2) / (2 * 1.5**2)),))
     window /= window.sum()
     values = []
     for row in range(sources.shape[1] - 10):
@@ -67,7 +67,9 @@ def judge_by_pixels(sources, image):
             x, y = find_gradient(image, row, column)
             for source in sources:
                 own_x, own_y = find_gradient(source, row, column)
-                ratio = min(math.hypot(x, y), math.hypot(own_x, own_y)) / max(math.hypot(x, y), math.hypot(own_x, own_y))
+                ratio = min(math.hypot(x, y), math.hypot(own_x, own_y)) / max(
+                    math.hypot(x, y), math.hypot(own_x, own_y)
+                )
                 # Lines that are parallel or not: the angle between them has no sign.
                 cosine = abs(x * own_x + y * own_y) / (math.hypot(x, y) * math.hypot(own_x, own_y))
                 parallel = 1 - math.acos(min(1.0, cosine)) / (math.pi / 2)
