@@ -34,8 +34,8 @@ _SPACES: dict[Space, str] = {
     f"with {WHITE_LUMINANCE:g} cd/m² and at most {HDR_PEAK * WHITE_LUMINANCE:g} cd/m²; 256 is what 100 cd/m² become",
     "pu21_luminance": f"PU21 of the luminance (0.2126, 0.7152, 0.0722) of the same display, white {WHITE_LUMINANCE:g} cd/m², peak "
     f"{HDR_PEAK * WHITE_LUMINANCE:g} cd/m²",
-    "luma": "luma (0.299, 0.587, 0.114) of display sRGB, 0..255; linear light is toned by x·(1 + x/w²) / (1 + x) first (Reinhard et al. 2002), "
-    "w being the brightest light that the shortest exposure holds; frames at their own exposure, on the grid of the reference",
+    "luma": "luma (0.299, 0.587, 0.114) of display sRGB, 0..255; linear light is toned by x·(1 + x/w²) / (1 + x) first (Reinhard et al. "
+    "2002), w being the brightest light that the shortest exposure holds; frames at their own exposure, on the grid of the reference",
 }
 _DEFINITIONS: dict[Kind, str] = {
     "psnr": "10·log10(data_range² / MSE), MSE over all pixels and channels",

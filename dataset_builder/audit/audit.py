@@ -12,6 +12,7 @@ import pandas as pd
 
 from dataset_builder.audit.changes import Changes, compare_builds
 from dataset_builder.audit.collect import Statistics, collect_statistics
+from dataset_builder.audit.factors import discount_shifts
 from dataset_builder.audit.features import measure_frames
 from dataset_builder.audit.finding import Finding
 from dataset_builder.audit.findings import judge
@@ -71,7 +72,8 @@ def audit_dataset(
     tables = read_tables(root)
     measured = measure_frames(root, tables.bursts, tables.frames, workers=workers, out=out)
     tables = dataclasses.replace(tables, frames=measured.frames)
-    matrix = build_score_matrix(tables)
+    counted = discount_shifts(tables.frames, tables.bursts)
+    matrix = build_score_matrix(dataclasses.replace(tables, frames=counted))
     restorations = read_restorations(root)
     look_alikes, unseen = list_look_alikes(root, tables, workers=workers, results=out)
     statistics = collect_statistics(

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.factors import FACTORS, measure_noise
+from dataset_builder.audit.factors import FACTORS, is_estimated, measure_noise
 from dataset_builder.audit.tables import Tables, to_rows
 from dataset_builder.audit.wording import format_number, show_unit
+from dataset_builder.ingest.measures import find_shift_error
 from manifests.listing import name_unknown_burst
 from manifests.schema import LABEL_SET, is_marginal
 
@@ -32,11 +33,13 @@ class Factor:
         name: for people.
         unit: unit of the values; empty for ratios.
         values: one per frame; None where unknown.
+        note: how far values may be off, where they are estimates; else empty.
     """
 
     name: str
     unit: str
     values: tuple[float | None, ...]
+    note: str = ""
 
     @property
     def known(self) -> bool:
@@ -143,7 +146,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
                 burst=bursts[burst_id],
                 split=str(splits.get(burst_id, "")),
                 frames=mine,
-                factors=_factors(mine),
+                factors=_factors(bursts[burst_id], mine),
                 scores=tuple(row for row in rows if any(value is not None for value in row.values)),
             )
         )
@@ -162,14 +165,27 @@ def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> Sc
     return ScoreRow(scenario, estimator, metric, shown, _plain(aligned * factor), marks)
 
 
-def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
+def _factors(burst: dict[str, Any], frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
     columns = {name: np.array([row[name] for row in frames], np.float64) for name in (*_LISTED, "read_noise")}
     columns["shot_noise"] = measure_noise(columns["shot_noise"], columns["read_noise"])
     columns["occlusion"] *= 100
-    listed = (Factor(FACTORS[name].label, FACTORS[name].unit, _plain(columns[name])) for name in _LISTED)
+    listed = (
+        Factor(FACTORS[name].label, FACTORS[name].unit, _plain(columns[name]), _describe_estimate(name, burst, frames))
+        for name in _LISTED
+    )
     return tuple(
         factor for name, factor in zip(_LISTED, listed, strict=True) if name not in _OCCASIONAL or any(factor.values)
     )
+
+
+def _describe_estimate(name: str, burst: dict[str, Any], frames: Sequence[dict[str, Any]]) -> str:
+    """Whether a factor was estimated from pixels, and how far a shift may be off."""
+    if not any(is_estimated(frame.get("estimated"), name) for frame in frames):
+        return ""
+    if name != "displacement":
+        return "estimated"
+    error = find_shift_error(burst["domain"], burst["height"], burst["width"])
+    return f"estimated, ± {format_number(error, 1)} px"
 
 
 def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:

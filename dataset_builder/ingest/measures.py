@@ -23,6 +23,8 @@ from restorers.motion.align import align_grey, band_pass, enlarge_homography
 MEASURES_VERSION = "2"
 """Changes whenever equal frames would be measured differently."""
 
+SHIFT_ERROR = 0.5
+"""Grey pixels; how far an estimated displacement may be off by interpolation, noise and development."""
 _MAX_GREY = 1_000_000
 """Pixels; larger frames are averaged first."""
 _THUMBNAIL_FACTOR = 8
@@ -129,8 +131,8 @@ def find_odd(views: Sequence[FrameView]) -> dict[int, float]:
 def describe_odd(views: Sequence[FrameView], names: Sequence[str]) -> list[str]:
     """A remark for each frame that `find_odd` finds."""
     return [
-        f"{names[index]} has {share:.2g} times the grain of the other frames: it was processed otherwise, as by a phone that merged it, and "
-        "is not chosen as the sharpest"
+        f"{names[index]} has {share:.2g} times the grain of the other frames: it was processed otherwise, as by a phone that merged it, "
+        "and is not chosen as the sharpest"
         for index, share in find_odd(views).items()
     ]
 
@@ -238,7 +240,7 @@ def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
     else:
         pixels, factor = frame.pixels, 1.0
     height, width = pixels.shape[:2]
-    shrink = max(1, int(np.ceil(np.sqrt(height * width / _MAX_GREY))))
+    shrink = _find_shrink(height, width)
     if shrink > 1:
         height, width = height // shrink, width // shrink
         whole = pixels[: height * shrink, : width * shrink]
@@ -250,6 +252,22 @@ def _reduce(frame: Frame) -> tuple[NDArray[np.float32], float]:
         grey = colour if colour.ndim == 2 else colour.mean(axis=2, dtype=np.float32)
         grey = (grey - np.float32(sensor.black_level)) / np.float32(sensor.white_level - sensor.black_level)
     return np.ascontiguousarray(grey, np.float32), factor * shrink
+
+
+def find_shift_error(domain: str, height: int, width: int) -> float:
+    """How far the estimated displacement of a frame may be off, frame pixels: `SHIFT_ERROR` of the grey image that is aligned.
+
+    Args:
+        domain: domain of the frame.
+        height: its height, pixels.
+        width: its width, pixels.
+    """
+    factor = 2 if domain == Domain.RAW_BAYER else 1
+    return SHIFT_ERROR * factor * _find_shrink(height // factor, width // factor)
+
+
+def _find_shrink(height: int, width: int) -> int:
+    return max(1, int(np.ceil(np.sqrt(height * width / _MAX_GREY))))
 
 
 def _measure_grain(grey: NDArray[np.float32]) -> float:

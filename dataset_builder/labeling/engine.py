@@ -36,7 +36,7 @@ _MAX_SAMPLES = 2**28
 """Of the frames of a burst together, 1 GiB as float32."""
 _REASONS = {
     "too large": "the burst is too large to be restored as a whole; ingest it with crops",
-    "without truth": "the burst has no ground truth, which full-reference metrics need (docs/labels.md, Without truth, has those that do not)",
+    "without truth": "the burst has no ground truth, which most metrics need (docs/labels.md, Without truth, has those that do not)",
     "other domain": "the restorer does not take the burst's domain",
     "other length": "the burst is too short or too long for the restorer or the estimator",
     "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",

@@ -30,8 +30,8 @@ def choose_metrics(task: str, burst: Mapping[str, Any]) -> tuple[str, ...]:
     """The metrics that suit a burst under a task.
 
     PSNR in linear light and as displayed, for the two often disagree; where light may be brighter than the white of the reference, PSNR
-    through the μ-law and PU21, for the former two are cut there or are about the brightest pixels alone. Without truth one of those that
-    need none: under `hdr` and `focus`, how much of the full stack is kept, else the error against frames that are held out, or, of RAW bursts
+    through the μ-law and PU21, for the former two are cut there or are about the brightest pixels alone. Without truth one that needs
+    none: under `hdr` and `focus`, how much of the full stack is kept, else the error against frames that are held out, or, of RAW bursts
     that are too short for that, the unbiased risk.
 
     Args:

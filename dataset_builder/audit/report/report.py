@@ -40,6 +40,7 @@ from manifests.schema import LABEL_SET, is_marginal
 
 MAX_ROWS = 100
 """Rows of the tables of failures and findings."""
+_FACTOR_UNITS = {"noise": "% of white at mid-grey", "exposure": "× reference", "occlusion": "% of the frame"}
 LONGEST_NAME = 60
 """Characters of a name that the page shows whole."""
 _SCRIPTS = (
@@ -287,7 +288,7 @@ def _factor_data(factor: Factor, shown: tuple[int, ...]) -> dict[str, Any]:
     decimals = 2 if factor.unit == "×" else 1
     return {
         "name": factor.name,
-        "detail": {"×": "× reference", "%": "% of white at mid-grey"}.get(factor.unit, factor.unit),
+        "detail": ", ".join(filter(None, [_FACTOR_UNITS.get(factor.name, factor.unit), factor.note])),
         "from_zero": True,
         "values": [factor.values[index] for index in shown],
         "texts": [format_number(factor.values[index], decimals) for index in shown],

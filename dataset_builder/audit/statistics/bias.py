@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.factors import EXPLAINING, MID_GREY
+from dataset_builder.audit.factors import EXPLAINING, MID_GREY, is_estimated
 from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
 from manifests.intervals import SceneIntervals
@@ -180,8 +178,8 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     expected = (shot * signal.clip(0) + read) ** 0.5
     table = pd.DataFrame({"source": frames["burst_id"].map(known["source"]), "stated": np.sqrt(shot * MID_GREY + read)})
     drawn = frames["burst_id"].map(known["ground_truth_kind"]) == "exact"
-    guessed = frames["estimated"].map(_has_guessed_noise) if "estimated" in frames else drawn & False
-    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn & ~guessed.astype(bool))
+    stated = [not is_estimated(names, "shot_noise") for names in frames.get("estimated", [None] * len(frames))]
+    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn & stated)
     table = table[table["stated"].notna()]
     result = (
         table.groupby("source", sort=True)
@@ -193,11 +191,6 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
         result[f"{name}_ratio"] = result[name] / pd.Series(others, index=result.index, dtype="float64")
     result["stated"] *= 100
     return result
-
-
-def _has_guessed_noise(names: Sequence[str] | None) -> bool:
-    """Whether a value of the column `estimated`, a list or null, names the noise."""
-    return names is not None and not isinstance(names, float) and "shot_noise" in list(names)
 
 
 def _average_bursts(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:
