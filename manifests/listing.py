@@ -87,15 +87,15 @@ def tell_best_frames(
     """What the labels of a scenario say of each burst, one row for each burst, estimator and metric.
 
     Returns:
-        Columns `burst_id`, `estimator`, `metric`, `best` and `worst` (index of the frame of the highest and the lowest score), and
-        `spread` (highest less lowest score); bursts without a score are left out.
+        Columns `burst_id`, `estimator`, `metric`, `best` and `worst` (index of the frame of the highest and the lowest score), `spread`
+        (highest less lowest score) and `unit`, its unit; bursts without a score are left out.
 
     Raises:
         SelectionError, ManifestError: as `select_labels`.
     """
     rows = select_labels(root, scenario, estimator=estimator, metric=metric).to_pandas()
     rows = rows[rows["score"].notna()].set_index("frame_index")
-    scores = rows.groupby(["burst_id", "estimator", "metric"], sort=True)["score"]
-    return pd.DataFrame(
-        {"best": scores.idxmax(), "worst": scores.idxmin(), "spread": scores.max() - scores.min()}
-    ).reset_index()
+    groups = rows.groupby(["burst_id", "estimator", "metric"], sort=True)
+    scores = groups["score"]
+    columns = {"best": scores.idxmax(), "worst": scores.idxmin(), "spread": scores.max() - scores.min()}
+    return pd.DataFrame({**columns, "unit": groups["unit"].first()}).reset_index()
