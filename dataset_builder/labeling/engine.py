@@ -176,7 +176,7 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
         for (metric, reason), count in sorted(plan.left_out.items())
     ]
     report.remarks += [
-        f"{scenario}: {count} bursts without ground truth are labelled by {metric}, {describe_choice(metric)} "
+        f"{scenario}: bursts without ground truth are labelled by {metric}, {describe_choice(metric)}: {count} of them "
         "(docs/labels.md, Without truth); --metric names another"
         for (scenario, metric), count in sorted(plan.chosen.items())
     ]
