@@ -35,7 +35,7 @@ from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import METRICS
 
 ESTIMATORS = ("leave_one_out", "shapley", "add_one")
-METRICS_WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased", "mef_ssim", "qabf")
+METRICS_WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased", "mef_ssim")
 CHOSEN = ("daylight", "handheld", "night", "action", "kpn", "burst_sr", "bracket", "ntire2025_hdr", "focus")
 SIDES = (96, 144)
 SCENARIOS = ("denoise/mean", "denoise/hdrplus")

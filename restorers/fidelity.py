@@ -20,7 +20,7 @@ WHITE_LUMINANCE = 200.0
 """cd/m² that signal 1 has on the display that those metrics imagine, whose peak so is 4,000 cd/m²; ITU-R BT.2408 has white at 203."""
 
 Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance", "luma"]
-Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk", "mef_ssim", "qabf"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk", "mef_ssim"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
     "linear sRGB for srgb",
@@ -49,8 +49,6 @@ _DEFINITIONS: dict[Kind, str] = {
     "estimate, where the reference is not saturated; differences estimate those of the MSE against the noise-free reference",
     "mef_ssim": "MEF-SSIM (Ma et al. 2015) of the restored image against all frames of the burst; square window of 11 px for contrast and "
     "structure, Gaussian of σ = 1.5 px to compare, K = 0.03, three scales, or as many as keep 11 px",
-    "qabf": "Q^AB/F (Xydeas & Petrović 2000) of the restored image against all frames of the burst: share of their Sobel gradients that "
-    "is kept",
 }
 
 
@@ -88,7 +86,7 @@ class MetricConvention:
     @property
     def compares_stack(self) -> bool:
         """Whether it asks how much of all frames of the burst the restored image keeps."""
-        return self.kind in {"mef_ssim", "qabf"}
+        return self.kind == "mef_ssim"
 
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
@@ -128,7 +126,6 @@ METRICS = {
             aggregate="mean over the blocks, 16 at most, that the reference does not saturate",
         ),
         MetricConvention("mef_ssim", "mef_ssim", "luma", unit="1", data_range=255.0, cap=1.0),
-        MetricConvention("qabf", "qabf", "luma", unit="1", data_range=255.0, cap=1.0),
     )
 }
 

@@ -84,7 +84,7 @@ def _tabulate_scores(root: Path, audit: Audit) -> Table:
         table.add_column(name)
     for name in ("scores", "median", "below 0"):
         table.add_column(name, justify="right")
-    table.add_column("distribution")
+    table.add_column("distribution", no_wrap=True)
     bins = histogram_scores(audit.matrix, num_bins=_BINS)
     bars = {key: draw_bars(rows["count"].to_numpy()) for key, rows in bins.groupby(LABEL_SET, sort=False)}
     for row in to_rows(audit.statistics.scores):

@@ -97,4 +97,4 @@ def shorten_middle(text: str, most: int) -> str:
 
 def to_markup(text: str) -> str:
     """Text of a data set as it stands, for a console of rich: it marks nothing up, and holds nothing that a terminal obeys."""
-    return escape(escape_controls(text))
+    return escape(escape_controls(text, keep="\u00a0"))

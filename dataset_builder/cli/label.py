@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     "metrics",
     multiple=True,
     help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. "
-    "mse_held_out, mse_unbiased, mef_ssim and qabf need no truth; of bursts without, the one that suits the scenario is the default.",
+    "mse_held_out, mse_unbiased and mef_ssim need no truth; of bursts without, the one that suits the scenario is the default.",
 )
 @click.option("--insist", is_flag=True, help="Label without truth also where that is known to mislead.")
 @click.option("--dry-run", is_flag=True, help="Say what would be computed, and compute nothing.")

@@ -29,6 +29,10 @@ _MAX_GREY = 1_000_000
 """Pixels; larger frames are averaged first."""
 _THUMBNAIL_FACTOR = 8
 _LIT = (0.02, 0.9)
+_LEAST_LIT = 1000
+"""Pixels whose structure can be compared."""
+_SAME_SCENE = 0.5
+"""Correlation of structure from which two frames that cannot be aligned show the same scene without motion."""
 _OUTLIER = 6.0
 """Robust standard deviations from which a difference is no noise."""
 _MIN_DEVIATION = 0.004
@@ -195,12 +199,39 @@ def _relate(
 
 
 def _align(reference: FrameView, view: FrameView) -> NDArray[np.float64] | None:
+    """Motion of a frame; none at all where that shows the same scene at least as well, as in a series that is registered."""
     # Fine structure is compared without its gain, so frames of any exposure can be aligned.
     scale = np.float32(max(float(reference.grey.mean()), 1e-4) / max(float(view.grey.mean()), 1e-4))
     try:
-        return align_grey(reference.grey, view.grey * scale)[0]
+        matrix: NDArray[np.float64] | None = align_grey(reference.grey, view.grey * scale)[0]
     except AlignmentError:
+        matrix = None
+    still = _compare_structure(reference.grey, view.grey, np.eye(3))
+    least = _SAME_SCENE if matrix is None else _compare_structure(reference.grey, view.grey, matrix)
+    return np.eye(3) if still is not None and least is not None and still >= least else matrix
+
+
+def _compare_structure(
+    reference: NDArray[np.float32], grey: NDArray[np.float32], matrix: NDArray[np.float64]
+) -> float | None:
+    """Correlation of relative fine structure where both frames are lit, whatever their exposures; None where too little is."""
+    warped, inside = _warp(grey, matrix)
+    lit = (inside & _find_lit(reference) & _find_lit(warped)).astype(np.uint8)
+    # What is next to something dark or saturated has its edge as structure.
+    clear = cv2.erode(lit, np.ones((9, 9), np.uint8)).astype(bool)
+    if np.count_nonzero(clear) < _LEAST_LIT:
         return None
+    first, second = (
+        band_pass(np.log(np.maximum(image, 0) + np.float32(_LIT[0])))[clear] for image in (reference, warped)
+    )
+    spread = float(first.std() * second.std())
+    return float(((first - first.mean()) * (second - second.mean())).mean()) / spread if spread > 0 else None
+
+
+def _find_lit(grey: NDArray[np.float32]) -> NDArray[np.bool_]:
+    smooth = np.asarray(cv2.blur(grey, (5, 5)))
+    lit: NDArray[np.bool_] = (smooth > _LIT[0]) & (smooth < _LIT[1])
+    return lit
 
 
 def _warp(grey: NDArray[np.float32], matrix: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -214,8 +245,7 @@ def _compare_exposure(
 ) -> float | None:
     """Median ratio over pixels that both frames show neither dark nor saturated, smoothed against noise."""
     first, second = (np.asarray(cv2.blur(image, (5, 5)), np.float32) for image in (reference, frame))
-    low, high = _LIT
-    lit = inside & (first > low) & (first < high) & (second > low) & (second < high)
+    lit = inside & _find_lit(reference) & _find_lit(frame)
     if np.count_nonzero(lit) < max(64, 0.01 * lit.size):
         return None
     return float(np.median(second[lit] / first[lit]))

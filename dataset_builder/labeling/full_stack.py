@@ -1,4 +1,4 @@
-"""`mef_ssim` and `qabf`: how much of what the frames of a series show, each as it was taken, is kept by what is restored from some of them.
+"""`mef_ssim`: how much of what the frames of a series show, each as it was taken, is kept by what is restored from some of them.
 
 What a restored image is compared with is always the full stack, so a frame is worth what only it shows: the lights of the shortest
 exposure, the plane that is sharp in no other frame. Nothing is held out and no noise model is needed, so series of two frames have labels.
@@ -23,7 +23,7 @@ from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import MetricConvention, crop_border
 from restorers.imaging.color import linearise, to_display
 from restorers.imaging.planes import align_completely
-from restorers.imaging.stack_quality import SMALLEST_SIDE, EdgesOfStack, StructureOfStack
+from restorers.imaging.stack_quality import SMALLEST_SIDE, StructureOfStack
 from restorers.motion.align import align_burst
 
 
@@ -33,7 +33,7 @@ class StackGame:
     Args:
         restorer: restorer of all subsets, of scale 1.
         burst: the series.
-        metric: metric of kind `mef_ssim` or `qabf`.
+        metric: metric of kind `mef_ssim`.
 
     Raises:
         UnsupportedBurstError: if no frame can be aligned with the reference, or the frames are too small.
@@ -52,7 +52,7 @@ class StackGame:
         stack = np.stack([crop_border(luma, metric.border) for luma in see_stack(burst)])
         if len(stack) < 2:
             raise UnsupportedBurstError(f"{metric.name}: none of the other frames can be aligned to the reference")
-        self._quality = StructureOfStack(stack) if metric.kind == "mef_ssim" else EdgesOfStack(stack)
+        self._quality = StructureOfStack(stack)
 
     def value(self, members: frozenset[int]) -> float:
         """v(S)."""

@@ -11,10 +11,11 @@ from restorers.fidelity import METRICS, MetricConvention
 from restorers.imaging.stack_quality import SMALLEST_SIDE
 
 NARROW, WIDE = ("psnr", "psnr_srgb"), ("psnr_mu", "psnr_pu21")
-WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased", "mef_ssim", "qabf")
+WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased", "mef_ssim")
 LEAST_TO_HOLD_OUT = 4
 """Frames: the reference, and three to be held out in turn."""
-_OF_TASK = MappingProxyType({"hdr": "mef_ssim", "focus": "qabf"})
+_OF_STACKS = frozenset({"hdr", "focus"})
+"""Tasks whose frames each show something that no other does."""
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +41,7 @@ def choose_metrics(task: str, burst: Mapping[str, Any]) -> tuple[str, ...]:
     """
     if burst.get("ground_truth_kind") == "none":
         short = burst["num_frames"] < LEAST_TO_HOLD_OUT and burst["domain"] == Domain.RAW_BAYER
-        return (_OF_TASK.get(task, "mse_unbiased" if short else "mse_held_out"),)
+        return ("mef_ssim" if task in _OF_STACKS else "mse_unbiased" if short else "mse_held_out",)
     return WIDE if task == "hdr" or (burst["ground_truth_white"] or 1) > 1 else NARROW
 
 
@@ -70,8 +71,7 @@ def describe_choice(metric: str) -> str:
     return {
         "held_out": "the error against frames that are held out",
         "unbiased_risk": "an unbiased estimate of the error",
-        "mef_ssim": "how much of the contrast and structure of all exposures is kept",
-        "qabf": "how much of the edges of all frames is kept",
+        "mef_ssim": "how much of the contrast and structure of all frames is kept",
     }[METRICS[metric].kind]
 
 

@@ -1,6 +1,6 @@
-"""How much a fused image keeps of the images that it was fused from: scores that need no truth.
+"""How much a fused image keeps of the images that it was fused from: a score that needs no truth.
 
-Images are luma of display values times 255, the range that the constants of both papers are stated for.
+Images are luma of display values times 255, the range that the constants of the paper are stated for.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ _MOST_POWER = 10.0
 """From there on the power mean is the maximum."""
 SMALLEST_SIDE = _WINDOW
 """Pixels that an image needs along each side."""
-
-_STRENGTH = (0.9994, -15.0, 0.5)
-_ORIENTATION = (0.9879, -22.0, 0.8)
-"""Γ, κ and σ of the two sigmoids of Q^AB/F."""
 
 Image = NDArray[np.float64]
 
@@ -92,42 +88,6 @@ class StructureOfStack:
         return float(product)
 
 
-class EdgesOfStack:
-    """Q^AB/F (Xydeas & Petrović, "Objective image fusion performance measure", Electronics Letters 2000), of any number of sources.
-
-    Sobel gradients of each source k and of the fused image have strength g and orientation α. Kept of a source is Q_g · Q_α, both
-    sigmoids: of the smaller strength over the larger, and of 1 − |Δα| / (π/2), orientations being those of lines, so that they never differ
-    by more than π/2. The score is the mean over pixels and sources, weighted by the strengths of the sources.
-
-    Args:
-        sources: [K, H, W], all on the grid of the fused image; luma, 0..255.
-
-    Raises:
-        ValueError: if they are smaller than 11 px.
-    """
-
-    def __init__(self, sources: NDArray[np.floating[Any]]) -> None:
-        if min(sources.shape[1:]) < SMALLEST_SIDE:
-            raise ValueError(
-                f"Q^AB/F: expected at least {SMALLEST_SIDE} px on each side, got {list(sources.shape[1:])}"
-            )
-        self._gradients = [_find_gradients(source) for source in sources]
-        self._total = sum(float(strength.sum()) for strength, _ in self._gradients)
-
-    def measure(self, image: NDArray[np.floating[Any]]) -> float:
-        """Q^AB/F of a fused image [H, W], luma, 0..255; in 0..1, 0 where no source has any edge."""
-        own, direction = _find_gradients(image)
-        kept = 0.0
-        for strength, angle in self._gradients:
-            larger = np.maximum(own, strength)
-            ratio = np.divide(np.minimum(own, strength), larger, out=np.zeros_like(own), where=larger > 0)
-            turn = np.abs(direction - angle)
-            turn = np.minimum(turn, np.pi - turn)
-            quality = _rise(ratio, _STRENGTH) * _rise(1 - turn / (np.pi / 2), _ORIENTATION)
-            kept += float((quality * strength).sum())
-        return kept / self._total if self._total > 0 else 0.0
-
-
 def _describe(sources: Image) -> _Scale:
     """The desired patches of one scale."""
     area = _WINDOW**2
@@ -178,18 +138,3 @@ def _halve(image: Image) -> Image:
     return np.asarray(
         cv2.resize(image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), np.float64
     )
-
-
-def _find_gradients(image: NDArray[np.floating[Any]]) -> tuple[Image, Image]:
-    """Strength, and orientation in 0..π, of the inner pixels."""
-    values = np.asarray(image, np.float64)
-    across, down = (
-        np.asarray(cv2.Sobel(values, cv2.CV_64F, *order, ksize=3), np.float64)[1:-1, 1:-1] for order in ((1, 0), (0, 1))
-    )
-    return np.hypot(across, down), np.arctan2(down, across) % np.pi
-
-
-def _rise(value: Image, constants: tuple[float, float, float]) -> Image:
-    top, slope, middle = constants
-    risen: Image = top / (1 + np.exp(slope * (value - middle)))
-    return risen

@@ -38,7 +38,9 @@ def build_payload(audit: Audit) -> dict[str, Any]:
     ]
     return {
         "sets": sets,
-        "scores": _encode(matrix.values * np.array([[show_unit(unit)[1]] for unit in matrix.sets["unit"]]), "<f4"),
+        "scores": _encode(
+            matrix.values * np.array([show_unit(unit)[1] for unit in matrix.sets["unit"]])[:, None], "<f4"
+        ),
         "lengths": np.bincount(matrix.bursts, minlength=len(matrix.burst_ids)).tolist(),
         "frame": _encode(matrix.frames["frame_index"].to_numpy(), "<u2"),
         "bursts": matrix.burst_ids.tolist(),

@@ -178,7 +178,9 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     expected = (shot * signal.clip(0) + read) ** 0.5
     table = pd.DataFrame({"source": frames["burst_id"].map(known["source"]), "stated": np.sqrt(shot * MID_GREY + read)})
     drawn = frames["burst_id"].map(known["ground_truth_kind"]) == "exact"
-    stated = [not is_estimated(names, "shot_noise") for names in frames.get("estimated", [None] * len(frames))]
+    stated = np.array(
+        [not is_estimated(names, "shot_noise") for names in frames.get("estimated", [None] * len(frames))], bool
+    )
     table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn & stated)
     table = table[table["stated"].notna()]
     result = (

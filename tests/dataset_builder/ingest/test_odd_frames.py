@@ -25,7 +25,7 @@ def write_burst(folder, *, merged=None, gains=(1.0,) * 7, seed=0):
 
 
 def take_in(tmp_path):
-    source = parse_source(kind="folder", root=str(tmp_path / "in"), reference_rule="sharpest")
+    source = parse_source(name=None, kind="folders", root=str(tmp_path / "in"), reference_rule="sharpest")
     (report,) = add_source(tmp_path / "out", source)
     return read_dataset_table(tmp_path / "out", "bursts").to_pylist()[0]["reference_index"], report.remarks
 

@@ -25,7 +25,7 @@ def root(tmp_path):
         shown = np.clip(light * gain, 0, 1)
         encoded = np.where(shown <= 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
         cv2.imwrite(str(tmp_path / "in" / "pair" / f"{index}.png"), np.rint(255 * encoded).astype(np.uint8))
-    add_source(tmp_path / "out", parse_source(kind="folder", root=str(tmp_path / "in")))
+    add_source(tmp_path / "out", parse_source(name=None, kind="folders", root=str(tmp_path / "in")))
     change_rows(
         tmp_path / "out",
         FRAMES,
