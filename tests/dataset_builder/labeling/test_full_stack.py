@@ -126,6 +126,7 @@ def pictures(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_gets_labels_by_a_metric_that_is_named(pictures, tmp_path):
     root = tmp_path / "mine"
     add_source(root, parse_source(name=None, kind="folders", root=str(pictures)))

@@ -14,9 +14,10 @@ from tests.audit_dataset import change_rows
 SIDE = 48
 
 
-@pytest.fixture
-def root(tmp_path):
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
     """A burst of two exposures: the second shows what is up to four times as bright as white in the reference."""
+    tmp_path = tmp_path_factory.mktemp("exposures")
     rng = np.random.default_rng(0)
     light = cv2.GaussianBlur(rng.uniform(0, 4, (SIDE, SIDE, 3)).astype(np.float32), (0, 0), 2)
     light = 4 * (light - light.min()) / np.ptp(light)
