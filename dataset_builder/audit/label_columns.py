@@ -34,7 +34,7 @@ def check_label_columns(root: Path, bursts: pd.DataFrame) -> list[str]:
     """
     known = Rows("manifests/bursts.parquet", ("burst_id",), bursts)
     contents: dict[str, BurstRows] = {}
-    lines = []
+    lines: list[str] = []
     for path in list_label_files(root):
         try:
             rows = Rows(path, LABEL_KEYS, read_table(root, path, LABELS).to_pandas())

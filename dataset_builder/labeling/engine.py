@@ -83,13 +83,8 @@ def plan_labels(root: Path, scenarios: Sequence[ResolvedScenario], bursts: Mappi
             reasons = [_explain(rows, scenario, definition) for definition in definitions]
             asked = [each for each, reason in zip(definitions, reasons, strict=True) if reason is None]
             if asked:
-                plan.left_out.update(
-                    {
-                        (each.metric, reason)
-                        for each, reason in zip(definitions, reasons, strict=True)
-                        if reason in REASONS
-                    }
-                )
+                left = zip(definitions, reasons, strict=True)
+                plan.left_out.update({(each.metric, reason) for each, reason in left if reason and reason in REASONS})
             if scenario.chosen is not None and rows.burst["ground_truth_kind"] == "none":
                 metrics = {each.metric for each in asked if not METRICS[each.metric].needs_truth}
                 plan.chosen.update((scenario.name, metric) for metric in metrics - scenario.chosen)
