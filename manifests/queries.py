@@ -12,7 +12,7 @@ from manifests.errors import SelectionError
 from manifests.schema import LABELS, SPLITS
 from manifests.store import labels_path, read_table, table_path
 
-_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "rank", "score_norm")
+_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "unit", "rank", "score_norm")
 
 
 def select_labels(

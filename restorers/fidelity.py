@@ -81,7 +81,12 @@ class MetricConvention:
     @property
     def needs_truth(self) -> bool:
         """Whether it compares with a ground truth, rather than with what the burst itself says of the scene."""
-        return self.kind not in {"held_out", "unbiased_risk"} and not self.compares_stack
+        return not self.compares_parts and not self.compares_stack
+
+    @property
+    def compares_parts(self) -> bool:
+        """Whether it compares with parts of the burst in turn, whose spread is the error of a score, noise and all."""
+        return self.kind in {"held_out", "unbiased_risk"}
 
     @property
     def compares_stack(self) -> bool:
@@ -150,7 +155,7 @@ def measure(
     if metric.compares_stack:
         raise ValueError(f"{metric.name}: compares with all frames of a burst, not with one image")
     restored, expected = _prepare(image, truth, border)
-    if not metric.needs_truth:
+    if metric.compares_parts:
         return -float(np.mean(np.square(restored - expected)))
     if metric.kind == "lpips":
         from restorers.perceptual import load_weights, measure_lpips

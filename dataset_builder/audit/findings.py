@@ -138,7 +138,7 @@ def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:
     for row in to_rows(statistics.coverage):
         example = f", not {row['unlabelled'][0]}" if row["unlabelled"] else ""
         sentence = (
-            f"{row['scenario']} labels {int(row['bursts']):,} of {count(int(row['expected']), 'burst')} of its sources and "
+            f"It labels {int(row['bursts']):,} of {count(int(row['expected']), 'burst')} of its sources and "
             f"presets{example}."
         )
         yield _Candidate("coverage", str(row["scenario"]), float(row["coverage"]), sentence, row["unlabelled"])

@@ -24,6 +24,8 @@ from manifests.schema import LABEL_SET, is_marginal
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _BINS = 16
+_WIDEST = 10_000
+"""Characters; rows keep to one line each, however narrow the terminal."""
 _MAX_OF_GROUP = 3
 _STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
 
@@ -37,7 +39,7 @@ def print_audit(root: Path, audit: Audit, *, report: Path, console: Console | No
         report: where the page lies.
         console: where to; standard output by default.
     """
-    out = console or Console(highlight=False, soft_wrap=True)
+    out = console or Console(highlight=False, soft_wrap=True, width=_WIDEST)
     out.print(_tabulate_scores(root, audit))
     counts = count_severities(audit.findings)
     if not audit.findings:
@@ -84,7 +86,7 @@ def _tabulate_scores(root: Path, audit: Audit) -> Table:
         table.add_column(name)
     for name in ("scores", "median", "below 0"):
         table.add_column(name, justify="right")
-    table.add_column("distribution", no_wrap=True)
+    table.add_column("distribution")
     bins = histogram_scores(audit.matrix, num_bins=_BINS)
     bars = {key: draw_bars(rows["count"].to_numpy()) for key, rows in bins.groupby(LABEL_SET, sort=False)}
     for row in to_rows(audit.statistics.scores):

@@ -50,7 +50,7 @@ def is_misleading(metric: MetricConvention, frames: Sequence[Mapping[str, Any]])
         frames: rows of the burst's frames, or at least `exposure_ratio`.
     """
     ratios = [frame["exposure_ratio"] for frame in frames if frame["exposure_ratio"] is not None]
-    return metric.kind in {"held_out", "unbiased_risk"} and bool(ratios) and min(ratios) < SHORTER
+    return metric.compares_parts and bool(ratios) and min(ratios) < SHORTER
 
 
 def describe_limits(asked: Iterable[tuple[MetricConvention, str | None]]) -> list[str]:
