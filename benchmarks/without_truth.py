@@ -21,9 +21,10 @@ from scipy.stats import spearmanr
 from benchmarks.demo_tasks import render_tasks
 from dataset_builder.bursts import plan_source
 from dataset_builder.labeling.estimators import find_estimator
+from dataset_builder.labeling.full_stack import StackGame
 from dataset_builder.labeling.game import FidelityGame, LabelingTask
 from dataset_builder.labeling.held_out import HeldOutFrames
-from dataset_builder.labeling.scenarios import choose_metrics
+from dataset_builder.labeling.suitability import choose_metrics
 from dataset_builder.labeling.unbiased_risk import UnbiasedRisk
 from dataset_builder.labeling.without_truth import Comparison, average_parts
 from dataset_builder.recipe import parse_source
@@ -34,8 +35,8 @@ from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import METRICS
 
 ESTIMATORS = ("leave_one_out", "shapley", "add_one")
-METRICS_WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased")
-CHOSEN = ("daylight", "handheld", "night", "action", "kpn", "burst_sr", "bracket", "ntire2025_hdr")
+METRICS_WITHOUT_TRUTH = ("mse_held_out", "mse_unbiased", "mef_ssim")
+CHOSEN = ("daylight", "handheld", "night", "action", "kpn", "burst_sr", "bracket", "ntire2025_hdr", "focus")
 SIDES = (96, 144)
 SCENARIOS = ("denoise/mean", "denoise/hdrplus")
 SHORTER_SIDE = 500
@@ -75,6 +76,9 @@ def score_by_truth(restorer: Restorer, task: LabelingTask) -> list[Scores]:
 def score_without(name: str, restorer: Restorer, task: LabelingTask) -> list[Scores]:
     """Labels by each of `ESTIMATORS`, by a metric without truth; NaN where it cannot judge the burst."""
     try:
+        if METRICS[name].compares_stack:
+            game = StackGame(restorer, task.burst, METRICS[name])
+            return [find_estimator(each).function(game, np.random.default_rng(0)).score for each in ESTIMATORS]
         comparison = compare(name, restorer, task)
         estimators = (find_estimator(estimator) for estimator in ESTIMATORS)
         return [average_parts(each, comparison, lambda: np.random.default_rng(0)).score for each in estimators]
@@ -103,8 +107,15 @@ def show(label: str, rows: Sequence[Sequence[float]]) -> None:
     print(f"{label:58s} {count:3d} bursts  " + "  ".join(cells), flush=True)
 
 
+def choose_scenarios(preset: str, scenarios: Sequence[str]) -> Sequence[str]:
+    """What restores the bursts of a preset."""
+    if any(PRESETS[preset].exposure_step.support):
+        return ("hdr/radiance",)
+    return ("focus/stack",) if preset == "focus" else scenarios
+
+
 def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int], scenarios: Sequence[str]) -> None:
-    """Print the table; exposure series are restored by `hdr/radiance`, whatever the scenarios."""
+    """Print the table; exposure series are restored by `hdr/radiance` and focus series by `focus/stack`, whatever the scenarios."""
     print(f"{'':70s}" + "  ".join(f"{name:13s}" for name in ESTIMATORS))
     for preset in presets:
         for side in sides:
@@ -114,8 +125,7 @@ def main(folders: Sequence[str], presets: Sequence[str], sides: Sequence[int], s
                     for place, folder in enumerate(folders)
                     for pair in make_pairs(folder, preset, side, Path(scratch, str(place)))
                 ]
-            series = any(PRESETS[preset].exposure_step.support)
-            for scenario in ("hdr/radiance",) if series else scenarios:
+            for scenario in choose_scenarios(preset, scenarios):
                 restorer = create(scenario)
                 truths = [[score_by_truth(restorer, task) for task in pair] for pair in pairs]
                 show(f"{preset} {side} px {scenario}: truth, noise drawn anew", [correlate(b, a) for a, b in truths])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import tempfile
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
@@ -27,8 +29,9 @@ from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
+from dataset_builder.work.unit import WORK_FOLDER
 from manifests.confined.reading import has_file, hash_file, list_folder, read_file
-from manifests.confined.writing import remove_file, write_file
+from manifests.confined.writing import remove_file, remove_tree, write_file
 from manifests.description import DIGESTS, read_description, write_description
 from manifests.journal import note_digest
 from manifests.queries import list_labelled, name_unlabelled
@@ -285,7 +288,12 @@ def redo_reports(root: Path) -> list[str]:
 
 
 def redo_audit(
-    root: Path, *, against: Path | None = None, named: Collection[str] = (), workers: Workers = ONE_WORKER
+    root: Path,
+    *,
+    against: Path | None = None,
+    named: Collection[str] = (),
+    workers: Workers = ONE_WORKER,
+    out: Path | None = None,
 ) -> tuple[Audit, list[str]]:
     """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
 
@@ -294,6 +302,7 @@ def redo_audit(
         against: another build to compare with.
         named: scenarios that the user named; of the others, those run that are built in or installed.
         workers: who reads and restores the bursts that are shown.
+        out: another folder for the report, made if need be; the data set then is only read, and no burst restored.
 
     Returns:
         The audit, and what the report lacks and why, one line each.
@@ -304,6 +313,12 @@ def redo_audit(
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
     description = read_description(root)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        audit = write_audit(root, against=against, workers=workers, out=out)
+        _remove_work(out)
+        note = "of restored images the report has those that the data set's own report left; none are made for another folder"
+        return audit, [note, *audit.remarks]
     with lock_dataset(root):
         drop_altered_caches(root)
         remarks = restore_bursts(root, named=named, workers=workers)
@@ -312,6 +327,25 @@ def redo_audit(
             digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
             write_description(root, {**description, DIGESTS: {**description[DIGESTS], **digests}})
     return audit, [*remarks, *audit.remarks]
+
+
+def look_at_dataset(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
+    """The audit of a data set that is only read; nothing of it is kept.
+
+    Raises:
+        ManifestError: as `redo_audit`.
+    """
+    from dataset_builder.audit.audit import audit_dataset
+
+    with tempfile.TemporaryDirectory() as folder:
+        return audit_dataset(root, against=against, workers=workers, out=Path(folder))
+
+
+def _remove_work(out: Path) -> None:
+    """Remove what workers left where their results waited."""
+    with contextlib.suppress(OSError):
+        remove_tree(out, f"{WORK_FOLDER}/pieces")
+        (out / WORK_FOLDER).rmdir()
 
 
 def _keep_recipe(root: Path, recipe: Recipe) -> None:

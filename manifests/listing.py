@@ -88,14 +88,15 @@ def tell_best_frames(
 
     Returns:
         Columns `burst_id`, `estimator`, `metric`, `best` and `worst` (index of the frame of the highest and the lowest score),
-        `highest` and `lowest` (these scores) and `spread` (their difference); bursts without a score are left out.
+        `highest` and `lowest` (these scores), `spread` (their difference) and `unit`; bursts without a score are left out.
 
     Raises:
         SelectionError, ManifestError: as `select_labels`.
     """
     rows = select_labels(root, scenario, estimator=estimator, metric=metric).to_pandas()
     rows = rows[rows["score"].notna()].set_index("frame_index")
-    scores = rows.groupby(["burst_id", "estimator", "metric"], sort=True)["score"]
+    groups = rows.groupby(["burst_id", "estimator", "metric"], sort=True)
+    scores = groups["score"]
     return pd.DataFrame(
         {
             "best": scores.idxmax(),
@@ -103,5 +104,6 @@ def tell_best_frames(
             "highest": scores.max(),
             "lowest": scores.min(),
             "spread": scores.max() - scores.min(),
+            "unit": groups["unit"].first(),
         }
     ).reset_index()

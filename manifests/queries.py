@@ -14,7 +14,18 @@ from manifests.errors import SelectionError
 from manifests.schema import LABELS, SPLITS
 from manifests.store import labels_path, list_label_files, read_table, table_path
 
-_COLUMNS = ("burst_id", "frame_index", "estimator", "metric", "score", "std_error", "noise_error", "rank", "score_norm")
+_COLUMNS = (
+    "burst_id",
+    "frame_index",
+    "estimator",
+    "metric",
+    "score",
+    "std_error",
+    "noise_error",
+    "unit",
+    "rank",
+    "score_norm",
+)
 
 
 def list_labelled(root: Path) -> list[str]:

@@ -19,8 +19,8 @@ HDR_PEAK = 20.0
 WHITE_LUMINANCE = 200.0
 """cd/m² that signal 1 has on the display that those metrics imagine, whose peak so is 4,000 cd/m²; ITU-R BT.2408 has white at 203."""
 
-Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance"]
-Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk"]
+Space = Literal["linear", "srgb", "raw", "frame", "mu_law", "pu21", "pu21_luminance", "luma"]
+Kind = Literal["psnr", "ssim", "ms_ssim", "lpips", "held_out", "unbiased_risk", "mef_ssim"]
 _SPACES: dict[Space, str] = {
     "linear": "linear light, in the domain of the restorer's output: the mosaic for raw_bayer, camera RGB for linear_rgb, "
     "linear sRGB for srgb",
@@ -34,6 +34,8 @@ _SPACES: dict[Space, str] = {
     f"with {WHITE_LUMINANCE:g} cd/m² and at most {HDR_PEAK * WHITE_LUMINANCE:g} cd/m²; 256 is what 100 cd/m² become",
     "pu21_luminance": f"PU21 of the luminance (0.2126, 0.7152, 0.0722) of the same display, white {WHITE_LUMINANCE:g} cd/m², peak "
     f"{HDR_PEAK * WHITE_LUMINANCE:g} cd/m²",
+    "luma": "luma (0.299, 0.587, 0.114) of display sRGB, 0..255; linear light is toned by x·(1 + x/w²) / (1 + x) first (Reinhard et al. "
+    "2002), w being the brightest light that the shortest exposure holds; frames at their own exposure, on the grid of the reference",
 }
 _DEFINITIONS: dict[Kind, str] = {
     "psnr": "10·log10(data_range² / MSE), MSE over all pixels and channels",
@@ -45,6 +47,8 @@ _DEFINITIONS: dict[Kind, str] = {
     "reference shows, corrected for what demosaicking does on the way; differences estimate those of the MSE against the scene",
     "unbiased_risk": "−(MSE against the noisy reference + 2·divergence of the restoration·noise variance), Stein's unbiased risk "
     "estimate, where the reference is not saturated; differences estimate those of the MSE against the noise-free reference",
+    "mef_ssim": "MEF-SSIM (Ma et al. 2015) of the restored image against all frames of the burst; square window of 11 px for contrast and "
+    "structure, Gaussian of σ = 1.5 px to compare, K = 0.03, three scales, or as many as keep 11 px",
 }
 
 
@@ -77,7 +81,17 @@ class MetricConvention:
     @property
     def needs_truth(self) -> bool:
         """Whether it compares with a ground truth, rather than with what the burst itself says of the scene."""
-        return self.kind not in {"held_out", "unbiased_risk"}
+        return not self.compares_parts and not self.compares_stack
+
+    @property
+    def compares_parts(self) -> bool:
+        """Whether it compares with parts of the burst in turn, whose spread is the error of a score, noise and all."""
+        return self.kind in {"held_out", "unbiased_risk"}
+
+    @property
+    def compares_stack(self) -> bool:
+        """Whether it asks how much of all frames of the burst the restored image keeps."""
+        return self.kind == "mef_ssim"
 
     def describe(self) -> dict[str, Any]:
         """Plain data for manifests."""
@@ -116,6 +130,7 @@ METRICS = {
             cap=0.0,
             aggregate="mean over the blocks, 16 at most, that the reference does not saturate",
         ),
+        MetricConvention("mef_ssim", "mef_ssim", "luma", unit="1", data_range=255.0, cap=1.0),
     )
 }
 
@@ -132,13 +147,15 @@ def measure(
         border: pixels dropped along each side first.
 
     Raises:
-        ValueError: if the shapes differ, too little remains, or what remains is not finite.
+        ValueError: if the shapes differ, too little remains, what remains is not finite, or the metric compares with a stack.
         MissingWeightsError: if the metric needs weights that are not there.
     """
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
+    if metric.compares_stack:
+        raise ValueError(f"{metric.name}: compares with all frames of a burst, not with one image")
     restored, expected = _prepare(image, truth, border)
-    if not metric.needs_truth:
+    if metric.compares_parts:
         return -float(np.mean(np.square(restored - expected)))
     if metric.kind == "lpips":
         from restorers.perceptual import load_weights, measure_lpips

@@ -15,6 +15,7 @@ from manifests.description import write_description
 from manifests.images.appearance import hash_reference
 from manifests.images.pixels import write_png
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS, SPLITS
+from manifests.schema.ranks import rank_scores
 from manifests.store import labels_path, read_dataset_table, read_table, table_path, write_table
 from tests.tiny_dataset import make_burst_row, make_description, make_frame_row
 
@@ -71,11 +72,34 @@ def write_audit_dataset(
 
 
 def change_labels(root: Path, scenario: str, change: Callable[[Rows, np.random.Generator], None]) -> None:
-    """Rewrite the labels of a scenario after `change` had its way with the rows."""
+    """Rewrite the labels of a scenario after `change` had its way with the rows, whose ranks then follow the scores."""
+
+    def change_and_rank(rows: Rows, random: np.random.Generator) -> None:
+        change(rows, random)
+        rank_rows(rows)
+
+    alter_labels(root, scenario, change_and_rank)
+
+
+def alter_labels(root: Path, scenario: str, change: Callable[[Rows, np.random.Generator], None]) -> None:
+    """Rewrite the labels of a scenario as somebody does who edits the file by hand."""
     path = root / labels_path(scenario)
     rows = read_table(path.parent, path.name, LABELS).to_pylist()
     change(rows, np.random.Generator(np.random.Philox(5)))
     write_table(path.parent, path.name, LABELS, rows)
+
+
+def rank_rows(rows: Rows) -> None:
+    """Make `rank`, `score_norm` and `std_error` follow the scores."""
+    groups: dict[tuple[str, ...], Rows] = {}
+    for row in rows:
+        groups.setdefault((row["burst_id"], row["estimator"], row["metric"]), []).append(row)
+    for own in groups.values():
+        scores = np.array([np.nan if row["score"] is None else row["score"] for row in own], np.float64)
+        for row, rank, norm in zip(own, *rank_scores(scores, own[0]["unit"]), strict=True):
+            known = bool(rank)
+            row.update(rank=int(rank) if known else None, score_norm=float(norm) if known else None)
+            row["std_error"] = row["std_error"] if known else None
 
 
 def change_rows(root: Path, kind: Any, change: Callable[[Rows], None]) -> None:
@@ -179,14 +203,15 @@ def _make_labels(
                 "std_error": None if score is None else 0.0,
                 "noise_error": None,
                 "unit": "dB",
-                "rank": None if score is None else 1,
-                "score_norm": None if score is None else 0.5,
+                "rank": None,
+                "score_norm": None,
                 "num_evaluations": 2,
                 "reason": None,
                 "label_key": _digest(f"{scenario} {estimator} {frame['burst_id']}"),
                 "restorer_fingerprint": _digest(scenario),
             }
         )
+    rank_rows(rows)
     return rows
 
 

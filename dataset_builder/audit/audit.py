@@ -12,9 +12,12 @@ import pandas as pd
 
 from dataset_builder.audit.changes import Changes, compare_builds
 from dataset_builder.audit.collect import Statistics, collect_statistics
+from dataset_builder.audit.factors import discount_shifts
 from dataset_builder.audit.features import measure_frames
-from dataset_builder.audit.findings import Finding, judge
+from dataset_builder.audit.finding import Finding
+from dataset_builder.audit.findings import judge
 from dataset_builder.audit.gains import read_gains
+from dataset_builder.audit.label_columns import check_label_columns
 from dataset_builder.audit.look_alikes import list_look_alikes
 from dataset_builder.audit.restorations import read_restorations
 from dataset_builder.audit.rules import Rule, override_rules
@@ -51,24 +54,28 @@ class Audit:
     remarks: tuple[str, ...]
 
 
-def audit_dataset(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
+def audit_dataset(
+    root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER, out: Path | None = None
+) -> Audit:
     """Compute the audit of a data set from its manifests, its images, and what `restore_bursts` left.
 
     Args:
         root: the data set.
         against: another build to compare with.
         workers: who reads the frames; the result does not depend on it.
+        out: folder for what is measured, instead of `audit` in the data set, which then is only read.
 
     Raises:
         ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
     """
     description = read_description(root)
     tables = read_tables(root)
-    measured = measure_frames(root, tables.bursts, tables.frames, workers=workers)
+    measured = measure_frames(root, tables.bursts, tables.frames, workers=workers, out=out)
     tables = dataclasses.replace(tables, frames=measured.frames)
-    matrix = build_score_matrix(tables)
+    counted = discount_shifts(tables.frames, tables.bursts)
+    matrix = build_score_matrix(dataclasses.replace(tables, frames=counted))
     restorations = read_restorations(root)
-    look_alikes, unseen = list_look_alikes(root, tables, workers=workers)
+    look_alikes, unseen = list_look_alikes(root, tables, workers=workers, results=out)
     statistics = collect_statistics(
         root, tables, matrix, curves=restorations, gain=read_gains(root), look_alikes=look_alikes
     )
@@ -84,6 +91,7 @@ def audit_dataset(root: Path, *, against: Path | None = None, workers: Workers =
         doubtful=_list_doubtful(tables.bursts),
         changes=changes,
         broken=tables.problems,
+        altered=check_label_columns(root, tables.bursts),
     )
     remarks = (*_tell_drawn(tables), *measured.remarks, *unseen)
     return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes, remarks)

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.factors import FACTORS, measure_noise
+from dataset_builder.audit.factors import FACTORS, is_estimated, measure_noise
 from dataset_builder.audit.tables import Tables, to_rows
-from dataset_builder.audit.wording import format_number
+from dataset_builder.audit.wording import format_number, show_unit
+from dataset_builder.ingest.measures import find_shift_error
 from manifests.listing import name_unknown_burst
 from manifests.schema import LABEL_SET, is_marginal
 
@@ -32,11 +33,13 @@ class Factor:
         name: for people.
         unit: unit of the values; empty for ratios.
         values: one per frame; None where unknown.
+        note: how far values may be off, where they are estimates; else empty.
     """
 
     name: str
     unit: str
     values: tuple[float | None, ...]
+    note: str = ""
 
     @property
     def known(self) -> bool:
@@ -52,8 +55,8 @@ class ScoreRow:
         scenario: scenario of the label set.
         estimator: estimator of the label set.
         metric: metric of the label set.
-        unit: unit of the scores.
-        values: one per frame; None where there is no score.
+        unit: unit of the scores as `wording.show_unit` shows it; empty for none.
+        values: one per frame, in that unit; None where there is no score.
         marks: `best` and `worst` of the burst, ties included; empty elsewhere, and everywhere if no two scores differ.
     """
 
@@ -75,7 +78,7 @@ class ScoreRow:
         known = [value for value in self.values if value is not None]
         spread = max(known) - min(known) if known else 0.0
         fewest = 2 if self.signed else 1
-        return fewest if spread <= 0 else min(4, max(fewest, 1 - math.floor(math.log10(spread))))
+        return fewest if spread <= 0 else min(9, max(fewest, 1 - math.floor(math.log10(spread))))
 
     def format(self, frame_index: int) -> str:
         """The score of a frame as text; an en dash where there is none."""
@@ -92,7 +95,7 @@ class BurstView:
         frames: its rows of `frames`.
         factors: exposure relative to the reference; noise, its standard deviation at `MID_GREY` in per cent of white; blur, the path
             during the exposure; shift, the mean displacement against the reference. Where any frame has some of it also defocus, the
-            radius of the circle of confusion; cover, what hides the scene; and, of JPEGs, their quality.
+            radius of the circle of confusion; occlusion, the share of the frame that something hides; and, of JPEGs, their quality.
         scores: one row per label set, in the order asked for; label sets without a score in this burst are left out.
     """
 
@@ -143,7 +146,7 @@ def view_bursts(tables: Tables, burst_ids: Sequence[str], label_sets: pd.DataFra
                 burst=bursts[burst_id],
                 split=str(splits.get(burst_id, "")),
                 frames=mine,
-                factors=_factors(mine),
+                factors=_factors(bursts[burst_id], mine),
                 scores=tuple(row for row in rows if any(value is not None for value in row.values)),
             )
         )
@@ -158,17 +161,31 @@ def _score_row(scores: pd.Series[float], names: tuple[str, str, str, str]) -> Sc
         "" if low == high else "best" if value == high else "worst" if value == low else "" for value in aligned
     )
     scenario, estimator, metric, unit = names
-    return ScoreRow(scenario, estimator, metric, unit, _plain(aligned), marks)
+    shown, factor = show_unit(unit)
+    return ScoreRow(scenario, estimator, metric, shown, _plain(aligned * factor), marks)
 
 
-def _factors(frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
+def _factors(burst: dict[str, Any], frames: Sequence[dict[str, Any]]) -> tuple[Factor, ...]:
     columns = {name: np.array([row[name] for row in frames], np.float64) for name in (*_LISTED, "read_noise")}
     columns["shot_noise"] = measure_noise(columns["shot_noise"], columns["read_noise"])
     columns["occlusion"] *= 100
-    listed = (Factor(FACTORS[name].label, FACTORS[name].unit, _plain(columns[name])) for name in _LISTED)
+    listed = (
+        Factor(FACTORS[name].label, FACTORS[name].unit, _plain(columns[name]), _describe_estimate(name, burst, frames))
+        for name in _LISTED
+    )
     return tuple(
         factor for name, factor in zip(_LISTED, listed, strict=True) if name not in _OCCASIONAL or any(factor.values)
     )
+
+
+def _describe_estimate(name: str, burst: dict[str, Any], frames: Sequence[dict[str, Any]]) -> str:
+    """Whether a factor was estimated from pixels, and how far a shift may be off."""
+    if not any(is_estimated(frame.get("estimated"), name) for frame in frames):
+        return ""
+    if name != "displacement":
+        return "estimated"
+    error = find_shift_error(burst["domain"], burst["height"], burst["width"])
+    return f"estimated, ± {format_number(error, 1)} px"
 
 
 def _plain(values: NDArray[np.floating[Any]]) -> tuple[float | None, ...]:

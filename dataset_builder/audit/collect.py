@@ -54,6 +54,7 @@ class Statistics:
     spread: pd.DataFrame
     outliers: pd.DataFrame
     missing: pd.DataFrame
+    coverage: pd.DataFrame
     constant: pd.DataFrame
     selection: pd.DataFrame
     curves: pd.DataFrame
@@ -118,6 +119,7 @@ def collect_statistics(
         spread=by_label_set["spread"],
         outliers=by_label_set["outliers"],
         missing=by_label_set["missing"],
+        coverage=of.measure_coverage(matrix, tables.bursts),
         constant=by_label_set["constant"],
         selection=of.measure_selection(matrix, intervals),
         curves=of.summarise_curves(curves, presets),
@@ -148,7 +150,7 @@ def collect_statistics(
 
 def build_tidy_table(statistics: Statistics) -> pa.Table:
     """All numbers below each other, in the columns of `STATISTICS`."""
-    left_out = {"failures": ["example"], "label_sets": ["unit"]}
+    left_out = {"failures": ["example"], "label_sets": ["unit"], "coverage": ["unlabelled"]}
     parts = [
         part
         for field in fields(statistics)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+
+from dataset_builder.ingest.measures import find_shift_error
 
 MID_GREY = 0.18
 """Signal at which the noise of a frame is stated: the reflectance of a grey card."""
@@ -40,7 +44,7 @@ FACTORS = {
         FrameFactor("displacement", "displacement", "displacement, px", "shift", "px"),
         FrameFactor("exposure_ratio", "exposure", "exposure, × reference", "exposure", "×"),
         FrameFactor("defocus", "defocus", "defocus, px", "defocus", "px"),
-        FrameFactor("occlusion", "occlusion", "occlusion, share of the frame", "cover", "%"),
+        FrameFactor("occlusion", "occlusion", "occlusion, share of the frame", "occlusion", "%"),
         FrameFactor("jpeg_quality", "compression", label="JPEG", explains=False),
         FrameFactor("sharpness", "sharpness", "sharpness (variance of the Laplacian)"),
         FrameFactor("frame_index", "position in burst", "position in burst"),
@@ -56,3 +60,30 @@ def measure_noise(shot: NDArray[np.float64], read: NDArray[np.float64]) -> NDArr
     """Standard deviation at `MID_GREY` in per cent of white, of variances shot · signal + read."""
     noise: NDArray[np.float64] = 100 * np.sqrt(shot * MID_GREY + read)
     return noise
+
+
+def is_estimated(names: Sequence[str] | float | None, column: str) -> bool:
+    """Whether a value of the column `estimated` of `frames`, a list or null, names another column."""
+    return names is not None and not isinstance(names, float) and column in list(names)
+
+
+def find_shift_errors(frames: pd.DataFrame, bursts: pd.DataFrame) -> NDArray[np.float64]:
+    """How far the displacement of each frame may be off, px; NaN where it was not estimated.
+
+    Args:
+        frames: the table `frames`.
+        bursts: the table `bursts`.
+    """
+    sizes = bursts.drop_duplicates("burst_id").set_index("burst_id")[["domain", "height", "width"]]
+    errors = pd.Series([find_shift_error(*row) for row in sizes.itertuples(index=False, name=None)], sizes.index)
+    estimated = np.array([is_estimated(names, "displacement") for names in frames["estimated"]], np.bool_)
+    found: NDArray[np.float64] = frames["burst_id"].map(errors).astype("float64").where(estimated).to_numpy(np.float64)
+    return found
+
+
+def discount_shifts(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
+    """Frames whose estimated displacement is 0 where it is within twice its error: of a registered series that is no motion."""
+    if "estimated" not in frames:
+        return frames
+    within = frames["displacement"].astype("float64") < 2 * find_shift_errors(frames, bursts)
+    return frames.assign(displacement=frames["displacement"].astype("float64").mask(within, 0.0))

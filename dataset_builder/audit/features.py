@@ -24,7 +24,8 @@ from manifests.store import read_or_empty, write_table
 MAX_PIXELS = 50_000_000
 """Pixels read for one report; of larger data sets the bursts that are measured are drawn by a hash of their ids."""
 
-_PATH = "audit/features.parquet"
+_NAME = "features.parquet"
+_PATH = f"audit/{_NAME}"
 FEATURES = TableSchema(
     "features",
     (
@@ -61,10 +62,11 @@ def measure_frames(
     *,
     max_pixels: int = MAX_PIXELS,
     workers: Workers = ONE_WORKER,
+    out: Path | None = None,
 ) -> MeasuredFrames:
     """Measure the frames of a data set.
 
-    What was measured before is read from `audit/features.parquet`, and what is new is added there.
+    What was measured before is read from `audit/features.parquet`, and what is new is added there, or in another folder.
 
     Args:
         root: the data set.
@@ -72,10 +74,13 @@ def measure_frames(
         frames: the table `frames`.
         max_pixels: bound on the pixels of the frames drawn.
         workers: who reads the frames; the result does not depend on it.
+        out: another folder for `features.parquet`, where the data set is not to be written to.
     """
     drawn = draw_bursts(bursts, max_pixels=max_pixels)
     wanted = to_rows(frames[frames["burst_id"].isin(drawn)].drop_duplicates("sha256"))
-    known = _read_known(root)
+    # Nobody looks after what lies beside a report that is only read: another folder goes by its own measures.
+    place = (root, _PATH) if out is None else (out, _NAME)
+    known = _read_known(*place)
     measured: dict[str, tuple[float | None, ...]] = dict.fromkeys((frame["sha256"] for frame in wanted), UNKNOWN)
     missing: dict[str, list[dict[str, Any]]] = {}
     for frame in wanted:
@@ -85,13 +90,13 @@ def measure_frames(
             missing.setdefault(frame["burst_id"], []).append(frame)
     rows = {row["burst_id"]: row for row in to_rows(bursts[bursts["burst_id"].isin(missing)])}
     pieces = [pick_frames(rows[burst_id], group) for burst_id, group in missing.items()]
-    results, remarks = read_frames(measure_burst, pieces, root, workers, purpose="measured for the report")
+    results, remarks = read_frames(measure_burst, pieces, root, workers, purpose="measured for the report", results=out)
     for group, values in zip(missing.values(), results, strict=True):
         if values is not None:
             measured |= zip((frame["sha256"] for frame in group), values, strict=True)
     table = pd.DataFrame.from_dict(measured, orient="index", columns=list(FEATURE_NAMES)).astype("float64")
     table = table.rename_axis("sha256").reset_index().astype({"sha256": object})
-    write_table(root, _PATH, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
+    write_table(*place, FEATURES, pa.Table.from_pandas(table, FEATURES.schema, preserve_index=False))
     merged = frames.drop(columns=list(FEATURE_NAMES), errors="ignore").merge(table, on="sha256", how="left")
     merged.index = frames.index
     lost = table.loc[table["brightness"].isna(), "sha256"]
@@ -122,9 +127,9 @@ def _is_there(root: Path, path: str) -> bool:
         return False
 
 
-def _read_known(root: Path) -> dict[str, tuple[float, ...]]:
+def _read_known(root: Path, path: str) -> dict[str, tuple[float, ...]]:
     try:
-        rows = read_or_empty(root, _PATH, FEATURES).to_pandas()
+        rows = read_or_empty(root, path, FEATURES).to_pandas()
     except ManifestError:
         return {}  # of another version, or damaged: measured anew
     rows = rows.dropna()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,42 +9,16 @@ from typing import Any
 
 from dataset_builder.audit.changes import Changes
 from dataset_builder.audit.collect import Statistics
-from dataset_builder.audit.rules import SEVERITIES, Rule, Severity
+from dataset_builder.audit.finding import Finding
+from dataset_builder.audit.rules import SEVERITIES, Rule
 from dataset_builder.audit.tables import find_extreme, to_rows
-from dataset_builder.audit.wording import count, format_number, percent
+from dataset_builder.audit.wording import count, format_number, format_score, percent
 from manifests.schema import LABEL_SET, is_marginal
 
 _MIN_BURSTS = 8
 """Fewest bursts by which a restorer's habit is judged."""
 _MAX_NULL_ERROR = 0.1
 """Largest error of a mean correlation, were the order random, at which its absence says anything."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that a rule found.
-
-    Attributes:
-        rule: its name.
-        severity: `severe`, `warning` or `note`.
-        subject: what it is about: a scenario, a source, a pair of splits; for people.
-        value: what was measured, as the rule says.
-        threshold: what it reached.
-        evidence: one sentence.
-        remedy: what to do.
-        section: id of the section that shows more.
-        bursts: examples, at most five.
-    """
-
-    rule: str
-    severity: Severity
-    subject: str
-    value: float
-    threshold: float
-    evidence: str
-    remedy: str
-    section: str
-    bursts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +39,7 @@ def judge(
     doubtful: Sequence[str] = (),
     changes: Changes | None = None,
     broken: Sequence[str] = (),
+    altered: Sequence[str] = (),
 ) -> list[Finding]:
     """Apply the rules, worst findings first.
 
@@ -77,9 +51,11 @@ def judge(
         doubtful: bursts with a ground truth that is not to be trusted.
         changes: against another build.
         broken: what is wrong with tables that cannot be read.
+        altered: label files whose columns contradict each other: file, then what, in a line each.
     """
     candidates = [
         *(_Candidate("broken_manifest", each.split(":", maxsplit=1)[0], 1, each) for each in broken),
+        *(_Candidate("altered_labels", each.split(":", maxsplit=1)[0], 1, each) for each in altered),
         *_look_at_splits(statistics),
         *_look_at_scores(statistics),
         *_look_at_selection(statistics),
@@ -111,20 +87,6 @@ def judge(
     return sorted(findings, key=lambda each: (SEVERITIES.index(each.severity), order.index(each.rule), each.subject))
 
 
-def count_severities(findings: Sequence[Finding]) -> dict[Severity, int]:
-    """How many findings there are of each severity."""
-    return {severity: sum(each.severity == severity for each in findings) for severity in SEVERITIES}
-
-
-def describe_findings(findings: Sequence[Finding], rules: Mapping[str, Rule]) -> dict[str, Any]:
-    """What `findings.json` holds: counts, findings, and the thresholds they were judged by."""
-    return {
-        "counts": count_severities(findings),
-        "findings": [dataclasses.asdict(each) for each in findings],
-        "rules": {name: {severity: getattr(rule, severity) for severity in SEVERITIES} for name, rule in rules.items()},
-    }
-
-
 def _look_at_splits(statistics: Statistics) -> Iterator[_Candidate]:
     for row in to_rows(statistics.overlap):
         pair = f"{row['split']} and {row['other_split']}"
@@ -153,7 +115,7 @@ def _look_at_splits(statistics: Statistics) -> Iterator[_Candidate]:
         sentence = (
             f"Under {row['scenario']}, scores of {row['split']} and {row['other_split']} differ by a Kolmogorov–Smirnov distance of "
             f"{format_number(row['ks'], 2)} (population stability index "
-            f"{format_number(row['psi'], 2)}), more than dealing scenes by chance does."
+            f"{format_number(row['psi'], 2)}), more than when scenes are dealt at random."
         )
         subject = f"{row['scenario']}, {row['split']} and {row['other_split']}"
         yield _Candidate("split_shift", subject, min(1.0, float(row["p_value"]) * tests), sentence)
@@ -173,13 +135,20 @@ def _look_at_scores(statistics: Statistics) -> Iterator[_Candidate]:
     for row in to_rows(statistics.missing):
         sentence = f"{count(int(row['missing']), 'score')} of {int(row['expected']):,} ({percent(row['missing_share'])}) are missing."
         yield _Candidate("missing_scores", _name(row), float(row["missing_share"]), sentence)
+    for row in to_rows(statistics.coverage):
+        example = f", not {row['unlabelled'][0]}" if row["unlabelled"] else ""
+        sentence = (
+            f"It labels {int(row['bursts']):,} of {count(int(row['expected']), 'burst')} of its sources and "
+            f"presets{example}."
+        )
+        yield _Candidate("coverage", str(row["scenario"]), float(row["coverage"]), sentence, row["unlabelled"])
     quartiles = statistics.scores.set_index(LABEL_SET)
     for row in to_rows(statistics.outliers):
         middle = quartiles.loc[tuple(row[name] for name in LABEL_SET)]
         sentence = (
-            f"Frame {row['frame_index']} of {row['burst_id']} scores {format_number(row['score'], 2)} "
-            f"{row['unit']}, while half of all scores "
-            f"lie between {format_number(middle['q25'], 2)} and {format_number(middle['q75'], 2)}."
+            f"Frame {row['frame_index']} of {row['burst_id']} scores "
+            f"{format_score(row['score'], row['unit'])}, while half of all scores lie between "
+            f"{format_score(middle['q25'], row['unit'])} and {format_score(middle['q75'], row['unit'])}."
         )
         yield _Candidate("outlier", _name(row), float(row["distance"]), sentence, (str(row["burst_id"]),))
     constant = statistics.constant.set_index(LABEL_SET)["constant_share"]
@@ -208,7 +177,7 @@ def _look_at_reliability(statistics: Statistics) -> Iterator[_Candidate]:
             sentence = (
                 f"Nothing goes with these scores: the strongest of "
                 f"{count(int(row['tests']), 'rank correlation')} with other labels and factors is "
-                f"{format_number(row['strongest'], 2, signed=True)} ({row['partner']}), as chance would have it."
+                f"{format_number(row['strongest'], 2, signed=True)} ({row['partner']}), no more than a random order would have."
             )
             yield _Candidate("random_order", _name(row), float(row["p_value"]), sentence)
     yield from _look_at_noise(statistics)
@@ -227,15 +196,15 @@ def _look_at_noise(statistics: Statistics) -> Iterator[_Candidate]:
     for row in to_rows(statistics.precision):
         if tuple(row[name] for name in LABEL_SET) not in measured:
             sentence = (
-                f"Scores of a burst spread by {format_number(row['median_spread'], 3)} {row['unit']}, with a standard error of "
-                f"{format_number(row['median_error'], 3)} {row['unit']}."
+                f"Scores of a burst spread by {format_score(row['median_spread'], row['unit'])}, with a standard error of "
+                f"{format_score(row['median_error'], row['unit'])}."
             )
             yield _Candidate("label_noise", _name(row), float(row["signal"]), sentence)
     for row in to_rows(statistics.label_noise):
         key = tuple(row[name] for name in LABEL_SET)
         sentence = (
-            f"Scores of a burst spread by {format_number(row['spread'], 3)} {row['unit']}; noise and sampling move them by "
-            f"{format_number(row['noise_error'], 3)} {row['unit']}."
+            f"Scores of a burst spread by {format_score(row['spread'], row['unit'])}; noise and sampling move them by "
+            f"{format_score(row['noise_error'], row['unit'])}."
         )
         yield _Candidate("label_noise", _name(row), float(row["signal"]), sentence)
         sentence = (
@@ -270,7 +239,7 @@ def _look_at_bias(statistics: Statistics) -> Iterator[_Candidate]:
         most = find_extreme(rows, "beyond")
         sentence = (
             f"Frame {most['frame_index']} is the best of {percent(most['best_share'])} of {count(int(most['bursts']), 'burst')}; "
-            f"chance would make it {percent(most['expected_share'])}."
+            f"of a random order it would be {percent(most['expected_share'])}."
         )
         yield _Candidate("favoured_position", _name(most), float(most["beyond"]), sentence)
     for row in to_rows(statistics.noise):

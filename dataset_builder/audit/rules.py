@@ -54,6 +54,10 @@ _TABLE = (
         "Restore the file, or delete it and build again; what it held is missing from this report.",
     ),
     Rule(
+        "altered_labels", "contents", "label files whose columns contradict each other, the bursts, or the restorer", None, None, 1,
+        "Somebody changed them by hand, or mixed labels of two builds: restore the file, or run `buiqa label` again after deleting it.",
+    ),
+    Rule(
         "shared_scene", "splits", "scenes that lie in two splits", None, None, 1,
         "Run `buiqa split`: it never cuts a scene. Results on these splits are not to be trusted.",
     ),
@@ -96,6 +100,12 @@ _TABLE = (
         "Find out why in manifests/failures.parquet, mend it, and run `buiqa label` again.",
     ),
     Rule(
+        "coverage", "scores", "share of the bursts that a scenario labels, of the sources and presets of which it labels any",
+        0.999, 0.9, None,
+        "Scenarios that label other bursts cannot be compared as they are: `buiqa label` says why it left bursts out; label them, or say "
+        "beside results which bursts count.", above=False,
+    ),
+    Rule(
         "outlier", "scores", "interquartile ranges between the quartiles and the most extreme score of an ordinary frame", None, 20, 50,
         "Look at the frame; if the restorer failed there, make it raise instead of returning an image.",
     ),
@@ -118,7 +128,7 @@ _TABLE = (
     ),
     Rule(
         "below_noise", "reliability", "share of bursts whose scores differ less than their noise does", 0.05, 0.5, None,
-        "Which of their frames is best is chance: leave such bursts out of ranking, or pairs of frames that the noise may swap "
+        "Which of their frames is best cannot be told: leave such bursts out of ranking, or pairs of frames that the noise may swap "
         "(`DrawPairs(min_probability=0.9)`).",
     ),
     Rule(
@@ -135,7 +145,8 @@ _TABLE = (
         "A linear rule predicts these labels: vary the frames in more ways, or leave the scenario out of the benchmark.",
     ),
     Rule(
-        "favoured_position", "factors", "share of bursts whose best frame has one and the same index, beyond chance", None, 0.3, 0.5,
+        "favoured_position", "factors", "share of bursts whose best frame has one and the same index, beyond that of a random order",
+        None, 0.3, 0.5,
         "Check how the restorer treats frame order; shuffle frames before restoring and label again.",
     ),
     Rule(

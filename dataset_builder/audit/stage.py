@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dataset_builder.audit.audit import Audit, audit_dataset
 from dataset_builder.audit.collect import STATISTICS, build_tidy_table
-from dataset_builder.audit.findings import describe_findings
+from dataset_builder.audit.finding import describe_findings
 from dataset_builder.audit.restorations import restore_sample
 from dataset_builder.audit.shown import SAMPLE_SIZE, choose_bursts
 from dataset_builder.audit.statistics import choose_label_sets
@@ -21,8 +21,10 @@ from manifests.schema import is_marginal
 from manifests.store import write_table
 
 
-def write_audit(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
-    """Write `audit/index.html`, `audit/statistics.parquet` and `audit/findings.json` of a data set.
+def write_audit(
+    root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER, out: Path | None = None
+) -> Audit:
+    """Write `index.html`, `statistics.parquet` and `findings.json` into the folder `audit` of a data set, or into another folder.
 
     Equal data sets give equal bytes.
 
@@ -30,6 +32,7 @@ def write_audit(root: Path, *, against: Path | None = None, workers: Workers = O
         root: the data set.
         against: another build to compare with.
         workers: who reads the frames; the result does not depend on it.
+        out: another folder, which exists; the data set then is only read.
 
     Returns:
         The audit; its remarks also say what the page does not show.
@@ -41,13 +44,14 @@ def write_audit(root: Path, *, against: Path | None = None, workers: Workers = O
     from dataset_builder.audit.report.gallery import build_gallery
     from dataset_builder.audit.report.report import render_report
 
-    audit = audit_dataset(root, against=against, workers=workers)
-    write_table(root, "audit/statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
+    audit = audit_dataset(root, against=against, workers=workers, out=out)
+    place, folder = (root, "audit/") if out is None else (out, "")
+    write_table(place, f"{folder}statistics.parquet", STATISTICS, build_tidy_table(audit.statistics))
     findings = describe_findings(audit.findings, audit.rules)
     text = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False)
-    write_text(root, "audit/findings.json", text + "\n")
-    gallery = build_gallery(root, audit, workers=workers)
-    write_text(root, "audit/index.html", render_report(audit, gallery))
+    write_text(place, f"{folder}findings.json", text + "\n")
+    gallery = build_gallery(root, audit, workers=workers, results=out)
+    write_text(place, f"{folder}index.html", render_report(audit, gallery))
     return dataclasses.replace(audit, remarks=(*audit.remarks, *gallery.remarks))
 
 

@@ -16,41 +16,48 @@ from rich.console import Console
 from rich.table import Table
 
 from dataset_builder.audit.audit import Audit
-from dataset_builder.audit.findings import count_severities, describe_findings
+from dataset_builder.audit.finding import count_severities, describe_findings, group_findings
 from dataset_builder.audit.statistics import histogram_scores
 from dataset_builder.audit.tables import to_rows
-from dataset_builder.audit.wording import count, format_number, percent, to_markup
+from dataset_builder.audit.wording import count, format_score, percent, to_markup
 from manifests.schema import LABEL_SET, is_marginal
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _BINS = 16
+_WIDEST = 10_000
+"""Characters; rows keep to one line each, however narrow the terminal."""
+_MAX_OF_GROUP = 3
 _STYLES = {"severe": "bold red", "warning": "yellow", "note": "cyan"}
 
 
-def print_audit(root: Path, audit: Audit, *, console: Console | None = None) -> None:
+def print_audit(root: Path, audit: Audit, *, report: Path, console: Console | None = None) -> None:
     """Print scores with small bars, and the findings.
 
     Args:
         root: the data set.
         audit: what was found in it.
+        report: where the page lies.
         console: where to; standard output by default.
     """
-    out = console or Console(highlight=False, soft_wrap=True)
+    out = console or Console(highlight=False, soft_wrap=True, width=_WIDEST)
     out.print(_tabulate_scores(root, audit))
     counts = count_severities(audit.findings)
     if not audit.findings:
         out.print("[green]no findings[/]")
-    for finding in audit.findings:
-        style = _STYLES[finding.severity]
-        out.print(
-            f"[{style}]{finding.severity}[/] {to_markup(finding.rule)}, {to_markup(finding.subject)}: {to_markup(finding.evidence)}"
-        )
-        out.print(f"    [dim]{to_markup(finding.remedy)}[/]")
+    for group in group_findings(audit.findings):
+        head = f"[{_STYLES[group.severity]}]{group.severity}[/] {to_markup(group.rule)}"
+        first, *rest = (f"{to_markup(each.subject)}: {to_markup(each.evidence)}" for each in group.findings)
+        out.print(f"{head}, {first}" if not rest else f"{head}, {len(group.findings)} of them")
+        for line in [first, *rest][:_MAX_OF_GROUP] if rest else ():
+            out.print(f"    {line}")
+        if len(rest) >= _MAX_OF_GROUP:
+            out.print(f"    and {len(rest) + 1 - _MAX_OF_GROUP} more, in findings.json")
+        out.print(f"    [dim]{to_markup(group.remedy)}[/]")
     if audit.changes is not None:
         changed, common = (int(audit.changes.labels[name].sum()) for name in ("changed", "common"))
         out.print(f"against {to_markup(audit.changes.other)}: {changed:,} of {count(common, 'common label')} changed")
     out.print(", ".join(f"{number} {name}" for name, number in counts.items()))
-    out.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
+    out.print(f"report {to_markup(str(report))}")
 
 
 def describe_audit(audit: Audit) -> str:
@@ -88,7 +95,7 @@ def _tabulate_scores(root: Path, audit: Audit) -> Table:
             to_markup(row["scenario"]),
             to_markup(row["estimator"]),
             f"{row['scores']:,.0f}",
-            f"{format_number(row['q50'], 2, signed=signed)} {to_markup(row['unit'])}",
+            to_markup(format_score(row["q50"], row["unit"], signed=signed)),
             percent(row["negative_share"]) if signed else "",
             bars.get(tuple(row[name] for name in LABEL_SET), ""),
         )

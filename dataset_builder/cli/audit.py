@@ -19,8 +19,19 @@ SEVERE_STATUS = 4
 @click.command()
 @dataset_argument
 @click.option("--against", metavar="OTHER", type=FOLDER, help="Another build: show what changed, and why.")
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    type=FOLDER,
+    help="Write the report there instead, and only read DIR; images are not restored for it.",
+)
 @click.option("--strict", is_flag=True, help=f"Exit with status {SEVERE_STATUS} when a finding is severe.")
-@click.option("--json", "as_json", is_flag=True, help="Print findings and statistics as JSON, for machines.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print findings and statistics as JSON, for machines; without --out nothing is written.",
+)
 @trusted_option
 @work_options
 @click.pass_context
@@ -28,6 +39,7 @@ def command(
     ctx: click.Context,
     dataset: Path,
     against: Path | None,
+    out: Path | None,
     strict: bool,
     as_json: bool,
     scenarios: tuple[str, ...],
@@ -38,14 +50,18 @@ def command(
     index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
     """
     from dataset_builder.audit.summary import describe_audit, print_audit
-    from dataset_builder.build import redo_audit
+    from dataset_builder.build import look_at_dataset, redo_audit
     from dataset_builder.cli.console import print_notes
 
-    audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers)
+    if as_json and out is None:
+        audit = look_at_dataset(dataset, against=against, workers=workers)
+        remarks = list(audit.remarks)
+    else:
+        audit, remarks = redo_audit(dataset, against=against, named=scenarios, workers=workers, out=out)
     print_notes(remarks)
     if as_json:
         say(describe_audit(audit))
     else:
-        print_audit(dataset, audit)
+        print_audit(dataset, audit, report=(dataset / "audit" if out is None else out) / "index.html")
     if strict and any(finding.severity == "severe" for finding in audit.findings):
         ctx.exit(SEVERE_STATUS)

@@ -39,12 +39,15 @@ def command(ctx: click.Context, first: Path, second: Path, as_json: bool) -> Non
 
 
 def _print(difference: DatasetDifference) -> None:
+    from dataset_builder.audit.wording import format_score
+
     _print_some("bursts added", difference.added)
     _print_some("bursts removed", difference.removed)
     _print_some("bursts changed", [f"{name} ({', '.join(what)})" for name, what in difference.changed.items()])
     _print_some("splits changed", [f"{name} ({a} to {b})" for name, (a, b) in difference.moved.items()])
     for change in difference.labels:
-        size = f", by {change.median_change:.4g} {change.unit} at the median and {change.max_change:.4g} at most"
+        median, largest = (format_score(value, change.unit) for value in (change.median_change, change.max_change))
+        size = f", by {median} at the median and {largest} at most"
         say(
             f"labels {change.scenario} {change.estimator} {change.metric}: {change.added} added, {change.removed} removed, "
             f"{change.changed} of {change.common} changed{size if change.changed else ''}"

@@ -104,8 +104,8 @@ def _print_gains(gains: pd.DataFrame) -> None:
 
 
 def _format_gain(row: dict[str, Any]) -> str:
-    from dataset_builder.audit.wording import format_interval, format_number
+    from dataset_builder.audit.wording import format_score, format_score_interval
 
-    gain = f"{format_number(row['gain'], 2, signed=True)} {row['unit']}"
-    interval = format_interval(row["low"], row["high"])
+    gain = format_score(row["gain"], row["unit"], signed=True)
+    interval = format_score_interval(row["low"], row["high"], row["unit"])
     return f"{gain} ({interval})" if interval else gain

@@ -54,8 +54,8 @@ if TYPE_CHECKING:
     cls=ListedOption,
     names=list_metrics,
     multiple=True,
-    help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. mse_held_out and "
-    "mse_unbiased need no truth.",
+    help="Fidelity metric; default: psnr and psnr_srgb, or psnr_mu and psnr_pu21 of bursts of high dynamic range. "
+    "mse_held_out, mse_unbiased and mef_ssim need no truth; of bursts without, the one that suits the scenario is the default.",
 )
 @click.option("--insist", is_flag=True, help="Label without truth also where that is known to mislead.")
 @click.option(

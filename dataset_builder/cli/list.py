@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dataset_builder.cli.listed import ListedOption, complete, list_labelled, list_metrics
 from dataset_builder.cli.options import dataset_argument
 from dataset_builder.cli.terminal import say
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN = ("burst_id", "source", "preset", "domain", "num_frames", "width", "height", "split")
 
@@ -69,6 +73,16 @@ def command(
         for line in shown.to_json(orient="records", lines=True).splitlines():
             say(line)
         return
-    print_rows(shown[[*_SHOWN, *told]])
+    print_rows(_show_spreads(shown[[*_SHOWN, *told]]))
     if len(shown) < len(rows):
         say(f"{len(shown)} of {count(len(rows), 'burst')}")
+
+
+def _show_spreads(rows: pd.DataFrame) -> pd.DataFrame:
+    """Spreads as text, with the units that people read."""
+    if "spread" not in rows:
+        return rows
+    from dataset_builder.audit.wording import format_score
+
+    texts = [format_score(value, unit) for value, unit in zip(rows["spread"], rows["unit"], strict=True)]
+    return rows.assign(spread=texts).drop(columns="unit")

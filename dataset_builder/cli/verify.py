@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ def command(ctx: click.Context, dataset: Path, fast: bool, workers: Workers) -> 
     from dataset_builder.records.references import ReferenceReader
     from manifests.verification.verify import verify
 
-    reader = ReferenceReader(dataset, workers, aside=True)
-    with show_count("verify") as on_progress:
+    with tempfile.TemporaryDirectory(prefix="buiqa-") as folder, show_count("verify") as on_progress:
+        reader = ReferenceReader(dataset, workers, results=Path(folder))
         problems = verify(dataset, hashes=not fast, on_progress=on_progress, read=reader)
     print_notes(reader.remarks)
     ctx.exit(print_problems(problems))

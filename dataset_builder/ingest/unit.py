@@ -22,6 +22,7 @@ from dataset_builder.ingest.measures import (
     MEASURES_VERSION,
     FrameView,
     choose_reference,
+    describe_odd,
     hash_frame,
     measure_noise,
     relate_views,
@@ -169,7 +170,11 @@ class CaptureUnit:
         )
         if sure is None:
             appearance = hash_reference(root, burst, frames)
-        notes = [*reader.remarks, *([f"ground truth is doubtful: {doubt}"] if doubt else [])]
+        notes = [
+            *reader.remarks,
+            *([f"ground truth is doubtful: {doubt}"] if doubt else []),
+            *describe_odd(views, reader.names),
+        ]
         remarks = [f"{self.where}: {note}" for note in notes if self.stands_alone]
         burst = {**burst, "perceptual_hash": appearance}
         return {"burst": burst, "frames": frames, "stage": stage, "remarks": remarks}

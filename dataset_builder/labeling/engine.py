@@ -15,6 +15,7 @@ from dataset_builder.labeling.merge import merge_results, prune_others
 from dataset_builder.labeling.plan import LabelPlan, plan_labels
 from dataset_builder.labeling.scenarios import ResolvedScenario
 from dataset_builder.labeling.skips import Skip, describe_skips
+from dataset_builder.labeling.suitability import describe_choice
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Announce, Progress, StageReport
 from dataset_builder.work.unit import remove_part
@@ -81,9 +82,20 @@ def summarise_plan(plan: LabelPlan) -> StageReport:
     """A report of what is reused and skipped, before anything is computed."""
     report = StageReport("labels")
     skipped: Counter[Skip] = sum((part.skipped for part in plan.parts), Counter())
+    left_out: Counter[tuple[str, str]] = sum((part.left_out for part in plan.parts), Counter())
     report.counts["reused"] = sum(part.reused for part in plan.parts)
     report.counts["skipped"] = skipped.total()
     report.remarks += describe_skips(skipped)
+    report.remarks += [
+        f"{count} of (burst, scenario) got no labels by {metric}: {reason}"
+        for (metric, reason), count in sorted(left_out.items())
+    ]
+    report.remarks += [
+        f"{part.scenario.name}: bursts without ground truth are labelled by {metric}, {describe_choice(metric)}: {count} of them "
+        "(docs/labels.md, Without truth); --metric names another"
+        for part in sorted(plan.parts, key=lambda part: part.scenario.name)
+        for metric, count in sorted(part.chosen.items())
+    ]
     report.remarks += describe_limits(
         (METRICS[definition.metric], unit.rows.burst["preset"])
         for unit, _ in plan.units.group()

@@ -123,13 +123,13 @@ def expect_work(groups: Iterable[tuple[LabelUnit, int]], timings: Mapping[str, T
         usual = most = 0
         seconds = 0.0
         timing = timings.get(scenario)
-        for unit, count in own:
+        for unit, number in own:
             evaluations, limit = count_evaluations(unit)
-            usual, most = usual + count * evaluations, most + count * limit
+            usual, most = usual + number * evaluations, most + number * limit
             if timing is not None:
                 size = _count_samples(unit) / timing.samples
-                seconds += count * size * (timing.prepare + timing.evaluate * evaluations)
-        bursts = sum(count for _, count in own)
+                seconds += number * size * (timing.prepare + timing.evaluate * evaluations)
+        bursts = sum(number for _, number in own)
         yield Expectation(scenario, bursts, usual, most, None if timing is None else seconds)
 
 

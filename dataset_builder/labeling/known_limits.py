@@ -43,14 +43,14 @@ def is_misleading(metric: MetricConvention, frames: Sequence[Mapping[str, Any]])
     """Whether a metric without truth would rank the frames of a burst by the wrong thing.
 
     In an exposure series whose reference is not the shortest, the shorter frames are worth having for the highlights that saturate the
-    reference. Nothing that is compared with the reference or with longer frames sees those.
+    reference. Nothing that is compared with the reference or with longer frames sees those; what is compared with all frames does.
 
     Args:
         metric: any metric.
         frames: rows of the burst's frames, or at least `exposure_ratio`.
     """
     ratios = [frame["exposure_ratio"] for frame in frames if frame["exposure_ratio"] is not None]
-    return not metric.needs_truth and bool(ratios) and min(ratios) < SHORTER
+    return metric.compares_parts and bool(ratios) and min(ratios) < SHORTER
 
 
 def describe_limits(asked: Iterable[tuple[MetricConvention, str | None]]) -> list[str]:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from dataset_builder.labeling.catalogue import BurstCatalogue
 from dataset_builder.labeling.runs import look_through
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
-from dataset_builder.labeling.skips import Skip, find_skip
+from dataset_builder.labeling.skips import UNSUITABLE, WITHOUT_TRUTH, Skip, find_skip
 from dataset_builder.labeling.units import Action, BurstRows, LabelUnit, hash_definition
 from dataset_builder.work.unit import read_part
 from manifests.store import labels_path
+from restorers.fidelity import METRICS
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +34,8 @@ class ScenarioPlan:
         unscored: as `rows.list_unscored`, of the file as it is.
         reused: number of bursts with nothing missing.
         skipped: number of bursts to which no definition applies, by reason.
+        left_out: number of bursts that have no labels by one metric, but by others; by metric and reason.
+        chosen: number of bursts without truth for which a metric that needs none was chosen, by metric.
     """
 
     scenario: ResolvedScenario
@@ -43,6 +46,8 @@ class ScenarioPlan:
     unscored: Sequence[dict[str, Any]]
     reused: int
     skipped: Counter[Skip]
+    left_out: Counter[tuple[str, str]]
+    chosen: Counter[str]
 
     @property
     def waiting(self) -> NDArray[np.bool_]:
@@ -163,16 +168,20 @@ def _plan_scenario(root: Path, scenario: ResolvedScenario, catalogue: BurstCatal
                     named[runs.bursts[own], column] = True
                     present[runs.bursts[own & ~runs.failed], column] = True
         unscored += runs.list_unscored()
-    applies, skips = _apply(scenario, catalogue.examples)
+    cases = [_Case.look(rows, scenario) for rows in catalogue.examples]
+    applies = np.array([case.applies for case in cases], bool).reshape(len(cases), len(definitions))
     missing = applies[catalogue.cases] & ~present
     waiting, any_applies = _find_any(missing), _find_any(applies)
     skipped: Counter[Skip] = Counter()
-    for skip, case, count in zip(skips, any_applies, np.bincount(catalogue.cases, minlength=len(applies)), strict=True):
-        if skip is not None and not case:
-            skipped[skip] += int(count)
+    left_out: Counter[tuple[str, str]] = Counter()
+    chosen: Counter[str] = Counter()
+    for case, count in zip(cases, np.bincount(catalogue.cases, minlength=len(cases)).tolist(), strict=True):
+        skipped.update({} if case.skip is None else {case.skip: count})
+        left_out.update(dict.fromkeys(case.left_out, count))
+        chosen.update(dict.fromkeys(case.chosen, count))
     reused = int((any_applies[catalogue.cases] & ~waiting).sum())
     extends = current & ~_find_any(missing & named)
-    return ScenarioPlan(scenario, missing, seen, extends, stale, unscored, reused, skipped)
+    return ScenarioPlan(scenario, missing, seen, extends, stale, unscored, reused, skipped, left_out, chosen)
 
 
 def _find_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -180,12 +189,33 @@ def _find_any(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(flags.any(axis=1), np.bool_)
 
 
-def _apply(scenario: ResolvedScenario, examples: Sequence[BurstRows]) -> tuple[NDArray[np.bool_], list[Skip | None]]:
-    """Which definitions apply to bursts of each case, bool [C, D], and why the first does not."""
-    applies = np.zeros((len(examples), len(scenario.definitions)), bool)
-    firsts = []
-    for case, rows in enumerate(examples):
+@dataclass(frozen=True)
+class _Case:
+    """What applies to bursts that are alike in all that decides it.
+
+    Attributes:
+        applies: whether each definition of the scenario does.
+        skip: why none does; None if one does.
+        left_out: metrics that cannot be had, where others can, and why.
+        chosen: metrics that need no truth and were chosen for want of one.
+    """
+
+    applies: tuple[bool, ...]
+    skip: Skip | None
+    left_out: frozenset[tuple[str, str]]
+    chosen: frozenset[str]
+
+    @classmethod
+    def look(cls, rows: BurstRows, scenario: ResolvedScenario) -> _Case:
         skips = {each: find_skip(rows, scenario, each) for each in scenario.list_definitions(rows.burst)}
-        applies[case] = [each in skips and skips[each] is None for each in scenario.definitions]
-        firsts.append(next(iter(skips.values()), None))
-    return applies, firsts
+        applies = tuple(each in skips and skips[each] is None for each in scenario.definitions)
+        if not any(applies):
+            return cls(
+                applies, next((skip for skip in skips.values() if skip), WITHOUT_TRUTH), frozenset(), frozenset()
+            )
+        left_out = {(each.metric, skip.reason) for each, skip in skips.items() if skip and skip.reason in UNSUITABLE}
+        chosen: set[str] = set()
+        if scenario.chosen is not None and rows.burst["ground_truth_kind"] == "none":
+            metrics = {each.metric for each, skip in skips.items() if skip is None}
+            chosen = {name for name in metrics - scenario.chosen if not METRICS[name].needs_truth}
+        return cls(applies, None, frozenset(left_out), frozenset(chosen))

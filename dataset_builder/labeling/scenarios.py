@@ -12,6 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from dataset_builder.errors import RecipeError
 from dataset_builder.labeling.estimators import choose_estimators, find_estimator
+from dataset_builder.labeling.suitability import NARROW, WIDE, WITHOUT_TRUTH, choose_metrics
 from dataset_builder.settings import Name, Part, require_one_of
 from manifests.errors import ManifestError, SchemaError
 from manifests.store import labels_path, read_footer
@@ -24,20 +25,6 @@ from restorers.registry import fingerprint_scenario, is_installed, require_own_n
 DEFAULT = "default"
 """Stands for the metrics that suit a burst, where metrics are named."""
 _TARGET = r"^[A-Za-z0-9_][A-Za-z0-9_.@:/?&=%,+~()\[\]-]*$"
-_NARROW, _WIDE = ("psnr", "psnr_srgb"), ("psnr_mu", "psnr_pu21")
-
-
-def choose_metrics(task: str, burst: Mapping[str, Any]) -> tuple[str, ...]:
-    """The metrics that suit a burst under a task.
-
-    PSNR in linear light and as displayed, for the two often disagree; where light may be brighter than the white of the reference, PSNR
-    through the μ-law and PU21, for the former two are cut there or are about the brightest pixels alone.
-
-    Args:
-        task: task of the scenario.
-        burst: its row, or at least `ground_truth_white`.
-    """
-    return _WIDE if task == "hdr" or (burst["ground_truth_white"] or 1) > 1 else _NARROW
 
 
 class ScenarioChoice(Part):
@@ -46,7 +33,7 @@ class ScenarioChoice(Part):
     Attributes:
         name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
-        metrics: fidelity metrics; `default` stands for those that suit the burst (`choose_metrics`).
+        metrics: fidelity metrics; `default` stands for those that suit the burst (`suitability.choose_metrics`).
         insist: whether to label without truth where that is known to mislead.
         stands_for: name of a restorer that the user may put in its place by `--restorer NAME=SCENARIO`; null for none.
         restorer: what restores, where the scenario has a name of its own, `task/restorer`; null where its name says it.
@@ -273,10 +260,13 @@ def _resolve(choice: ScenarioChoice, restorer: Restorer) -> ResolvedScenario:
 
 def _define(choice: ScenarioChoice, *, single_frame: bool) -> tuple[Definition, ...]:
     definitions = []
-    named = [each for name in choice.metrics for each in ((*_NARROW, *_WIDE) if name == DEFAULT else (name,))]
+    usual = (*NARROW, *WIDE, *WITHOUT_TRUTH)
+    named = [each for name in choice.metrics for each in (usual if name == DEFAULT else (name,))]
     for estimator in choose_estimators(choice.estimators, single_frame=single_frame):
         for metric in dict.fromkeys(named):
             if not METRICS[metric].needs_truth and find_estimator(estimator).family != "marginal":
+                if metric not in choice.metrics:
+                    continue
                 raise ValueError(
                     f"estimator {estimator} by metric {metric}: without ground truth only estimators that compare subsets are defined; "
                     "use leave_one_out, add_one, shapley or marginal, or a metric with truth"

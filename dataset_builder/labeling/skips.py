@@ -10,6 +10,7 @@ from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import is_enumerable
 from dataset_builder.labeling.known_limits import is_misleading
 from dataset_builder.labeling.scenarios import Definition, ResolvedScenario
+from dataset_builder.labeling.suitability import REASONS, explain_metric
 from dataset_builder.labeling.truth import explain_mismatch
 from dataset_builder.labeling.units import BurstRows
 from restorers import Domain, RestorerInfo
@@ -19,7 +20,7 @@ _MAX_SAMPLES = 2**28
 """Of the frames of a burst together, 1 GiB as float32."""
 _REASONS = {
     "too large": "the burst is too large to be restored as a whole; ingest it with crops",
-    "without truth": "the burst has no ground truth, which full-reference metrics need (mse_held_out and mse_unbiased do not)",
+    "without truth": "the burst has no ground truth, which most metrics need (docs/labels.md, Without truth, has those that do not)",
     "other domain": "the restorer does not take the burst's domain",
     "too many subsets": "exact Shapley values need a linear merge or a burst of at most 8 frames",
     "misleading": "without truth, series whose reference is not the shortest exposure are ranked by the wrong thing (docs/labels.md); "
@@ -41,6 +42,11 @@ class Skip:
     frames: int | None = None
 
 
+WITHOUT_TRUTH = Skip(_REASONS["without truth"])
+UNSUITABLE = frozenset(REASONS.values())
+"""Reasons that concern a metric alone."""
+
+
 def find_skip(rows: BurstRows, scenario: ResolvedScenario, definition: Definition) -> Skip | None:
     """Why a definition does not apply to a burst; None if it does."""
     burst, info = rows.burst, scenario.info
@@ -49,7 +55,7 @@ def find_skip(rows: BurstRows, scenario: ResolvedScenario, definition: Definitio
     samples = count * burst["height"] * burst["width"] * (1 if domain is Domain.RAW_BAYER else 3)
     fits = estimator.family == "alone" or info.min_frames <= count <= (info.max_frames or count)
     hindrances: Mapping[Skip, bool] = {
-        Skip(_REASONS["without truth"]): metric.needs_truth and burst["ground_truth_kind"] == "none",
+        WITHOUT_TRUTH: metric.needs_truth and burst["ground_truth_kind"] == "none",
         Skip(_REASONS["misleading"]): not scenario.insist and is_misleading(metric, rows.frames),
         Skip(_REASONS["other domain"]): domain not in info.input_domains,
         Skip(_REASONS["too large"]): samples > _MAX_SAMPLES,
@@ -60,7 +66,10 @@ def find_skip(rows: BurstRows, scenario: ResolvedScenario, definition: Definitio
         Skip(_REASONS["no counterpart"]): metric.needs_truth
         and explain_mismatch(info, domain, burst["scale"]) is not None,
     }
-    return next((skip for skip, hinders in hindrances.items() if hinders), None)
+    found = next((skip for skip, hinders in hindrances.items() if hinders), None)
+    if found is not None or (reason := explain_metric(metric, info, burst)) is None:
+        return found
+    return Skip(REASONS[reason])
 
 
 def describe_skips(skips: Counter[Skip]) -> list[str]:

@@ -13,10 +13,11 @@ from restorers import Burst, Domain, RestorerInfo
 from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import HDR_PEAK, WHITE_LUMINANCE, Space
 from restorers.imaging.color import decode_srgb, encode_srgb
-from restorers.imaging.hdr_encoding import encode_mu_law, encode_pu21
+from restorers.imaging.hdr_encoding import LUMINANCE, encode_mu_law, encode_pu21, tone_map
 from restorers.imaging.mosaic import mosaic
 
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Of display sRGB, as implementations of fusion metrics have it (ITU-R BT.601)."""
 
 
 def to_space(
@@ -38,11 +39,10 @@ def to_space(
         return decode_srgb(image) if domain is Domain.SRGB else image
     if space == "srgb":
         return _display(image, domain, burst)
-    if space == "mu_law":
-        return encode_mu_law(_see_light(image, domain, burst), peak=HDR_PEAK)
-    if space in ("pu21", "pu21_luminance"):
-        light = np.clip(_see_light(image, domain, burst), 0, HDR_PEAK) * WHITE_LUMINANCE
-        return encode_pu21(light @ _LUMINANCE if space == "pu21_luminance" else light)
+    if space == "luma":
+        return 255 * (_tone(image, domain, burst) @ LUMA)
+    if space in ("mu_law", "pu21", "pu21_luminance"):
+        return _encode_light(_see_light(image, domain, burst), space)
     if space == "frame" and burst.domain is not Domain.RAW_BAYER:
         return _match_colour(image, info, burst)
     return _mosaic(image, domain, burst)
@@ -55,6 +55,21 @@ def _display(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> 
         assert burst.cfa is not None
         image = demosaic_bilinear(image, burst.cfa)
     return develop(image, burst.white_balance.tolist(), burst.color_matrix)
+
+
+def _encode_light(light: NDArray[np.float64], space: Space) -> NDArray[np.float64]:
+    if space == "mu_law":
+        return encode_mu_law(light, peak=HDR_PEAK)
+    shown = np.clip(light, 0, HDR_PEAK) * WHITE_LUMINANCE
+    return encode_pu21(shown @ LUMINANCE if space == "pu21_luminance" else shown)
+
+
+def _tone(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.floating[Any]]:
+    """Display sRGB that shows light as bright as the shortest exposure holds."""
+    if domain is Domain.SRGB:
+        return image
+    white = max(1.0, 1 / float(burst.exposure_ratio.min()))
+    return encode_srgb(tone_map(_see_light(image, domain, burst), white=white))
 
 
 def _see_light(image: NDArray[np.floating[Any]], domain: Domain, burst: Burst) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from dataset_builder.labeling.contents import FRAME_FACTS, hash_content
 from dataset_builder.labeling.estimate import Estimate
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
+from dataset_builder.labeling.full_stack import StackGame
 from dataset_builder.labeling.game import FidelityGame, LabelingTask, make_games
 from dataset_builder.labeling.held_out import HeldOutFrames, see_colours
 from dataset_builder.labeling.rows import make_label_rows, state_reason
@@ -249,8 +250,8 @@ class LabelUnit:
             facts = [self.rows.content, self.scenario.fingerprint, definition.estimator]
             return make_generator(hash_facts(facts), "sampling")
 
-        if metric.needs_truth:
-            game = games[metric.name]
+        if metric.needs_truth or metric.compares_stack:
+            game = games[metric.name] if metric.needs_truth else StackGame(restorer, loaded.burst, metric)
             return lambda definition: find_estimator(definition.estimator).function(game, seed(definition))
         if metric.kind == "held_out":
             comparison: Comparison = HeldOutFrames(restorer, loaded.burst, metric, lambda: loaded.colours)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dataset_builder.work.local import Workers
-from dataset_builder.work.pieces import PieceFunction, Result, do_pieces, do_pieces_aside
+from dataset_builder.work.pieces import PieceFunction, Result, do_pieces
 from dataset_builder.work.unit import Failure
 
 _PIXELS_AT_ONCE = 1_000_000
@@ -52,7 +52,7 @@ def read_frames(
     workers: Workers,
     *,
     purpose: str,
-    aside: bool = False,
+    results: Path | None = None,
 ) -> tuple[list[Result | None], tuple[str, ...]]:
     """What a function makes of frames, burst by burst.
 
@@ -62,20 +62,19 @@ def read_frames(
         root: the data set.
         workers: who reads them; the result does not depend on it.
         purpose: what they are not, if they cannot be read, such as "measured for the report".
-        aside: whether nothing may be written to the data set, since whoever reads it does not hold its lock.
+        results: as `do_pieces` takes it.
 
     Returns:
         A result for each burst, None where it failed; and why, in a line if any did.
     """
-    do = do_pieces_aside if aside else do_pieces
-    outcomes = do(function, wanted, root, workers, cost=_PIXELS_AT_ONCE)
-    results = [None if isinstance(outcome, Failure) else outcome for outcome in outcomes]
+    outcomes = do_pieces(function, wanted, root, workers, cost=_PIXELS_AT_ONCE, results=results)
+    found = [None if isinstance(outcome, Failure) else outcome for outcome in outcomes]
     failed = [
         f"{piece.burst['burst_id']}: {outcome.error_type}: {outcome.message}"
         for piece, outcome in zip(wanted, outcomes, strict=True)
         if isinstance(outcome, Failure)
     ]
-    return results, (f"not {purpose}: {len(failed)} of {len(wanted)} bursts, as {min(failed)}",) if failed else ()
+    return found, (f"not {purpose}: {len(failed)} of {len(wanted)} bursts, as {min(failed)}",) if failed else ()
 
 
 def _select(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

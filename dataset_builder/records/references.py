@@ -19,21 +19,21 @@ class ReferenceReader:
     Args:
         root: the data set.
         workers: who reads; the result does not depend on it.
-        aside: as for `read_frames`.
+        results: as `do_pieces` takes it.
 
     Attributes:
         remarks: what could not be read, and why, in a line if anything.
     """
 
-    def __init__(self, root: Path, workers: Workers, *, aside: bool) -> None:
-        self._root, self._workers, self._aside = root, workers, aside
+    def __init__(self, root: Path, workers: Workers, *, results: Path | None = None) -> None:
+        self._root, self._workers, self._results = root, workers, results
         self.remarks: list[str] = []
 
     def __call__(self, references: Sequence[Reference]) -> list[NDArray[np.float32] | None]:
         """A thumbnail for each, None where it cannot be read."""
         pieces = [pick_frames(reference.burst, [reference.frame]) for reference in references]
         found, failed = read_frames(
-            read_reference, pieces, self._root, self._workers, purpose="compared", aside=self._aside
+            read_reference, pieces, self._root, self._workers, purpose="compared", results=self._results
         )
         self.remarks.extend(failed)
         return [None if values is None else np.array(values, np.float32) for values in found]

@@ -170,7 +170,7 @@ class _Sheet:
         right = left + self.tile
         value = score.format(index)
         if score.values[index] is not None:
-            value = f"{value} {score.unit}"
+            value = f"{value} {score.unit}".rstrip()
         draw.line((left, y - 2, right, y - 2), _LINE)
         self._write(draw, (right, y), value, color, _SCORE_SIZE, anchor="ra")
         used = self._measure(value, _SCORE_SIZE)

@@ -10,7 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
+from dataset_builder.audit.wording import shorten_middle
 from dataset_builder.errors import BuildError
 from dataset_builder.labeling.truth import explain_mismatch, project_truth
 from dataset_builder.labeling.units import read_bursts
@@ -27,10 +29,18 @@ from restorers import Burst, Domain, RestorerInfo, create
 from restorers.base import check_accepts, check_image
 from restorers.errors import RestorerError
 from restorers.fidelity import psnr
-from restorers.imaging.color import linearise, to_display
+from restorers.imaging.color import encode_srgb, linearise, to_display
+from restorers.imaging.hdr_encoding import tone_map
 from restorers.imaging.planes import to_colours
 
 _GAP = 8
+_LEAST_WIDTH = 240
+"""Pixels that a picture is enlarged to, by a whole factor, so that its caption has room."""
+_TEXT_SIZE = 14
+_BRIGHTEST = 0.999
+"""Share of the pixels that a display shows below white: of the brightest specks a few may be cut."""
+_OVER_WHITE = 1.05
+"""What is brighter is no noise."""
 _PICTURE = "picture.png"
 
 
@@ -64,7 +74,7 @@ def restore_in_worker(root: Path, burst_id: str, scenario: str, *, workers: Work
     """
     with tempfile.TemporaryDirectory(prefix="buiqa-") as scratch:
         piece = BurstToRestore(burst_id, scenario, workers.device, scratch)
-        (outcome,) = do_pieces(restore_piece, [piece], root, workers, cost=1, scratch=Path(scratch))
+        (outcome,) = do_pieces(restore_piece, [piece], root, workers, cost=1, results=Path(scratch))
         if isinstance(outcome, Failure):
             raise RestorationError(f"{scenario}: {outcome.error_type}: {outcome.message}")
         if outcome["error"]:
@@ -87,6 +97,8 @@ def restore_side_by_side(
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Restore a burst and set the result, the reference frame and the truth, if there is one, beside each other.
 
+    Light that is brighter than white is toned, result and truth alike, and the caption says so; the reference is shown as it was taken.
+
     Args:
         root: the data set.
         burst_id: the burst.
@@ -94,8 +106,8 @@ def restore_side_by_side(
         device: where networks compute, as `restorers.create` takes it.
 
     Returns:
-        uint8 [H·scale, about 3·W·scale, 3], sRGB, the reference and the truth enlarged without interpolation; and what each part is, with
-        the PSNR of the result in linear light, unless a border leaves nothing to compare.
+        uint8 [h, w, 3], sRGB, a caption above each picture, small ones enlarged without interpolation; and what each part is, with the PSNR
+        of the result in linear light, unless a border leaves nothing to compare.
 
     Raises:
         SelectionError: if there is no such burst; the message offers close matches.
@@ -114,31 +126,61 @@ def restore_side_by_side(
     captions = [scenario, "reference alone"]
     shown = linearise(burst)
     reference = shown.reference / np.float32(shown.exposure_ratio[shown.reference_index])
-    pictures = [_develop(image, restorer.info, shown), to_display(to_colours(reference, shown), shown)]
+    colours = _find_colours(image, restorer.info, shown)
+    white = 1.0 if colours is None else _find_white(colours)
+    result = image if colours is None else _show(colours, shown, white)
+    pictures = [result, to_display(to_colours(reference, shown), shown)]
     scale = rows.burst["scale"]
     if rows.burst["ground_truth_kind"] != "none":
         truth = load_truth(root, rows.burst)
-        pictures.append(to_display(truth, shown))
-        captions.append("truth")
+        pictures.append(_show(truth, shown, white))
+        captions.append("truth" if white == 1 else "truth, tone-mapped")
         if explain_mismatch(restorer.info, burst.domain, scale) is None:
             expected = project_truth(truth, restorer.info, domain=burst.domain, scale=scale, cfa=burst.cfa)
             border = round(8 * restorer.info.scale / scale)
             if min(image.shape[:2]) > 2 * border:
                 captions[0] += f" {psnr(image, expected, border=border):.2f} dB"
-    return _set_side_by_side(pictures), captions
+    if white > 1:
+        captions[0] += f", tone-mapped: white is {white:.3g} times that of the reference"
+    return _set_side_by_side(pictures, captions), captions
 
 
-def _develop(image: NDArray[np.float32], info: RestorerInfo, burst: Burst) -> NDArray[np.float32]:
+def _find_colours(image: NDArray[np.float32], info: RestorerInfo, burst: Burst) -> NDArray[np.float32] | None:
+    """Linear camera RGB of a restored image; None of one for a display."""
     if info.output_for(burst.domain) is Domain.SRGB:
-        return image
-    return to_display(to_colours(image, burst) if image.ndim == 2 else image, burst)
+        return None
+    return to_colours(image, burst) if image.ndim == 2 else image
 
 
-def _set_side_by_side(pictures: list[NDArray[np.float32]]) -> NDArray[np.uint8]:
+def _find_white(colours: NDArray[np.float32]) -> float:
+    """Light that is to be shown as white, in units of the white of the reference."""
+    brightest = float(np.quantile(colours.max(axis=-1), _BRIGHTEST))
+    return brightest if brightest > _OVER_WHITE else 1.0
+
+
+def _show(colours: NDArray[np.float32], burst: Burst, white: float) -> NDArray[np.float32]:
+    if white == 1:
+        return to_display(colours, burst)
+    light = colours @ (burst.color_matrix * burst.white_balance).T
+    return encode_srgb(tone_map(light, white=white))
+
+
+def _set_side_by_side(pictures: list[NDArray[np.float32]], captions: list[str]) -> NDArray[np.uint8]:
+    """Pictures of one height, a caption above each; where the font has no room for it, it loses its middle."""
     height = max(picture.shape[0] for picture in pictures)
+    factor = max(1, -(-_LEAST_WIDTH // min(picture.shape[1] * height // picture.shape[0] for picture in pictures)))
+    font = ImageFont.load_default(size=_TEXT_SIZE)
     parts = []
-    for picture in pictures:
-        width = round(picture.shape[1] * height / picture.shape[0])
-        parts += [cv2.resize(picture, (width, height), interpolation=cv2.INTER_NEAREST), np.ones((height, _GAP, 3))]
+    for picture, caption in zip(pictures, captions, strict=True):
+        width = round(picture.shape[1] * height * factor / picture.shape[0])
+        large = cv2.resize(picture, (width, height * factor), interpolation=cv2.INTER_NEAREST)
+        text = next(
+            text
+            for text in (shorten_middle(caption, most) for most in range(len(caption), 0, -1))
+            if font.getlength(text.replace("…", "...")) <= width or len(text) == 1
+        )
+        strip = Image.new("RGB", (width, 2 * _TEXT_SIZE), "white")
+        ImageDraw.Draw(strip).text((0, _TEXT_SIZE // 3), text.replace("…", "..."), "black", font)
+        parts += [np.vstack([np.asarray(strip) / 255, large]), np.ones((height * factor + 2 * _TEXT_SIZE, _GAP, 3))]
     sheet: NDArray[np.uint8] = np.rint(np.clip(np.hstack(parts[:-1]), 0, 1) * 255).astype(np.uint8)
     return sheet

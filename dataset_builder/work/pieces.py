@@ -36,15 +36,15 @@ class PiecesUnit:
 
     Attributes:
         function: what is done with each.
+        root: the data set.
         place: place of the first among all; equal pieces so have results of their own.
         pieces: what it is done with.
-        dataset: folder that the function is given; empty for the one that results wait in.
     """
 
     function: PieceFunction
+    root: Path
     place: int
     pieces: tuple[Piece, ...]
-    dataset: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -62,14 +62,13 @@ class PiecesUnit:
         """Where its results wait for who asked."""
         return f"pieces/{self.key[:32]}"
 
-    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # as every unit
+    def run(self, root: Path, desk: Desk) -> Mapping[str, Any]:  # noqa: ARG002  # results may wait elsewhere
         """Do all; an exception costs its own piece."""
-        dataset = Path(self.dataset) if self.dataset else root
-        return {"outcomes": [self._try(dataset, piece) for piece in self.pieces]}
+        return {"outcomes": [self._try(piece) for piece in self.pieces]}
 
-    def _try(self, root: Path, piece: Piece) -> tuple[Result, list[str] | None]:
+    def _try(self, piece: Piece) -> tuple[Result, list[str] | None]:
         try:
-            return self.function(root, piece), None
+            return self.function(self.root, piece), None
         except Exception as error:  # noqa: BLE001  # decoders raise anything on hostile files
             failure = Failure.from_exception(error)
             return None, [failure.error_type, failure.message]
@@ -82,7 +81,7 @@ def do_pieces(
     workers: Workers,
     *,
     cost: int,
-    scratch: Path | None = None,
+    results: Path | None = None,
 ) -> list[Result | Failure]:
     """What a function makes of each piece, in order, or why there is nothing.
 
@@ -95,20 +94,19 @@ def do_pieces(
         root: the data set.
         workers: who does the work; the results do not depend on it.
         cost: of the pieces of a unit together, unless one alone costs more.
-        scratch: folder in which results wait; None for the data set, which must then be one's own to write to.
+        results: folder below which results wait; None for the data set, which may be one that nobody can write to.
     """
+    waiting = root if results is None else results
     outcomes: dict[int, Result | Failure] = {}
-    dataset = "" if scratch is None else str(root.absolute())
-    root = root if scratch is None else scratch
-    together = [PiecesUnit(function, place, group, dataset) for place, group in _group(pieces, cost)]
-    failed = _run(together, root, workers, outcomes)
+    together = [PiecesUnit(function, root.absolute(), place, group) for place, group in _group(pieces, cost)]
+    failed = _run(together, waiting, workers, outcomes)
     alone = [
-        PiecesUnit(function, unit.place + offset, (piece,), dataset)
+        PiecesUnit(function, unit.root, unit.place + offset, (piece,))
         for unit, _ in failed
         if len(unit.pieces) > 1
         for offset, piece in enumerate(unit.pieces)
     ]
-    for unit, failure in [*failed, *_run(alone, root, workers, outcomes)]:
+    for unit, failure in [*failed, *_run(alone, waiting, workers, outcomes)]:
         if len(unit.pieces) == 1:
             outcomes[unit.place] = failure
     return [outcomes[place] for place in range(len(pieces))]
@@ -119,7 +117,7 @@ def do_pieces_aside(
 ) -> list[Result | Failure]:
     """As `do_pieces`, for who only reads the data set: nothing is written there."""
     with tempfile.TemporaryDirectory(prefix="buiqa-") as scratch:
-        return do_pieces(function, pieces, root, workers, cost=cost, scratch=Path(scratch))
+        return do_pieces(function, pieces, root, workers, cost=cost, results=Path(scratch))
 
 
 def _run(

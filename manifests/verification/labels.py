@@ -14,13 +14,15 @@ from manifests.schema.ranks import rank_scores
 from manifests.store import labels_path
 from manifests.verification.rows import Rows
 
+LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
+"""Columns that name a row of a label file."""
 _GROUP = ["burst_id", "estimator", "metric"]
 _TOLERANCE = 1e-6
 """Of `score_norm`, which lies in 0..1."""
 
 
 def check_labels(rows: Rows, bursts: Rows) -> Iterator[Problem]:
-    """One scenario's labels: one row for each frame, nulls where nothing is defined, ranks and norms that follow the scores."""
+    """One scenario's labels: one row for each frame, nulls where nothing is defined, ranks and norms that follow the scores, one maker."""
     labels = rows.frame
     for scenario in sorted(set(labels["scenario"].dropna())):
         if labels_path(scenario) != rows.file:
@@ -29,6 +31,7 @@ def check_labels(rows: Rows, bursts: Rows) -> Iterator[Problem]:
     yield from _check_coverage(rows, bursts)
     yield from _check_nulls(rows, bursts)
     yield from _check_order(rows)
+    yield from _check_origin(rows)
 
 
 def _check_coverage(rows: Rows, bursts: Rows) -> Iterator[Problem]:
@@ -81,4 +84,21 @@ def _check_order(rows: Rows) -> Iterator[Problem]:
         scored & labels["score_norm"].notna() & differs & np.isfinite(norm),
         "score_norm",
         "(score − worst) / (best − worst)",
+    )
+
+
+def _check_origin(rows: Rows) -> Iterator[Problem]:
+    """One restorer in a file, one key for all frames of a label, and no score that was computed from nothing."""
+    labels = rows.frame
+    fingerprints = labels["restorer_fingerprint"]
+    if fingerprints.nunique() > 1:
+        most = fingerprints.value_counts().index[0]
+        yield from rows.report(fingerprints != most, "restorer_fingerprint", f"that of the other rows, {show(most)}")
+    keys = labels.groupby(_GROUP, dropna=False)["label_key"]
+    mixed = keys.transform("nunique") > 1
+    if mixed.any():
+        first = keys.transform("first")
+        yield from rows.report(mixed & (labels["label_key"] != first), "label_key", "one key for all frames of a burst")
+    yield from rows.report(
+        labels["score"].notna() & (labels["num_evaluations"] < 1), "num_evaluations", "1 or more where there is a score"
     )

@@ -24,14 +24,13 @@ from manifests.store import (
 )
 from manifests.verification.duplicates import ReadThumbnails, check_near_duplicates, read_here
 from manifests.verification.files import check_images, iterate_expected_images
-from manifests.verification.labels import check_labels
+from manifests.verification.labels import LABEL_KEYS, check_labels
 from manifests.verification.pieces import check_pieces
 from manifests.verification.reading import iterate_pieces
 from manifests.verification.rows import FrameCheck, Rows, check_splits, check_values
 
 __all__ = ["Problem", "Progress", "verify"]
 
-_LABEL_KEYS = ("burst_id", "estimator", "metric", "frame_index")
 _BURST_COLUMNS = [
     "burst_id", "scene_id", "num_frames", "reference_index", "height", "width", "domain", "black_level", "white_level", "scale",
     "ground_truth_path", "ground_truth_sha256", "ground_truth_mask_path", "ground_truth_mask_sha256", "perceptual_hash",
@@ -92,7 +91,7 @@ def verify(
     label_files, found = _list_label_files(root)
     problems += found
     for path in label_files:
-        wrong, found, _ = check_pieces(root, path, LABELS, _LABEL_KEYS, check=check_labels, bursts=bursts)
+        wrong, found, _ = check_pieces(root, path, LABELS, LABEL_KEYS, check=check_labels, bursts=bursts)
         problems += [*wrong, *found]
     if _may_have(root, table_path("packs")):
         # Digests of whole shards are compared above; those of bursts tell which one is damaged.

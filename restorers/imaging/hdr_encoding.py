@@ -1,4 +1,4 @@
-"""Light of a high dynamic range as numbers whose differences matter about equally, so that PSNR and SSIM mean something on them."""
+"""Light of a high dynamic range as numbers that a display shows, or whose differences matter about equally, as PSNR and SSIM take it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ MU = 5000.0
 """Compression of the μ-law (Kalantari & Ramamoorthi, SIGGRAPH 2017)."""
 LEAST_LUMINANCE, MOST_LUMINANCE = 0.005, 10_000.0
 """cd/m²; the range that PU21 is defined for."""
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+"""Of the primaries of sRGB."""
 _BANDING_GLARE = (
     0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142,
 )  # fmt: skip
@@ -44,3 +46,19 @@ def encode_pu21(luminance: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     power = np.clip(np.asarray(luminance, np.float64), LEAST_LUMINANCE, MOST_LUMINANCE) ** p4
     encoded: NDArray[np.float64] = p7 * (((p1 + p2 * power) / (1 + p3 * power)) ** p5 - p6)
     return encoded
+
+
+def tone_map(light: NDArray[np.floating[Any]], *, white: float) -> NDArray[np.float64]:
+    """Luminance x becomes x·(1 + x / white²) / (1 + x) (Reinhard et al., SIGGRAPH 2002, equation 4), colours keep their ratios.
+
+    Args:
+        light: [..., 3], linear light in the primaries of sRGB; negative light counts as none.
+        white: luminance that becomes 1; with 1 light comes back as it is.
+
+    Returns:
+        float64, linear, cut to [0, 1].
+    """
+    positive = np.maximum(np.asarray(light, np.float64), 0)
+    luminance = (positive @ LUMINANCE)[..., None]
+    toned: NDArray[np.float64] = np.clip(positive * (1 + luminance / white**2) / (1 + luminance), 0, 1)
+    return toned

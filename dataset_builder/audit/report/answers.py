@@ -15,7 +15,14 @@ from dataset_builder.audit.factors import FACTORS
 from dataset_builder.audit.restorations import LABELS
 from dataset_builder.audit.statistics.selection import WITHOUT_ONE
 from dataset_builder.audit.tables import find_extreme, to_rows
-from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from dataset_builder.audit.wording import (
+    count,
+    format_interval,
+    format_number,
+    format_score,
+    format_score_interval,
+    percent,
+)
 from dataset_builder.selection.gains import OTHER_NOISE
 from dataset_builder.selection.guides import BASELINES, ORACLE
 from dataset_builder.selection.policies import DROP_HARMFUL
@@ -126,10 +133,10 @@ def _answer_selection(statistics: Statistics) -> Answer:
         # Of each scenario the preset that gains most: means over presets would hide it.
         known = known.loc[known.groupby("scenario", sort=True)["gain"].idxmax()]
         most = find_extreme(known, "gain")
-        number = f"{format_number(most['gain'], 2, signed=True)}\u00a0{most['unit']}"
+        number = format_score(most["gain"], most["unit"], signed=True).replace(" ", "\u00a0")
         who = "A perfect selector" if len(measured) else "A selector that drops the frames of negative labels"
         listed = ", ".join(
-            f"{format_number(row['gain'], 2, signed=True)} {row['unit']} under {row['scenario']} on {row['preset']}"
+            f"{format_score(row['gain'], row['unit'], signed=True)} under {row['scenario']} on {row['preset']}"
             for row in to_rows(known)
         )
         sentence = (
@@ -140,19 +147,19 @@ def _answer_selection(statistics: Statistics) -> Answer:
     dropping = table[table["choice"] == WITHOUT_ONE]
     if len(dropping):
         most = find_extreme(dropping, "best")
-        number = f"{format_number(most['best'], 2, signed=True)}\u00a0{most['unit']}"
+        number = format_score(most["best"], most["unit"], signed=True).replace(" ", "\u00a0")
         sentence = (
             f"Dropping the worst frame of each burst, or none where all help, gains "
-            f"{format_number(most['best'], 2, signed=True)} {most['unit']} "
-            f"on average under {most['scenario']}; dropping a random one {format_number(most['random'], 2, signed=True)}."
+            f"{format_score(most['best'], most['unit'], signed=True)} "
+            f"on average under {most['scenario']}; dropping a random one {format_score(most['random'], most['unit'], signed=True)}."
         )
         return Answer("selection", question, number, f"from dropping one frame, under {most['scenario']}", sentence)
     if len(table):
         most = find_extreme(table, "best")
         gap = most["best"] - most["random"]
-        number = f"{format_number(gap, 2, signed=True)}\u00a0{most['unit']}"
+        number = format_score(gap, most["unit"], signed=True).replace(" ", "\u00a0")
         sentence = (
-            f"Beside the reference, the best frame is worth {format_number(gap, 2)} {most['unit']} "
+            f"Beside the reference, the best frame is worth {format_score(gap, most['unit'])} "
             f"more than a random one under {most['scenario']}."
         )
         return Answer("selection", question, number, f"best over random frame, under {most['scenario']}", sentence)
@@ -170,19 +177,17 @@ def _answer_by_gain(gain: pd.DataFrame) -> Answer:
     free = gain[gain["policy"] == DROP_HARMFUL]
     labels = free[~free["guide"].isin(BASELINES)]
     most = find_extreme(labels if len(labels) else gain, "gain")
-    number = f"{format_number(most['gain'], 2, signed=True)}\u00a0{most['unit']}"
-    interval = format_interval(most["low"], most["high"])
+    number = format_score(most["gain"], most["unit"], signed=True).replace(" ", "\u00a0")
+    interval = format_score_interval(most["low"], most["high"], most["unit"])
     sentence = (
         f"Restored from the frames that {most['guide']} chooses, bursts of {most['preset']} gain "
-        f"{format_number(most['gain'], 2, signed=True)} {most['unit']} over all frames under {most['scenario']}"
+        f"{format_score(most['gain'], most['unit'], signed=True)} over all frames under {most['scenario']}"
         f"{f' (95 % interval {interval})' if interval else ''}, judged on {'' if most['judged'] == OTHER_NOISE else 'the '}{most['judged']}"
     )
     same = free[(free["scenario"] == most["scenario"]) & (free["preset"] == most["preset"])]
     oracle = same[same["guide"] == ORACLE]
     if len(oracle):
-        sentence += (
-            f"; the best choice gains {format_number(float(oracle['gain'].iloc[0]), 2, signed=True)} {most['unit']}"
-        )
+        sentence += f"; the best choice gains {format_score(float(oracle['gain'].iloc[0]), most['unit'], signed=True)}"
     return Answer(
         "selection", "Is selecting frames worth it?", number, f"by labels, under {most['scenario']}", f"{sentence}."
     )
@@ -221,7 +226,7 @@ def _answer_reliability(statistics: Statistics) -> Answer:
         sentence = (
             f"By redraws of the noise, {percent(middle)} of the variance of scores within bursts is no noise (median); least under "
             f"{least['scenario']} {least['estimator']}{_of_preset(least)} ({percent(least['reliability'])}), where noise moves a score by "
-            f"{format_number(least['noise_error'], 3)} {least['unit']} and {percent(least['clear_best'])} of the bursts have a clear best "
+            f"{format_score(least['noise_error'], least['unit'])} and {percent(least['clear_best'])} of the bursts have a clear best "
             "frame."
         )
         return Answer("reliability", question, percent(middle), "of the spread of scores is no noise", sentence)
@@ -288,7 +293,8 @@ def _answer_splits(statistics: Statistics) -> Answer:
         )
     if len(statistics.splits) == 1:
         only = statistics.splits["split"].iloc[0]
-        sentence = f"All bursts are in the split {only}: nothing can leak, and nothing is left to test on."
+        rest = "train on" if only == "test" else "test on"
+        sentence = f"All bursts are in the split {only}: nothing can leak, and nothing is left to {rest}."
     return Answer("splits", question, f"{shared:,}", "overlaps between splits", sentence)
 
 

@@ -90,13 +90,14 @@ class Gallery:
     remarks: tuple[str, ...]
 
 
-def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER) -> Gallery:
+def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER, results: Path | None = None) -> Gallery:
     """Choose what to show and read the pictures.
 
     Args:
         root: the data set.
         audit: what was found in it.
         workers: who reads the pictures; the result does not depend on it.
+        results: as `do_pieces` takes it.
     """
     tables, statistics = audit.tables, audit.statistics
     sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)
@@ -121,10 +122,10 @@ def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER) ->
         pick_frames(view.burst, [view.frames[index] for index in chosen])
         for view, chosen in zip(views, shown, strict=True)
     ]
-    results, remarks = read_frames(read_pictures, pieces, root, workers, purpose="shown in the report")
+    read, remarks = read_frames(read_pictures, pieces, root, workers, purpose="shown in the report", results=results)
     bursts = {
         name: ShownBurst(view, chosen, tuple(pictures or (None,) * len(chosen)), tuple(restorations.get(name, ())))
-        for view, chosen, pictures in zip(views, shown, results, strict=True)
+        for view, chosen, pictures in zip(views, shown, read, strict=True)
         for name in [str(view.burst["burst_id"])]
     }
     return Gallery(bursts, tuple(sample), sheets, quarrels, pairs, remarks)

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.factors import FACTORS, measure_noise
 from dataset_builder.audit.statistics import histogram_scores
+from dataset_builder.audit.wording import show_unit
 from manifests.schema import LABEL_SET, is_marginal
 
 
 def build_payload(audit: Audit) -> dict[str, Any]:
     """Plain data: label sets, bursts with the groups they belong to, and arrays as base64 of little-endian numbers.
 
-    `scores` is float32 [S, F], NaN where there is no score, frames sorted by burst; 1,000,000 labels take 5.3 MiB.
+    `scores` is float32 [S, F] in the unit that is shown, NaN where there is none, frames sorted by burst; 1,000,000 labels take 5.3 MiB.
     """
     matrix = audit.matrix
     axes = _find_axes(audit)
@@ -28,7 +29,7 @@ def build_payload(audit: Audit) -> dict[str, Any]:
             "scenario": scenario,
             "estimator": estimator,
             "metric": metric,
-            "unit": unit,
+            "unit": show_unit(unit)[0],
             "signed": is_marginal(estimator),
             "chosen": (scenario, estimator, metric) in chosen,
             "axis": axes[scenario, estimator, metric],
@@ -37,7 +38,9 @@ def build_payload(audit: Audit) -> dict[str, Any]:
     ]
     return {
         "sets": sets,
-        "scores": _encode(matrix.values, "<f4"),
+        "scores": _encode(
+            matrix.values * np.array([show_unit(unit)[1] for unit in matrix.sets["unit"]])[:, None], "<f4"
+        ),
         "lengths": np.bincount(matrix.bursts, minlength=len(matrix.burst_ids)).tolist(),
         "frame": _encode(matrix.frames["frame_index"].to_numpy(), "<u2"),
         "bursts": matrix.burst_ids.tolist(),
@@ -48,10 +51,14 @@ def build_payload(audit: Audit) -> dict[str, Any]:
 
 def _find_axes(audit: Audit) -> dict[tuple[str, str, str], dict[str, Any]]:
     bins = histogram_scores(audit.matrix)
+    sets = audit.matrix.sets
+    factors = {
+        tuple(key): show_unit(unit)[1] for *key, unit in sets[[*LABEL_SET, "unit"]].itertuples(index=False, name=None)
+    }
     return {
         (str(key[0]), str(key[1]), str(key[2])): {
-            "low": float(rows["left"].iloc[0]),
-            "high": float(rows["right"].iloc[-1]),
+            "low": float(rows["left"].iloc[0]) * factors[key],
+            "high": float(rows["right"].iloc[-1]) * factors[key],
             "bins": len(rows),
         }
         for key, rows in bins.groupby(LABEL_SET, sort=False)

@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from dataset_builder.audit.audit import Audit
 from dataset_builder.audit.burst_view import BurstView, Factor, ScoreRow
-from dataset_builder.audit.changes import CAUSES
+from dataset_builder.audit.changes import CAUSES, Changes
 from dataset_builder.audit.factors import EXPLAINING, FACTORS
-from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.finding import count_severities, group_findings
 from dataset_builder.audit.report import charts
 from dataset_builder.audit.report.answers import answer_all
 from dataset_builder.audit.report.gallery import Gallery, ShownBurst
@@ -25,13 +25,33 @@ from dataset_builder.audit.report.payload import build_payload
 from dataset_builder.audit.shown import MAX_FRAMES
 from dataset_builder.audit.statistics import estimator_place, order_scenarios
 from dataset_builder.audit.tables import to_rows
-from dataset_builder.audit.wording import count, format_interval, format_number, percent
+from dataset_builder.audit.wording import (
+    count,
+    format_interval,
+    format_number,
+    format_score,
+    format_score_interval,
+    percent,
+    shorten_middle,
+    show_unit,
+)
 from manifests.plain_text import escape_controls
 from manifests.schema import LABEL_SET, is_marginal
 
 MAX_ROWS = 100
 """Rows of the tables of failures and findings."""
-_SCRIPTS = ("vendor/d3-7.9.0.min.js", "vendor/plot-0.6.17.umd.min.js", "data.js", "charts.js", "explore.js", "burst.js")
+_FACTOR_UNITS = {"noise": "% of white at mid-grey", "exposure": "× reference", "occlusion": "% of the frame"}
+LONGEST_NAME = 60
+"""Characters of a name that the page shows whole."""
+_SCRIPTS = (
+    "vendor/d3-7.9.0.min.js",
+    "vendor/plot-0.6.17.umd.min.js",
+    "data.js",
+    "charts.js",
+    "explore.js",
+    "burst.js",
+    "links.js",
+)
 
 
 def render_report(audit: Audit, gallery: Gallery) -> str:
@@ -54,7 +74,7 @@ def render_report(audit: Audit, gallery: Gallery) -> str:
             definitions=description.get("estimators") or {},
             answers=answer_all(audit),
             statistics=statistics,
-            findings=audit.findings[:MAX_ROWS],
+            groups=group_findings(audit.findings[:MAX_ROWS]),
             severities=count_severities(audit.findings),
             rules=audit.rules,
             changes=audit.changes,
@@ -79,6 +99,13 @@ def render_report(audit: Audit, gallery: Gallery) -> str:
             gallery=gallery,
             num_bursts=len(audit.tables.bursts),
             max_frames=MAX_FRAMES,
+            units=dict(
+                zip(
+                    audit.matrix.sets[LABEL_SET].itertuples(index=False, name=None),
+                    audit.matrix.sets["unit"],
+                    strict=True,
+                )
+            ),
             data=_escape_texts(_page_data(audit, gallery)),
         )
     )
@@ -109,8 +136,12 @@ def _environment() -> jinja2.Environment:
         is_marginal=is_marginal,
         count=count,
         span=format_interval,
+        span_scores=format_score_interval,
+        unit_name=lambda unit: show_unit(unit)[0],
     )
-    environment.filters.update(percent=percent, number=_number, breakable=_breakable, rows=_rows)
+    environment.filters.update(
+        percent=percent, number=_number, score=format_score, breakable=_breakable, rows=_rows, short=shorten_middle
+    )
     return environment
 
 
@@ -139,8 +170,10 @@ def _number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
 
 
 def _breakable(name: str) -> Markup:
-    """A scenario may wrap after its task."""
-    return Markup("/<wbr>").join(name.split("/"))
+    """A scenario may wrap after its task; a long one loses its middle, which shows when it is pointed at."""
+    short = shorten_middle(name, LONGEST_NAME)
+    parts = Markup("/<wbr>").join(short.split("/"))
+    return parts if short == name else Markup('<span title="{}">{}</span>').format(escape_controls(name), parts)
 
 
 def _group_panels(audit: Audit) -> list[dict[str, Any]]:
@@ -153,11 +186,8 @@ def _group_panels(audit: Audit) -> list[dict[str, Any]]:
             {"estimator": row["estimator"], "unit": row["unit"], "signed": is_marginal(row["estimator"]), "panels": []},
         )
         summary = summaries[tuple(row[name] for name in LABEL_SET)]
-        q05, q50, q95 = (format_number(summary[name], 2) for name in ("q05", "q50", "q95"))
-        label = (
-            f"{row['scenario']}, {row['estimator']}: median {q50} {row['unit']}, 90 % of "
-            f"{int(summary['scores'])} scores from {q05} to {q95} {row['unit']}"
-        )
+        q05, q50, q95 = (format_score(summary[name], row["unit"]) for name in ("q05", "q50", "q95"))
+        label = f"{row['scenario']}, {row['estimator']}: median {q50}, 90 % of {int(summary['scores'])} scores from {q05} to {q95}"
         group["panels"].append({"set": place, **row, "label": label, "summary": summary})
     return sorted(
         groups.values(), key=lambda group: (estimator_place(group["estimator"]), group["estimator"], group["unit"])
@@ -190,10 +220,10 @@ def _score_tint(score: ScoreRow, index: int) -> Markup:
 def _page_data(audit: Audit, gallery: Gallery) -> dict[str, Any]:
     """What the page's scripts read."""
     statistics = audit.statistics
-    changes = [] if audit.changes is None else _to_plain(audit.changes.histograms)
+    changes = [] if audit.changes is None else _show_changes(audit.changes)
     return {
         "frames": build_payload(audit),
-        "curves": _to_plain(statistics.curves),
+        "curves": [_show_curve(row) for row in _to_plain(statistics.curves)],
         "positions": _to_plain(statistics.positions),
         "changes": changes,
         "bursts": {name: _burst_data(burst) for name, burst in gallery.bursts.items()},
@@ -206,6 +236,21 @@ def _to_plain(table: pd.DataFrame) -> list[dict[str, Any]]:
         {name: None if value != value else value for name, value in row.items()}  # noqa: PLR0124  # NaN
         for row in to_rows(table)
     ]
+
+
+def _show_curve(row: dict[str, Any]) -> dict[str, Any]:
+    unit, factor = show_unit(row["unit"])
+    return {**row, "unit": unit, "gain": None if row["gain"] is None else row["gain"] * factor}
+
+
+def _show_changes(changes: Changes) -> list[dict[str, Any]]:
+    """Histograms of changes in the units that are shown."""
+    units = dict(zip(changes.labels[LABEL_SET].itertuples(index=False, name=None), changes.labels["unit"], strict=True))
+    rows = []
+    for row in _to_plain(changes.histograms):
+        unit, factor = show_unit(units[tuple(row[name] for name in LABEL_SET)])
+        rows.append({**row, "left": row["left"] * factor, "right": row["right"] * factor, "unit": unit})
+    return rows
 
 
 def _burst_data(burst: ShownBurst) -> dict[str, Any]:
@@ -231,7 +276,7 @@ def _facts(view: BurstView) -> str:
 def _score_data(row: ScoreRow, shown: tuple[int, ...]) -> dict[str, Any]:
     return {
         "name": row.scenario,
-        "detail": f"{row.estimator}, {row.unit}",
+        "detail": ", ".join(filter(None, [row.estimator, row.unit or row.metric])),
         "from_zero": row.signed,
         "values": [row.values[index] for index in shown],
         "texts": [row.format(index) for index in shown],
@@ -243,7 +288,7 @@ def _factor_data(factor: Factor, shown: tuple[int, ...]) -> dict[str, Any]:
     decimals = 2 if factor.unit == "×" else 1
     return {
         "name": factor.name,
-        "detail": {"×": "× reference", "%": "% of white at mid-grey"}.get(factor.unit, factor.unit),
+        "detail": ", ".join(filter(None, [_FACTOR_UNITS.get(factor.name, factor.unit), factor.note])),
         "from_zero": True,
         "values": [factor.values[index] for index in shown],
         "texts": [format_number(factor.values[index], decimals) for index in shown],
@@ -258,6 +303,6 @@ def _restoration_data(row: dict[str, Any]) -> dict[str, Any]:
         "scenario": row["scenario"],
         "name": row["guide"],
         "left_out": None if left_out is None or left_out != left_out else int(left_out),  # noqa: PLR0124  # NaN
-        "text": f"{format_number(row['fidelity'], 2)} {row['unit']}" if known else "",
+        "text": format_score(row["fidelity"], row["unit"]) if known else "",
         "picture": row["picture"],
     }

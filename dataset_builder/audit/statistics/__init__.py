@@ -23,6 +23,7 @@ from dataset_builder.audit.statistics.bias import (
     gather_factors,
     locate_best,
 )
+from dataset_builder.audit.statistics.coverage import measure_coverage
 from dataset_builder.audit.statistics.distributions import (
     QUANTILES,
     choose_label_sets,
@@ -71,6 +72,7 @@ __all__ = [
     "histogram_scores",
     "list_below_noise",
     "locate_best",
+    "measure_coverage",
     "measure_label_noise",
     "measure_precision",
     "measure_selection",

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from dataset_builder.audit.factors import EXPLAINING, MID_GREY
+from dataset_builder.audit.factors import EXPLAINING, MID_GREY, is_estimated
 from dataset_builder.audit.statistics.ranks import RankedColumns, center_ranks, correlate_within, find_best, mean_or_nan
 from dataset_builder.audit.tables import ScoreMatrix
 from manifests.intervals import SceneIntervals
@@ -167,7 +167,8 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per source: `source`, `frames` (whose noise is known), `stated` (median standard deviation at mid-grey, in per cent of
         white, by the manifest), `excess` (median of measured noise over that which the manifest states at the same signal; NaN for bursts
-        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene),
+        with an exact truth: their noise was drawn by those numbers, and what their pixels show beyond it is the texture of the scene; and
+        of frames whose noise was estimated from their pixels, for one estimate does not refute another),
         `stated_ratio` and `excess_ratio` (against the median of the other sources; NaN for a single one).
     """
     known = bursts.drop_duplicates("burst_id").set_index("burst_id")
@@ -177,7 +178,10 @@ def compare_noise(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:
     expected = (shot * signal.clip(0) + read) ** 0.5
     table = pd.DataFrame({"source": frames["burst_id"].map(known["source"]), "stated": np.sqrt(shot * MID_GREY + read)})
     drawn = frames["burst_id"].map(known["ground_truth_kind"]) == "exact"
-    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn)
+    stated = np.array(
+        [not is_estimated(names, "shot_noise") for names in frames.get("estimated", [None] * len(frames))], bool
+    )
+    table["excess"] = (measured / expected.replace(0, np.nan)).where(~drawn & stated)
     table = table[table["stated"].notna()]
     result = (
         table.groupby("source", sort=True)

@@ -115,7 +115,7 @@ def _measure_spread(values: NDArray[np.float64], matrix: ScoreMatrix) -> NDArray
 def _find_errors(matrix: ScoreMatrix, place: int) -> NDArray[np.float64]:
     """Error of each score by sampling and by noise; NaN where the noise is unknown."""
     metric = matrix.sets["metric"].iloc[place]
-    if metric in METRICS and not METRICS[metric].needs_truth:
+    if metric in METRICS and METRICS[metric].compares_parts:
         own: NDArray[np.float64] = matrix.std_errors[place]  # of parts of the very burst, noise and all
         return own
     return combine_errors(matrix.std_errors[place], matrix.noise_errors[place])

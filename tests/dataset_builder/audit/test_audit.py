@@ -35,7 +35,7 @@ from dataset_builder.audit.statistics import (
     summarise_scores,
 )
 from dataset_builder.audit.tables import Labels, Tables, build_score_matrix, find_label_sets, read_tables
-from dataset_builder.audit.wording import format_number, percent
+from dataset_builder.audit.wording import format_number, format_score, format_score_interval, percent, shorten_middle
 from manifests.errors import MissingManifestError, SchemaError, SelectionError
 from manifests.intervals import SceneIntervals
 from manifests.schema import BURSTS, FORMAT_VERSION, FRAMES, LABELS, SPLITS
@@ -318,6 +318,31 @@ class TestBurstView:
     )
     def test_numbers_read_well(self, value, signed, text):
         assert format_number(value, 2, signed=signed) == text
+
+    @pytest.mark.parametrize(
+        ("value", "unit", "text"),
+        [
+            (1.6e-5, "signal²", "+16.0 ppm"),
+            (-2.345e-8, "signal²", "−0.0235 ppm"),
+            (0.0012346, "signal²", "+1,235 ppm"),
+            (0.0, "signal²", "0 ppm"),
+            (0.000123456, "1", "+0.000123"),
+            (0.98, "1", "+0.980"),
+            (12.3456, "dB", "+12.35 dB"),
+            (0.001, "dB", "+0.00100 dB"),
+            (None, "dB", "–"),
+        ],
+    )
+    def test_scores_have_three_digits_and_a_unit_that_people_read(self, value, unit, text):
+        assert format_score(value, unit, signed=True) == text
+
+    def test_intervals_name_their_unit_once(self):
+        assert format_score_interval(-1e-6, 2e-5, "signal²") == "−1.00 to +20.0 ppm"
+        assert format_score_interval(np.nan, 1.0, "dB") == ""
+
+    @pytest.mark.parametrize(("most", "text"), [(11, "burst_00123"), (9, "burs…0123"), (8, "burs…123"), (1, "…")])
+    def test_long_names_lose_their_middle(self, most, text):
+        assert shorten_middle("burst_00123", most) == text
 
     @pytest.mark.parametrize(
         ("share", "text"),

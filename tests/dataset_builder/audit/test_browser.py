@@ -129,7 +129,7 @@ def test_a_brush_selects_frames_everywhere(visit):
         "(() => { const b = document.querySelector('[data-chart=histogram] svg').getBoundingClientRect(); return [b.x, b.y, b.width]; })()"
     )
     mouse = visit.page.mouse
-    mouse.move(box[0] + 3, box[1] + 40)
+    mouse.move(box[0] + 40, box[1] + 40)
     mouse.down()
     mouse.move(box[0] + 0.5 * box[2], box[1] + 40, steps=4)
     mouse.up()
@@ -193,6 +193,37 @@ def test_a_picture_of_a_contact_sheet_opens_its_frame(visit):
 def test_pictures_are_filled_before_printing(visit):
     visit.page.pdf()
     assert visit.page.locator("img[data-picture]:not([src])").count() == 0
+
+
+def test_the_address_says_what_is_shown(visit, browser, root):
+    """Filters, selected scores and the opened burst go into the address, and come out of it in another window."""
+    visit.page.select_option("#filter-source", "beta")
+    visit.page.fill("#by-score-low", "0.5")
+    visit.page.press("#by-score-low", "Enter")
+    visit.page.locator(".burst:visible .open").first.click()
+    visit.page.keyboard.press("ArrowRight")
+    assert "burst=beta-" in visit.page.evaluate("location.hash")
+    other = browser.new_page()
+    other.goto((root / "audit" / "index.html").as_uri() + visit.page.evaluate("location.hash"))
+    other.wait_for_selector("html[data-ready]")
+    for question in ("page.state", "bursts.shown()", "document.getElementById('filter-source').value"):
+        assert other.evaluate(question) == visit.page.evaluate(question), question
+    assert other.locator("#frame-caption").inner_text() == visit.text("#frame-caption")
+    other.keyboard.press("Escape")
+    assert "burst=" not in other.evaluate("location.hash")
+    other.evaluate("location.hash = '#source=nowhere&burst=__proto__&label=x&from=y'")
+    other.wait_for_function("page.state.source === ''")
+    assert other.evaluate("bursts.shown()") is None
+    other.close()
+
+
+def test_histograms_have_a_count_axis(visit):
+    visit.draw_all()
+    axis = visit.page.locator("[data-chart=histogram] svg").first.locator("[aria-label='y-axis tick label'] text")
+    counts = [int(text) for text in axis.all_text_contents()]
+    assert counts[0] == 0
+    assert len(counts) >= 2
+    assert counts == sorted(counts)
 
 
 def test_every_control_has_a_name(visit):

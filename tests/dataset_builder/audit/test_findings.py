@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from dataset_builder.audit.audit import audit_dataset
-from dataset_builder.audit.findings import count_severities
+from dataset_builder.audit.finding import count_severities, group_findings
 from dataset_builder.audit.gains import write_gains
 from dataset_builder.audit.rules import RULES, SEVERITIES, override_rules
 from dataset_builder.audit.stage import write_audit
@@ -18,7 +18,7 @@ from dataset_builder.recipe import parse_recipe
 from manifests.description import read_description, write_description
 from manifests.schema import BURSTS, FAILURES, FRAMES, SPLITS
 from manifests.store import labels_path, read_dataset_table, table_path
-from tests.audit_dataset import change_labels, change_rows, copy_pictures, write_audit_dataset
+from tests.audit_dataset import alter_labels, change_labels, change_rows, copy_pictures, write_audit_dataset
 from tests.places import ROOT
 
 SCENARIO = "denoise/mean"
@@ -195,6 +195,118 @@ def test_a_source_with_doubled_noise_that_the_manifest_hides(tmp_path):
     root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0})
     assert "severe" in {finding.severity for finding in find(root, "noise_not_as_stated")}
     assert not find(root, "noise_of_source")
+
+
+def test_noise_that_was_estimated_is_no_evidence_against_the_pixels(tmp_path):
+    """What the toolkit measured in the pixels of a frame is what it would measure there again, or a fault of its own."""
+    root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0})
+
+    def estimate(rows):
+        for row in rows:
+            if row["burst_id"].startswith("beta"):
+                row["estimated"] = ["shot_noise", "read_noise"]
+
+    change_rows(root, FRAMES, estimate)
+    assert not find(root, "noise_not_as_stated")
+
+
+def test_a_scenario_that_labels_eight_of_ten_bursts(root):
+    bursts = read_dataset_table(root, "bursts").column("burst_id").to_pylist()
+    left = set(bursts[::5])
+
+    def spoil(rows, _):
+        rows[:] = [row for row in rows if row["burst_id"] not in left]
+
+    change_labels(root, SCENARIO, spoil)
+    (finding,) = find(root, "coverage")
+    assert (finding.severity, finding.subject, finding.value) == ("warning", SCENARIO, pytest.approx(0.8))
+    assert set(finding.bursts) <= left
+    assert f"labels {len(bursts) - len(left)} of {len(bursts)} bursts" in finding.evidence
+
+
+def test_a_scenario_owes_no_labels_to_sources_of_another_kind(root):
+    def spoil(rows, _):
+        rows[:] = [row for row in rows if row["burst_id"].startswith("alpha")]
+
+    change_labels(root, SCENARIO, spoil)
+    assert not find(root, "coverage")
+
+
+def mix(rows, _):
+    rows[3]["restorer_fingerprint"] = "0" * 64
+
+
+def swap_keys(rows, _):
+    rows[3]["label_key"] = "0" * 64
+
+
+def swap_ranks(rows, _):
+    first, second = by_frame(rows)[:2]
+    first["rank"], second["rank"] = second["rank"], first["rank"]
+
+
+def change_norm(rows, _):
+    by_frame(rows)[2]["score_norm"] = 0.123
+
+
+def change_score(rows, _):
+    """As who wants a frame to be the best, and leaves the rest as it was."""
+    next(row for row in by_frame(rows) if row["rank"] > 1)["score"] = 9.0
+
+
+def change_number(rows, _):
+    by_frame(rows)[4]["num_evaluations"] = 3
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("restorer_fingerprint", mix),
+        ("label_key", swap_keys),
+        ("rank", swap_ranks),
+        ("score_norm", change_norm),
+        ("rank", change_score),
+        ("num_evaluations", change_number),
+    ],
+)
+def test_columns_that_were_edited_by_hand_are_named(root, column, change):
+    alter_labels(root, SCENARIO, change)
+    found = find(root, "altered_labels")
+    assert {finding.severity for finding in found} == {"severe"}
+    assert {finding.subject for finding in found} == {labels_path(SCENARIO)}
+    assert any(
+        f"{column}: expected " in finding.evidence and "burst_id=alpha-00-0" in finding.evidence for finding in found
+    )
+
+
+def test_findings_of_one_rule_stand_together(root):
+    for scenario in ("denoise/mean", "sr/other@x2"):
+        alter_labels(root, scenario, change_norm)
+    severe = [group for group in group_findings(audit_dataset(root).findings) if group.severity == "severe"]
+    assert [(group.rule, len(group.findings)) for group in severe] == [("altered_labels", 2)]
+    printed = CliRunner().invoke(main, ["audit", str(root)]).output
+    assert printed.count("severe altered_labels, 2 of them") == 1
+    assert printed.count("restore the file, or run") == 1
+
+
+def list_files(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_data_set_that_is_only_read(root, tmp_path):
+    """With --out the report lies elsewhere, and says what it would say in the data set; with --json nothing is written."""
+    before = list_files(root)
+    answer = CliRunner().invoke(main, ["audit", str(root), "--out", str(tmp_path / "elsewhere")])
+    assert answer.exit_code == 0, answer.output
+    assert str(tmp_path / "elsewhere" / "index.html") in answer.output
+    printed = CliRunner().invoke(main, ["audit", str(root), "--json"])
+    assert json.loads(printed.stdout)["findings"] == []
+    assert list_files(root) == before
+    names = {"index.html", "findings.json", "statistics.parquet", "features.parquet"}
+    assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == names
+    write_audit(root)
+    for name in names:
+        assert (tmp_path / "elsewhere" / name).read_bytes() == (root / "audit" / name).read_bytes(), name
 
 
 def test_five_per_cent_without_a_score(root):

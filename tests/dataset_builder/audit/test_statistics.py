@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from dataset_builder.audit.factors import discount_shifts, find_shift_errors
 from dataset_builder.audit.features import draw_bursts, measure_frames
 from dataset_builder.audit.pixels import measure_pixels
 from dataset_builder.audit.statistics import (
@@ -423,6 +424,22 @@ class TestFeatures:
         (root / "audit" / "features.parquet").write_bytes(b"damaged")
         with pytest.raises(pytest.fail.Exception):
             measure_frames(root, tables.bursts, tables.frames, workers=Idle())
+
+
+def test_an_estimated_shift_within_its_error_is_no_motion():
+    """A registered series of 1,000,000 px and less: what is estimated to half a pixel may be off by as much."""
+    frames = pd.DataFrame(
+        {
+            "burst_id": ["a", "a", "a", "b"],
+            "displacement": [0.7, 3.0, 0.7, 0.7],
+            "estimated": [["displacement"], ["displacement", "sharpness"], None, ["displacement"]],
+        }
+    )
+    bursts = pd.DataFrame(
+        {"burst_id": ["a", "b"], "domain": ["srgb", "raw_bayer"], "height": [720, 3000], "width": [1080, 4000]}
+    )
+    assert find_shift_errors(frames, bursts)[[0, 1, 3]].tolist() == [0.5, 0.5, 2.0]
+    assert discount_shifts(frames, bursts)["displacement"].tolist() == [0.0, 3.0, 0.7, 0.0]
 
 
 def test_noise_that_was_drawn_is_not_judged_by_the_texture_of_its_scenes():

@@ -60,13 +60,13 @@ def replace_frame(root: Path, burst_id: str, index: int, data: bytes) -> None:
     seal(root)
 
 
-def test_verify_finds_look_alikes_by_a_worker(tiny: Path) -> None:
+def test_verify_finds_look_alikes_by_a_worker(tiny: Path, tmp_path: Path) -> None:
     make_look_alike(tiny)
     before = list_files(tiny)
     alone = verify(tiny)
     assert [problem.file for problem in alone] == ["manifests/splits.parquet"]
     assert "looks like tiny-2" in str(alone[0]) or "looks like tiny-3" in str(alone[0])
-    reader = ReferenceReader(tiny, ONE_WORKER, aside=True)
+    reader = ReferenceReader(tiny, ONE_WORKER, results=tmp_path)
     assert verify(tiny, read=reader) == alone
     assert reader.remarks == []
     assert list_files(tiny) == before

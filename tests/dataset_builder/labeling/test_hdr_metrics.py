@@ -8,8 +8,9 @@ import pytest
 
 from dataset_builder.labeling.estimators import find_estimator
 from dataset_builder.labeling.game import FidelityGame, make_games
-from dataset_builder.labeling.scenarios import choose_metrics, resolve_scenarios
+from dataset_builder.labeling.scenarios import resolve_scenarios
 from dataset_builder.labeling.spaces import to_space
+from dataset_builder.labeling.suitability import choose_metrics
 from dataset_builder.recipe import parse_scenario
 from restorers import Burst, Domain, RestorerInfo, create
 from restorers.fidelity import METRICS, PSNR, measure

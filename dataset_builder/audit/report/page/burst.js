@@ -5,6 +5,8 @@ const bursts = (() => {
   const panel = byId("panel");
   let current = "";
   let frame = 0;
+  const listeners = [];
+  const tell = () => { for (const listener of listeners) listener(); };
 
   const picture = (id, index) => {
     const burst = known[id];
@@ -80,6 +82,7 @@ const bursts = (() => {
     for (const cell of byId("profile").querySelectorAll("[data-frame]")) {
       cell.classList.toggle("selected", Number(cell.dataset.frame) === frame);
     }
+    tell();
   };
 
   const captions = {
@@ -130,6 +133,7 @@ const bursts = (() => {
     const asked = index === undefined ? -1 : burst.frames.indexOf(index);
     selectFrame(asked >= 0 ? asked : other);
     if (!panel.open) panel.showModal();
+    tell();
     panel.scrollTop = 0;
   };
 
@@ -155,6 +159,7 @@ const bursts = (() => {
     byId("previous").addEventListener("click", () => step(-1));
     byId("next").addEventListener("click", () => step(1));
     byId("close").addEventListener("click", () => panel.close());
+    panel.addEventListener("close", tell);
     panel.addEventListener("click", (event) => { if (event.target === panel) panel.close(); });
     panel.addEventListener("keydown", (event) => {
       if (event.target.tagName === "SELECT") return;
@@ -166,10 +171,9 @@ const bursts = (() => {
     }
   };
 
-  return { open, picture, setUp };
-})();
+  // The burst and frame that the dialog shows; null while it is closed.
+  const shown = () => (panel.open && current ? { burst: current, frame: known[current].frames[frame] } : null);
+  const close = () => { if (panel.open) panel.close(); };
 
-explore.setUp();
-bursts.setUp();
-explore.update();
-document.documentElement.dataset.ready = "true";
+  return { open, close, shown, picture, setUp, onChange: (listener) => listeners.push(listener) };
+})();

@@ -6,6 +6,10 @@ const charts = (() => {
   const inRange = (value, axis) => formatNumber(value, Math.max(0, Math.min(6, 2 - Math.floor(Math.log10(axis.high - axis.low)))));
   const ticks = (value) => formatNumber(value, 6).replace(/0+$/, "").replace(/\.$/, "");
 
+  // Counts are whole numbers: none, the most that is round, and their middle where that is whole.
+  const countTicks = (top) => d3.ticks(0, top, 2).filter(Number.isInteger);
+  const countText = (value) => (value >= 10000 ? `${formatNumber(value / 1000, 0)}k` : formatNumber(value, 0));
+
   const quantile = (sorted, share) => {
     const place = (sorted.length - 1) * share;
     const low = Math.floor(place);
@@ -60,10 +64,11 @@ const charts = (() => {
       Plot.dot([[q50, foot]], { r: 3.5, fill: "var(--paper)", stroke: "var(--ink)", strokeWidth: 1.5 }),
     ] : [];
     return Plot.plot({
-      style, width, height: 116, marginLeft: 2, marginRight: 2, marginTop: 4, marginBottom: 18,
+      style, width, height: 116, marginLeft: 34, marginRight: 2, marginTop: 8, marginBottom: 18,
       x: { domain: [axis.low, axis.high], label: null, ticks: 4, tickSize: 0, tickFormat: ticks },
       y: { domain: [-0.3 * top, top], axis: null },
       marks: [
+        Plot.axisY(countTicks(top), { tickSize: 0, label: null, tickFormat: countText }),
         ...(axis.low <= 0 && axis.high >= 0 ? [Plot.ruleX([0], { stroke: "var(--ink)" })] : []),
         Plot.ruleY([0], { stroke: "var(--line)" }),
         Plot.rectY(bins, { x1: "left", x2: "right", y: "count", inset: 0.4, fill: (bin) => (bin.loss ? "var(--loss)" : "var(--accent)"), fillOpacity: marked ? 0.3 : 1 }),
@@ -101,7 +106,7 @@ const charts = (() => {
         Plot.text(presets, { fy: (preset) => preset, text: (preset) => preset, frameAnchor: "top-right", dy: -10, fill: "var(--quiet)" }),
         ...Object.entries(curveStyles).map(([name, line]) => Plot.line(rows.filter((row) => row.guide === name), { x: "kept", y: "gain", fy: "preset", marker: name === "labels" ? "dot" : null, ...line })),
         Plot.tip(rows, Plot.pointer({
-          ...tipStyle, x: "kept", y: "gain", fy: "preset", title: (row) => `${row.guide}, ${row.kept} kept, ${row.preset}\n${formatNumber(row.gain, 3, true)} ${row.unit} against all frames\nmean of ${row.bursts} bursts`,
+          ...tipStyle, x: "kept", y: "gain", fy: "preset", title: (row) => `${row.guide}, ${row.kept} kept, ${row.preset}\n${formatScore(row.gain, row.unit, true)} against all frames\nmean of ${row.bursts} bursts`,
         })),
       ],
     });
@@ -119,7 +124,7 @@ const charts = (() => {
         Plot.ruleY([0], { stroke: "var(--line)" }),
         Plot.tip(rows, Plot.pointerX({
           ...tipStyle, x: "frame_index", y: "best_share",
-          title: (row) => `frame ${row.frame_index}\nbest of ${formatNumber(100 * row.best_share, 0)} % of ${row.bursts} bursts, by chance ${formatNumber(100 * row.expected_share, 0)} %\nmean rank ${formatNumber(row.mean_rank, 2)} (0 worst, 1 best)`,
+          title: (row) => `frame ${row.frame_index}\nbest of ${formatNumber(100 * row.best_share, 0)} % of ${row.bursts} bursts, of a random order ${formatNumber(100 * row.expected_share, 0)} %\nmean rank ${formatNumber(row.mean_rank, 2)} (0 worst, 1 best)`,
         })),
       ],
     });
@@ -149,7 +154,7 @@ const charts = (() => {
       y: { domain: [0, 100], percent: true, label: null, ticks: 2, tickSize: 0, tickFormat: (value) => `${value} %`, grid: true },
       marks: [
         ...lines.map((line, split) => Plot.line(line, { x: "value", y: "share", ...splitStyles[split % splitStyles.length] })),
-        Plot.tip(lines.flat(), Plot.pointer({ ...tipStyle, x: "value", y: "share", title: (row) => `${row.name}: ${formatNumber(100 * row.share, 0)} % below ${formatNumber(row.value, 2)} ${unit}` })),
+        Plot.tip(lines.flat(), Plot.pointer({ ...tipStyle, x: "value", y: "share", title: (row) => `${row.name}: ${formatNumber(100 * row.share, 0)} % below ${formatScore(row.value, unit)}` })),
       ],
     });
   };
@@ -157,13 +162,14 @@ const charts = (() => {
   const drawChange = ({ name, estimator, metric }, { width }) => {
     const bins = page.data.changes.filter((row) => row.scenario === name && row.estimator === estimator && row.metric === metric);
     return Plot.plot({
-      style, width, height: 110, marginLeft: 2, marginRight: 2, marginTop: 4, marginBottom: 18,
+      style, width, height: 110, marginLeft: 34, marginRight: 2, marginTop: 8, marginBottom: 18,
       x: { label: null, ticks: 4, tickSize: 0, tickFormat: ticks },
       y: { axis: null },
       marks: [
+        Plot.axisY(countTicks(Math.max(1, ...bins.map((bin) => bin.count))), { tickSize: 0, label: null, tickFormat: countText }),
         Plot.rectY(bins, { x1: "left", x2: "right", y: "count", inset: 0.4, fill: (bin) => (bin.left + bin.right < 0 ? "var(--loss)" : "var(--accent)") }),
         Plot.ruleX([0], { stroke: "var(--ink)" }),
-        Plot.tip(bins, Plot.pointerX({ ...tipStyle, x: (bin) => (bin.left + bin.right) / 2, y: "count", title: (bin) => `${formatNumber(bin.left, 3, true)} to ${formatNumber(bin.right, 3, true)}\n${bin.count} labels` })),
+        Plot.tip(bins, Plot.pointerX({ ...tipStyle, x: (bin) => (bin.left + bin.right) / 2, y: "count", title: (bin) => `${formatScore(bin.left, bin.unit, true)} to ${formatScore(bin.right, bin.unit, true)}\n${bin.count} labels` })),
       ],
     });
   };
@@ -180,7 +186,7 @@ const charts = (() => {
     const pad = ([low, high]) => [low - 0.04 * (high - low || 1), high + 0.04 * (high - low || 1)];
     const isSelected = new Set(selected || []);
     const many = points.length > maxDots;
-    const title = (point) => `${page.burstIds[page.burstOf[point.frame]]}, frame ${page.frameIndex[point.frame]}\n${formatNumber(point.x, 2)} across, ${formatNumber(point.y, 2)} up`;
+    const title = (point) => `${page.burstIds[page.burstOf[point.frame]]}, frame ${page.frameIndex[point.frame]}\n${formatScore(point.x, "")} across, ${formatScore(point.y, "")} up`;
     const spread = (name) => [...points].filter((point) => isSelected.has(point.frame)).map((point) => point[name]).length;
     const marks = many ? [
       Plot.rect(points, Plot.bin({ fillOpacity: "count" }, { x: { value: "x", thresholds: 60 }, y: { value: "y", thresholds: 40 }, fill: "var(--accent)", inset: 0 })),

@@ -74,6 +74,18 @@ const element = (tag, properties = {}, children = []) => {
   node.append(...children);
   return node;
 };
+/* Beginnings and ends tell names apart. */
+const shortenMiddle = (text, most) => {
+  if (text.length <= most) return text;
+  const tail = Math.floor((most - 1) / 2);
+  return `${text.slice(0, most - 1 - tail)}…${text.slice(text.length - tail)}`;
+};
+/* A score in the unit that is shown: three significant digits, or more. */
+const formatScore = (value, unit, signed = false) => {
+  if (value === null || Number.isNaN(value)) return "–";
+  const decimals = value ? 2 - Math.floor(Math.log10(Math.abs(value))) : 0;
+  return `${formatNumber(value, Math.min(9, Math.max(unit === "ppm" ? 0 : 2, Number.isFinite(decimals) ? decimals : 0)), signed)} ${unit}`.trim();
+};
 const formatNumber = (value, decimals = 2, signed = false) => {
   if (value === null || Number.isNaN(value)) return "–";
   const text = value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals, signDisplay: signed ? "exceptZero" : "negative" });

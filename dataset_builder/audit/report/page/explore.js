@@ -32,7 +32,7 @@
     const { sorted, negative, quantiles } = charts.summarise(place, page.maskBursts());
     const note = document.querySelector(`[data-summary="${place}"]`);
     const below = set.signed ? [" · ", element("span", { className: negative > 0 ? "negative" : "", textContent: `${formatPercent(negative)} below 0` })] : [];
-    note.replaceChildren(sorted.length ? `median ${formatNumber(quantiles[2], 2, set.signed)} ${set.unit}` : "no scores", ...(sorted.length ? below : []));
+    note.replaceChildren(sorted.length ? `median ${formatScore(quantiles[2], set.unit, set.signed)}` : "no scores", ...(sorted.length ? below : []));
   };
   const formatPercent = (share) => {
     if (share > 0 && share < 0.01) return "< 1 %";
@@ -58,7 +58,8 @@
     select.replaceChildren(...options.map((option, place) => element("option", { value: place, textContent: option })));
     select.selectedIndex = Math.min(index, options.length - 1);
   };
-  const describeSet = (set) => `${set.scenario} ${set.estimator}`;
+  const describeSet = (set) => `${set.scenario} ${set.estimator}${set.metric === "psnr" ? "" : ` ${set.metric}`}`;
+  const describeAxis = (set) => [describeSet(set), set.unit].filter(Boolean).join(", ");
 
   const centre = (values) => {
     const sums = new Float64Array(page.burstIds.length);
@@ -86,7 +87,7 @@
     if (!node || !page.sets.length) return;
     const [across, up] = ["scatter-x", "scatter-y"].map((id) => Number(byId(id).value));
     const [x, y] = [across, up].map((place) => centre(page.values(place)));
-    const labels = [across, up].map((place) => `${describeSet(page.sets[place])}, ${page.sets[place].unit}`);
+    const labels = [across, up].map((place) => describeAxis(page.sets[place]));
     const drawing = charts.drawScatter(listPoints(x, y), { width: Math.min(760, node.clientWidth), selected, xLabel: labels[0], yLabel: labels[1], equal: true });
     replace(node, drawing);
     openOnClick(node, drawing);
@@ -98,7 +99,7 @@
     const place = Number(byId("factor-y").value);
     const set = page.sets[place];
     const drawing = charts.drawScatter(listPoints(factor.values, centre(page.values(place))), {
-      width: Math.min(760, node.clientWidth), selected, xLabel: factor.title, yLabel: `${describeSet(set)}, ${set.unit}, minus mean of burst`, equal: false,
+      width: Math.min(760, node.clientWidth), selected, xLabel: factor.title, yLabel: `${describeAxis(set)}, minus mean of burst`, equal: false,
     });
     replace(node, drawing);
     openOnClick(node, drawing);
@@ -113,14 +114,14 @@
     if (box) box.replaceChildren();
     if (!brush || !box) return;
     const set = page.sets[brush.set];
-    const text = `${selected.length.toLocaleString("en")} frames selected: ${describeSet(set)} from ${formatNumber(brush.low, 2, set.signed)} to ${formatNumber(brush.high, 2, set.signed)} ${set.unit}`;
+    const text = `${selected.length.toLocaleString("en")} frames selected: ${describeSet(set)} from ${formatScore(brush.low, set.unit, set.signed)} to ${formatScore(brush.high, set.unit, set.signed)}`;
     byId("brush-text").textContent = text;
     const shown = selected.filter((frame) => bursts.picture(page.burstIds[page.burstOf[frame]], page.frameIndex[frame])).slice(0, 12);
     box.append(element("p", { className: "note", textContent: `${text}.${shown.length ? " Some of them:" : ""}` }), element("ul", { className: "tiles" }, shown.map((frame) => {
       const [burst, index] = [page.burstIds[page.burstOf[frame]], page.frameIndex[frame]];
       const image = element("img", { src: bursts.picture(burst, index), alt: `frame ${index} of ${burst}` });
-      const name = element("span", { className: "tile-name" }, [burst, element("br"), `frame ${index}`]);
-      const score = element("span", { className: "tile-score", textContent: `${formatNumber(page.values(brush.set)[frame], 2, set.signed)} ${set.unit}` });
+      const name = element("span", { className: "tile-name", title: burst }, [shortenMiddle(burst, 24), element("br"), `frame ${index}`]);
+      const score = element("span", { className: "tile-score", textContent: formatScore(page.values(brush.set)[frame], set.unit, set.signed) });
       const button = element("button", { type: "button", className: "tile" }, [image, score, name]);
       button.addEventListener("click", () => bursts.open(burst, index));
       return element("li", {}, [button]);
