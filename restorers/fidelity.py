@@ -134,6 +134,11 @@ def measure(
     Raises:
         ValueError: if the shapes differ, too little remains, or what remains is not finite.
         MissingWeightsError: if the metric needs weights that are not there.
+
+    Examples:
+        >>> flat = np.full((16, 16), 0.5)
+        >>> measure(METRICS["ssim"], flat, flat)
+        1.0
     """
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
@@ -183,6 +188,13 @@ def psnr(
 
     Raises:
         ValueError: if the shapes differ, nothing remains, or what remains is not finite.
+
+    Examples:
+        >>> truth = np.full((4, 4), 0.5)
+        >>> round(psnr(truth + 0.1, truth), 6)
+        20.0
+        >>> psnr(truth, truth)
+        100.0
     """
     restored, expected = _prepare(image, truth, border)
     return psnr_from_mse(float(np.mean(np.square(restored - expected))), data_range=data_range)
