@@ -1,4 +1,4 @@
-"""Make the pictures of restorers in docs/gallery.md: `python -m docs.make_gallery`.
+"""Make the pictures of restorers in docs/gallery.md: `python -m docs.make_gallery [TASK...]`.
 
 One burst for each task, rendered from photographs that scikit-image ships, and what every scenario that needs no extra makes of it.
 """
@@ -6,6 +6,8 @@ One burst for each task, rendered from photographs that scikit-image ships, and 
 from __future__ import annotations
 
 import importlib.util
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -16,8 +18,9 @@ from PIL import Image, ImageDraw, ImageFont
 from dataset_builder import BurstMixture, BurstWithTruth, RenderedBursts
 from dataset_builder.labeling.truth import project_truth
 from manifests.images.pixels import write_png
-from restorers import Burst, Domain, Restorer, RestorerError, create
+from restorers import Burst, Domain, Restorer, create
 from restorers.burst import FloatImage
+from restorers.errors import UnsupportedBurstError
 from restorers.fidelity import psnr
 from restorers.imaging.color import to_display
 from restorers.imaging.mosaic import demosaic
@@ -29,19 +32,20 @@ BURSTS = {
     "denoise": ("night", 3),
     "demosaic": ("daylight", 1),
     "sr": ("burst_sr", 2),
-    "deblur": ("night", 5),
-    "hdr": ("bracket", 0),
+    "deblur": ("hurried", 2),
+    "hdr": ("bracket", 3),
     "focus": ("focus", 4),
 }
 """Preset of each task's burst, and its place in the stream."""
+NEED_EXTRAS = ("restorers.learned.demosaicnet:", "restorers.learned.realesrgan:")
 SIDE, SHOWN, COLUMNS, GAP, LINE = 96, 224, 4, 6, 18
 Picture = NDArray[np.uint8]
 
 
-def main() -> None:
+def main(tasks: Iterable[str]) -> None:
     """Make one sheet for each task."""
     FOLDER.mkdir(exist_ok=True)
-    for task in BURSTS:
+    for task in tasks:
         write_png(FOLDER, f"{task}.png", draw_sheet(list_pictures(task)))
 
 
@@ -62,13 +66,9 @@ def list_pictures(task: str) -> list[tuple[str, Picture]]:
     gain = find_gain(rendered)
     pictures = [(f"one of {burst.num_frames} frames, {rendered.preset}", develop(burst.reference, burst, gain, task))]
     for spec in BUILT_IN:
-        if spec.scenario.startswith(f"{task}/"):
-            try:
-                restorer = create(spec.scenario)
-            except RestorerError as error:  # needs an extra
-                print(f"{spec.scenario}: left out ({error})")
-                continue
-            image = restorer.restore(burst)
+        if spec.scenario.startswith(f"{task}/") and not spec.target.startswith(NEED_EXTRAS):
+            restorer = create(spec.scenario)
+            image = restorer.restore(burst.single(burst.reference_index) if restorer.info.single_frame else burst)
             pictures.append(show_restoration(spec.scenario, restorer, image, rendered, gain))
     pictures.append(("truth", develop(rendered.truth, burst, gain, task)))
     return pictures
@@ -78,10 +78,15 @@ def show_restoration(
     scenario: str, restorer: Restorer, image: FloatImage, rendered: BurstWithTruth, gain: float
 ) -> tuple[str, Picture]:
     """A restoration and its line."""
+    burst = rendered.burst
     if restorer.info.output_domain is Domain.SRGB:
         return scenario, np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    burst = rendered.burst
-    truth = project_truth(rendered.truth, restorer.info, domain=burst.domain, scale=rendered.scale, cfa=burst.cfa)
+    if restorer.info.task == "hdr":  # decibels of light would be those of the brightest highlight
+        return scenario, develop(image, burst, gain, "hdr")
+    try:
+        truth = project_truth(rendered.truth, restorer.info, domain=burst.domain, scale=rendered.scale, cfa=burst.cfa)
+    except UnsupportedBurstError:  # the truth is no multiple of its scale
+        return scenario, develop(image, burst, gain, restorer.info.task)
     decibels = psnr(image, truth, border=round(8 * restorer.info.scale))
     print(f"{scenario:26} {decibels:.1f} dB")
     return f"{scenario}  {decibels:.1f} dB", develop(image, burst, gain, restorer.info.task)
@@ -98,8 +103,7 @@ def develop(image: FloatImage, burst: Burst, gain: float, task: str) -> Picture:
     assert burst.cfa is not None
     colours = np.maximum(demosaic(image, burst.cfa) if image.ndim == 2 else image, 0)
     if task == "hdr":
-        grey = (colours * burst.white_balance.astype(np.float32)).mean(-1, keepdims=True)
-        shown = colours * (np.float32(0.9) / (grey + np.float32(0.8)))
+        shown = colours * (np.float32(0.9) / (colours * burst.white_balance.astype(np.float32) + np.float32(0.8)))
     else:
         shown = colours * np.float32(gain)
     return np.rint(to_display(shown, burst) * 255).astype(np.uint8)
@@ -119,4 +123,4 @@ def draw_sheet(pictures: list[tuple[str, Picture]]) -> Picture:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or BURSTS)
