@@ -100,7 +100,6 @@ def test_what_needs_no_network_loads_no_pytorch(tmp_path: Path) -> None:
     write_photographs(tmp_path / "photos", 3, height=180, width=180)
     shutil.copytree(tmp_path / "photos", tmp_path / "bursts" / "one")
     commands = (
-        "scenarios",
         "synthesize photos --out mine --height 32 --width 32 --bursts 1",
         "ingest folder bursts --out real",
         "label mine --scenario denoise/mean --scenario denoise/hdrplus --scenario sr/backprojection@x2",
