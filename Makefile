@@ -62,7 +62,7 @@ lint: .venv/installed
 
 # The documentation as a site, its notebooks executed: build/site/index.html.
 docs: .venv/installed
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 JUPYTER_CONFIG_DIR=docs/notebooks $(BIN)/mkdocs build --strict
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

@@ -20,7 +20,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files):
         if file.src_dir == config.docs_dir:
             files.remove(file)
-            if not file.src_uri.endswith((".py", ".pyc")):
+            if not file.src_uri.endswith((".py", ".pyc", ".json")):
                 placed.append(_place(f"docs/{file.src_uri}", config))
     for page in sorted(ROOT.glob("*.md")):
         placed.append(_place(page.name, config))

@@ -118,6 +118,7 @@ METRICS = {
         ),
     )
 }
+"""Conventions by the name of their metric."""
 
 
 def measure(

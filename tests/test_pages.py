@@ -121,11 +121,14 @@ def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages speak of: photographs, a data set of them under both its names, and the pack of it."""
     folder = tmp_path_factory.mktemp("pages")
-    write_photographs(folder / "PHOTOS", 4, height=240, width=240)
+    write_photographs(folder / "PHOTOS", 3, height=240, width=240)
     frames = {"frame_height": 68, "frame_width": 68, "bursts_per_photograph": 1}
     add_source(folder / "demo", parse_source(name="photos", kind="photographs", root=str(folder / "PHOTOS"), **frames))
-    names = ("denoise/mean", "denoise/hdrplus", "denoise/nlm", "sr/backprojection@x2")
-    add_labels(folder / "demo", [parse_scenario(name=name) for name in names])
+    scenarios = {"denoise/hdrplus": "leave_one_out", "denoise/nlm": "solo", "sr/backprojection@x2": "leave_one_out"}
+    choices = [
+        parse_scenario(name=name, estimators=[estimator], metrics=["psnr"]) for name, estimator in scenarios.items()
+    ]
+    add_labels(folder / "demo", choices)
     (folder / "DATASET").symlink_to("demo")
     pack_dataset(folder / "demo", folder / "PACK")
     return folder
