@@ -14,7 +14,6 @@ from typing import Any
 import click
 import numpy as np
 import pytest
-import torch
 
 from dataset_builder import add_labels, add_source, parse_recipe, parse_scenario, parse_source
 from dataset_builder.cli.main import main
@@ -121,7 +120,7 @@ def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pages speak of: photographs, a data set of them under both its names, and the pack of it."""
     folder = tmp_path_factory.mktemp("pages")
-    write_photographs(folder / "PHOTOS", 3, height=240, width=240)
+    write_photographs(folder / "PHOTOS", 4, height=240, width=240)
     frames = {"frame_height": 68, "frame_width": 68, "bursts_per_photograph": 1}
     add_source(folder / "demo", parse_source(name="photos", kind="photographs", root=str(folder / "PHOTOS"), **frames))
     scenarios = {"denoise/hdrplus": "leave_one_out", "denoise/nlm": "solo", "sr/backprojection@x2": "leave_one_out"}
@@ -146,6 +145,8 @@ def pretend_tensorflow() -> SimpleNamespace:
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
 @pytest.mark.parametrize("name", WITH_PYTHON)
 def test_python_runs_as_written(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BUIQA_CACHE", str(folder / "cache"))
     # Dataclasses look for the module that they are in.
