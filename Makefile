@@ -4,7 +4,7 @@ JOBS ?= 2
 DEMO ?= demo
 BIN := .venv/bin
 
-.PHONY: demo test slow networks networks-if-changed lint bench torture lock advisories clean
+.PHONY: demo test slow networks networks-if-changed lint docs bench torture lock advisories clean
 .DELETE_ON_ERROR:
 
 # Every package is one whose hash `requirements/` states. basicsr imports torch while it is built, so torch comes first and build isolation is
@@ -59,6 +59,10 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The documentation as a site, its notebooks executed: build/site/index.html.
+docs: .venv/installed
+	NO_MKDOCS_2_WARNING=1 JUPYTER_CONFIG_DIR=docs/notebooks $(BIN)/mkdocs build --strict
 
 bench: .venv/installed
 	$(BIN)/python -m benchmarks

@@ -199,7 +199,12 @@ def parse_source(*, name: str | None, root: str, **values: Any) -> Source:
 
 
 def name_after(folder: Path, *, default: str) -> str:
-    """A name for what a folder holds, of at most 32 characters of [a-z0-9_-]; `default` if nothing of the folder's name is left."""
+    """A name for what a folder holds, of at most 32 characters of [a-z0-9_-]; `default` if nothing of the folder's name is left.
+
+    Examples:
+        >>> name_after(Path("/data/My Photos"), default="source")
+        'my-photos'
+    """
     return re.sub(r"[^a-z0-9_]+", "-", folder.resolve().name.lower()).strip("-_")[:32].rstrip("-_") or default
 
 
@@ -208,6 +213,10 @@ def parse_scenario(**values: Any) -> ScenarioChoice:
 
     Raises:
         RecipeError: naming the option that is wrong.
+
+    Examples:
+        >>> parse_scenario(name="denoise/mean", metrics=["psnr"]).metrics
+        ('psnr',)
     """
     return parse_recipe({"scenarios": [values]}, "command line").scenarios[0]
 
@@ -227,6 +236,10 @@ def parse_recipe(data: dict[str, Any], where: str) -> Recipe:
 
     Raises:
         RecipeError: one line per problem, naming the key and what is allowed.
+
+    Examples:
+        >>> parse_recipe({"name": "mine", "seed": 7}, "example").seed
+        7
     """
     require_shallow(data, where)
     try:

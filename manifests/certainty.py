@@ -22,6 +22,10 @@ def combine_errors(std_error: NDArray[np.floating[Any]], noise_error: NDArray[np
 
     Returns:
         float64 of the same shape; NaN where the noise is unknown: a label whose noise nobody measured is not certain.
+
+    Examples:
+        >>> combine_errors(np.array([0.3, np.nan, 0.3]), np.array([0.4, 0.4, np.nan])).tolist()
+        [0.5, 0.4, nan]
     """
     return np.asarray(np.hypot(np.nan_to_num(std_error), noise_error), np.float64)
 
@@ -42,6 +46,11 @@ def find_probability_better(
 
     Returns:
         float64 in 0..1; without any error 1, ½ or 0; NaN where a score or an error is unknown.
+
+    Examples:
+        >>> errors = np.array([0.3, 0.3])
+        >>> find_probability_better(np.array([1.0, 1.0]), np.array([1.0, 0.5]), errors, errors).round(2).tolist()
+        [0.5, 0.88]
     """
     lead = np.subtract(score, other_score, dtype=np.float64)
     spread = np.hypot(np.asarray(error, np.float64), other_error)

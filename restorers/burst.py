@@ -179,6 +179,12 @@ class Burst:
 
         Raises:
             InvalidBurstError: if an index is out of range.
+
+        Examples:
+            >>> burst = Burst(np.zeros((4, 4, 6), np.float32), 1, Domain.RAW_BAYER, CFA.RGGB)
+            >>> part = burst.subset([3, 0])
+            >>> part.num_frames, part.reference_index, part.others
+            (3, 1, (0, 2))
         """
         kept = sorted({self.reference_index, *members})
         if kept[0] < 0 or kept[-1] >= self.num_frames:
@@ -190,6 +196,11 @@ class Burst:
 
         Raises:
             InvalidBurstError: if the index is out of range.
+
+        Examples:
+            >>> burst = Burst(np.zeros((3, 4, 6), np.float32), 0, Domain.RAW_BAYER, CFA.RGGB, exposure_ratio=np.array([1.0, 2.0, 4.0]))
+            >>> burst.single(2).exposure_ratio.tolist()
+            [4.0]
         """
         _require_index(index, self.num_frames, "index")
         return self._select([index], 0)

@@ -133,6 +133,7 @@ METRICS = {
         MetricConvention("mef_ssim", "mef_ssim", "luma", unit="1", data_range=255.0, cap=1.0),
     )
 }
+"""Conventions by the name of their metric."""
 
 
 def measure(
@@ -149,6 +150,11 @@ def measure(
     Raises:
         ValueError: if the shapes differ, too little remains, what remains is not finite, or the metric compares with a stack.
         MissingWeightsError: if the metric needs weights that are not there.
+
+    Examples:
+        >>> flat = np.full((16, 16), 0.5)
+        >>> measure(METRICS["ssim"], flat, flat)
+        1.0
     """
     if metric.kind == "psnr":
         return psnr(image, truth, data_range=metric.data_range, border=border)
@@ -200,6 +206,13 @@ def psnr(
 
     Raises:
         ValueError: if the shapes differ, nothing remains, or what remains is not finite.
+
+    Examples:
+        >>> truth = np.full((4, 4), 0.5)
+        >>> round(psnr(truth + 0.1, truth), 6)
+        20.0
+        >>> psnr(truth, truth)
+        100.0
     """
     restored, expected = _prepare(image, truth, border)
     return psnr_from_mse(float(np.mean(np.square(restored - expected))), data_range=data_range)

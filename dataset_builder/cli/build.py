@@ -48,7 +48,7 @@ def command(
     noise_profiles: Path | None,
     workers: Workers,
 ) -> None:
-    """Build the data set that RECIPE (TOML) describes.
+    """Build the data set that RECIPE describes: a TOML file, or the name of a recipe of the toolkit, such as demo.
 
     Run it again to go on after an interruption, or after a change of the recipe: only what changed is computed.
     """
@@ -58,7 +58,9 @@ def command(
     from dataset_builder.preview import preview_dataset
     from dataset_builder.recipe import read_recipe
     from dataset_builder.settings.roots import RESTORER_VARIABLE, read_named
+    from dataset_builder.settings.shipped import find_recipe
 
+    recipe = find_recipe(recipe)
     content = read_recipe(recipe, noise_profiles=noise_profiles)
     folders = read_roots(content, roots)
     chosen = read_named("--restorer", restorers, list_restorer_names(content), RESTORER_VARIABLE)

@@ -58,6 +58,10 @@ EXIT_STATUSES = {
 
 _FLAGS = {"root": "--out", "seed": "--seed", "base": "--base", "address": "--dask"}
 """What gives the parameter that begins a message of the library."""
+_LIBRARY = re.compile(r"(lib[\w.+-]+?\.so[.\d]*): cannot open shared object file")
+"""How the loader says that a library of the system is missing."""
+_OF_WINDOWS = ("libGL", "libICE", "libSM", "libX", "libglib", "libgthread")
+"""Libraries that only OpenCV's package with windows needs."""
 
 
 class _Commands(LazyGroup):
@@ -123,12 +127,28 @@ def _is_expected(error: Exception) -> bool:
     from manifests.errors import ManifestError
     from restorers.errors import RestorerError
 
-    return isinstance(error, (AssessorError, BuildError, ManifestError, RestorerError)) or (
-        isinstance(error, OSError) and error.errno is not None
+    return (
+        isinstance(error, (AssessorError, BuildError, ManifestError, RestorerError))
+        or (isinstance(error, OSError) and error.errno is not None)
+        or bool(_name_missing_library(error))
     )
 
 
+def _name_missing_library(error: Exception) -> str:
+    """The library of the system without which an installed package cannot be imported; empty for any other error."""
+    found = _LIBRARY.match(str(error)) if isinstance(error, ImportError) else None
+    return found[1] if found else ""
+
+
 def _explain(error: Exception) -> str:
+    if library := _name_missing_library(error):
+        way_out = "the package of this machine's system that has it"
+        if library.startswith(_OF_WINDOWS):
+            way_out = (
+                "this machine's (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), or OpenCV without windows instead: "
+                "pip uninstall opencv-python, then pip install opencv-python-headless"
+            )
+        return f"an installed package needs the library {library}, which is not there: install {way_out}"
     if not isinstance(error, OSError) or error.errno is None:
         parameter, rest = re.match(r"(\w*)(.*)", str(error), re.DOTALL).groups()  # type: ignore[union-attr]  # matches anything
         return _FLAGS.get(parameter, parameter) + rest

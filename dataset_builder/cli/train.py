@@ -23,16 +23,21 @@ from dataset_builder.cli.terminal import say
 @click.option("--dataset", metavar="DIR", help="Data set in place of the recipe's.")
 @inputs_option
 def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) -> None:
-    """Train a model on the labels of a data set; what was interrupted goes on where it stopped."""
+    """Train a model on the labels of a data set; what was interrupted goes on where it stopped.
+
+    RECIPE is a TOML file, or the name of a recipe of the toolkit: assessor, which needs --dataset.
+    """
     from assessors.fitting import fit_assessor
     from assessors.model_files import save_model
     from assessors.recipe import read_training_recipe
     from assessors.registry import MODEL_SUFFIX
     from assessors.training import write_log
     from dataset_builder.cli.console import show_count
+    from dataset_builder.settings.shipped import find_recipe
 
     if out.suffix != MODEL_SUFFIX:
         raise click.UsageError(f"--out: expected a file *{MODEL_SUFFIX}, got {out}")
+    recipe = find_recipe(recipe)
     wanted = read_training_recipe(recipe)
     if dataset is not None:
         wanted = wanted.model_copy(

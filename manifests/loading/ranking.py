@@ -33,6 +33,10 @@ def list_pairs(
 
     Returns:
         int64 [P, 2]: the better and the worse frame.
+
+    Examples:
+        >>> list_pairs(np.array([0.1, np.nan, 0.9, 0.2], np.float32), min_gap=0.5).tolist()
+        [[2, 0], [2, 3]]
     """
     worth = scores if higher_is_better else -scores
     # Comparisons with NaN are false.
