@@ -98,7 +98,7 @@ def read_pictures(
         return found
     pieces = list(wanted.values())
     try:
-        outcomes = do_pieces(convert_picture, pieces, root, workers, cost=_PIXELS_AT_ONCE, scratch=scratch)
+        outcomes = do_pieces(convert_picture, pieces, root, workers, cost=_PIXELS_AT_ONCE, results=scratch)
         for (place, piece), outcome in zip(wanted.items(), outcomes, strict=True):
             if isinstance(outcome, Failure):
                 raise ImageFileError(f"{root / piece.path}: cannot be exported ({outcome.message})")

@@ -40,6 +40,11 @@ class TrialUnit:
         return hash_facts(["trial", self.scenario.fingerprint, self.domain, self.side])
 
     @property
+    def subject(self) -> str:
+        """Its own."""
+        return self.part
+
+    @property
     def part(self) -> str:
         """Where the result waits."""
         return f"trials/{PurePosixPath(labels_path(self.scenario.name)).stem}"

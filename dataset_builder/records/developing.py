@@ -95,7 +95,7 @@ def develop_frames(
     if scratch is None:
         outcomes = do_pieces_aside(develop_picture, pieces, root, workers, cost=_PIXELS_AT_ONCE)
     else:
-        outcomes = do_pieces(develop_picture, pieces, root, workers, cost=_PIXELS_AT_ONCE, scratch=scratch)
+        outcomes = do_pieces(develop_picture, pieces, root, workers, cost=_PIXELS_AT_ONCE, results=scratch)
     return [_unpack(root, piece, outcome) for piece, outcome in zip(pieces, outcomes, strict=True)]
 
 
