@@ -1,0 +1,54 @@
+"""What restorers say of how far they trust each frame where."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from restorers import WeighingRestorer, create
+from restorers.classical.mean import MeanMerge
+from restorers.classical.robust_mean import RobustMean
+from tests.synthetic import make_burst, texture
+
+WEIGHING = ("denoise/hdrplus", "denoise/hdrplus@spatial", "denoise/robust_mean", "denoise/handheld", "sr/handheld@x2")
+PASTED, FOREIGN = 2, 4
+
+
+@pytest.fixture(scope="module")
+def burst():
+    """Frame 2 shows something else in its upper left quarter, frame 4 everywhere."""
+    made = make_burst(height=64, width=64, num_frames=5, max_shift=2).burst
+    frames = made.frames.copy()
+    other = texture(64, 64, seed=9)[..., 1].astype(np.float32)
+    frames[PASTED, :32, :32] = other[:32, :32]
+    frames[FOREIGN] = texture(64, 64, seed=5)[..., 1]
+    return replace(made, frames=frames)
+
+
+@pytest.mark.parametrize("name", WEIGHING)
+def test_what_agrees_is_trusted_and_what_does_not_is_not(name, burst) -> None:
+    restorer = create(name)
+    assert isinstance(restorer, WeighingRestorer)
+    weights = restorer.frame_weights(burst)
+    assert weights.dtype == np.float32
+    assert weights.shape == (5, 32, 32)
+    assert weights.min() >= 0
+    assert weights.max() <= 1
+    np.testing.assert_array_equal(weights[burst.reference_index], 1)
+    upper, lower = weights[PASTED, 2:12, 2:12].mean(), weights[PASTED, 20:30, 20:30].mean()
+    assert upper < 0.5 * lower
+    assert weights[FOREIGN, 4:28, 4:28].mean() < 0.5 * weights[1, 4:28, 4:28].mean()
+
+
+def test_weights_of_the_robust_mean_are_those_it_merges_by(burst) -> None:
+    weights = RobustMean().frame_weights(burst).repeat(2, 1).repeat(2, 2)
+    reference = burst.reference / burst.exposure_ratio[burst.reference_index]
+    aligned, merged = MeanMerge().contributions(burst), RobustMean().contributions(burst)
+    np.testing.assert_allclose(merged, reference + weights * (aligned - reference), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["denoise/mean", "denoise/nlm"])
+def test_others_say_nothing(name) -> None:
+    assert not isinstance(create(name), WeighingRestorer)
