@@ -40,6 +40,8 @@ from assessors.teachers import TEACHER_CELL
 
 _PROMPT = 3
 """Channels of a prompt, as in the paper."""
+_LEAST_NOISE = 1e-3
+"""Of a frame, in units of the reference's; frames that are not there have none."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class PromptNetwork(nn.Module):
     def forward(self, pixels: Tensor, valid: Tensor, noise: Tensor, reference: Tensor, heads: Tensor) -> Tensor:
         """Arguments as in `PixelLessons`."""
         bursts, frames, _, height, width = pixels.shape
-        strength = noise.log()[..., None, None, None].expand(-1, -1, 1, height, width)
+        strength = noise.clamp(min=_LEAST_NOISE).log()[..., None, None, None].expand(-1, -1, 1, height, width)
         features = self.features(fold(torch.cat([pixels, strength], 2))).unflatten(0, (bursts, frames))
         of_reference = (features * reference[..., None, None, None]).sum(1, keepdim=True)
         difference = (features - of_reference) * valid[:, :, None]

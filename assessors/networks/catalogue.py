@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ from assessors.networks.buiqa import BuiqaNetwork, BuiqaSettings
 from assessors.networks.memory import MemoryNetwork, MemorySettings
 from assessors.networks.multitask import MultitaskNetwork, MultitaskSettings
 from assessors.networks.parts import ScoringNetwork
+from assessors.networks.settings import read_settings
 from assessors.networks.threads import one_thread
 from assessors.pixel_lessons import pick_facts, see_whole
 
@@ -117,11 +117,10 @@ class NetworkAssessor:
 
         Raises:
             RuntimeError: if the arrays are not those of the network.
-            TypeError: if the settings are others.
+            ValueError: if the settings are others, or out of range.
             MissingPackageError: if its backbone lacks a package or a file.
         """
-        kind = KINDS[header.kind].settings
-        settings = kind(**{field.name: header.settings[field.name] for field in dataclasses.fields(kind)})
+        settings: NetworkSettings = read_settings(KINDS[header.kind].settings, header)
         network = build_network(settings, len(header.features), len(header.heads))
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})
         network.eval()

@@ -7,7 +7,6 @@ where it matters, is among the features.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -23,7 +22,7 @@ from assessors.features import measure_frames
 from assessors.inputs import BurstInputs
 from assessors.model_files import ModelHeader, describe_model, find_head
 from assessors.networks.parts import ScoringNetwork, SetBlock
-from assessors.networks.settings import require_divisor
+from assessors.networks.settings import read_settings, require_divisor
 from assessors.networks.threads import one_thread
 
 
@@ -129,11 +128,9 @@ class SetAssessor:
 
         Raises:
             RuntimeError: if the arrays are not those of the network.
-            TypeError: if the settings are others.
+            ValueError: if the settings are others, or out of range.
         """
-        settings = SetNetworkSettings(
-            **{field.name: header.settings[field.name] for field in dataclasses.fields(SetNetworkSettings)}
-        )
+        settings: SetNetworkSettings = read_settings(SetNetworkSettings, header)
         with torch.random.fork_rng(devices=[]):
             network = SetNetwork(len(header.features), len(header.heads), settings)
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})

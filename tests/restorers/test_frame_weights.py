@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from restorers import WeighingRestorer, create
+from restorers import CFA, WeighingRestorer, create
 from restorers.classical.mean import MeanMerge
 from restorers.classical.robust_mean import RobustMean
 from tests.synthetic import make_burst, texture
 
 WEIGHING = ("denoise/hdrplus", "denoise/hdrplus@spatial", "denoise/robust_mean", "denoise/handheld", "sr/handheld@x2")
+LEARNED = ("denoise/kpn", "sr/dbsr@x2")
 PASTED, FOREIGN = 2, 4
 
 
@@ -27,7 +28,7 @@ def burst():
     return replace(made, frames=frames)
 
 
-@pytest.mark.parametrize("name", WEIGHING)
+@pytest.mark.parametrize("name", [*WEIGHING, *LEARNED])
 def test_what_agrees_is_trusted_and_what_does_not_is_not(name, burst) -> None:
     restorer = create(name)
     assert isinstance(restorer, WeighingRestorer)
@@ -49,6 +50,13 @@ def test_weights_of_the_robust_mean_are_those_it_merges_by(burst) -> None:
     np.testing.assert_allclose(merged, reference + weights * (aligned - reference), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["denoise/mean", "denoise/nlm"])
+@pytest.mark.parametrize("name", ["denoise/hdrplus", "denoise/kpn", "denoise/handheld"])
+def test_weights_lie_as_the_mosaic_does(name, burst) -> None:
+    flipped = replace(burst, frames=np.ascontiguousarray(burst.frames[:, :, ::-1]), cfa=CFA.GRBG)
+    weights, other = (create(name).frame_weights(each) for each in (burst, flipped))
+    assert np.abs(weights - other[..., ::-1]).mean() < 0.1 * np.abs(weights - other).mean()
+
+
+@pytest.mark.parametrize("name", ["denoise/mean", "denoise/nlm", "denoise/recurrent"])
 def test_others_say_nothing(name) -> None:
     assert not isinstance(create(name), WeighingRestorer)

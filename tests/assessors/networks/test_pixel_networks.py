@@ -133,7 +133,13 @@ def test_models_come_back_from_their_files(kind: str, tmp_path: Path) -> None:
         assert scores.shape == (4,)
     with pytest.raises(KeyError):
         loaded.score(inputs, "sr/other")
-    save_model(path, replace(trained.header, settings={**trained.header.settings, "width": 8}), trained.to_arrays())
+    # Other sizes, such as would take all memory, and none.
+    for changes in ({"width": 8}, {"width": 10**9}):
+        header = replace(trained.header, settings={**trained.header.settings, **changes})
+        save_model(path, header, trained.to_arrays())
+        with pytest.raises(InvalidAssessorError, match="do not fit its header"):
+            create_assessor(str(path))
+    save_model(path, replace(trained.header, settings={}), {})
     with pytest.raises(InvalidAssessorError, match="do not fit its header"):
         create_assessor(str(path))
 
