@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from assessors.errors import InvalidAssessorError, MissingPackageError
+from restorers import RestorerError
 
 _EPSILON = 1e-3
 _BLOCKS = (
@@ -157,9 +158,11 @@ def load_swin_t(path: Path | None = None) -> tuple[Sequence[nn.Module], tuple[in
         MissingPackageError: if torchvision or the file is not there.
         InvalidAssessorError: if the file is damaged or of something else.
     """
+    from restorers.adapters.basicsr_compat import import_torchvision
+
     try:
-        from torchvision.models import swin_t
-    except ImportError as error:
+        models = import_torchvision().models
+    except RestorerError as error:
         raise MissingPackageError("backbone swin_t: needs torchvision; install it beside torch") from error
     if path is None:
         path = Path(torch.hub.get_dir()) / "checkpoints" / SWIN_FILE
@@ -168,7 +171,7 @@ def load_swin_t(path: Path | None = None) -> tuple[Sequence[nn.Module], tuple[in
             f"backbone swin_t: its weights are not at {path}; put the file https://download.pytorch.org/models/{SWIN_FILE} there"
         )
     with torch.random.fork_rng(devices=[]):
-        network = swin_t(weights=None)
+        network = models.swin_t(weights=None)
     try:
         network.load_state_dict(_read(path))
     except RuntimeError as error:

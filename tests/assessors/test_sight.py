@@ -46,9 +46,9 @@ def test_windows_of_whole_bursts(height: int, width: int) -> None:
 
 
 def test_windows_of_a_step_lie_inside() -> None:
-    places = {draw_window(RNG, 24, 9, 16) for _ in range(50)}
-    assert {(rows.start, rows.stop) for rows, _ in places} == {(0, 16), (4, 20), (8, 24)}
-    assert {(columns.start, columns.stop) for _, columns in places} == {(0, 9)}
+    drawn = [draw_window(RNG, 24, 9, 16) for _ in range(50)]
+    assert {(rows.start, rows.stop) for rows, _ in drawn} == {(0, 16), (4, 20), (8, 24)}
+    assert {(columns.start, columns.stop) for _, columns in drawn} == {(0, 9)}
     filled = fit_square(np.ones((2, 3, 16, 9), np.float32), 16, np.nan)
     assert filled.shape == (2, 3, 16, 16)
     assert np.isnan(filled[..., 9:]).all()

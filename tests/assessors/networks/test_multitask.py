@@ -56,8 +56,8 @@ def test_factors_are_told_where_they_are_known() -> None:
     network.standardise_factors(torch.from_numpy(np.concatenate(lessons.factors)))
     every = np.concatenate(lessons.factors).astype(np.float64)
     known = np.delete(every, 3, axis=1)
-    np.testing.assert_allclose(np.delete(network.factor_mean, 3), known.mean(0), atol=1e-5)
-    np.testing.assert_allclose(np.delete(network.factor_deviation, 3), known.std(0), rtol=1e-4)
+    np.testing.assert_allclose(np.delete(network.factor_mean.numpy(), 3), known.mean(0), atol=1e-5)
+    np.testing.assert_allclose(np.delete(network.factor_deviation.numpy(), 3), known.std(0), rtol=1e-4)
     batch = lessons.draw(np.array([0, 1]), np.arange(2), Drawing(window=12), np.random.default_rng(0))
     _, added = network.learn(batch)
     with torch.no_grad():

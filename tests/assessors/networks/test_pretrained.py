@@ -11,6 +11,7 @@ from torch.nn import functional
 from assessors.errors import InvalidAssessorError, MissingPackageError
 from assessors.networks.backbones import Frozen, Lite, build_backbone
 from assessors.networks.pretrained import EfficientNetLite0, SamePadding, load_efficientnet_lite0, load_swin_t
+from restorers.adapters.basicsr_compat import import_torchvision
 
 
 def name_as_published(network: EfficientNetLite0) -> dict[str, torch.Tensor]:
@@ -113,11 +114,9 @@ def test_what_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_swin_by_torchvision(tmp_path: Path) -> None:
-    from torchvision.models import swin_t
-
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = swin_t(weights=None).eval()
+        network = import_torchvision().models.swin_t(weights=None).eval()
     torch.save(network.state_dict(), tmp_path / "swin.pth")
     backbone = Frozen(*load_swin_t(tmp_path / "swin.pth"), last=True)
     with torch.no_grad():
