@@ -37,6 +37,9 @@ from assessors.networks.parts import ScoringNetwork, fold, shrink
 from assessors.pixel_lessons import Wants
 
 _LEAST = 1e-6
+_LEAST_APART = 1e-3
+_SCALES = (2.0, 4.0)
+"""By which scores of the memory and of the reference begin to become worth."""
 _FURTHEST = 10.0
 """Errors beyond which the better way is clear enough."""
 
@@ -116,7 +119,8 @@ class MemoryNetwork(ScoringNetwork):
         self.share = nn.Sequential(
             nn.Linear(2 * channels, channels), nn.ReLU(), nn.Linear(channels, channels // 2), nn.ReLU(), nn.Linear(channels // 2, 1)
         )  # fmt: skip
-        self.scale, self.offset = nn.Parameter(torch.ones(tasks, 2)), nn.Parameter(torch.zeros(tasks, 2))
+        self.scale = nn.Parameter(torch.tensor(_SCALES).repeat(tasks, 1))
+        self.offset = nn.Parameter(torch.zeros(tasks, 2))
 
     def judge(self, inputs: Mapping[str, Tensor], mask: Tensor, heads: Tensor) -> Tensor:  # noqa: ARG002  # frames do not see each other
         """Scores, as `ScoringNetwork.judge`; of one trained with the truth, by the memory alone unless `inputs` has the truth."""
@@ -154,7 +158,9 @@ class MemoryNetwork(ScoringNetwork):
         if reference is None:
             return _Parts(by_memory, by_memory, None, None)
         of_reference, there = reference
-        by_reference = self._place(compare_averages(pooled, of_reference), heads, 1)
+        # Frames of one burst are so alike that s_r differs little between them; the root of its distance to 1 is as large as they differ.
+        apart = (1 - compare_averages(pooled, of_reference)).clamp(min=0)
+        by_reference = self._place(-(apart + _LEAST_APART).sqrt(), heads, 1)
         share = torch.sigmoid(self.share(torch.cat([pooled, of_reference], -1))[..., 0]) * there
         return _Parts(share * by_reference + (1 - share) * by_memory, by_memory, by_reference, share)
 

