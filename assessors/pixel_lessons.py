@@ -116,7 +116,8 @@ class PixelLessons:
         for place in chosen:
             inputs = self.provider[self.places[place]]
             frames = choose_frames(generator, inputs.num_frames, drawing.frames, inputs.reference_index)
-            window = draw_window(generator, *inputs.planes.shape[2:], drawing.window)
+            height, width = inputs.planes.shape[2:]
+            window = draw_window(generator, height, width, drawing.window)
             turned = int(generator.integers(8))
             parts.append(self._see(int(place), inputs, _Look(frames, window, heads, turned, drawing.window)))
             worth.append(self.examples.worth[place][:, frames])

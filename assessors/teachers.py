@@ -74,7 +74,7 @@ class Teacher:
         except RestorerError:
             return None
         small = [cv2.resize(one, (columns, rows), interpolation=cv2.INTER_AREA) for one in maps]
-        return np.rint(np.stack(small).clip(0, 1) * _LEVELS).astype(np.uint8)
+        return np.asarray(np.rint(np.stack(small).clip(0, 1) * _LEVELS), np.uint8)
 
 
 def find_teacher(scenario: str) -> Teacher | None:

@@ -160,8 +160,8 @@ def run(root: Path, arguments: argparse.Namespace, cache: Path) -> None:
     scenes = np.unique(names, return_inverse=True)[1]
     provider = InputProvider(root, "all", cache=cache)
     training = TrainingSettings(
-        steps=arguments.steps, batch=8, every=max(arguments.steps // 8, 1), frames=8, tasks=1,
-        foundation=arguments.steps // 6, rate=3e-3, dropout=0.0,
+        steps=arguments.steps, batch=6, every=max(arguments.steps // 4, 1), frames=6, tasks=1, window=24,
+        foundation=arguments.steps // 6, rate=4e-3, dropout=0.0,
     )  # fmt: skip
     print(
         f"{' and '.join(arguments.scenarios)}, leave_one_out; {', '.join(arguments.presets)}; bursts to learn from, choose by, judge by: "

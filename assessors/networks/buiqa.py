@@ -33,7 +33,7 @@ from torch.nn import functional
 
 from assessors.batches import Batch
 from assessors.networks.backbones import BackboneName, build_backbone
-from assessors.networks.parts import ScoringNetwork, SetHead, conv, fold, pool_places, shrink
+from assessors.networks.parts import ScoringNetwork, SetHead, conv, fold, pool_places, shrink, unfold
 from assessors.networks.settings import FactsName, require_divisor
 from assessors.pixel_lessons import Wants
 from assessors.teachers import TEACHER_CELL
@@ -92,7 +92,8 @@ class _Residual(nn.Module):
         self.first, self.second = conv(width, width), conv(width, width)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(functional.relu(self.first(features)))
+        added: Tensor = features + self.second(functional.relu(self.first(features)))
+        return added
 
 
 class PromptNetwork(nn.Module):
@@ -114,19 +115,18 @@ class PromptNetwork(nn.Module):
         """Arguments as in `PixelLessons`."""
         bursts, frames, _, height, width = pixels.shape
         strength = noise.clamp(min=_LEAST_NOISE).log()[..., None, None, None].expand(-1, -1, 1, height, width)
-        features = self.features(fold(torch.cat([pixels, strength], 2))).unflatten(0, (bursts, frames))
+        features = unfold(self.features(fold(torch.cat([pixels, strength], 2))), (bursts, frames))
         of_reference = (features * reference[..., None, None, None]).sum(1, keepdim=True)
         difference = (features - of_reference) * valid[:, :, None]
         scale, shift = self.tasks[heads].unbind(1)
         conditioned = difference[:, None] * (1 + scale[:, None, :, None, None]) + shift[:, None, :, None, None]
-        prompts: Tensor = self.prompt(conditioned.flatten(0, 2))
-        return prompts.unflatten(0, (bursts, len(heads), frames))
+        return unfold(self.prompt(conditioned.flatten(0, 2)), (bursts, len(heads), frames))
 
     def tell_trust(self, prompts: Tensor) -> Tensor:
         """Logits of trust on the grid of teachers, [B, H, T, ⌈h/4⌉, ⌈w/4⌉]."""
         logits = self.trust(prompts.flatten(0, 2))
         pooled = functional.avg_pool2d(logits, TEACHER_CELL, ceil_mode=True)
-        return pooled[:, 0].unflatten(0, prompts.shape[:3])
+        return unfold(pooled[:, 0], prompts.shape[:3])
 
 
 class _Adapter(nn.Module):
@@ -197,7 +197,7 @@ class BuiqaNetwork(ScoringNetwork):
         bursts, own, frames = prompts.shape[:3]
         valid = inputs["valid"][:, None, :, None].expand(-1, own, -1, -1, -1, -1).flatten(0, 2)
         flat = prompts.flatten(0, 2) if self.prompts is not None else None
-        entered = self.backbone.enter(fold(inputs["pixels"])).unflatten(0, (bursts, frames))
+        entered = unfold(self.backbone.enter(fold(inputs["pixels"])), (bursts, frames))
         features = entered[:, None].expand(-1, own, -1, -1, -1, -1).flatten(0, 2)
         scales = []
         for number, (adapter, scale) in enumerate(zip(self.adapters, self.scales, strict=True)):
@@ -208,5 +208,5 @@ class BuiqaNetwork(ScoringNetwork):
         if self.beside is not None:
             facts = self._norm_facts(inputs["facts"], inputs.get("keep"))[:, None].expand(-1, own, -1, -1).flatten(0, 2)
             mixed = mixed + self.beside(facts if flat is None else torch.cat([facts, pool_places(flat, valid)], 1))
-        scores: Tensor = self.head(mixed.unflatten(0, (bursts, own, frames)), mask, heads)
+        scores: Tensor = self.head(unfold(mixed, (bursts, own, frames)), mask, heads)
         return scores

@@ -33,7 +33,7 @@ from torch.nn import functional
 from assessors.batches import Batch
 from assessors.losses import worth_loss
 from assessors.networks.backbones import Lite
-from assessors.networks.parts import ScoringNetwork, fold, shrink
+from assessors.networks.parts import ScoringNetwork, fold, shrink, unfold
 from assessors.pixel_lessons import Wants
 
 _LEAST = 1e-6
@@ -81,15 +81,17 @@ class _Parts(NamedTuple):
 
 def compare_averages(averages: Tensor, of_reference: Tensor) -> Tensor:
     """s_r of the averages [..., C] of features of a frame and of its reference."""
-    lengths = averages.norm(dim=-1), of_reference.norm(dim=-1)
+    lengths = [torch.linalg.vector_norm(each, dim=-1) for each in (averages, of_reference)]
     alike = functional.cosine_similarity(averages, of_reference, dim=-1)
-    return alike * (1 - (lengths[0] - lengths[1]).abs() / torch.maximum(*lengths).clamp(min=_LEAST))
+    score: Tensor = alike * (1 - (lengths[0] - lengths[1]).abs() / torch.maximum(*lengths).clamp(min=_LEAST))
+    return score
 
 
 def recall(features: Tensor, memory: Tensor, weight: Tensor) -> Tensor:
     """s_m [N] of channel-normalised features [N, C, h, w] by words [K, C]; weights [N, 1, h, w] of places sum to 1."""
     maps = functional.conv2d(features, functional.normalize(memory, dim=1)[:, :, None, None])
-    return (maps * weight).sum((2, 3)).norm(dim=1)
+    norm: Tensor = torch.linalg.vector_norm((maps * weight).sum((2, 3)), dim=1)
+    return norm
 
 
 def correlate_words(memory: Tensor) -> Tensor:
@@ -150,9 +152,9 @@ class MemoryNetwork(ScoringNetwork):
         share_of = weight / weight.sum((2, 3), keepdim=True).clamp(min=_LEAST)
         pooled = (features * share_of[:, None]).sum((3, 4))
         known = recall(features.flatten(0, 1), self.memory, share_of.repeat_interleave(len(heads), 0))
-        known = known.unflatten(0, features.shape[:2])
+        known = unfold(known, features.shape[:2])
         # [B·T, H, ...] to [B, H, T, ...]
-        pooled, known = (each.unflatten(0, (bursts, frames)).transpose(1, 2) for each in (pooled, known))
+        pooled, known = (unfold(each, (bursts, frames)).transpose(1, 2) for each in (pooled, known))
         by_memory = self._place(known, heads, 0)
         reference = self._find_reference(inputs, pooled, heads)
         if reference is None:

@@ -33,7 +33,7 @@ from torch.nn import functional
 from assessors.batches import Batch
 from assessors.factors import FACTORS
 from assessors.networks.octave import OctaveConvolution
-from assessors.networks.parts import ScoringNetwork, SetHead, conv, fold, norm, pool_places, shrink
+from assessors.networks.parts import ScoringNetwork, SetHead, conv, fold, norm, pool_places, shrink, unfold
 from assessors.networks.settings import FactsName, require_divisor
 from assessors.pixel_lessons import Wants
 
@@ -186,9 +186,11 @@ class MultitaskNetwork(ScoringNetwork):
             of_reference = (pixels * inputs["reference"][..., None, None, None]).sum(1, keepdim=True)
             pixels = torch.cat([pixels, pixels - of_reference], 2)
         seen, valid = fold(pixels), fold(inputs["valid"])[:, None]
-        high, low = functional.silu(self.detail_enter(seen)), None
+        high: Tensor = functional.silu(self.detail_enter(seen))
+        low: Tensor | None = None
         for octave in self.detail:
-            high, low = (one if one is None else functional.silu(one) for one in octave(high, low))
+            high, low = octave(high, low)
+            high, low = functional.silu(high), None if low is None else functional.silu(low)
         quality = seen
         for stage in self.quality:
             quality = stage(quality)
@@ -201,5 +203,5 @@ class MultitaskNetwork(ScoringNetwork):
         fused = self.fusion(tokens)
         if self.beside is not None:
             fused = fused + self.beside(fold(self._norm_facts(inputs["facts"], inputs.get("keep"))))
-        scores: Tensor = self.head(fused.unflatten(0, shape)[:, None], mask, heads)
-        return scores, told.unflatten(0, shape)
+        scores: Tensor = self.head(unfold(fused, shape)[:, None], mask, heads)
+        return scores, unfold(told, shape)

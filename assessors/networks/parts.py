@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -113,9 +113,14 @@ def shrink(maps: Tensor, like: Tensor) -> Tensor:
     """Means of maps [N, C, H, W] on the smaller grid of other ones."""
     if maps.shape[2:] == like.shape[2:]:
         return maps
-    return functional.adaptive_avg_pool2d(maps, like.shape[2:])
+    return functional.adaptive_avg_pool2d(maps, (like.shape[2], like.shape[3]))
 
 
 def fold(values: Tensor) -> Tensor:
     """Bursts and frames [B, T, ...] as one axis."""
     return values.reshape(-1, *values.shape[2:])
+
+
+def unfold(values: Tensor, shape: Sequence[int]) -> Tensor:
+    """The first axis as several: [N, ...] to [*shape, ...]."""
+    return values.reshape(*shape, *values.shape[1:])

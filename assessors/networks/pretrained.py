@@ -145,7 +145,7 @@ def load_efficientnet_lite0(path: Path | None = None) -> tuple[Sequence[nn.Modul
         network.load_published(state)
     except (KeyError, RuntimeError) as error:
         raise InvalidAssessorError(f"{path}: not the weights of EfficientNet-Lite0 ({error})") from error
-    return network.split(), (24, 40, 112, 320)
+    return network.eval().split(), (24, 40, 112, 320)
 
 
 def load_swin_t(path: Path | None = None) -> tuple[Sequence[nn.Module], tuple[int, ...]]:
@@ -176,7 +176,7 @@ def load_swin_t(path: Path | None = None) -> tuple[Sequence[nn.Module], tuple[in
         network.load_state_dict(_read(path))
     except RuntimeError as error:
         raise InvalidAssessorError(f"{path}: not the weights of torchvision's swin_t ({error})") from error
-    features = network.features
+    features = network.eval().features
     return [features[2 * number : 2 * number + 2] for number in range(4)], (96, 192, 384, 768)
 
 

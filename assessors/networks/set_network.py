@@ -86,7 +86,8 @@ class SetNetwork(ScoringNetwork):
 
     def judge(self, inputs: Mapping[str, torch.Tensor], mask: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
         """Scores, as `ScoringNetwork.judge`."""
-        return self(inputs["features"], mask, inputs.get("keep"))[:, heads]
+        scores: torch.Tensor = self(inputs["features"], mask, inputs.get("keep"))
+        return scores[:, heads]
 
 
 @dataclass(frozen=True, eq=False)
