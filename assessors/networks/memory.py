@@ -4,8 +4,9 @@ Part by part, what is the paper's and what is ours:
 
 - **Encoder.** Theirs: the fourth layer of an ImageNet ResNet-50, 2048 channels, fine-tuned. Ours: `backbones.Lite` from scratch, and an
   embedding of the task that scales and shifts its last features.
-- **Score by the reference.** Theirs: cos(p_d, p_r)·(1 − | |p_d| − |p_r| | / max(|p_d|, |p_r|)), p the global average of
-  channel-normalised features. Ours: averages over valid places, frames being aligned.
+- **Score by the reference.** Theirs: cos(p_d, p_r)·(1 − | |p_d| − |p_r| | / max(|p_d|, |p_r|)), p the global average of channel-normalised
+  features. Ours: averages over valid places, frames being aligned; and in the mixture the root of what the score lacks to 1, for frames of
+  one burst are so alike that the score itself hardly differs.
 - **Memory.** Theirs: 1024 learnable words of 2048 numbers; the score is the norm of the averages of the cosine maps of the features with
   each word. Ours: fewer, shorter words.
 - **Mixture.** Theirs: α of a perceptron on [p_d; p_r] with two hidden layers (1024 and 512), score α·s_r + (1 − α)·s_m; without reference
@@ -160,7 +161,6 @@ class MemoryNetwork(ScoringNetwork):
         if reference is None:
             return _Parts(by_memory, by_memory, None, None)
         of_reference, there = reference
-        # Frames of one burst are so alike that s_r differs little between them; the root of its distance to 1 is as large as they differ.
         apart = (1 - compare_averages(pooled, of_reference)).clamp(min=0)
         by_reference = self._place(-(apart + _LEAST_APART).sqrt(), heads, 1)
         share = torch.sigmoid(self.share(torch.cat([pooled, of_reference], -1))[..., 0]) * there

@@ -13,7 +13,7 @@ from restorers.classical.robust_mean import RobustMean
 from tests.synthetic import make_burst, texture
 
 WEIGHING = ("denoise/hdrplus", "denoise/hdrplus@spatial", "denoise/robust_mean", "denoise/handheld", "sr/handheld@x2")
-LEARNED = ("denoise/kpn", "sr/dbsr@x2")
+LEARNED = [pytest.param(name, marks=pytest.mark.slow) for name in ("denoise/kpn", "sr/dbsr@x2")]
 PASTED, FOREIGN = 2, 4
 
 
@@ -51,7 +51,7 @@ def test_weights_of_the_robust_mean_are_those_it_merges_by(burst) -> None:
     np.testing.assert_allclose(merged, reference + weights * (aligned - reference), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["denoise/hdrplus", "denoise/kpn", "denoise/handheld"])
+@pytest.mark.parametrize("name", ["denoise/hdrplus", "denoise/handheld", LEARNED[0]])
 def test_weights_lie_as_the_mosaic_does(name, burst) -> None:
     flipped = replace(burst, frames=np.ascontiguousarray(burst.frames[:, :, ::-1]), cfa=CFA.GRBG)
     weights, other = (create(name).frame_weights(each) for each in (burst, flipped))

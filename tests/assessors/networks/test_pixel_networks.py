@@ -30,6 +30,9 @@ SMALL = {
 }
 SHORT = TrainingSettings(steps=4, batch=2, every=2, frames=3, tasks=1, window=8, foundation=1, seed=3)
 each = pytest.mark.parametrize("kind", sorted(SMALL))
+at_least_one = pytest.mark.parametrize(
+    "kind", ["buiqa", *(pytest.param(kind, marks=pytest.mark.slow) for kind in sorted(SMALL) if kind != "buiqa")]
+)
 
 
 def build(kind: str, seed: int = 1):
@@ -92,9 +95,9 @@ def test_other_bursts_of_a_batch_change_nothing(kind: str) -> None:
     )
 
 
-@each
+@at_least_one
 def test_resumed_training_ends_as_uninterrupted_one(kind: str, tmp_path: Path) -> None:
-    lessons, validation = make_lessons(0, 4, SMALL[kind].wants), make_lessons(1, 2, SMALL[kind].wants)
+    lessons, validation = make_lessons(0, 3, SMALL[kind].wants), make_lessons(1, 1, SMALL[kind].wants)
 
     def train(**changes):
         arguments = {"settings": SHORT, "sizes": SMALL[kind], "name": "net", "metric": "psnr", **changes}
@@ -114,7 +117,7 @@ def test_resumed_training_ends_as_uninterrupted_one(kind: str, tmp_path: Path) -
         train(checkpoint=checkpoint, settings=replace(SHORT, seed=4))
 
 
-@each
+@at_least_one
 def test_models_come_back_from_their_files(kind: str, tmp_path: Path) -> None:
     settings = SMALL[kind]
     lessons = make_lessons(0, 3, settings.wants)

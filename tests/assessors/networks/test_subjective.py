@@ -19,6 +19,7 @@ from dataset_builder.recipe import parse_source
 from tests.data.photo_triage import write_photo_triage
 from tests.photographs import make_photograph
 
+pytestmark = pytest.mark.slow  # a data set is made
 SCENARIO = "subjective/photo_triage"
 SIZES = {
     "buiqa": {"width": 4, "prompt_width": 4, "token": 8, "attention_heads": 2},
@@ -93,7 +94,6 @@ def test_networks_train_on_preferences(few: Path, kind: str) -> None:
     assert "spearman" in judge(few, model, few / "cache")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(SIZES))
 def test_what_people_prefer_is_learnt(tmp_path: Path, kind: str) -> None:
     write_series(tmp_path, 24, 8)

@@ -37,7 +37,9 @@ SIZES = {
 }
 
 
-@pytest.mark.parametrize("kind", sorted(SIZES))
+@pytest.mark.parametrize(
+    "kind", ["buiqa", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SIZES if kind != "buiqa")]
+)
 def test_train_then_evaluate(tiny_original: Path, tmp_path: Path, kind: str) -> None:
     recipe, model, cache = tmp_path / "recipe.toml", tmp_path / "model.safetensors", tmp_path / "cache"
     recipe.write_text(RECIPE.format(root=tiny_original, kind=kind, sizes=SIZES[kind]))
