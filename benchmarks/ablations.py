@@ -40,6 +40,7 @@ from manifests.intervals import SceneIntervals
 WHOLE = BuiqaSettings()
 VARIANTS: dict[str, NetworkSettings | SetNetworkSettings | str] = {
     "buiqa": WHOLE,
+    "a tenth of distillation": replace(WHOLE, distillation=0.1),
     "without distillation": replace(WHOLE, distillation=0.0),
     "without prompt": replace(WHOLE, prompt=False),
     "without alignment": replace(WHOLE, alignment=False),

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.slow  # a data set is made
 SCENARIO = "subjective/photo_triage"
 SIZES = {
     "buiqa": {"width": 4, "prompt_width": 4, "token": 8, "attention_heads": 2},
-    "memory": {"width": 4, "words": 6},
+    # The first photograph of a series is no better than the others.
+    "memory": {"width": 4, "words": 6, "reference": "none"},
     "multitask": {"width": 4, "token": 8, "attention_heads": 2},
 }
 
@@ -38,7 +39,8 @@ def write_series(root: Path, train: int, val: int) -> Path:
         for photo, rank in enumerate((-values).argsort().argsort()):
             blurred = scene if rank == 0 else cv2.GaussianBlur(scene, (0, 0), 1.2 * rank)
             Image.fromarray(blurred).save(folder / f"train_val_imgs/{number:06d}-{photo + 1:02d}.JPG", quality=95)
-    add_source(root / "out", parse_source(name="triage", kind="photo_triage", root=str(folder), min_preference=0.5))
+    votes = {"votes_per_pair": 50.0, "min_preference": 0.5}
+    add_source(root / "out", parse_source(name="triage", kind="photo_triage", root=str(folder), **votes))
     return root / "out"
 
 
@@ -96,6 +98,6 @@ def test_networks_train_on_preferences(few: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", sorted(SIZES))
 def test_what_people_prefer_is_learnt(tmp_path: Path, kind: str) -> None:
-    write_series(tmp_path, 24, 8)
-    model = train(tmp_path, kind, tmp_path / "cache", steps=200, every=40, batch=8, rate=5e-3)
-    assert judge(tmp_path, model, tmp_path / "cache")["pairwise"] > 0.85
+    write_series(tmp_path, 16, 8)
+    model = train(tmp_path, kind, tmp_path / "cache", steps=100, every=25, batch=8, rate=5e-3)
+    assert judge(tmp_path, model, tmp_path / "cache")["pairwise"] > 0.7
