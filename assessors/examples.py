@@ -27,7 +27,8 @@ class Examples:
         worth: float64 [S, T] of each burst: labels over the root mean square of the burst's own, so that a burst of large gains counts no
             more than one of small ones, and below 0 stays below 0; NaN without a label. Of estimators by which 0 means nothing, relative to
             the burst's mean.
-        trust: float64 [S] of each burst, 0 to 1: the share of its labels' variance that is not their own uncertainty.
+        trust: float64 [S] of each burst, 0 to 1: the share of its labels' variance that is not their own uncertainty. Of a set in which no
+            burst's labels stand out from their uncertainty, as where each pair of photographs was judged once, 1 for every labelled burst.
         scenes: int64 [B].
         heads: scenario and estimator of each set.
     """
@@ -70,7 +71,17 @@ def collect_examples(targets: Targets, provider: InputProvider, *, on_progress: 
             on_progress(number + 1, len(targets.bursts))
     scenes = pc.rank(targets.index.scene_id, tiebreaker="dense").to_numpy().astype(np.int64)[targets.bursts]
     heads = tuple(zip(targets.labels.scenarios, targets.labels.estimators, strict=True))
-    return Examples(names, tuple(features), tuple(worth), tuple(trust), scenes, heads)
+    return Examples(names, tuple(features), tuple(worth), _trust_something(worth, trust), scenes, heads)
+
+
+def _trust_something(
+    worth: list[NDArray[np.float64]], trust: list[NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], ...]:
+    """Trust all bursts alike under sets of labels of which none is trusted: weak evidence is evidence."""
+    if not trust:
+        return ()
+    nothing = ~np.any(trust, axis=0)
+    return tuple(np.where(nothing, np.isfinite(labels).any(1), own) for labels, own in zip(worth, trust, strict=True))
 
 
 def scale_worth(

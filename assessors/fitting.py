@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from assessors.baselines.boosting import BoostedTrees, fit_boosting
 from assessors.errors import TrainingRecipeError
 from assessors.examples import Progress, collect_examples
+from assessors.networks.catalogue import NetworkAssessor, NetworkSettings
 from assessors.networks.set_network import SetAssessor
+from assessors.pixel_lessons import collect_lessons
 from assessors.provider import InputProvider
 from assessors.recipe import TrainingRecipe
 from assessors.targets import load_targets
-from assessors.training import Watcher, train_network
+from assessors.training import Watcher, train_network, train_on_pixels
 from manifests.storage import is_remote
 
 
@@ -23,7 +26,7 @@ def fit_assessor(
     checkpoint: Path | None = None,
     on_progress: Progress | None = None,
     watch: Watcher | None = None,
-) -> BoostedTrees | SetAssessor:
+) -> BoostedTrees | SetAssessor | NetworkAssessor:
     """Train the model that a recipe describes.
 
     Args:
@@ -58,17 +61,18 @@ def fit_assessor(
             f"validation: {len(shared)} scenes are in {recipe.train!r}, too; name splits that share none"
         )
     provider = InputProvider(root, None, cache=cache)
+    how: Any = {"name": recipe.name, "metric": recipe.metric, "checkpoint": checkpoint, "watch": watch}
+    if recipe.kind in ("buiqa", "memory", "multitask"):
+        by_kind: dict[str, NetworkSettings] = {
+            "buiqa": recipe.buiqa,
+            "memory": recipe.memory,
+            "multitask": recipe.multitask,
+        }
+        sizes = by_kind[recipe.kind]
+        lessons = [collect_lessons(one, provider, sizes.wants, on_progress=on_progress) for one in both]
+        return train_on_pixels(lessons[0], lessons[1], recipe.training, sizes, **how)
     learnt = collect_examples(both[0], provider, on_progress=on_progress)
     if recipe.kind == "boosting":
         return fit_boosting(learnt, recipe.boosting, name=recipe.name, metric=recipe.metric)
     unseen = collect_examples(both[1], provider, on_progress=on_progress)
-    return train_network(
-        learnt,
-        unseen,
-        recipe.training,
-        recipe.network,
-        name=recipe.name,
-        metric=recipe.metric,
-        checkpoint=checkpoint,
-        watch=watch,
-    )
+    return train_network(learnt, unseen, recipe.training, recipe.network, **how)

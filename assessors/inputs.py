@@ -136,20 +136,20 @@ def make_inputs(burst: Burst) -> BurstInputs:
     shot, read = (level / averaged for level in noise_levels(burst))
     reference = burst.reference_index
     levels = float(shot[reference]), float(read[reference])
-    light = _reduce(pack_frame(burst.reference), factor)
+    light = reduce_planes(pack_frame(burst.reference), factor)
     planes = np.empty((burst.num_frames, *light.shape), np.float32)
     aligned, valid = np.empty_like(planes), np.ones((burst.num_frames, *light.shape[1:]), bool)
     noise = np.empty(burst.num_frames, np.float32)
     smooth = np.stack([cv2.blur(plane, (5, 5)) for plane in light])
     for index, frame in enumerate(burst.frames):
-        packed = _reduce(pack_frame(frame), factor) * np.float32(1 / burst.exposure_ratio[index])
+        packed = reduce_planes(pack_frame(frame), factor) * np.float32(1 / burst.exposure_ratio[index])
         planes[index] = stabilise_signal(packed, *levels)
         noise[index] = stabilised_deviation(smooth, (float(shot[index]), float(read[index])), levels)
         if index == reference:
             continue
         resampled, usable = resample_frame(burst, index, alignment.homographies[index])
-        valid[index] = _reduce(_pack_mask(usable).astype(np.float32)[None], factor)[0] == 1
-        aligned[index] = stabilise_signal(_reduce(_pack_planes(resampled), factor), *levels)
+        valid[index] = reduce_planes(_pack_mask(usable).astype(np.float32)[None], factor)[0] == 1
+        aligned[index] = stabilise_signal(reduce_planes(_pack_planes(resampled), factor), *levels)
     aligned[reference] = planes[reference]
     np.copyto(aligned, aligned[reference], where=~valid[:, None])
     return BurstInputs(
@@ -181,18 +181,20 @@ def _pack_planes(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Of four planes [4, h, w] as they are; of colours [3, H, W] means over 2 x 2 pixels, green twice."""
     if len(planes) == 4:
         return planes
-    red, green, blue = _reduce(planes, 2)
+    red, green, blue = reduce_planes(planes, 2)
     return np.stack([red, green, green, blue])
 
 
 def _pack_mask(usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which pixels of packed planes come from usable pixels alone: bool [h, w] of [4, h, w] or [3, H, W]."""
     together: NDArray[np.bool_] = np.logical_and.reduce(usable)
-    return together if len(usable) == 4 else np.asarray(_reduce(np.asarray(together, np.float32)[None], 2)[0] == 1)
+    return (
+        together if len(usable) == 4 else np.asarray(reduce_planes(np.asarray(together, np.float32)[None], 2)[0] == 1)
+    )
 
 
-def _reduce(planes: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
-    """Means over squares of pixels of [N, H, W]; what fills no square is left out, unless there is no whole one."""
+def reduce_planes(planes: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
+    """Means over squares of pixels of planes [N, H, W]; what fills no square is left out, unless there is no whole one."""
     if factor == 1:
         return planes
     height, width = (max(side // factor, 1) for side in planes.shape[1:])

@@ -19,6 +19,8 @@ from assessors.inputs import INPUTS_VERSION
 
 MODEL_VERSION = 1
 """Of the form of these files."""
+PIXEL_KINDS = ("buiqa", "memory", "multitask")
+"""Kinds of models that see pixels."""
 _KEY = "buiqa_assessor"
 _LARGEST = 64_000_000
 """Bytes of a file; those made here are far smaller."""
@@ -29,7 +31,7 @@ class ModelHeader:
     """What a file says of its model.
 
     Attributes:
-        kind: `boosting` or `set_network`.
+        kind: `boosting`, `set_network` or one of `PIXEL_KINDS`.
         name: how the model calls itself.
         heads: scenario and estimator of each of its outputs.
         metric: fidelity metric of the labels that it was trained on.

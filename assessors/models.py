@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assessors.base import Assessor
 from assessors.errors import InvalidAssessorError
-from assessors.model_files import read_model
+from assessors.model_files import PIXEL_KINDS, read_model
 
 
 def load_assessor(path: Path) -> Assessor:
@@ -25,6 +25,10 @@ def load_assessor(path: Path) -> Assessor:
             from assessors.networks.set_network import SetAssessor
 
             return SetAssessor.from_arrays(header, arrays)
+        if header.kind in PIXEL_KINDS:
+            from assessors.networks.catalogue import NetworkAssessor
+
+            return NetworkAssessor.from_arrays(header, arrays)
     except (KeyError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise InvalidAssessorError(f"{path}: its arrays do not fit its header ({error}); train it again") from error
     raise InvalidAssessorError(f"{path}: a model of kind {header.kind!r}, which this version does not know")

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,10 @@ from manifests.loading.index import load_burst_index
 from manifests.schema import BURSTS, FRAMES
 from manifests.storage import default_cache, locate_dataset
 from manifests.store import read_table, table_path
+from restorers.burst import Burst
+
+if TYPE_CHECKING:
+    from manifests.loading.dataset import BurstQualityDataset
 
 _STEPS = 32767
 _FINEST = 1 / 32
@@ -36,6 +40,7 @@ class InputProvider:
 
     Attributes:
         burst_ids: the bursts, in order.
+        cache: the folder that inputs are kept in.
 
     Args:
         root: the data set, a pack of it, or the address of one.
@@ -61,8 +66,9 @@ class InputProvider:
 
         self._dataset = BurstQualityDataset(root, split, [], fold=fold, below_black="keep")
         self._keys = find_content_keys(self._dataset.root)
-        self._cache = default_cache() / "inputs" if cache is None else cache
+        self.cache = default_cache() / "inputs" if cache is None else cache
         self.burst_ids = self._dataset.burst_ids
+        self._truths: BurstQualityDataset | None = None
 
     def __len__(self) -> int:
         """Number of bursts."""
@@ -75,17 +81,43 @@ class InputProvider:
             IndexError: if there are not so many.
             ManifestError: if its pixels cannot be read.
         """
-        from assessors.motion import to_burst
-
-        name = f"{self._keys[self.burst_ids[position]]}.safetensors"
+        name = f"{self.content_key(position)}.safetensors"
         with contextlib.suppress(OSError, ValueError):
-            return decode_inputs((self._cache / name).read_bytes())
-        inputs = make_inputs(to_burst(self._dataset[position]))
-        data = encode_inputs(inputs)
+            return decode_inputs((self.cache / name).read_bytes())
+        data = encode_inputs(make_inputs(self.load_burst(position)))
         with contextlib.suppress(OSError):  # a full disk costs time, not results
-            write_file(self._cache, name, data)
+            write_file(self.cache, name, data)
         # What was stored, so that nothing depends on whether the cache was there.
         return decode_inputs(data)
+
+    def content_key(self, position: int) -> str:
+        """SHA-256 of all that the inputs of a burst depend on."""
+        return self._keys[self.burst_ids[position]]
+
+    def load_burst(self, position: int) -> Burst:
+        """A burst as restorers take it; errors as those of reading its inputs."""
+        from assessors.motion import to_burst
+
+        return to_burst(self._dataset[position])
+
+    def load_truth(self, position: int) -> NDArray[np.float32]:
+        """The truth of a burst in the form of `BurstInputs.planes`: float32 [4, h, w]; NaN of a burst that has none.
+
+        **An oracle**: no camera knows it.
+
+        Raises:
+            SelectionError: if the data set is a pack, which holds no truth.
+            ManifestError: if it cannot be read.
+        """
+        from assessors.truth import pack_truth
+        from manifests.loading.dataset import BurstQualityDataset
+
+        if self._truths is None:
+            dataset = self._dataset
+            self._truths = BurstQualityDataset(dataset.root, "all", [], truth=True)
+        place = self._truths.burst_ids.index(self.burst_ids[position])
+        item = self._truths[place]
+        return pack_truth(item["truth"].numpy(), item["cfa"], self[position])
 
 
 def find_content_keys(root: Path) -> dict[str, str]:

@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from assessors.boosting import BoostingSettings
 from assessors.errors import TrainingRecipeError
+from assessors.networks.buiqa import BuiqaSettings
+from assessors.networks.memory import MemorySettings
+from assessors.networks.multitask import MultitaskSettings
 from assessors.networks.set_network import SetNetworkSettings
 from assessors.training import TrainingSettings
 
@@ -30,13 +33,16 @@ class TrainingRecipe(BaseModel):
         network: sizes of a set network.
         training: how it is trained.
         boosting: how trees are grown.
+        buiqa: sizes and parts of the network of that kind; likewise the next two.
+        memory: sizes and ways.
+        multitask: sizes and parts.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str = Field(min_length=1)
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    kind: Literal["boosting", "set_network"] = "set_network"
+    kind: Literal["boosting", "buiqa", "memory", "multitask", "set_network"] = "set_network"
     scenarios: tuple[str, ...] | None = None
     estimators: tuple[str, ...] | None = None
     metric: str = "psnr"
@@ -46,6 +52,9 @@ class TrainingRecipe(BaseModel):
     network: SetNetworkSettings = SetNetworkSettings()
     training: TrainingSettings = TrainingSettings()
     boosting: BoostingSettings = BoostingSettings()
+    buiqa: BuiqaSettings = BuiqaSettings()
+    memory: MemorySettings = MemorySettings()
+    multitask: MultitaskSettings = MultitaskSettings()
 
 
 def read_training_recipe(path: Path) -> TrainingRecipe:

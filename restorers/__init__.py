@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from restorers.base import BatchRestorer, LinearMerge, Restorer, RestorerInfo, SubsetRestorer
+from restorers.base import BatchRestorer, LinearMerge, Restorer, RestorerInfo, SubsetRestorer, WeighingRestorer
 from restorers.burst import CFA, Burst, Domain
 from restorers.errors import RestorerError
 from restorers.registry import create, create_known, list_scenarios
@@ -24,6 +24,7 @@ __all__ = [
     "RestorerError",
     "RestorerInfo",
     "SubsetRestorer",
+    "WeighingRestorer",
     "check_restorer",
     "create",
     "create_known",

@@ -116,6 +116,19 @@ class LinearMerge(Restorer, Protocol):
 
 
 @runtime_checkable
+class WeighingRestorer(Restorer, Protocol):
+    """Says how far it trusts each frame where: what a model of frames can learn from it before it sees a label."""
+
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """Return float32 [T, h, w] in [0, 1], on any grid that spans the reference evenly.
+
+        1 where a frame counts in full, as the reference does everywhere, and 0 where it does not count; what it says of places that a
+        frame does not reach means nothing.
+        """
+        ...
+
+
+@runtime_checkable
 class BatchRestorer(Restorer, Protocol):
     """Restores several bursts at once, which pays on a GPU.
 

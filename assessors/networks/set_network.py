@@ -7,7 +7,6 @@ where it matters, is among the features.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -22,6 +21,8 @@ from assessors.base import AssessorInfo
 from assessors.features import measure_frames
 from assessors.inputs import BurstInputs
 from assessors.model_files import ModelHeader, describe_model, find_head
+from assessors.networks.parts import ScoringNetwork, SetBlock
+from assessors.networks.settings import read_settings, require_divisor
 from assessors.networks.threads import one_thread
 
 
@@ -45,30 +46,10 @@ class SetNetworkSettings:
         Raises:
             ValueError: if the heads do not divide the width.
         """
-        if self.width % self.attention_heads:
-            raise ValueError(
-                f"attention_heads: expected a divisor of the width {self.width}, got {self.attention_heads}"
-            )
+        require_divisor(self.attention_heads, self.width)
 
 
-class _Block(nn.Module):
-    """Attention over frames and a perceptron for each, both added to what came in."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.before_attention, self.before_perceptron = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-
-    def forward(self, frames: torch.Tensor, absent: torch.Tensor) -> torch.Tensor:
-        normed = self.before_attention(frames)
-        seen, _ = self.attention(normed, normed, normed, key_padding_mask=absent, need_weights=False)
-        frames = frames + seen
-        added: torch.Tensor = frames + self.perceptron(self.before_perceptron(frames))
-        return added
-
-
-class SetNetwork(nn.Module):
+class SetNetwork(ScoringNetwork):
     """Scores of the frames of bursts for each task.
 
     Args:
@@ -80,12 +61,9 @@ class SetNetwork(nn.Module):
     def __init__(self, features: int, heads: int, settings: SetNetworkSettings) -> None:
         super().__init__()
         width = settings.width
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("deviation", torch.ones(features))
-        self.mean: torch.Tensor
-        self.deviation: torch.Tensor
+        self._begin_facts(features)
         self.embed = nn.Sequential(nn.Linear(features, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
-        self.blocks = nn.ModuleList([_Block(width, settings.attention_heads) for _ in range(settings.blocks)])
+        self.blocks = nn.ModuleList([SetBlock(width, settings.attention_heads) for _ in range(settings.blocks)])
         self.tasks = nn.Parameter(torch.randn(heads, width) * 0.5)
         self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Linear(width, 1))
 
@@ -100,12 +78,16 @@ class SetNetwork(nn.Module):
         Returns:
             float32 [B, S, T]; of frames that are not there it means nothing.
         """
-        normed = ((features - self.mean) / self.deviation).clamp(-6, 6)
-        frames = self.embed(normed if keep is None else normed * keep)
+        frames = self.embed(self._norm_facts(features, keep))
         for block in self.blocks:
             frames = block(frames, ~mask)
         scores: torch.Tensor = self.last(frames[:, None] + self.tasks[:, None])[..., 0]
         return scores
+
+    def judge(self, inputs: Mapping[str, torch.Tensor], mask: torch.Tensor, heads: torch.Tensor) -> torch.Tensor:
+        """Scores, as `ScoringNetwork.judge`."""
+        scores: torch.Tensor = self(inputs["features"], mask, inputs.get("keep"))
+        return scores[:, heads]
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,11 +129,9 @@ class SetAssessor:
 
         Raises:
             RuntimeError: if the arrays are not those of the network.
-            TypeError: if the settings are others.
+            ValueError: if the settings are others, or out of range.
         """
-        settings = SetNetworkSettings(
-            **{field.name: header.settings[field.name] for field in dataclasses.fields(SetNetworkSettings)}
-        )
+        settings: SetNetworkSettings = read_settings(SetNetworkSettings, header)
         with torch.random.fork_rng(devices=[]):
             network = SetNetwork(len(header.features), len(header.heads), settings)
         network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in arrays.items()})

@@ -121,6 +121,14 @@ class Handheld:
         height, width = chosen[0].shape[2:]
         return self._merge(lambda rows: (sums[:, :, rows] for sums in chosen), (height, width))
 
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """Robustness by the inverse noise variance, cut at 1, on the grid of the cells: float32 [T, H/2, W/2] (a `WeighingRestorer`)."""
+        views, _ = self._look(burst)
+        weights = np.zeros((burst.num_frames, *(side // 2 for side in burst.frames.shape[1:3])), np.float32)
+        for view in views:
+            weights[view.index] = 1 if view.trust is None else np.minimum(view.trust, 1)
+        return weights
+
     def _output_shape(self, burst: Burst) -> tuple[int, int]:
         height, width = burst.frames.shape[1:3]
         return round(height * self.scale), round(width * self.scale)

@@ -72,6 +72,10 @@ class HdrPlusMerge(MergeSettings):
         """Mean of the contributions, float32 [H, W] or [H, W, 3]."""
         return PairwiseMerge(self, burst).mean(range(burst.num_frames))
 
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """Mean of 1 − A over planes and frequencies about each pixel of a plane, float32 [T, h, w] (a `WeighingRestorer`)."""
+        return PairwiseMerge(self, burst).weights()
+
 
 class PairwiseMerge:
     """One burst being merged: what its frames share.
@@ -107,6 +111,20 @@ class PairwiseMerge:
         for index in frames:
             self.add_frame(spectra, index, shares=shares)
         return np.asarray(self.reference + self.image(spectra) / np.float32(len(frames)))
+
+    def weights(self) -> FloatImage:
+        """How far each frame is trusted: the mean of 1 − A about each pixel of a plane, float32 [T, h, w].
+
+        1 for the reference, 0 for a frame that cannot be aligned.
+        """
+        shares = self.empty_shares()
+        for index in range(self.burst.num_frames):
+            self.add_frame(self.empty_spectra(), index, shares=shares)
+        window = raised_cosine(self.grid.size)
+        tiles = (share.mean(1)[:, None, :, None, None] * window for share in shares)
+        weights = np.concatenate([self.grid.overlap_add(each) for each in tiles]).clip(0, 1)
+        weights[self.burst.reference_index] = 1
+        return weights
 
     def empty_spectra(self) -> Spectra:
         """Zeros of the shape that `add_frame` takes."""

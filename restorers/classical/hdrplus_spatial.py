@@ -61,6 +61,10 @@ class SpatialHdrPlus(MergeSettings):
         merged, shares = np.flatnonzero(merge.alignment.aligned).tolist(), merge.empty_shares()
         return self._shrink(merge, merge.mean(merged, shares=shares), merged, shares)
 
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """Those of the merge, as of `HdrPlusMerge` (a `WeighingRestorer`)."""
+        return PairwiseMerge(self, burst).weights()
+
     def prepare(self, burst: Burst) -> PreparedBurst:
         """Merge every frame with the reference."""
         merge = PairwiseMerge(self, burst)

@@ -55,12 +55,35 @@ class RobustMean(StreamedMean):
         """Facts for callers."""
         return _INFO
 
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """w of each pixel of a plane, float32 [T, h, w]; 0 for a frame that cannot be aligned (a `WeighingRestorer`)."""
+        check_accepts(_INFO, burst)
+        burst = linearise(burst)
+        reference = split_frame(_expose_reference(burst))
+        weights = np.zeros((burst.num_frames, *reference.shape[1:]), np.float32)
+        for weight, part in zip(weights, self._list_parts(burst, reference), strict=True):
+            if part is not None:
+                weight[...] = part[1]
+        weights[burst.reference_index] = 1
+        return weights
+
     def _list_contributions(self, burst: Burst) -> Iterator[FloatImage]:
         check_accepts(_INFO, burst)
         burst = linearise(burst)
-        alignment, (shot, read) = align_burst(burst), noise_levels(burst)
-        image = burst.reference / np.float32(burst.exposure_ratio[burst.reference_index])
+        image = _expose_reference(burst)
         reference = split_frame(image)
+        for part in self._list_parts(burst, reference):
+            if part is None:
+                yield image
+                continue
+            planes, weight = part
+            planes *= weight
+            planes += reference
+            yield join_frame(planes)
+
+    def _list_parts(self, burst: Burst, reference: FloatImage) -> Iterator[tuple[FloatImage, FloatImage] | None]:
+        """Of each frame its difference to the reference, in planes, and its weights; None of the reference and of what is not aligned."""
+        alignment, (shot, read) = align_burst(burst), noise_levels(burst)
         signal = self._average(reference)
         structure = np.maximum(self._average(np.square(reference)) - np.square(signal), 0)
         noise = np.maximum(signal, 0) * np.float32(shot[burst.reference_index]) + np.float32(
@@ -69,7 +92,7 @@ class RobustMean(StreamedMean):
         allowed = self.detail**2 * np.maximum(structure - noise, 0)
         for index in range(burst.num_frames):
             if index == burst.reference_index or not alignment.aligned[index]:
-                yield image
+                yield None
                 continue
             planes, usable = resample_frame(
                 burst, index, alignment.homographies[index], interpolation=cv2.INTER_LANCZOS4
@@ -77,9 +100,7 @@ class RobustMean(StreamedMean):
             planes -= reference
             planes *= usable
             expected = noise + np.maximum(signal, 0) * np.float32(shot[index]) + np.float32(read[index]) + allowed
-            planes *= self._weigh(planes, np.maximum(expected, _LEAST_VARIANCE))
-            planes += reference
-            yield join_frame(planes)
+            yield planes, self._weigh(planes, np.maximum(expected, _LEAST_VARIANCE))
 
     def _weigh(self, difference: FloatImage, expected: FloatImage) -> FloatImage:
         """Weights [H, W] of a difference of planes [P, H, W] of this expected square."""
@@ -90,3 +111,8 @@ class RobustMean(StreamedMean):
     def _average(self, planes: FloatImage) -> FloatImage:
         size = (self.window, self.window)
         return np.stack([cv2.blur(plane, size, borderType=cv2.BORDER_REFLECT_101) for plane in planes])
+
+
+def _expose_reference(burst: Burst) -> FloatImage:
+    """The reference in the exposure of ratio 1."""
+    return np.asarray(burst.reference / np.float32(burst.exposure_ratio[burst.reference_index]), np.float32)

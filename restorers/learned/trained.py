@@ -18,10 +18,13 @@ from restorers.device import Device, computing_on
 from restorers.errors import InvalidRestorerError
 from restorers.imaging.mosaic import join_planes, split_planes
 from restorers.imaging.turning import find_turn
+from restorers.learned.kernel_merge import KernelMerge
+from restorers.learned.sample_merge import SampleMerge
 from restorers.learned.stacks import FrameStack, stack_planes, stack_samples
 from restorers.learned.weights import FOLDER, TrainedWeights, read_weights
 
 Form = Literal["planes", "samples"]
+_LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,23 @@ class TrainedRestorer:
         return method(*arguments)
 
 
+class WeighingTrainedRestorer(TrainedRestorer):
+    """One whose network merges frames by weights that it predicts (a `WeighingRestorer`)."""
+
+    def frame_weights(self, burst: Burst) -> FloatImage:
+        """Weights of a frame over those of the reference, cut at 1, float32 [T, H/2, W/2]; 0 for a frame that cannot be aligned."""
+        prepared = self.prepare(burst)
+        maps = prepared.encoded.weights.mean(1).float().cpu().numpy()
+        reference = np.maximum(maps[prepared.places[burst.reference_index]], _LEAST_WEIGHT)
+        weights = np.zeros((burst.num_frames, *reference.shape), np.float32)
+        for index, place in prepared.places.items():
+            weights[index] = np.minimum(maps[place] / reference, 1)
+        weights[burst.reference_index] = 1
+        assert burst.cfa is not None
+        rows, columns = find_turn(burst.cfa)
+        return np.ascontiguousarray(weights[:, rows, columns])
+
+
 def load_trained(name: str, device: Device = "cpu") -> TrainedRestorer:
     """The restorer of weights that come with the package.
 
@@ -132,7 +152,9 @@ def load_trained(name: str, device: Device = "cpu") -> TrainedRestorer:
         UnsafeWeightsError: if the file is missing or damaged.
         InvalidRestorerError: if it is not of a network that is known here.
     """
-    return TrainedRestorer(_read(FOLDER / f"{name}.safetensors"), device)
+    weights = _read(FOLDER / f"{name}.safetensors")
+    weighs = isinstance(weights.network, KernelMerge | SampleMerge)
+    return (WeighingTrainedRestorer if weighs else TrainedRestorer)(weights, device)
 
 
 def read_form(card: Mapping[str, Any]) -> StackForm:

@@ -151,6 +151,19 @@ def test_examples_of_a_data_set(tiny_original: Path, tmp_path: Path) -> None:
     np.testing.assert_array_equal(examples.features[2], measure_frames(provider[2])[1])
 
 
+def test_labels_that_are_all_uncertain_are_trusted_alike(tiny_original: Path, tmp_path: Path) -> None:
+    targets = load_targets(tiny_original, "train", scenarios=["denoise/mean"], estimator=["leave_one_out", "add_one"])
+    errors = targets.labels.errors.copy()
+    errors[0] = 100.0
+    uncertain = replace(targets, labels=replace(targets.labels, errors=errors))
+    provider = InputProvider(tiny_original, "all", cache=tmp_path)
+    usual, found = (np.array(collect_examples(each, provider).trust) for each in (targets, uncertain))
+    assert not np.array_equal(usual[:, 0], np.ones(4))
+    labelled = [np.isfinite(targets.labels.values[0][targets.rows(int(burst))]).any() for burst in targets.bursts]
+    np.testing.assert_array_equal(found[:, 0], labelled)
+    np.testing.assert_array_equal(found[:, 1], usual[:, 1])
+
+
 # -------------------------------------------------------------------------------------------------------------- files
 
 
