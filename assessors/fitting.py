@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from assessors.baselines.boosting import BoostedTrees, fit_boosting
+from assessors.ensemble import Ensemble, join_models
 from assessors.errors import TrainingRecipeError
 from assessors.examples import Progress, collect_examples
 from assessors.networks.set_network import SetAssessor
@@ -23,7 +24,7 @@ def fit_assessor(
     checkpoint: Path | None = None,
     on_progress: Progress | None = None,
     watch: Watcher | None = None,
-) -> BoostedTrees | SetAssessor:
+) -> BoostedTrees | SetAssessor | Ensemble:
     """Train the model that a recipe describes.
 
     Args:
@@ -59,10 +60,13 @@ def fit_assessor(
         )
     provider = InputProvider(root, None, cache=cache)
     learnt = collect_examples(both[0], provider, on_progress=on_progress)
-    if recipe.kind == "boosting":
-        return fit_boosting(learnt, recipe.boosting, name=recipe.name, metric=recipe.metric)
+    boosted = None
+    if recipe.kind != "set_network":
+        boosted = fit_boosting(learnt, recipe.boosting, name=recipe.name, metric=recipe.metric)
+        if recipe.kind == "boosting":
+            return boosted
     unseen = collect_examples(both[1], provider, on_progress=on_progress)
-    return train_network(
+    network = train_network(
         learnt,
         unseen,
         recipe.training,
@@ -72,3 +76,4 @@ def fit_assessor(
         checkpoint=checkpoint,
         watch=watch,
     )
+    return network if boosted is None else join_models([network, boosted], recipe.name)

@@ -20,7 +20,7 @@ class TrainingRecipe(BaseModel):
     Attributes:
         dataset: the data set or pack, relative to the recipe, or an address.
         name: how the model will call itself.
-        kind: what it is.
+        kind: what it is; an ensemble is the mean of a network and of boosting.
         scenarios: for which; None for all that have labels.
         estimators: by which estimators of each scenario, the first of them the one that scores are given by; None for the preferred one.
         metric: fidelity metric of the labels.
@@ -36,7 +36,7 @@ class TrainingRecipe(BaseModel):
 
     dataset: str = Field(min_length=1)
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    kind: Literal["boosting", "set_network"] = "set_network"
+    kind: Literal["boosting", "set_network", "ensemble"] = "set_network"
     scenarios: tuple[str, ...] | None = None
     estimators: tuple[str, ...] | None = None
     metric: str = "psnr"

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 MODULES = (
+    "benchmarks.assessors",
     "benchmarks.audit",
     "benchmarks.burst_networks",
     "benchmarks.choosing",
