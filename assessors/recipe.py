@@ -20,7 +20,7 @@ class TrainingRecipe(BaseModel):
     Attributes:
         dataset: the data set or pack, relative to the recipe, or an address.
         name: how the model will call itself.
-        kind: what it is; an ensemble is the mean of a network and of boosting.
+        kind: what it is; an ensemble is the mean of networks and of boosting.
         scenarios: for which; None for all that have labels.
         estimators: by which estimators of each scenario, the first of them the one that scores are given by; None for the preferred one.
         metric: fidelity metric of the labels.
@@ -30,6 +30,7 @@ class TrainingRecipe(BaseModel):
         network: sizes of a set network.
         training: how it is trained.
         boosting: how trees are grown.
+        networks: how many networks an ensemble has, each of another seed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -46,6 +47,7 @@ class TrainingRecipe(BaseModel):
     network: SetNetworkSettings = SetNetworkSettings()
     training: TrainingSettings = TrainingSettings()
     boosting: BoostingSettings = BoostingSettings()
+    networks: int = Field(default=1, ge=1, le=16)
 
 
 def read_training_recipe(path: Path) -> TrainingRecipe:

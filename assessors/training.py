@@ -142,7 +142,12 @@ def train_network(
         examples.names,
         signed=is_marginal(examples.heads[0][1]),
         settings=dataclasses.asdict(sizes),
-        training={**dataclasses.asdict(settings), "best_step": state.best_step, "bursts": len(examples.features)},
+        training={
+            **dataclasses.asdict(settings),
+            "best_step": state.best_step,
+            "bursts": len(examples.features),
+            "validation_spearman": round(state.best_value, 4),
+        },
     )
     return SetAssessor(header, state.average.eval())
 

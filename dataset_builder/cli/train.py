@@ -24,7 +24,7 @@ from dataset_builder.cli.terminal import say
 @inputs_option
 def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) -> None:
     """Train a model on the labels of a data set; what was interrupted goes on where it stopped."""
-    from assessors.fitting import fit_assessor
+    from assessors.fitting import fit_assessor, name_checkpoint
     from assessors.model_files import save_model
     from assessors.recipe import read_training_recipe
     from assessors.registry import MODEL_SUFFIX
@@ -55,5 +55,6 @@ def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) ->
     save_model(out, model.header, model.to_arrays())
     if figures:
         write_log(log, figures)
-    checkpoint.unlink(missing_ok=True)
+    for number in range(wanted.networks):
+        name_checkpoint(checkpoint, number).unlink(missing_ok=True)
     say(f"{model.header.name} ({model.header.kind}) in {out}")

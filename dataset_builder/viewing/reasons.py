@@ -76,19 +76,29 @@ class WindowMeasures(Protocol):
     """What was measured in windows of the T frames, as `FrameLook` has it but not related to the usual frame; float64 [T] each."""
 
     @property
-    def detail(self) -> NDArray[np.float64]: ...
+    def detail(self) -> NDArray[np.float64]:
+        """Amplitude of fine structure."""
+        ...
 
     @property
-    def mismatched(self) -> NDArray[np.float64]: ...
+    def mismatched(self) -> NDArray[np.float64]:
+        """Share that shows something else."""
+        ...
 
     @property
-    def noise(self) -> NDArray[np.float64]: ...
+    def noise(self) -> NDArray[np.float64]:
+        """Standard deviation."""
+        ...
 
     @property
-    def saturated(self) -> NDArray[np.float64]: ...
+    def saturated(self) -> NDArray[np.float64]:
+        """Share of the pixels."""
+        ...
 
     @property
-    def found(self) -> NDArray[np.float64]: ...
+    def found(self) -> NDArray[np.float64]:
+        """Share of the windows that could be aligned."""
+        ...
 
 
 def look_at_frames(burst: SeenBurst, windows: WindowMeasures) -> tuple[FrameLook, ...]:
