@@ -141,7 +141,7 @@ def _number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
 
 def _breakable(name: str) -> Markup:
     """A scenario may wrap after its task."""
-    return Markup("/<wbr>").join(name.split("/"))
+    return Markup("/<wbr>").join(escape_controls(name).split("/"))
 
 
 def _group_panels(audit: Audit) -> list[dict[str, Any]]:
