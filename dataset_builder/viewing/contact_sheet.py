@@ -25,7 +25,7 @@ _MARK_COLORS: dict[Mark, str] = {"best": "#0072b2", "worst": "#d55e00", "": _INK
 _MIN_TILE = 96
 _FACTORS_PER_LINE = 2
 _SCORE_SIZE = 0.95
-_GLYPHS = str.maketrans({"×": "x", "−": "-", "–": "-", "…": "..."})
+_GLYPHS = str.maketrans({"×": "x", "−": "-", "–": "-", "…": "...", "\u00a0": " "})
 """Pillow's built-in font lacks these."""
 
 

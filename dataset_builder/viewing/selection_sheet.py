@@ -18,6 +18,8 @@ from manifests.plain_text import escape_controls
 _FADED = 0.6
 """How far the picture of a frame that was left out fades into the paper."""
 _TILE = 256
+_LONGEST_NAME = 26
+"""Characters that fit below a picture."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,10 @@ def _caption(burst: SeenBurst, selection: Selection, index: int) -> list[Caption
     if index == burst.reference_index:
         verdict = "kept: the others are merged onto it"
     mark: Mark = "best" if is_kept else "worst"
-    lines = [Caption(escape_controls(burst.frames[index].name), quiet=True), Caption(verdict, mark)]
+    name = escape_controls(burst.frames[index].name)
+    # What tells the names of a burst apart stands at their end.
+    shown = name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
+    lines = [Caption(shown, quiet=True), Caption(verdict, mark)]
     return [*lines, *(Caption(reason) for reason in reasons)]
 
 
