@@ -10,18 +10,13 @@ import pytest
 
 from assessors import create_assessor
 from assessors.assess import score_windows
-from assessors.baselines.boosting import BoostedTrees, fit_boosting
-from assessors.boosting import BoostingSettings
 from assessors.ensemble import join_models
 from assessors.errors import InvalidAssessorError
-from assessors.examples import Examples
-from assessors.features import measure_frames
 from assessors.inputs import BurstInputs, make_inputs
 from assessors.model_files import save_model
 from assessors.symptoms import find_symptoms
+from tests.models import TASK, fit_trees
 from tests.synthetic import make_burst
-
-TASK = "denoise/mean"
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +24,8 @@ def inputs() -> BurstInputs:
     return make_inputs(make_burst(height=48, width=48, num_frames=4, max_shift=2).burst)
 
 
-def fit(inputs: BurstInputs, seed: int) -> BoostedTrees:
-    names = measure_frames(inputs)[0]
-    rng = np.random.default_rng(seed)
-    features = tuple(rng.standard_normal((6, len(names))).astype(np.float32) for _ in range(12))
-    worth = tuple(rng.standard_normal((2, 6)) for _ in range(12))
-    heads = ((TASK, "leave_one_out"), (TASK, "half_sum"))
-    examples = Examples(names, features, worth, tuple(np.ones((12, 2))), np.arange(12), heads)
-    return fit_boosting(examples, BoostingSettings(trees=4, least=2), name=f"trees{seed}", metric="psnr")
-
-
 def test_an_ensemble_is_the_mean_of_its_members(inputs: BurstInputs, tmp_path: Path) -> None:
-    first, second = fit(inputs, 0), fit(inputs, 1)
+    first, second = fit_trees(0), fit_trees(1)
     both = join_models([first, second], "both")
     expected = (first.score(inputs, TASK) + second.score(inputs, TASK)) / 2
     np.testing.assert_allclose(both.score(inputs, TASK), expected)
@@ -60,8 +45,8 @@ def test_an_ensemble_is_the_mean_of_its_members(inputs: BurstInputs, tmp_path: P
         join_models([first, replace(second, header=replace(second.header, heads=(("a", "solo"),)))], "both")
 
 
-def test_ensembles_that_do_not_fit(inputs: BurstInputs, tmp_path: Path) -> None:
-    both = join_models([fit(inputs, 0), fit(inputs, 1)], "both")
+def test_ensembles_that_do_not_fit(tmp_path: Path) -> None:
+    both = join_models([fit_trees(0), fit_trees(1)], "both")
     arrays = both.to_arrays()
     within = replace(both.header, settings={"members": [{**both.header.settings["members"][0], "kind": "ensemble"}]})
     few = {name: array for name, array in arrays.items() if name.startswith("0:")}
