@@ -14,11 +14,11 @@ from assessors.inputs import BurstInputs
 
 @dataclass(frozen=True, eq=False)
 class Symptoms:
-    """Of the T frames of a burst; the reference is measured as any other.
+    """Of the T frames of a burst.
 
     Attributes:
-        detail: float64 [T], amplitude of fine structure over that of the mean of the others, noise left out of account; 1 is as usual, less
-            is blurred.
+        detail: float64 [T], amplitude of fine structure over that of the mean of the others, noise left out of account; less than of other
+            frames is blurred. Of the reference, beyond whose edges nothing else is seen, the median of the others.
         mismatched: float64 [T], share of the frame that shows something else than the reference after alignment.
         noise: float64 [T], standard deviation of the noise over that of the reference.
         saturated: float64 [T], share of the frame.
@@ -46,6 +46,8 @@ def find_symptoms(windows: Sequence[BurstInputs]) -> Symptoms:
     measured = np.where(found[..., None], np.stack(tables), np.nan).astype(np.float64)
     nowhere = ~found.any(0)
     measured[:, nowhere] = np.stack(tables)[:, nowhere]
-    detail, mismatched, saturated = np.nanmedian(measured, axis=0).T
+    detail, mismatched, saturated = np.nanmedian(measured, axis=0).T.copy()
+    reference = windows[0].reference_index
+    detail[reference] = np.median(np.delete(detail, reference))
     noise = np.median([inputs.noise for inputs in windows], axis=0)
     return Symptoms(detail, mismatched, np.asarray(noise, np.float64), saturated, found.mean(0))
