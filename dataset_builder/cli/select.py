@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from dataset_builder.work.local import Workers
 
 _RULES = ("first", "sharpest", "medoid")
+_RANKING = ("shapley(exact)", "shapley", "half_sum")
+"""Estimators that say which frames to keep of a number, the best first (docs/labels.md)."""
 
 
 @click.command()
@@ -78,7 +80,6 @@ def command(
 
     Says which to keep and what is wrong with the others, and draws a contact sheet that shows it. Nothing in FOLDER is changed.
     """
-    from assessors.registry import create_assessor
     from dataset_builder.cli.console import print_notes
     from dataset_builder.selection.folder import look_at_folder
     from dataset_builder.viewing.selection_sheet import draw_selection
@@ -86,7 +87,7 @@ def command(
 
     if (keep is None) != drop_harmful:
         raise click.UsageError("say either --keep N or --drop-harmful")
-    assessor = create_assessor(model)
+    assessor = _create_assessor(model, ranks=keep is not None)
     _require_able(assessor, model, task, drop_harmful=drop_harmful)
     with TemporaryDirectory(prefix="buiqa-select-") as scratch:
         burst = look_at_folder(folder, Path(scratch), workers, reference=_read_reference(reference), prefer=prefer)
@@ -104,6 +105,20 @@ def command(
         _print(burst, selection)
         say(f"{len(selection.kept)} of {len(burst.frames)} frames kept" + (f", copied to {target}" if target else ""))
         say(path)
+
+
+def _create_assessor(model: str, *, ranks: bool) -> Assessor:
+    """The model; to rank frames, by what it learnt of subsets of a size, if it did: leave_one_out says which harm, but less well which to keep."""
+    from assessors.model_files import ModelHeader
+    from assessors.registry import create_assessor
+
+    assessor = create_assessor(model)
+    header = getattr(assessor, "header", None)
+    if ranks and "@" not in model and isinstance(header, ModelHeader):
+        learnt = {estimator for _, estimator in header.heads}
+        ranking = next((name for name in _RANKING if name in learnt), None)
+        return assessor if ranking is None else create_assessor(f"{model}@{ranking}")
+    return assessor
 
 
 def _read_reference(text: str) -> Any:
