@@ -197,6 +197,7 @@ def _make_failure(
     rows = targets.rows(burst)
     labels = targets.labels.values[place][rows]
     scores = entrant.scores[targets.scenarios.index(targets.labels.scenarios[place])][rows]
+    scores = np.where(np.isfinite(labels), scores, np.nan)  # of the reference it means nothing
     size = f"{row['width']} × {row['height']} {row['domain']}"
     return FailedBurst(
         entrant.name,

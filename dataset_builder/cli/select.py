@@ -108,7 +108,7 @@ def command(
 
 
 def _create_assessor(model: str, *, ranks: bool) -> Assessor:
-    """The model; to rank frames, by what it learnt of subsets of a size, if it did: leave_one_out says which harm, but less well which to keep."""
+    """The model; to rank frames, as it learnt from subsets, if it did: leave_one_out says which harm, but less well which to keep."""
     from assessors.model_files import ModelHeader
     from assessors.registry import create_assessor
 
