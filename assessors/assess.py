@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from assessors.base import Assessor
 from assessors.errors import InvalidAssessorError
+from assessors.inputs import BurstInputs
 from assessors.predictions import SCHEMA
 from assessors.provider import InputProvider
 
@@ -46,12 +48,7 @@ def predict(
         inputs = provider[position]
         for assessor, names, tables in zip(assessors, chosen, rows, strict=True):
             for scenario in names:
-                scores = np.asarray(assessor.score(inputs, scenario), np.float64)
-                if scores.shape != (inputs.num_frames,) or not np.isfinite(scores).all():
-                    raise InvalidAssessorError(
-                        f"assessor {assessor.info.name}: burst {burst_id}, {scenario}: expected {inputs.num_frames} finite scores, got "
-                        f"shape {list(scores.shape)}, {int(np.isfinite(scores).sum())} of them finite"
-                    )
+                scores = _score(assessor, inputs, scenario, f"burst {burst_id}")
                 columns = [[burst_id] * len(scores), range(len(scores)), [scenario] * len(scores), scores]
                 tables.append(
                     pa.table(
@@ -62,3 +59,36 @@ def predict(
         if on_progress is not None:
             on_progress(position + 1, len(provider))
     return [pa.concat_tables(tables) for tables in rows]
+
+
+def score_windows(assessor: Assessor, windows: Iterable[BurstInputs], scenario: str) -> NDArray[np.float64]:
+    """Scores of the frames of a burst that is too large to be seen as a whole: means over windows.
+
+    A window counts by the share of its frames whose motion was found: in one without structure nothing can be told.
+
+    Args:
+        assessor: who scores.
+        windows: of one burst, at least one, each with all its frames.
+        scenario: what the frames are for.
+
+    Returns:
+        float64 [T].
+
+    Raises:
+        InvalidAssessorError: as `predict`.
+    """
+    scores, weights = [], []
+    for number, inputs in enumerate(windows):
+        scores.append(_score(assessor, inputs, scenario, f"window {number}"))
+        weights.append(float(inputs.found.mean()))
+    return np.average(scores, axis=0, weights=weights)
+
+
+def _score(assessor: Assessor, inputs: BurstInputs, scenario: str, place: str) -> NDArray[np.float64]:
+    scores = np.asarray(assessor.score(inputs, scenario), np.float64)
+    if scores.shape != (inputs.num_frames,) or not np.isfinite(scores).all():
+        raise InvalidAssessorError(
+            f"assessor {assessor.info.name}: {place}, {scenario}: expected {inputs.num_frames} finite scores, got "
+            f"shape {list(scores.shape)}, {int(np.isfinite(scores).sum())} of them finite"
+        )
+    return scores

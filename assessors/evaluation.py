@@ -80,6 +80,22 @@ def evaluate(targets: Targets, entrants: Sequence[Entrant]) -> list[Result]:
     return results
 
 
+def correlate_bursts(targets: Targets, place: int, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rank correlation within each burst that counts, to see where scores fail.
+
+    Args:
+        targets: labels.
+        place: which of their sets.
+        scores: float64 [F], of one entrant for the scenario of that set.
+
+    Returns:
+        float64 [B]; NaN where it is not defined.
+    """
+    values = targets.labels.values[place].astype(np.float64)
+    frames = (_find_known(targets, int(burst), values, scores) for burst in targets.bursts)
+    return np.array([spearman(values[at], scores[at]) for at in frames], np.float64)
+
+
 _Number = tuple[str, float, float | None, float | None, int, int]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -31,12 +32,14 @@ _LARGEST = 8.0
 Stack = NDArray[np.float32]
 
 
+@lru_cache(maxsize=1)
 def measure_frames(inputs: BurstInputs) -> tuple[tuple[str, ...], NDArray[np.float32]]:
-    """Measure every frame of a burst.
+    """Measure every frame of a burst; what was measured last is kept, for several models and tasks ask for the same burst in turn.
 
     Returns:
         F names, and float32 [T, F]: each number as it is, and then those that frames of one burst can differ in once more as `burst:` and
-        the name, relative to the burst, as its distance from the median of the frames in units of their median distance.
+        the name, relative to the burst, as its distance from the median of the frames in units of their median distance. Not to be
+        changed.
     """
     columns = {**dict(_measure_pixels(inputs)), **dict(_read_metadata(inputs))}
     names = list(columns)

@@ -39,6 +39,7 @@ class ModelHeader:
         signed: whether its scores below 0 mean that a frame harms.
         settings: numbers that its kind needs.
         training: how it was trained, for people.
+        preferred: estimator whose scores are given where a scenario has several heads; None for the first.
         inputs_version: version of the inputs that its features were measured in.
         features_version: version of the features.
         model_version: version of the form of the file.
@@ -52,6 +53,7 @@ class ModelHeader:
     signed: bool
     settings: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    preferred: str | None = None
     inputs_version: str = INPUTS_VERSION
     features_version: str = FEATURES_VERSION
     model_version: int = MODEL_VERSION
@@ -88,9 +90,7 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, NDArray[Any]]]:
         arrays = load(data)
         length = int.from_bytes(data[:8], "little")
         facts = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
-        header = ModelHeader(
-            **{**facts, "heads": tuple(map(tuple, facts["heads"])), "features": tuple(facts["features"])}
-        )
+        header = parse_header(facts)
     except OSError as error:
         raise InvalidAssessorError(f"{path}: cannot be read ({error.strerror})") from error
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
@@ -104,6 +104,16 @@ def read_model(path: Path) -> tuple[ModelHeader, dict[str, NDArray[Any]]]:
     return header, arrays
 
 
+def parse_header(facts: Mapping[str, Any]) -> ModelHeader:
+    """What JSON made of a header.
+
+    Raises:
+        KeyError: if a part is missing.
+        TypeError: if a part is of another kind, or unknown.
+    """
+    return ModelHeader(**{**facts, "heads": tuple(map(tuple, facts["heads"])), "features": tuple(facts["features"])})
+
+
 def describe_model(header: ModelHeader, summary: str) -> AssessorInfo:
     """Facts of a trained model."""
     scenarios = tuple(dict.fromkeys(scenario for scenario, _ in header.heads))
@@ -111,12 +121,12 @@ def describe_model(header: ModelHeader, summary: str) -> AssessorInfo:
 
 
 def find_head(header: ModelHeader, scenario: str) -> int:
-    """The first head of a scenario.
+    """The head of a scenario by the preferred estimator, else its first.
 
     Raises:
         KeyError: if there is none.
     """
-    for place, (name, _) in enumerate(header.heads):
-        if name == scenario:
-            return place
-    raise KeyError(scenario)
+    places = [place for place, (name, _) in enumerate(header.heads) if name == scenario]
+    if not places:
+        raise KeyError(scenario)
+    return next((place for place in places if header.heads[place][1] == header.preferred), places[0])

@@ -23,7 +23,7 @@ class TrainingRecipe(BaseModel):
     Attributes:
         dataset: the data set or pack, relative to the recipe, or an address.
         name: how the model will call itself.
-        kind: what it is.
+        kind: what it is; an ensemble is the mean of networks and of boosting.
         scenarios: for which; None for all that have labels.
         estimators: by which estimators of each scenario, the first of them the one that scores are given by; None for the preferred one.
         metric: fidelity metric of the labels.
@@ -36,13 +36,14 @@ class TrainingRecipe(BaseModel):
         buiqa: sizes and parts of the network of that kind; likewise the next two.
         memory: sizes and ways.
         multitask: sizes and parts.
+        networks: how many networks an ensemble has, each of another seed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str = Field(min_length=1)
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-    kind: Literal["boosting", "buiqa", "memory", "multitask", "set_network"] = "set_network"
+    kind: Literal["boosting", "buiqa", "ensemble", "memory", "multitask", "set_network"] = "set_network"
     scenarios: tuple[str, ...] | None = None
     estimators: tuple[str, ...] | None = None
     metric: str = "psnr"
@@ -55,6 +56,7 @@ class TrainingRecipe(BaseModel):
     buiqa: BuiqaSettings = BuiqaSettings()
     memory: MemorySettings = MemorySettings()
     multitask: MultitaskSettings = MultitaskSettings()
+    networks: int = Field(default=1, ge=1, le=16)
 
 
 def read_training_recipe(path: Path) -> TrainingRecipe:

@@ -20,6 +20,8 @@ from restorers.plugins import find_entry_points
 
 ENTRY_POINT_GROUP = "buiqa.assessors"
 MODEL_SUFFIX = ".safetensors"
+SHIPPED = "selector"
+"""The trained model that comes with the package."""
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
         "alignment_difference": "assessors.baselines.simple:AlignmentDifference",
@@ -29,6 +31,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "noise": "assessors.baselines.simple:KnownNoise",
         "piqe": "assessors.baselines.piqe:Piqe",
         "random": "assessors.baselines.simple:RandomOrder",
+        "selector": "assessors.shipped:load_selector",
         "sharpness": "assessors.baselines.simple:Sharpness",
     }
 )
@@ -49,17 +52,20 @@ def create_assessor(name: str) -> Assessor:
     """Build an assessor that the user named: by name, as `module:attr`, or as the file of a trained model.
 
     Args:
-        name: whoever gives it trusts what it names: code runs. Files of models run none.
+        name: whoever gives it trusts what it names: code runs. Files of models run none. `@ESTIMATOR` behind a trained model asks for its
+            scores by that estimator.
 
     Raises:
         UnknownAssessorError: if the name is not known or cannot be imported; close matches are named.
         InvalidAssessorError: if what it names is no assessor, or a damaged file.
         AssessorError: if it lacks a package.
     """
-    if name.endswith(MODEL_SUFFIX):
+    model, _, estimator = name.rpartition("@") if "@" in name else (name, "", "")
+    if model.endswith(MODEL_SUFFIX) or (model == SHIPPED and estimator):
         from assessors.models import load_assessor
+        from assessors.shipped import PATH
 
-        return load_assessor(Path(name))
+        return load_assessor(PATH if model == SHIPPED else Path(model), estimator or None)
     there = list_assessors()
     target = there.get(name, name)
     if ":" not in target:

@@ -101,8 +101,8 @@ def train_network(
     network.standardise(torch.from_numpy(np.concatenate(examples.features)))
     lessons = FeatureLessons(examples), FeatureLessons(validation)
     facts = dataclasses.asdict(sizes)
-    step = _fit(network, *lessons, settings, sizes=facts, checkpoint=checkpoint, stop_after=stop_after, watch=watch)
-    told = {**dataclasses.asdict(settings), "best_step": step, "bursts": len(examples.features)}
+    best = _fit(network, *lessons, settings, sizes=facts, checkpoint=checkpoint, stop_after=stop_after, watch=watch)
+    told = {**dataclasses.asdict(settings), **best, "bursts": len(examples.features)}
     signed = is_marginal(examples.heads[0][1])
     header = ModelHeader("set_network", name, examples.heads, metric, examples.names, signed, facts, told)
     return SetAssessor(header, network.eval())
@@ -146,7 +146,7 @@ def train_on_pixels(
     if isinstance(network, MultitaskNetwork) and lessons.factors:
         network.standardise_factors(torch.from_numpy(np.concatenate(lessons.factors)))
     kind, facts = name_kind(sizes), dataclasses.asdict(sizes)
-    step = _fit(
+    best = _fit(
         network,
         lessons,
         validation,
@@ -156,7 +156,7 @@ def train_on_pixels(
         stop_after=stop_after,
         watch=watch,
     )
-    told = {**dataclasses.asdict(settings), "best_step": step, "bursts": len(lessons.places)}
+    told = {**dataclasses.asdict(settings), **best, "bursts": len(lessons.places)}
     signed = is_marginal(lessons.heads[0][1])
     header = ModelHeader(kind, name, lessons.heads, metric, lessons.names, signed, facts, told)
     return NetworkAssessor(header, network.eval(), sizes)
@@ -172,8 +172,8 @@ def _fit(
     checkpoint: Path | None,
     stop_after: int | None,
     watch: Watcher | None,
-) -> int:
-    """Train a network in place, up to the best average of its weights; return the step that made it."""
+) -> dict[str, float]:
+    """Train a network in place, up to the best average of its weights; return what is known of it."""
     if lessons.heads != validation.heads:
         raise ValueError("validation: expected the features and labels of the examples")
     if not any(np.isfinite(one).any() for one in lessons.worth):
@@ -200,7 +200,7 @@ def _fit(
             if state.step - max(state.best_step, settings.foundation) >= settings.patience * settings.every:
                 break
     network.load_state_dict(state.best)
-    return state.best_step
+    return {"best_step": state.best_step, "validation_spearman": round(state.best_value, 4)}
 
 
 def _copy_weights(network: ScoringNetwork) -> dict[str, torch.Tensor]:

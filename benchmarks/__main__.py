@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 MODULES = (
     "benchmarks.ablations",
+    "benchmarks.assessors",
     "benchmarks.audit",
     "benchmarks.burst_networks",
     "benchmarks.choosing",

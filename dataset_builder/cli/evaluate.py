@@ -63,6 +63,12 @@ _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "p
 @inputs_option
 @click.option("--gain", is_flag=True, help="Restore from the frames that each model chooses, and say what that gains.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON: by preset, with intervals.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write an HTML page that ranks the models and shows bursts that they order badly.",
+)
 @work_options
 @click.pass_context
 def command(
@@ -78,6 +84,7 @@ def command(
     cache: Path | None,
     gain: bool,
     as_json: bool,
+    page: Path | None,
     workers: Workers,
 ) -> None:
     """Compare models by how well they order the frames of each burst as the labels do.
@@ -88,6 +95,7 @@ def command(
     from assessors.predictions import read_predictions
     from assessors.targets import load_targets
     from dataset_builder.cli.console import FAILED_STATUS, print_notes
+    from dataset_builder.cli.evaluation_page import write_page
     from dataset_builder.cli.model_gains import measure_model_gains, print_model_gains
     from restorers.fidelity import METRICS
 
@@ -107,6 +115,8 @@ def command(
     entrants = _tell_apart(entrants)
     results = evaluate(targets, entrants)
     gains, report = measure_model_gains(targets, entrants, scenarios, workers) if gain else (None, None)
+    if page is not None:
+        write_page(page, targets, entrants, results, split=split, columns=_COLUMNS, gains=gains, workers=workers)
     if as_json:
         told = {} if gains is None else {"gains": json.loads(gains.to_json(orient="records", double_precision=15))}
         say(json.dumps({"results": [asdict(one) for one in results], **told}, indent=2))

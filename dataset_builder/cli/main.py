@@ -29,6 +29,7 @@ _COMMANDS = {
     "train": "Train a model on the labels.",
     "predict": "Score the frames of a data set by a model.",
     "evaluate": "Compare models by the labels.",
+    "select": "Choose the frames of a folder's burst that are worth merging.",
     "pack": "Write the packed form for training.",
     "export": "Write a form that other tools read.",
     "mark": "Mark the best photographs for Lightroom, darktable and digiKam.",

@@ -27,7 +27,7 @@ def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) ->
 
     RECIPE is a TOML file, or the name of a recipe of the toolkit: assessor, which needs --dataset.
     """
-    from assessors.fitting import fit_assessor
+    from assessors.fitting import fit_assessor, name_checkpoint
     from assessors.model_files import save_model
     from assessors.recipe import read_training_recipe
     from assessors.registry import MODEL_SUFFIX
@@ -60,5 +60,6 @@ def command(recipe: Path, out: Path, dataset: str | None, cache: Path | None) ->
     save_model(out, model.header, model.to_arrays())
     if figures:
         write_log(log, figures)
-    checkpoint.unlink(missing_ok=True)
+    for number in range(wanted.networks):
+        name_checkpoint(checkpoint, number).unlink(missing_ok=True)
     say(f"{model.header.name} ({model.header.kind}) in {out}")

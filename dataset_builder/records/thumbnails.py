@@ -54,7 +54,7 @@ def read_thumbnail(
     shape = (int(burst["height"]), int(burst["width"]))
     orientation = int(frame["orientation"])
     if burst["domain"] == "srgb" and PurePosixPath(path).suffix.lower() in {".jpg", ".jpeg"}:
-        return _shrink(apply_orientation(_read_jpeg(root, path, shape, size), orientation), size)
+        return shrink(apply_orientation(_read_jpeg(root, path, shape, size), orientation), size)
     image = read_linear(
         root,
         path,
@@ -63,13 +63,27 @@ def read_thumbnail(
         orientation=orientation,
         most=most,
     )
+    return shrink_and_develop(image, burst, size)
+
+
+def shrink_and_develop(image: NDArray[np.float32], burst: Mapping[str, Any], size: int) -> NDArray[np.uint8]:
+    """A small picture of a frame in memory.
+
+    Args:
+        image: float32 [H, W] or [H, W, 3], upright, 1 at white.
+        burst: what its numbers mean: `domain`, `cfa`, `white_balance`, `color_matrix`.
+        size: longest side, pixels.
+
+    Returns:
+        uint8 [h, w, 3], sRGB.
+    """
     if burst["domain"] == "raw_bayer":
         # Large mosaics are halved at once: each cell becomes a pixel.
         make_colours = demosaic_bilinear if max(image.shape) < 2 * size else average_cells
         image = make_colours(image, CFA(burst["cfa"]))
     elif image.ndim == 2:
         image = np.repeat(image[..., np.newaxis], 3, axis=2)
-    image = _shrink(image, size)
+    image = shrink(image, size)
     if burst["domain"] != "srgb":
         white_balance, color_matrix = burst["white_balance"], burst["color_matrix"]
         image = develop(
@@ -92,7 +106,8 @@ def _read_jpeg(root: Path, path: str, shape: tuple[int, int], size: int) -> NDAr
     return np.ascontiguousarray(pixels[..., ::-1]).astype(np.uint8, copy=False)
 
 
-def _shrink(image: NDArray[Any], size: int) -> NDArray[Any]:
+def shrink(image: NDArray[Any], size: int) -> NDArray[Any]:
+    """A picture [h, w, ...] of which no side is longer than `size`: smaller ones stay, larger ones are averaged."""
     height, width = image.shape[:2]
     scale = size / max(height, width)
     if scale >= 1:

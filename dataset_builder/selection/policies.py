@@ -42,10 +42,7 @@ def choose_frames(scores: NDArray[np.float64], others: Sequence[int], policy: st
         return frozenset(index for index in others if not scores[index] < 0)
     if policy not in SIZED:
         raise ValueError(f"policy: expected one of {', '.join(CURVE)}, got {policy!r}")
-    kept = choose_sizes(len(others))[SIZED[policy]]
-    ranked = [int(index) for index in order_frames(scores) if index in others]
-    unknown = [index for index in others if np.isnan(scores[index])]
-    return frozenset((ranked + unknown)[:kept])
+    return choose_best(scores, others, choose_sizes(len(others))[SIZED[policy]])
 
 
 def choose_sizes(num_others: int) -> dict[str, int]:
@@ -59,3 +56,9 @@ def order_frames(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """Frames with a score, best first, the earlier of equals in front."""
     order: NDArray[np.int64] = np.argsort(-scores, kind="stable").astype(np.int64)
     return order[np.isfinite(scores[order])]
+
+
+def choose_best(scores: NDArray[np.float64], others: Sequence[int], kept: int) -> frozenset[int]:
+    """The `kept` frames besides the reference of highest score, the earlier of equals first; those of unknown score come last."""
+    ranked = [int(index) for index in order_frames(scores) if index in others]
+    return frozenset((ranked + [index for index in others if np.isnan(scores[index])])[:kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +29,23 @@ _MARK_COLORS: dict[Mark, str] = {"best": "#0072b2", "worst": "#d55e00", "": _INK
 _MIN_TILE = 96
 _FACTORS_PER_LINE = 2
 _SCORE_SIZE = 0.95
-_GLYPHS = str.maketrans({"×": "x", "−": "-", "–": "-", "…": "..."})
+_GLYPHS = str.maketrans({"×": "x", "−": "-", "–": "-", "…": "...", "\u00a0": " "})
 """Pillow's built-in font lacks these."""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A line below the picture of a frame.
+
+    Attributes:
+        text: cut where it is too long.
+        mark: that it is drawn in the colour of; empty for plain.
+        quiet: whether it says less than others.
+    """
+
+    text: str
+    mark: Mark = ""
+    quiet: bool = False
 
 
 def draw_contact_sheet(
@@ -62,8 +78,43 @@ def draw_contact_sheet(
     wanted = [pick_frames(view.burst, [frame]) for frame in view.frames]
     developed = develop_frames(root, wanted, tile, ".png", workers=workers)
     pictures = [_fit(decode_pixels(picture.data, "thumbnail"), tile) for picture in developed]
+    return _draw(view, pictures, (), columns=columns, tile=tile)
+
+
+def draw_captioned_sheet(
+    view: BurstView,
+    pictures: Sequence[NDArray[np.uint8]],
+    captions: Sequence[Sequence[Caption]],
+    *,
+    columns: int = 7,
+    tile: int = 192,
+) -> NDArray[np.uint8]:
+    """Draw frames that need not be those of a data set, each with lines of its own between its index and its factors.
+
+    Args:
+        view: what is known of the burst.
+        pictures: uint8 [h, w, 3] of each frame.
+        captions: of each frame.
+        columns: frames per row, at least 1.
+        tile: width and height that a frame may take, pixels; larger pictures are an error.
+
+    Returns:
+        uint8 [h, w, 3], sRGB.
+    """
+    return _draw(view, [_fit(picture, tile) for picture in pictures], captions, columns=columns, tile=tile)
+
+
+def _draw(
+    view: BurstView,
+    pictures: Sequence[Image.Image],
+    captions: Sequence[Sequence[Caption]],
+    *,
+    columns: int,
+    tile: int,
+) -> NDArray[np.uint8]:
     tallest = max((picture.height for picture in pictures), default=tile)
-    sheet = _Sheet(view, columns=min(columns, max(1, len(pictures))), tile=tile, picture_height=tallest)
+    across = min(columns, max(1, len(pictures)))
+    sheet = _Sheet(view, columns=across, tile=tile, picture_height=tallest, captions=captions)
     canvas = Image.new("RGB", (sheet.width, sheet.height), _PAPER)
     draw = ImageDraw.Draw(canvas)
     sheet.draw_title(draw)
@@ -87,6 +138,7 @@ class _Sheet:
     columns: int
     tile: int
     picture_height: int
+    captions: Sequence[Sequence[Caption]] = ()
 
     @cached_property
     def em(self) -> int:
@@ -117,7 +169,8 @@ class _Sheet:
     @cached_property
     def cell(self) -> int:
         """Height of a frame with its captions."""
-        lines = 1 + -(-len(self.known_factors) // _FACTORS_PER_LINE) + len(self.view.scores)
+        most = max(map(len, self.captions), default=0)
+        lines = 1 + most + -(-len(self.known_factors) // _FACTORS_PER_LINE) + len(self.view.scores)
         return self.picture_height + round(0.6 * self.em) + lines * self.line + self.gap
 
     @property
@@ -156,6 +209,12 @@ class _Sheet:
         self._write(draw, (left, y), str(index), _INK, 1.15)
         if is_reference:
             self._write(draw, (left + self.tile, y), "reference", _QUIET, 1.0, anchor="ra")
+        captions = self.captions[index] if self.captions else ()
+        for caption in captions:
+            y += self.line
+            color = _QUIET if caption.quiet else _MARK_COLORS[caption.mark]
+            self._write(draw, (left, y), self._cut(caption.text, self.tile), color, _SCORE_SIZE)
+        y += self.line * (max(map(len, self.captions), default=0) - len(captions))
         texts = [_describe(factor, index) for factor in self.known_factors]
         for start in range(0, len(texts), _FACTORS_PER_LINE):
             y += self.line
@@ -184,7 +243,9 @@ class _Sheet:
         """A text that is too long loses the task in front, then its end."""
         if self._measure(text, _SCORE_SIZE) <= room:
             return text
-        text = text.split("/", 1)[-1]
+        return self._cut(text.split("/", 1)[-1], room)
+
+    def _cut(self, text: str, room: float) -> str:
         shortened = text
         while text and self._measure(shortened, _SCORE_SIZE) > room:
             text = text[:-1]

@@ -65,7 +65,7 @@ def render_report(audit: Audit, gallery: Gallery) -> str:
     order = order_scenarios(statistics.scenarios, list(statistics.label_sets["scenario"]))
     description = audit.description
     return (
-        _environment()
+        open_templates()
         .get_template("report.html.j2")
         .render(
             title=str(description.get("name") or "Burst quality data set"),
@@ -112,7 +112,8 @@ def render_report(audit: Audit, gallery: Gallery) -> str:
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def open_templates() -> jinja2.Environment:
+    """Templates of pages with what they share: style, marks, words, and texts that show no control characters."""
     folder = Path(__file__).parent / "page"
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
