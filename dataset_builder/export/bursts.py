@@ -117,6 +117,18 @@ def read_sample_masks(root: Path, sample: Sample) -> Iterator[tuple[int, bytes]]
         yield frame["frame_index"], data
 
 
+def read_truth_mask(root: Path, sample: Sample) -> bytes | None:
+    """Bytes of the mask of where ground truth can be trusted; None where that is everywhere.
+
+    Raises:
+        ManifestError: as `read_sample_files`.
+    """
+    if not sample.burst["ground_truth_mask_path"]:
+        return None
+    files = [(sample.burst["ground_truth_mask_path"], sample.burst["ground_truth_mask_sha256"])]
+    return next(data for _, data in _read_checked(root, files))
+
+
 def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
         require_digest(data, digest, root / path)

@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_masks
+from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_masks, read_truth_mask
 from dataset_builder.export.pictures import read_pictures
 from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.writing import replace_file
@@ -31,8 +31,9 @@ def export_web_dataset(
     strip: bool = True,
     workers: Workers = ONE_WORKER,
 ) -> list[Path]:
-    """Write `<split>-<number>.tar` with `<burst_id>.00.npy` …, `<burst_id>.truth.npy`, `<burst_id>.00_mask.png` … and `<burst_id>.json`.
+    """Write `<split>-<number>.tar` with `<burst_id>.00.npy` …, `<burst_id>.truth.npy`, `<burst_id>.json`, and masks of both.
 
+    Masks are `<burst_id>.00_mask.png` … of what covers frames, and `<burst_id>.truth_mask.png` of where truth can be trusted.
     Images of 16 bits are `.npy`, which every decoder of `webdataset` gives back as they are stored; its decoders of PNG cut them to 8 bit.
     Others are the stored files, byte for byte but for stripped metadata. The JSON holds the rows of the tables: `burst`, `frames`,
     `labels`, `split`; and `members`, the names of the images without the burst's: `frames`, `ground_truth`. Digests are those of the
@@ -108,6 +109,8 @@ def _list_members(root: Path, sample: Sample, *, strip: bool, scratch: Path, wor
         yield f"{name}.{members[-1]}", picture.data
     for index, data in read_sample_masks(root, sample):
         yield f"{name}.{index:02d}_mask.png", data
+    if (mask := read_truth_mask(root, sample)) is not None:
+        yield f"{name}.truth_mask.png", mask
     truth = members[len(frames)] if len(members) > len(frames) else None
     facts = {
         "burst": burst,

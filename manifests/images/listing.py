@@ -22,13 +22,14 @@ def list_image_files(bursts: pa.Table, frames: pa.Table) -> list[StoredFile]:
     """The files of some bursts, sorted by path.
 
     Args:
-        bursts: rows of `bursts`, at least `ground_truth_path` and `ground_truth_sha256`.
+        bursts: rows of `bursts`, at least `ground_truth_path`, `ground_truth_sha256` and the same of `ground_truth_mask`.
         frames: rows of `frames`, at least `path`, `sha256`, `mask_path` and `mask_sha256`.
     """
     columns = (
         (frames.column("path"), frames.column("sha256")),
         (frames.column("mask_path"), frames.column("mask_sha256")),
         (bursts.column("ground_truth_path"), bursts.column("ground_truth_sha256")),
+        (bursts.column("ground_truth_mask_path"), bursts.column("ground_truth_mask_sha256")),
     )
     return sorted(
         StoredFile(path, sha256)

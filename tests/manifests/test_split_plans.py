@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.cli.main import main
@@ -107,6 +107,7 @@ def test_few_scenes_get_their_shares_and_many_are_placed_by_name(number: int, sa
         assert abs(counts[name] - getattr(FRACTIONS, name) * number) < 1
 
 
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12))
 def test_scenes_that_come_one_after_the_other_get_their_shares_as_well(steps: list[int]) -> None:
     plan, table, number = SplitPlan("auto", FRACTIONS, "a"), None, 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataset_builder.errors import SourceError
@@ -53,6 +53,7 @@ ratings = st.lists(
 )
 
 
+@settings(max_examples=30)
 @given(ratings)
 def test_scores_are_those_of_least_squares(rows: list[tuple[str, str, str, int]]) -> None:
     table = make_table(rows)

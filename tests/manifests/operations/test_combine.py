@@ -116,8 +116,20 @@ def add_mask(root: Path) -> str:
     return path
 
 
+def add_truth_mask(root: Path) -> str:
+    """Say where a truth can be trusted, and return the path of that."""
+    path = "frames/tiny/tiny-3/ground_truth_mask.png"
+    write_png(root, path, np.full((32, 32), 255, np.uint8))
+    rows = read_dataset_table(root, "bursts").to_pylist()
+    index = next(i for i, row in enumerate(rows) if row["burst_id"] == "tiny-3")
+    values = {"ground_truth_mask_path": path, "ground_truth_mask_sha256": hash_plain(root / path)}
+    change(root, "manifests/bursts.parquet", lambda rows: rows[index].update(values))
+    return path
+
+
 def test_masks_come_along(tiny: Path, tmp_path: Path) -> None:
     path = add_mask(tiny)
+    truth_mask = add_truth_mask(tiny)
     assert verify(tiny) == []
     subset_dataset(tiny, tmp_path / "part", "burst_id == 'tiny-3'")
     merge_datasets(tmp_path / "part", tiny, tmp_path / "whole")
@@ -125,12 +137,13 @@ def test_masks_come_along(tiny: Path, tmp_path: Path) -> None:
     fetched = fetch_dataset(f"file://{tmp_path}/there", cache=tmp_path / "cache")
     for root in (tmp_path / "part", tmp_path / "whole", fetched):
         assert verify(root) == []
-        assert (root / path).read_bytes() == (tiny / path).read_bytes()
+        assert all((root / mask).read_bytes() == (tiny / mask).read_bytes() for mask in (path, truth_mask))
     (shard,) = [file for file in export_web_dataset(tiny, tmp_path / "out") if file.name.startswith("test")]
     with tarfile.open(shard) as tar:
-        member = tar.extractfile("tiny-3.01_mask.png")
-        assert member is not None
-        assert member.read() == (tiny / path).read_bytes()
+        for name, mask in (("01_mask", path), ("truth_mask", truth_mask)):
+            member = tar.extractfile(f"tiny-3.{name}.png")
+            assert member is not None
+            assert member.read() == (tiny / mask).read_bytes()
 
 
 # ---------------------------------------------------------------------------------------------------------------- merge
