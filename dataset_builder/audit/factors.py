@@ -77,8 +77,7 @@ def find_shift_errors(frames: pd.DataFrame, bursts: pd.DataFrame) -> NDArray[np.
     sizes = bursts.drop_duplicates("burst_id").set_index("burst_id")[["domain", "height", "width"]]
     errors = pd.Series([find_shift_error(*row) for row in sizes.itertuples(index=False, name=None)], sizes.index)
     estimated = np.array([is_estimated(names, "displacement") for names in frames["estimated"]], np.bool_)
-    found = frames["burst_id"].map(errors).astype("float64").where(estimated)
-    return np.asarray(found.to_numpy(), np.float64)
+    return np.where(estimated, frames["burst_id"].map(errors).to_numpy(np.float64), np.nan)
 
 
 def discount_shifts(frames: pd.DataFrame, bursts: pd.DataFrame) -> pd.DataFrame:

@@ -23,6 +23,7 @@ MEASURED: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "kpn": 0.43,
             "bracket": -0.10,
             "ntire2025_hdr": 0.66,
+            "focus": -0.30,
         },
         "mse_unbiased": {
             "daylight": 0.83,
@@ -32,11 +33,13 @@ MEASURED: Mapping[str, Mapping[str, float]] = MappingProxyType(
             "kpn": 0.65,
             "bracket": -0.36,
             "ntire2025_hdr": 0.56,
+            "focus": -0.13,
         },
+        "mef_ssim": {"bracket": 0.11, "focus": 0.64},
     }
 )
 """Rank correlation of Shapley values with those by truth, frames of 96 px (`python -m benchmarks.without_truth`): under `denoise/hdrplus`,
-exposure series under `hdr/radiance`. By metric and preset."""
+exposure series under `hdr/radiance`, focus series under `focus/stack`. By metric and preset."""
 
 
 def is_misleading(metric: MetricConvention, frames: Sequence[Mapping[str, Any]]) -> bool:

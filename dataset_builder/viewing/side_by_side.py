@@ -92,12 +92,31 @@ def restore_piece(root: Path, piece: BurstToRestore) -> dict[str, Any]:
     return {"error": "", "captions": captions}
 
 
+_MID_GREY = 0.18
+"""What the log-average of radiance is shown as (Reinhard et al., SIGGRAPH 2002, equation 2)."""
+_LEAST_LIGHT = 1e-4
+
+
+@dataclass(frozen=True)
+class _Tone:
+    """How light is shown: times `gain`, then so that what is `white` by then becomes white."""
+
+    gain: float = 1.0
+    white: float = 1.0
+
+    @property
+    def needed(self) -> bool:
+        """Whether light is not shown as it is."""
+        return self != _Tone()
+
+
 def restore_side_by_side(
     root: Path, burst_id: str, scenario: str, *, device: str = "cpu"
 ) -> tuple[NDArray[np.uint8], list[str]]:
     """Restore a burst and set the result, the reference frame and the truth, if there is one, beside each other.
 
-    Light that is brighter than white is toned, result and truth alike, and the caption says so; the reference is shown as it was taken.
+    Radiance, and light that is brighter than white, is toned, result and truth alike, and the caption says so; the reference is shown as it
+    was taken.
 
     Args:
         root: the data set.
@@ -127,21 +146,21 @@ def restore_side_by_side(
     shown = linearise(burst)
     reference = shown.reference / np.float32(shown.exposure_ratio[shown.reference_index])
     colours = _find_colours(image, restorer.info, shown)
-    white = 1.0 if colours is None else _find_white(colours)
-    result = image if colours is None else _show(colours, shown, white)
+    tone = _Tone() if colours is None else _find_tone(colours, restorer.info)
+    result = image if colours is None else _show(colours, shown, tone)
     pictures = [result, to_display(to_colours(reference, shown), shown)]
     scale = rows.burst["scale"]
     if rows.burst["ground_truth_kind"] != "none":
         truth = load_truth(root, rows.burst)
-        pictures.append(_show(truth, shown, white))
-        captions.append("truth" if white == 1 else "truth, tone-mapped")
+        pictures.append(_show(truth, shown, tone))
+        captions.append("truth, tone-mapped" if tone.needed else "truth")
         if explain_mismatch(restorer.info, burst.domain, scale) is None:
             expected = project_truth(truth, restorer.info, domain=burst.domain, scale=scale, cfa=burst.cfa)
             border = round(8 * restorer.info.scale / scale)
             if min(image.shape[:2]) > 2 * border:
                 captions[0] += f" {psnr(image, expected, border=border):.2f} dB"
-    if white > 1:
-        captions[0] += f", tone-mapped: white is {white:.3g} times that of the reference"
+    if tone.needed:
+        captions[0] += f", tone-mapped: {tone.gain:.2g} times as bright, white at {tone.white / tone.gain:.2g}"
     return _set_side_by_side(pictures, captions), captions
 
 
@@ -152,17 +171,21 @@ def _find_colours(image: NDArray[np.float32], info: RestorerInfo, burst: Burst) 
     return to_colours(image, burst) if image.ndim == 2 else image
 
 
-def _find_white(colours: NDArray[np.float32]) -> float:
-    """Light that is to be shown as white, in units of the white of the reference."""
+def _find_tone(colours: NDArray[np.float32], info: RestorerInfo) -> _Tone:
+    """Radiance is brought to mid-grey, whatever the exposure of the reference; other light only where it is brighter than white."""
     brightest = float(np.quantile(colours.max(axis=-1), _BRIGHTEST))
-    return brightest if brightest > _OVER_WHITE else 1.0
+    if info.task != "hdr":
+        return _Tone(white=brightest) if brightest > _OVER_WHITE else _Tone()
+    average = float(np.exp(np.log(np.maximum(colours.mean(axis=-1), _LEAST_LIGHT)).mean()))
+    gain = _MID_GREY / average
+    return _Tone(gain, max(brightest * gain, _LEAST_LIGHT))
 
 
-def _show(colours: NDArray[np.float32], burst: Burst, white: float) -> NDArray[np.float32]:
-    if white == 1:
+def _show(colours: NDArray[np.float32], burst: Burst, tone: _Tone) -> NDArray[np.float32]:
+    if not tone.needed:
         return to_display(colours, burst)
-    light = colours @ (burst.color_matrix * burst.white_balance).T
-    return encode_srgb(tone_map(light, white=white))
+    light = tone.gain * colours @ (burst.color_matrix * burst.white_balance).T
+    return encode_srgb(tone_map(light, white=tone.white))
 
 
 def _set_side_by_side(pictures: list[NDArray[np.float32]], captions: list[str]) -> NDArray[np.uint8]:

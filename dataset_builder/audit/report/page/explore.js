@@ -16,7 +16,10 @@
   };
   // Charts far below are drawn when they come near, or all of them before printing.
   const schedule = (node, draw) => { waiting.set(node, draw); lazy.observe(node); };
-  const showAll = () => { for (const node of [...waiting.keys()]) show(node); };
+  const showAll = () => {
+    for (const node of [...waiting.keys()]) show(node);
+    for (const node of document.querySelectorAll(".findings details")) node.open = true;
+  };
   window.addEventListener("beforeprint", showAll);
 
   const replace = (node, drawing) => { if (drawing) { drawing.setAttribute("aria-hidden", "true"); node.replaceChildren(drawing); } };
