@@ -37,7 +37,7 @@ from dataset_builder.recipe import read_recipe
 from dataset_builder.work.local import LocalWorkers
 from manifests.intervals import SceneIntervals
 
-WHOLE = BuiqaSettings()
+WHOLE = BuiqaSettings(distillation=1.0)
 VARIANTS: dict[str, NetworkSettings | SetNetworkSettings | str] = {
     "buiqa": WHOLE,
     "a tenth of distillation": replace(WHOLE, distillation=0.1),
