@@ -1,6 +1,6 @@
 """What the parts of the networks are worth: `python -m benchmarks.ablations [DATASET] [--scenario NAME ...] [--steps N] [--bursts N]`.
 
-The network `buiqa` is trained as it is, and again with one part left out: what restorers teach (distillation), the prompt, the alignment to
+The network `buiqa` is trained without distillation, with it, and with one part left out: the prompt, the alignment to
 the reference, attention over the set of frames, the facts of the camera; beside it stand the other networks, the set network on measured
 features, and what learns nothing. All see the same bursts and the same number of steps. A row tells the rank correlation within bursts of
 scenes that were not trained on, its difference to the whole network, both with 95 % intervals over scenes (jackknife), and the seconds that
@@ -37,11 +37,11 @@ from dataset_builder.recipe import read_recipe
 from dataset_builder.work.local import LocalWorkers
 from manifests.intervals import SceneIntervals
 
-WHOLE = BuiqaSettings()
+WHOLE = BuiqaSettings(distillation=0.0)
 VARIANTS: dict[str, NetworkSettings | SetNetworkSettings | str] = {
     "buiqa": WHOLE,
-    "a tenth of distillation": replace(WHOLE, distillation=0.1),
-    "without distillation": replace(WHOLE, distillation=0.0),
+    "with distillation": replace(WHOLE, distillation=1.0),
+    "with a tenth of distillation": replace(WHOLE, distillation=0.1),
     "without prompt": replace(WHOLE, prompt=False),
     "without alignment": replace(WHOLE, alignment=False),
     "without set attention": replace(WHOLE, set_blocks=0),

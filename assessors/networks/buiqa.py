@@ -46,7 +46,7 @@ _LEAST_NOISE = 1e-3
 
 @dataclass(frozen=True)
 class BuiqaSettings:
-    """Sizes and parts of the network; each of the last four can be left out to see what it is worth.
+    """Sizes and parts of the network; each of the last four can be left out or put in to see what it is worth.
 
     Attributes:
         backbone: `lite`, trained from scratch; `efficientnet_lite0` or `swin_t`, frozen, whose weights must be there.
@@ -69,7 +69,7 @@ class BuiqaSettings:
     facts: FactsName = "camera"
     alignment: bool = True
     prompt: bool = True
-    distillation: Annotated[float, Field(ge=0)] = 1.0
+    distillation: Annotated[float, Field(ge=0)] = 0.0
     set_blocks: Annotated[int, Field(ge=0, le=16)] = 2
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from assessors.networks.catalogue import build_network
 from assessors.networks.parts import pool_places
 from tests.assessors.pixel_data import make_lessons
 
-SMALL = BuiqaSettings(width=4, prompt_width=4, token=8, attention_heads=2, set_blocks=1)
+SMALL = BuiqaSettings(width=4, prompt_width=4, token=8, attention_heads=2, set_blocks=1, distillation=1.0)
 
 
 def draw(wants, *, seed: int = 0):

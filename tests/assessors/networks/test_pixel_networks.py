@@ -22,7 +22,7 @@ from assessors.training import TrainingSettings, train_on_pixels
 from tests.assessors.pixel_data import HEADS, make_lessons, make_random_inputs
 
 SMALL = {
-    "buiqa": BuiqaSettings(width=4, prompt_width=4, token=8, attention_heads=2, set_blocks=1),
+    "buiqa": BuiqaSettings(width=4, prompt_width=4, token=8, attention_heads=2, set_blocks=1, distillation=1.0),
     "frame": MemorySettings(width=4, words=5),
     "truth": MemorySettings(width=4, words=5, reference="truth"),
     "none": MemorySettings(width=4, words=5, reference="none"),
