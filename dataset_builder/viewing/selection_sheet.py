@@ -101,7 +101,7 @@ def _view(burst: SeenBurst, selection: Selection) -> BurstView:
 def _mark(scores: Sequence[float | None]) -> tuple[Mark, ...]:
     known = [score for score in scores if score is not None]
     if not known or min(known) == max(known):
-        return ("",) * len(scores)
+        return tuple("" for _ in scores)
     return tuple("best" if score == max(known) else "worst" if score == min(known) else "" for score in scores)
 
 
