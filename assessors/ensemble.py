@@ -53,7 +53,7 @@ class Ensemble:
         Raises:
             KeyError: if it was not trained for the scenario.
         """
-        return np.mean([member.score(inputs, scenario) for member in self.members], axis=0)
+        return np.asarray(np.mean([member.score(inputs, scenario) for member in self.members], axis=0), np.float64)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Those of the members, each name behind the place of its member."""
