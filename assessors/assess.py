@@ -81,7 +81,7 @@ def score_windows(assessor: Assessor, windows: Iterable[BurstInputs], scenario: 
     for number, inputs in enumerate(windows):
         scores.append(_score(assessor, inputs, scenario, f"window {number}"))
         weights.append(float(inputs.found.mean()))
-    return np.average(scores, axis=0, weights=weights)
+    return np.asarray(np.average(scores, axis=0, weights=weights), np.float64)
 
 
 def _score(assessor: Assessor, inputs: BurstInputs, scenario: str, place: str) -> NDArray[np.float64]:
