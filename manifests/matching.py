@@ -60,11 +60,16 @@ def iterate_burst_tables(
     """As `read_burst_tables`, some thousand bursts at a time."""
     path = table_path("frames")
     pieces = iterate_table(root, path, FRAMES, columns=frame_columns)
-    known = pa.array([], pa.string())
-    for bursts, frames in walk_bursts(iterate_table(root, table_path("bursts"), BURSTS, columns=burst_columns), pieces):
-        if not bursts.num_rows:
-            locate(frames.column("burst_id"), known, root / path)
+    pairs = walk_bursts(iterate_table(root, table_path("bursts"), BURSTS, columns=burst_columns), pieces)
+    pair = next(pairs, None)
+    while pair is not None:
+        bursts, frames = pair
         known = bursts.column("burst_id").combine_chunks()
+        pair = next(pairs, None)
+        # Frames of no burst are said first, for it may be their burst that then lacks some.
+        strangers = frames if not bursts.num_rows else pair[1] if pair is not None and not pair[0].num_rows else None
+        if strangers is not None:
+            locate(strangers.column("burst_id"), known, root / path)
         yield BurstTables(bursts, frames, _match(bursts, frames, root / path))
 
 

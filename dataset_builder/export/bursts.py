@@ -16,10 +16,12 @@ from manifests.errors import ImageFileError, SchemaError
 from manifests.images.listing import require_digest
 from manifests.images.personal import strip_metadata
 from manifests.matching import LabelCursor, iterate_burst_tables, locate
-from manifests.schema import BURSTS, LABELS, SPLITS
+from manifests.schema import LABELS, SPLITS
 from manifests.store import list_label_files, read_table, table_path
 
 Row = Mapping[str, Any]
+_BURST_KEYS = ["burst_id", "num_frames", "reference_index"]
+_FRAME_KEYS = ["burst_id", "frame_index", "is_reference"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,15 @@ def read_split_names(root: Path) -> dict[str, str]:
     """Split of each burst; those in none are left out.
 
     Raises:
-        ManifestError: if a table cannot be read, or splits name a burst that is not there.
+        ManifestError: if a table cannot be read, frames do not fit the bursts, or splits name a burst that is not there.
     """
-    bursts = read_table(root, table_path("bursts"), BURSTS, columns=["burst_id"])
+    columns = {"burst_columns": _BURST_KEYS, "frame_columns": _FRAME_KEYS}
+    names = [tables.bursts.column("burst_id") for tables in iterate_burst_tables(root, **columns)]
+    known = (
+        pa.concat_arrays([chunk for column in names for chunk in column.chunks]) if names else pa.array([], pa.string())
+    )
     splits = read_table(root, table_path("splits"), SPLITS, columns=["burst_id", "split"])
-    locate(splits.column("burst_id"), bursts.column("burst_id").combine_chunks(), root / table_path("splits"))
+    locate(splits.column("burst_id"), known, root / table_path("splits"))
     return dict(zip(*(column.to_pylist() for column in splits.columns), strict=True))
 
 

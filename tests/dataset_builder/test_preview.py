@@ -71,7 +71,7 @@ def test_it_says_what_the_build_does(folder):
 def test_bursts_of_an_interrupted_build_are_counted_as_reused(folder, monkeypatch):
     root = folder / "interrupted"
     recipe = write_recipe(folder, settings="frame_width = 32")
-    monkeypatch.setattr("dataset_builder.bursts._write_rows", interrupt)
+    monkeypatch.setattr("dataset_builder.bursts.write_burst_tables", interrupt)
     with pytest.raises(KeyboardInterrupt):
         build_dataset(recipe, read_recipe(recipe), root)
     assert counts(preview(recipe, root))["bursts"] == {"reused": 2}
