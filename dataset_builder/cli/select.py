@@ -155,10 +155,12 @@ def _select(
     from dataset_builder.viewing.selection_sheet import Selection
 
     windows = [make_inputs(cut) for cut in cut_windows(burst, scratch, workers)]
-    scores = score_windows(assessor, windows, task)
+    scores, symptoms = score_windows(assessor, windows, task), find_symptoms(windows)
+    # What can be aligned nowhere gives a merge nothing, whatever a model makes of it.
+    scores[symptoms.found == 0] = min(float(scores.min()), 0.0) - 1.0
     others = [index for index in range(len(burst.frames)) if index != burst.reference_index]
     chosen = choose_frames(scores, others, DROP_HARMFUL) if keep is None else choose_best(scores, others, keep - 1)
-    looks = look_at_frames(burst, find_symptoms(windows))
+    looks = look_at_frames(burst, symptoms)
     return Selection(
         assessor.info.name,
         task,

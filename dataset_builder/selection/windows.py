@@ -45,7 +45,7 @@ class _Cut:
     name: str
     place: int
     shape: tuple[int, int]
-    windows: tuple[tuple[int, int, int, int], ...]
+    windows: tuple[Window, ...]
     sensor: Mapping[str, Any]
 
     @property
@@ -156,7 +156,7 @@ def cut_file(root: Path, piece: _Cut) -> None:
             f"{path}: levels {frame.sensor.black_level:g} to {frame.sensor.white_level:g}, but the reference has "
             f"{expected.black_level:g} to {expected.white_level:g}; frames of a burst must agree"
         )
-    np.save(_place_cut(root, piece.place), np.stack([Window(*window).cut(frame.pixels) for window in piece.windows]))
+    np.save(_place_cut(root, piece.place), np.stack([window.cut(frame.pixels) for window in piece.windows]))
 
 
 def _place_cut(root: Path, place: int) -> Path:
