@@ -17,10 +17,19 @@ from dataset_builder.labeling.engine import build_labels
 from dataset_builder.labeling.noise import measure_label_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.plans import find_makers, list_remade, plan_redraws, plan_sources, require_named, require_usable
+from dataset_builder.plans import (
+    find_makers,
+    list_remade,
+    plan_redraws,
+    plan_sources,
+    require_named,
+    require_same_part,
+    require_usable,
+)
 from dataset_builder.recipe import Recipe, Source, SplitChoice
 from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
+from dataset_builder.work.dealing import BuildPart
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
@@ -44,6 +53,7 @@ def build_dataset(
     *,
     roots: Mapping[str, Path] = NO_ROOTS,
     strict: bool = False,
+    part: BuildPart | None = None,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -56,6 +66,7 @@ def build_dataset(
         root: folder of the data set; created if need be.
         roots: folders of the recipe's named roots; sources whose roots are not among them keep what they have.
         strict: whether every source must be there and hold what the recipe expects.
+        part: scenes to make, those of all sources being dealt out to several builds whose folders are merged at last; None for all.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
@@ -68,9 +79,13 @@ def build_dataset(
     base = recipe_path.resolve().parent
     require_usable(root)
     with lock_dataset(root):
+        require_same_part(root, part)
         require_named(root, recipe)
         altered = take_stock(root, list_remade(recipe))
         planned = plan_sources(recipe, base, root, workers, roots=roots, strict=strict)
+        facts = None if part is None else planned.describe(part)
+        if part is not None:
+            planned = planned.deal(part)
         bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
         judged = annotate_sources(root, planned.judged)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
@@ -84,7 +99,7 @@ def build_dataset(
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
         _write_recipe(root, recipe_path.read_bytes())
         named = [scenario.name for scenario in scenarios]
-        labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
+        labels.remarks += finish_dataset(root, recipe, [bursts, labels], part=facts, named=named, workers=workers)
     return [bursts, labels]
 
 
@@ -213,8 +228,12 @@ def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
         return [*altered, *finish_dataset(root, recipe, keep_splits=False)]
 
 
-def redo_reports(root: Path) -> list[str]:
+def redo_reports(root: Path, *, named: Collection[str] = ()) -> list[str]:
     """Write description, card and audit of a data set anew, after its tables were put together in another way.
+
+    Args:
+        root: the data set.
+        named: scenarios that the user named; of the others, those run that are built in or installed.
 
     Returns:
         What the report lacks and why, one line each.
@@ -225,7 +244,7 @@ def redo_reports(root: Path) -> list[str]:
     read_description(root)
     with lock_dataset(root):
         take_stock(root, [])
-        return finish_dataset(root, read_built_recipe(root), anew=True)
+        return finish_dataset(root, read_built_recipe(root), anew=True, named=named)
 
 
 def redo_audit(

@@ -13,12 +13,13 @@ from dataset_builder.audit.gains import GAIN_TABLE
 from dataset_builder.labeling.estimators import find_estimator, is_estimator
 from dataset_builder.labeling.scenarios import read_scenario_facts
 from dataset_builder.recipe import Recipe, name_after, parse_recipe
+from dataset_builder.work.cluster import hash_sources
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.stopping import check_stop
 from manifests.confined.reading import has_file, hash_file
 from manifests.confined.writing import remove_file
-from manifests.description import DESCRIPTION, read_description
+from manifests.description import DESCRIPTION, PART, read_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.images.personal import count_personal
@@ -45,6 +46,7 @@ def finish_dataset(
     *,
     keep_splits: bool = True,
     anew: bool = False,
+    part: Mapping[str, Any] | None = None,
     named: Collection[str] = (),
     workers: Workers = ONE_WORKER,
 ) -> list[str]:
@@ -56,6 +58,8 @@ def finish_dataset(
         reports: reports of the stages before; what is outdated by what they changed is dropped.
         keep_splits: whether bursts keep the split that they have.
         anew: whether to write card and audit even if nothing changed since they were written.
+        part: what is said of one of several builds that are merged later, which has neither splits nor card nor audit: they follow from
+            all scenes; None for whole data sets, and for those that are known as parts.
         named: scenarios that the user named, whose restorers the report may run; of the others, those that are built in or installed.
         workers: who reads and restores the bursts that are shown.
 
@@ -65,12 +69,20 @@ def finish_dataset(
     # What tables took stays with Arrow else, beside what the audit takes.
     pa.default_memory_pool().release_unused()
     _drop_outdated(root, reports)
-    previous = _read_splits(root, recipe) if keep_splits else None
-    splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
-    write_table(root, table_path("splits"), SPLITS, splits)
-    description = _describe(root, recipe)
+    before = read_description(root) if has_file(root, DESCRIPTION) else {}
+    part = part or before.get(PART)
+    if part is None:
+        previous = _read_splits(root, recipe) if keep_splits else None
+        splits = plan_splits(read_dataset_table(root, "bursts"), recipe.splits.to_plan(), previous=previous)
+        write_table(root, table_path("splits"), SPLITS, splits)
+    description = _describe(root, recipe, before)
+    if part is not None:
+        description[PART] = {**part, "code_sha256": hash_sources()}
     if not anew and is_sealed(root, description):
         close_journal(root)
+        return []
+    if part is not None:
+        seal_dataset(root, description)
         return []
     from dataset_builder.audit.stage import restore_bursts, write_audit
 
@@ -94,13 +106,12 @@ def _read_splits(root: Path, recipe: Recipe) -> pa.Table | None:
     return read_dataset_table(root, "splits")
 
 
-def _describe(root: Path, recipe: Recipe) -> dict[str, Any]:
+def _describe(root: Path, recipe: Recipe, before: Mapping[str, Any]) -> dict[str, Any]:
     label_files = list_label_files(root)
     scenarios = [read_scenario_facts(root, path) for path in label_files]
     tables = {name: read_dataset_table(root, name) for name in ("bursts", "frames", "failures")}
     labels = [_read_names(root, path) for path in label_files]
     estimators, metrics = ({name for _, *names in labels for name in names[column]} for column in (0, 1))
-    before = read_description(root) if has_file(root, DESCRIPTION) else {}
     return {
         **{name: before[name] for name in ("provenance",) if name in before},
         "personal": _count_personal(root, before),

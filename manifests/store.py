@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,6 +22,7 @@ from manifests.description import check_format_version
 from manifests.errors import MissingManifestError, SchemaError
 from manifests.journal import note_digest
 from manifests.plain_text import show
+from manifests.row_groups import RowGroupWriter
 from manifests.schema import FORMAT_VERSION, TABLES, TableSchema, Violation
 
 ROWS_PER_GROUP = 8192
@@ -79,23 +79,39 @@ def write_table(
         raise SchemaError(f"{root / path}: columns that the table {kind.name} does not have: {', '.join(unknown)}")
     table = table.select(kind.schema.names).sort_by([(name, "ascending") for name in _sort_columns(kind)])
     _require_content(root / path, kind, table)
+    with write_pieces(root, path, kind, metadata=metadata) as write:
+        write(table)
+
+
+@contextlib.contextmanager
+def write_pieces(
+    root: Path, path: str, kind: TableSchema, *, metadata: Mapping[str, str] | None = None
+) -> Iterator[Callable[[pa.Table], None]]:
+    """Write a table of which no more than some row groups are in memory; the bytes do not depend on how it is cut.
+
+    Args:
+        root: the data set.
+        path: path of the Parquet file in it.
+        kind: what the table must look like.
+        metadata: further key-value pairs for the file's footer.
+
+    Yields:
+        What takes the next rows, with the columns of `kind` and in the order of its keys; a piece ends where a burst does.
+
+    Raises:
+        SchemaError: if a column has another type.
+        UnsafePathError: as `write_table`.
+        OSError: as `write_table`.
+    """
     footer = {"format_version": str(FORMAT_VERSION), **(metadata or {})}
-    schema = kind.schema.with_metadata(footer)
-    table = table.cast(kind.schema).replace_schema_metadata(footer)
-    leaves = dict(_list_leaves(kind))
-    encodings = {name: encoding for name, encoding in leaves.items() if encoding}
     with replace_file(root, path) as stream:
-        with pq.ParquetWriter(
-            stream,
-            schema,
-            compression="zstd",
-            write_page_checksum=True,
-            write_page_index=True,
-            use_dictionary=[name for name in leaves if name not in encodings],
-            column_encoding=encodings,
-        ) as writer:
-            for start, stop in _row_groups(table, kind):
-                writer.write_table(table.slice(start, stop - start), row_group_size=max(stop - start, 1))
+        with RowGroupWriter(stream, kind, footer, ROWS_PER_GROUP) as writer:
+
+            def write(piece: pa.Table) -> None:
+                _require_schema(root / path, kind, piece.schema)
+                writer.add(piece.select(kind.schema.names))
+
+            yield write
         stream.seek(0)
         note_digest(root, path, hashlib.file_digest(stream, "sha256").hexdigest())
 
@@ -135,6 +151,17 @@ def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequenc
         table = file.read(columns=names).select(names)
         table.validate(full=True)  # damaged text would otherwise raise wherever it is used
     return table
+
+
+def iterate_pieces(root: Path, path: str, kind: TableSchema, *, rows: int) -> Iterator[pa.Table]:
+    """A table in pieces of at most so many rows, whose values may be anything of their type; raises as `read_unchecked`."""
+    with open_table(root, path) as file:
+        check_format_version(_read_metadata(file).get(b"format_version"), root / path)
+        _require_schema(root / path, kind, file.schema_arrow)
+        for batch in file.iter_batches(rows, columns=kind.schema.names):
+            piece = pa.table(batch).select(kind.schema.names)
+            piece.validate(full=True)
+            yield piece.cast(kind.schema)
 
 
 def read_footer(root: Path, path: str) -> dict[str, str]:
@@ -254,29 +281,3 @@ def _require_content(path: Path, kind: TableSchema, table: pa.Table) -> None:
         keys = table.select(kind.sort_by).group_by(list(kind.sort_by)).aggregate([([], "count_all")])
         if keys.num_rows < table.num_rows:
             raise SchemaError(f"{path}: {table.num_rows - keys.num_rows} rows repeat the key {kind.sort_by}")
-
-
-def _list_leaves(kind: TableSchema) -> Iterator[tuple[str, str]]:
-    """Parquet's name of every column and its encoding; empty for a dictionary, which suits values that repeat."""
-    for field in kind.schema:
-        listed = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
-        encoding = ""
-        if pa.types.is_floating(field.type.value_type if listed else field.type):
-            encoding = "BYTE_STREAM_SPLIT"  # a quarter smaller than plain numbers, whose bytes zstd cannot tell apart
-        elif kind.unique and kind.sort_by == (field.name,):
-            encoding = "DELTA_BYTE_ARRAY"  # sorted and unique: neighbours share their beginning
-        yield (f"{field.name}.list.element" if listed else field.name), encoding
-
-
-def _row_groups(table: pa.Table, kind: TableSchema) -> Iterator[tuple[int, int]]:
-    """Cut rows at the first change of the first sort column after every `ROWS_PER_GROUP` rows."""
-    if table.num_rows <= ROWS_PER_GROUP:
-        yield 0, table.num_rows
-        return
-    codes = table.column(kind.sort_by[0]).combine_chunks().dictionary_encode().indices.to_numpy()
-    boundaries = np.append(np.flatnonzero(np.diff(codes)) + 1, table.num_rows)
-    start = 0
-    while start < table.num_rows:
-        stop = int(boundaries[min(int(np.searchsorted(boundaries, start + ROWS_PER_GROUP)), len(boundaries) - 1)])
-        yield start, stop
-        start = stop

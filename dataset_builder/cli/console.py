@@ -25,7 +25,7 @@ from rich.text import Text
 from dataset_builder.audit.wording import to_markup
 from dataset_builder.cli.terminal import say
 from dataset_builder.work.report import Advance, StageReport
-from manifests.description import read_description
+from manifests.description import PART, read_description
 from manifests.plain_text import escape_controls
 from manifests.problem import Problem
 
@@ -107,7 +107,8 @@ def print_problems(problems: Sequence[Problem]) -> int:
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     """Print what was done and where it lies; return the exit status."""
     console = print_counts(root, reports)
-    totals = read_description(root).get("totals", {})
+    description = read_description(root)
+    totals, part = description.get("totals", {}), description.get(PART)
     console.print(
         "holds " + ", ".join(f"{totals.get(name, 0):,} {name}" for name in ("bursts", "frames", "labels", "scenarios"))
     )
@@ -123,8 +124,11 @@ def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
             console.print(
                 f"[red]failed[/] and {len(report.failures) - _MAX_FAILURES} more: see manifests/failures.parquet"
             )
-    console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
-    console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
+    if part is None:
+        console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
+        console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
+    else:
+        console.print(f"part   {part['number']} of {part['total']}, to be joined by `buiqa merge`")
     return FAILED_STATUS if any(report.failures for report in reports) else 0
 
 

@@ -16,7 +16,7 @@ from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_desc
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.errors import MergeConflictError, SchemaError, SelectionError
-from manifests.images.listing import list_image_files, require_digest
+from manifests.images.listing import StoredFile, list_image_files, require_digest
 from manifests.listing import choose_rows
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
@@ -50,11 +50,11 @@ class _Contents:
     footers: Mapping[str, Mapping[str, str]]
 
 
-def _leave_alone(root: Path) -> None:
+def leave_alone(root: Path) -> None:
     """As `Finish`."""
 
 
-def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _leave_alone) -> None:
+def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = leave_alone) -> None:
     """Write a data set that holds the bursts and labels of two.
 
     What both hold must be equal: a burst by its key and the digests of its frames, labels by their keys, the restorer of a scenario
@@ -105,7 +105,7 @@ def subset_dataset(
     query: str,
     *,
     scenarios: Sequence[str] | None = None,
-    finish: Finish = _leave_alone,
+    finish: Finish = leave_alone,
 ) -> int:
     """Write a data set of the bursts that a query chooses.
 
@@ -171,11 +171,12 @@ def _read_contents(root: Path) -> _Contents:
         splits=read_splits(root, tables),
         failures=read_or_empty(root, table_path("failures"), FAILURES),
         labels={path: read_label_file(root, path, tables) for path in paths},
-        footers={path: _read_footer(root, path) for path in paths},
+        footers={path: read_facts(root, path) for path in paths},
     )
 
 
-def _read_footer(root: Path, path: str) -> dict[str, str]:
+def read_facts(root: Path, path: str) -> dict[str, str]:
+    """What the footer of a table says beside its form, to be written into another footer."""
     return {key: value for key, value in read_footer(root, path).items() if key not in {"format_version", "pandas"}}
 
 
@@ -208,10 +209,19 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     """Copy the files of the bursts that both have, checking each against its SHA-256; what is there already stays."""
     names = contents.bursts.column("burst_id").combine_chunks()
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
-    files = [file for file in files if not has_file(contents.root, file.path)]
-    for (path, digest), data in zip(files, read_files(origin.root, [path for path, _ in files]), strict=True):
-        require_digest(data, digest, origin.root / path)
-        write_new_file(contents.root, path, data)
+    copy_images(origin.root, [file for file in files if not has_file(contents.root, file.path)], contents.root)
+
+
+def copy_images(root: Path, files: Sequence[StoredFile], out: Path) -> None:
+    """Copy images to the same places below another folder, where they are not yet, checking each against its SHA-256.
+
+    Raises:
+        ImageFileError: if one is missing or not what its table names.
+        OSError: if one cannot be written.
+    """
+    for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
+        require_digest(data, digest, root / path)
+        write_new_file(out, path, data)
 
 
 def _keep(table: pa.Table, burst_ids: pa.Array) -> pa.Table:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from manifests.confined.reading import has_file, hash_file, walk_files
-from manifests.description import DIGESTS, UNFINISHED, has_sound_checksum, read_description
+from manifests.description import DIGESTS, PART, UNFINISHED, has_sound_checksum, read_description
 from manifests.errors import ManifestError
 from manifests.loading.pack_files import check_packs
 from manifests.problem import Problem, Progress
@@ -49,9 +49,10 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         is returned, not raised.
     """
     problems = list(_check_description(root, hashes=hashes))
+    absent = (RELIABILITY, SPLITS) if _is_part(root) else (RELIABILITY,)
     tables = {}
     for kind in (BURSTS, FRAMES, SPLITS, FAILURES, RELIABILITY):
-        if kind is RELIABILITY and not _may_have(root, table_path(kind.name)):
+        if kind in absent and not _may_have(root, table_path(kind.name)):
             continue
         rows, found = _load_rows(root, table_path(kind.name), kind, kind.sort_by)
         problems += found
@@ -78,6 +79,13 @@ def verify(root: Path, *, hashes: bool = True, on_progress: Progress | None = No
         if "splits" in tables:
             problems += check_near_duplicates(root, bursts.frame, tables["frames"].frame, tables["splits"].frame)
     return problems
+
+
+def _is_part(root: Path) -> bool:
+    try:
+        return PART in read_description(root)
+    except (ManifestError, OSError):
+        return False
 
 
 def _may_have(root: Path, path: str) -> bool:
