@@ -27,6 +27,7 @@ from dataset_builder.plans import (
     require_usable,
 )
 from dataset_builder.recipe import Recipe, Source, SplitChoice
+from dataset_builder.records.packing import Store
 from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
 from dataset_builder.work.dealing import BuildPart
@@ -54,6 +55,7 @@ def build_dataset(
     roots: Mapping[str, Path] = NO_ROOTS,
     strict: bool = False,
     part: BuildPart | None = None,
+    store: Store | None = None,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -67,6 +69,7 @@ def build_dataset(
         roots: folders of the recipe's named roots; sources whose roots are not among them keep what they have.
         strict: whether every source must be there and hold what the recipe expects.
         part: scenes to make, those of all sources being dealt out to several builds whose folders are merged at last; None for all.
+        store: whether images are to lie in a file each or in packs; None for as they do.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
@@ -86,7 +89,7 @@ def build_dataset(
         facts = None if part is None else planned.describe(part)
         if part is not None:
             planned = planned.deal(part)
-        bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
+        bursts = build_bursts(root, planned.plans, store=store, workers=workers, progress=progress)
         judged = annotate_sources(root, planned.judged)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         redraws, makers = recipe.noise_redraws, find_makers(planned.plans)

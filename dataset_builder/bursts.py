@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,6 +19,16 @@ from dataset_builder.ingest.reader import Remark
 from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
+from dataset_builder.records.packing import (
+    PackingQueue,
+    Store,
+    choose_packs,
+    number_unit,
+    pack_images,
+    remove_loose,
+    remove_strays,
+)
+from dataset_builder.records.presence import exist
 from dataset_builder.records.rows import make_id
 from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
@@ -29,14 +40,16 @@ from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
 from dataset_builder.work.staging import clear_stages, find_staged
-from dataset_builder.work.unit import Failure, read_part, remove_part
-from manifests.confined.reading import has_file, list_files, list_folder
-from manifests.confined.writing import move_folder, remove_tree
-from manifests.errors import UnsafePathError
+from dataset_builder.work.unit import WORK_FOLDER, Failure, read_part, remove_part
+from manifests.confined.members import find_member
+from manifests.confined.reading import has_file, list_folder
+from manifests.confined.writing import move_folder, remove_file, remove_tree, write_text
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_or_empty, table_path, write_table
 
 _ROWS_AT_ONCE = 2048
+_UNPACKED = f"{WORK_FOLDER}/unpacked"
+"""Is there while images that belong into packs may lie elsewhere, or packs hold more than they should."""
 BurstUnit = SynthesisUnit | CaptureUnit
 
 
@@ -109,24 +122,37 @@ class _Held:
     files: Mapping[str, Sequence[str]]
     lengths: Mapping[str, int]
 
+    def list_files(self) -> Iterator[str]:
+        """The files of all bursts."""
+        return chain.from_iterable(self.files.values())
 
-def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
+
+def build_bursts(
+    root: Path, plans: Mapping[str, Plan], *, store: Store | None = None, workers: Workers, progress: Progress
+) -> StageReport:
     """Bring the bursts of some sources up to date; those of other sources stay as they are.
 
     Args:
         root: the data set.
         plans: plans of each source, by its name.
+        store: how images are to lie; None for as they do, which is in a file each where there are none.
         workers: who does the work.
         progress: how to show progress.
 
     Returns:
         Counts of bursts created, reused, rebuilt, removed and failed.
+
+    Raises:
+        OutputError: if images lie in packs and are to lie in files.
     """
     report, units, held, kept = _compare(root, plans)
+    packs = choose_packs(root, store, held.list_files())
     renamed = [
         unit for burst_id, unit in units.items() if burst_id in kept and _is_renamed(held.bursts[burst_id], unit)
     ]
     stale = held.bursts.keys() - kept
+    if packs and (stale or units.keys() - kept or any(find_member(path) is None for path in held.list_files())):
+        write_text(root, _UNPACKED, "")
     if stale:
         # They leave the manifest before their files are overwritten.
         _write_rows(root, held, kept)
@@ -135,15 +161,20 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
         report.counts["removed"] += 1
 
     waiting = [unit for burst_id, unit in units.items() if burst_id not in kept]
-    made = _make(waiting, root, report, stale, workers=workers, progress=progress)
+    made = _make(waiting, root, report, stale, packs=packs, workers=workers, progress=progress)
     for unit in renamed:
         held.bursts[unit.burst_id] |= unit.origin.describe()
-    if made or renamed or not has_file(root, table_path("bursts")):
-        _write_rows(root, held, kept, made)
+    unpacked = has_file(root, _UNPACKED)
+    if made or renamed or unpacked or not has_file(root, table_path("bursts")):
+        _write_rows(root, held, kept, made, packs=packs)
     for unit in waiting:
         remove_part(root, unit)
     clear_stages(root)
-    _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
+    if packs:
+        remove_loose(root, {*plans, *(burst["source"] for burst in held.bursts.values())} if unpacked else plans)
+        remove_file(root, _UNPACKED)
+    else:
+        _remove_orphans(root, plans, kept | {unit.burst_id for unit in made})
     return report
 
 
@@ -180,7 +211,7 @@ def _is_current(root: Path, held: _Held, burst_id: str, unit: BurstUnit | None, 
         return False
     if unit is None:
         return row["source"] not in plans
-    return row["burst_key"] == unit.key and _exist(root, held.files[burst_id])
+    return row["burst_key"] == unit.key and exist(root, held.files[burst_id])
 
 
 def _is_renamed(row: Mapping[str, Any], unit: BurstUnit) -> bool:
@@ -193,6 +224,7 @@ def _make(
     report: StageReport,
     stale: Iterable[str],
     *,
+    packs: bool,
     workers: Workers,
     progress: Progress,
 ) -> list[BurstUnit]:
@@ -204,15 +236,21 @@ def _make(
             report.counts["reused"] += 1
         else:
             missing.append(unit)
+    if packs:
+        missing.sort(key=number_unit)  # each shard is whole before the next begins
+    queue = PackingQueue(root, made, missing) if packs else None
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None and _settle(root, unit, report):
+            is_made = failure is None and _settle(root, unit, report)
+            if is_made:
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
                 lost = Failure("OutputError", "its files were removed while the build ran; run the same command again")
                 report.fail(failure or lost, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
+            if queue is not None:
+                queue.finish(unit, is_made=is_made)
             advance()
     return made
 
@@ -222,7 +260,7 @@ def _is_finished(root: Path, unit: BurstUnit) -> bool:
     part = read_part(root, unit)
     if part is None:
         return False
-    return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
+    return find_staged(root, part.get("stage"), unit.folder) is not None or exist(root, _list_files(part))
 
 
 def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
@@ -236,7 +274,7 @@ def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
         # A burst of fewer frames would leave those of its longer self.
         _remove_folder(root, unit.folder)
         move_folder(root, staged, unit.folder)
-    return _exist(root, _list_files(part))
+    return exist(root, _list_files(part))
 
 
 def _read_held(root: Path) -> _Held:
@@ -253,9 +291,11 @@ def _read_held(root: Path) -> _Held:
     return _Held({row["burst_id"]: row for row in rows}, frames, files, lengths)
 
 
-def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[BurstUnit] = ()) -> None:
+def _write_rows(
+    root: Path, held: _Held, kept: Iterable[str], made: Iterable[BurstUnit] = (), *, packs: bool = False
+) -> None:
     chosen = set(kept)
-    bursts = [held.bursts[burst_id] for burst_id in chosen]
+    bursts = [dict(held.bursts[burst_id]) for burst_id in chosen]
     frames = [held.frames.filter(pc.is_in(held.frames.column("burst_id"), value_set=pa.array(chosen, pa.string())))]
     waiting: list[dict[str, Any]] = []
     for unit in made:
@@ -269,9 +309,14 @@ def _write_rows(root: Path, held: _Held, kept: Iterable[str], made: Iterable[Bur
             frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
             waiting = []
     frames.append(pa.Table.from_pylist(waiting, schema=FRAMES.schema))
+    table = pa.concat_tables(frames)
+    if packs:
+        table = pack_images(root, bursts, table)
     # Frames first: a burst is in the data set once `bursts` names it.
-    write_table(root, table_path("frames"), FRAMES, pa.concat_tables(frames))
+    write_table(root, table_path("frames"), FRAMES, table)
     write_table(root, table_path("bursts"), BURSTS, bursts)
+    if packs:
+        remove_strays(root, bursts, table)
 
 
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
@@ -281,18 +326,6 @@ def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
 
 def _list_truths(burst: Mapping[str, Any]) -> list[str]:
     return [burst[name] for name in ("ground_truth_path", "ground_truth_mask_path") if burst[name]]
-
-
-def _exist(root: Path, paths: Iterable[str]) -> bool:
-    """Whether all paths are files inside the data set. Folders are listed: asking for file after file takes seconds in a large one."""
-    names: dict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        names[folder].add(name)
-    try:
-        return all(wanted <= list_files(root, folder) for folder, wanted in names.items())
-    except UnsafePathError:
-        return False  # what a link leads to is not the data set's
 
 
 def _remove_orphans(root: Path, sources: Iterable[str], kept: Iterable[str]) -> None:

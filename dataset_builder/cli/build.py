@@ -10,6 +10,7 @@ import click
 from dataset_builder.cli.options import out_option, read_roots, roots_option, work_options
 
 if TYPE_CHECKING:
+    from dataset_builder.records.packing import Store
     from dataset_builder.work.dealing import BuildPart
     from dataset_builder.work.local import Workers
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     help="Make the scenes that fall to build K of N; `buiqa merge` joins the folders of all N.",
 )
 @click.option(
+    "--store",
+    type=click.Choice(["files", "packs"]),
+    help="Whether images lie in a file each, or many in a tar archive; default: as they do, which is in files in a new data set.",
+)
+@click.option(
     "--strict", is_flag=True, help="Refuse to build unless every source is there and holds what RECIPE expects of it."
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be created, reused and rebuilt, and change nothing.")
@@ -51,6 +57,7 @@ def command(
     roots: tuple[str, ...],
     restorers: tuple[str, ...],
     part: BuildPart | None,
+    store: Store | None,
     strict: bool,
     dry_run: bool,
     noise_profiles: Path | None,
@@ -85,6 +92,7 @@ def command(
         roots=folders,
         strict=strict,
         part=part,
+        store=store,
         workers=workers,
         progress=show_progress,
         announce=announce,

@@ -35,9 +35,8 @@ def command(datasets: tuple[Path, ...], scenarios: tuple[str, ...], out: Path) -
     def finish(folder: Path) -> None:
         remarks.extend(redo_reports(folder, named=scenarios))
 
-    if any(
-        [read_part_facts(root) is not None for root in datasets]
-    ):  # each is read, so that what is no data set is named
+    facts = [read_part_facts(root) for root in datasets]
+    if any(fact is not None for fact in facts):
         merge_parts(datasets, out, finish=finish)
     elif len(datasets) == 2:
         merge_datasets(*datasets, out, finish=finish)

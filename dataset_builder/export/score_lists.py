@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path, PurePosixPath
 
+from manifests.confined.members import name_plain
 from manifests.confined.writing import write_text
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import write_new_folder
@@ -33,7 +34,7 @@ def export_score_lists(root: Path, out: Path, *, on_progress: Progress | None = 
 def _write_lists(root: Path, out: Path, on_progress: Progress | None) -> list[str]:
     tables = read_burst_tables(root)
     paths = {
-        (row["burst_id"], row["frame_index"]): row["path"]
+        (row["burst_id"], row["frame_index"]): name_plain(row["path"])
         for row in tables.frames.select(["burst_id", "frame_index", "path"]).to_pylist()
     }
     splits = {row["burst_id"]: row["split"] for row in read_splits(root, tables).to_pylist()}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import Self
+
+from manifests.images.shards import SHARDS, number_shard
 
 MOST_PARTS = 512
 """A table of each is open while they are merged, and systems allow a process 1,024 open files."""
@@ -38,9 +39,8 @@ class BuildPart:
         return cls(number, total)
 
     def holds(self, name: str) -> bool:
-        """Whether a scene, or what else has a name, falls to this part: the first 8 bytes of SHA-256 of `part:NAME` say which it is."""
-        place = int.from_bytes(hashlib.sha256(f"part:{name}".encode()).digest()[:8], "big")
-        return place * self.total >> 64 == self.number - 1
+        """Whether a scene, or what else has a name, falls to this part. Parts have whole shards, whether or not images are packed."""
+        return number_shard(name) * self.total // SHARDS == self.number - 1
 
     def __str__(self) -> str:
         return f"part {self.number} of {self.total}"

@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.confined.members import name_plain
 from manifests.confined.reading import has_file, hash_file, read_files
 from manifests.confined.writing import write_new_file
 from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.errors import MergeConflictError, SchemaError, SelectionError
-from manifests.images.listing import StoredFile, list_image_files, require_digest
+from manifests.images.listing import StoredFile, list_image_files, require_digest, use_plain_paths
 from manifests.listing import choose_rows
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
@@ -73,7 +74,8 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = lea
     one, other = _read_contents(first), _read_contents(second)
     require_new_folder(out)
     bursts = _unite(one.bursts, other.bursts, BURSTS.sort_by, ("burst_key", "scene_id"), "burst")
-    frames = _unite(one.frames, other.frames, FRAMES.sort_by, ("sha256", "path"), "frame")
+    both = (use_plain_paths(contents.frames) for contents in (one, other))
+    frames = _unite(*both, FRAMES.sort_by, ("sha256", "path"), "frame")
     paths = frames.column("path")
     if pc.count_distinct(paths).as_py() < len(paths):
         raise MergeConflictError(f"{first} and {second}: frames of different bursts have one path; rename a source")
@@ -186,7 +188,7 @@ def _write_contents(contents: _Contents, origins: Iterable[_Contents], finish: F
         for origin in origins:
             _copy_images(origin, replace(contents, root=folder))
         for kind in (FRAMES, SPLITS, FAILURES, BURSTS):
-            write_table(folder, table_path(kind.name), kind, getattr(contents, kind.name))
+            write_table(folder, table_path(kind.name), kind, use_plain_paths(getattr(contents, kind.name)))
         for path, table in contents.labels.items():
             write_table(folder, path, LABELS, table, metadata=contents.footers.get(path))
         description = {**contents.description, "totals": _count_rows(contents)}
@@ -209,11 +211,13 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     """Copy the files of the bursts that both have, checking each against its SHA-256; what is there already stays."""
     names = contents.bursts.column("burst_id").combine_chunks()
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
-    copy_images(origin.root, [file for file in files if not has_file(contents.root, file.path)], contents.root)
+    copy_images(
+        origin.root, [file for file in files if not has_file(contents.root, name_plain(file.path))], contents.root
+    )
 
 
 def copy_images(root: Path, files: Sequence[StoredFile], out: Path) -> None:
-    """Copy images to the same places below another folder, where they are not yet, checking each against its SHA-256.
+    """Copy images to where they are as single files below another folder, which has none of them yet, each checked against its SHA-256.
 
     Raises:
         ImageFileError: if one is missing or not what its table names.
@@ -221,7 +225,7 @@ def copy_images(root: Path, files: Sequence[StoredFile], out: Path) -> None:
     """
     for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
         require_digest(data, digest, root / path)
-        write_new_file(out, path, data)
+        write_new_file(out, name_plain(path), data)
 
 
 def _keep(table: pa.Table, burst_ids: pa.Array) -> pa.Table:

@@ -9,15 +9,17 @@ from typing import Any
 
 import pyarrow as pa
 
-from manifests.confined.reading import hash_file
+from manifests.confined.members import find_member, find_shard_digest
+from manifests.confined.reading import hash_file, list_files
 from manifests.confined.writing import copy_file
 from manifests.description import DESCRIPTION, DIGESTS, PART, drop_seal, read_description, write_description
-from manifests.errors import MergeConflictError, SchemaError
+from manifests.errors import ImageFileError, MergeConflictError, SchemaError
 from manifests.images.listing import StoredFile, list_image_files
 from manifests.operations.combine import Finish, copy_images, read_facts
 from manifests.operations.output import require_new_folder, write_new_folder
 from manifests.operations.streams import merge_tables
 from manifests.schema import BURSTS, FAILURES, FRAMES, LABELS
+from manifests.seal import IMAGE_FOLDER
 from manifests.store import iterate_pieces, list_label_files, read_table, table_path, write_table
 
 _RECIPE = "recipe.toml"
@@ -90,6 +92,8 @@ def merge_parts(parts: Sequence[Path], out: Path, *, finish: Finish) -> None:
         for root in roots:
             for files in _list_images(root):
                 copy_images(root, files, folder)
+            for name in list_files(root, IMAGE_FOLDER):
+                _copy_shard(root, f"{IMAGE_FOLDER}/{name}", folder)
         for kind in (FRAMES, BURSTS):
             merge_tables(roots, table_path(kind.name), kind, folder)
         failures = [read_table(root, table_path(FAILURES.name), FAILURES) for root in roots]
@@ -120,8 +124,9 @@ def _order(facts: Mapping[Path, PartFacts | None], parts: Sequence[Path]) -> lis
         by_number[number] = root
     missing = sorted(set(range(1, total + 1)) - by_number.keys())
     if missing:
+        more = f", nor are {len(missing) - 1} others" if len(missing) > 1 else ""
         raise MergeConflictError(
-            f"part {missing[0]} of {total}: is not among the folders, of which {len(missing)} more are needed; name the folders of all parts"
+            f"part {missing[0]} of {total}: is not among the folders{more}; name those of all parts"
         )
     return [by_number[number] for number in sorted(by_number)]
 
@@ -153,11 +158,23 @@ def _require_sealed(root: Path, description: Mapping[str, Any]) -> None:
 
 
 def _list_images(root: Path) -> Iterator[list[StoredFile]]:
-    """The images of a data set, those of some rows at a time."""
+    """The images of a data set that are files of their own, those of some rows at a time."""
     for bursts in iterate_pieces(root, table_path(BURSTS.name), BURSTS, rows=_ROWS_AT_ONCE):
-        yield list_image_files(bursts, FRAMES.schema.empty_table())
+        yield _drop_members(list_image_files(bursts, FRAMES.schema.empty_table()))
     for frames in iterate_pieces(root, table_path(FRAMES.name), FRAMES, rows=_ROWS_AT_ONCE):
-        yield list_image_files(BURSTS.schema.empty_table(), frames)
+        yield _drop_members(list_image_files(BURSTS.schema.empty_table(), frames))
+
+
+def _drop_members(files: Iterable[StoredFile]) -> list[StoredFile]:
+    return [file for file in files if find_member(file.path) is None]
+
+
+def _copy_shard(root: Path, path: str, out: Path) -> None:
+    """Copy a file of many images as it is: parts have whole shards."""
+    copy_file(root, path, out)
+    digest = find_shard_digest(path)
+    if digest is None or hash_file(out, path) != digest:
+        raise ImageFileError(f"{root / path}: SHA-256 differs from its name; run the build of this part again")
 
 
 def _list_owners(roots: Iterable[Path]) -> dict[str, list[Path]]:

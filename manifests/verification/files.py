@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from manifests.confined.reading import FileOpener, walk_files
-from manifests.errors import ImageFileError, UnsafePathError
+from manifests.confined.members import find_shard_digest, name_holder
+from manifests.confined.reading import FileOpener, hash_file, walk_files
+from manifests.errors import FileTooLargeError, ImageFileError, UnsafePathError
 from manifests.images.headers import HEADER_BYTES, ImageHeader, parse_png_header, read_header
 from manifests.problem import Problem, Progress
 from manifests.seal import IMAGE_FOLDER
@@ -122,7 +123,7 @@ def check_images(
         on_progress: called as files are done.
 
     Yields:
-        Problems, then the files below `frames/` that no row names.
+        Problems, then shards whose bytes are not those of their names, then the files below `frames/` that no row names.
     """
     there = [path for path, _ in walk_files(root, IMAGE_FOLDER)]
     unnamed = set(there)
@@ -136,10 +137,14 @@ def check_images(
         # A pool of one thread would only add its hand-overs.
         for batch, problems in (pool.map if threads > 1 else map)(check, _cut_batches(images)):
             yield from problems
-            unnamed.difference_update(image.path for image in batch)
+            unnamed.difference_update(name_holder(image.path) for image in batch)
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, total)
+    for path in there if hashes else ():
+        digest = find_shard_digest(path)
+        if digest is not None and path not in unnamed and hash_file(root, path) != digest:
+            yield Problem(path, "", "SHA-256: differs from its name; restore the file, or delete it and build again")
     for path in sorted(unnamed):
         yield Problem(path, "", "no row names this file; delete it, or build the data set again")
 
@@ -168,7 +173,7 @@ def _check_batch(root: Path, images: Sequence[ExpectedImage], *, hashes: bool) -
         for image in images:
             try:
                 descriptor = opener.open(image.path)
-            except UnsafePathError as error:
+            except (UnsafePathError, FileTooLargeError) as error:
                 problems.append(Problem(image.table, image.row, f"path {error}"))
                 continue
             except FileNotFoundError:

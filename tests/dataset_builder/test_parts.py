@@ -13,75 +13,19 @@ from dataset_builder.cli.main import main
 from dataset_builder.errors import OutputError
 from dataset_builder.recipe import parse_scenario, read_recipe
 from dataset_builder.work.dealing import BuildPart
-from dataset_builder.work.unit import run_unit
 from manifests import store
-from manifests.confined.plain import hash_plain
 from manifests.description import PART, read_description
 from manifests.errors import ManifestError, MergeConflictError
-from manifests.images.pixels import write_png
 from manifests.operations import streams
 from manifests.operations.parts import merge_parts
 from manifests.seal import seal_dataset
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
-from tests.photographs import make_photograph, write_photographs
-
-RECIPE = """
-name = "parts"
-seed = 5
-noise_redraws = 1
-
-[[sources]]
-kind = "photographs"
-name = "photos"
-root = "photos"
-bursts_per_photograph = 2
-frame_height = 32
-frame_width = 32
-
-[[sources]]
-kind = "folders"
-name = "phone"
-root = "phone"
-
-[[sources]]
-kind = "folders"
-name = "gone"
-root = "nowhere"
-
-[[scenarios]]
-name = "denoise/mean"
-metrics = ["psnr"]
-
-[[scenarios]]
-name = "denoise/nlm"
-metrics = ["psnr"]
-
-[splits]
-method = "stratified"
-train = 0.5
-test = 0.5
-"""
-
-
-class Here:
-    """Runs units in this process."""
-
-    device = "cpu"
-
-    def run(self, units, root):
-        for unit in units:
-            yield unit, run_unit(unit, root)
-
-
-def fingerprint(root: Path) -> dict[str, str]:
-    """Digest of every file of a data set but the work in progress."""
-    files = (path for path in root.rglob("*") if path.is_file() and ".work" not in path.parts)
-    return {path.relative_to(root).as_posix(): hash_plain(path) for path in sorted(files)}
+from tests.workshop import Here, fingerprint, write_workshop
 
 
 def build(folder: Path, out: Path, part: str | None = None) -> Path:
-    path = folder / "parts.toml"
+    path = folder / "recipe.toml"
     build_dataset(path, read_recipe(path), out, part=part and BuildPart.parse(part), workers=Here())
     return out
 
@@ -103,16 +47,7 @@ def _small_pieces():
 
 @pytest.fixture(scope="module")
 def workshop(tmp_path_factory):
-    """Photographs of which one is too small, a burst of a phone, a damaged one, and a recipe."""
-    folder = tmp_path_factory.mktemp("parts")
-    write_photographs(folder / "photos", 4, height=180, width=200)
-    write_png(folder, "photos/small.png", make_photograph(20, 20, seed=9))
-    for index in range(2):
-        write_png(folder, f"phone/street/{index}.png", make_photograph(40, 50, seed=index))
-        (folder / "phone/torn").mkdir(exist_ok=True)
-        (folder / f"phone/torn/{index}.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    (folder / "parts.toml").write_text(RECIPE)
-    return folder
+    return write_workshop(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +110,7 @@ def test_parts_that_were_labelled_further_merge(copies, tmp_path):
     [("0/2", "K from 1 to N"), ("3/2", "K from 1 to N"), ("1", "such as 2/8, got '1'"), ("1/513", "N up to 512")],
 )
 def test_a_part_out_of_range(workshop, tmp_path, text, message):
-    code, output = run("build", workshop / "parts.toml", "--out", tmp_path / "out", "--part", text)
+    code, output = run("build", workshop / "recipe.toml", "--out", tmp_path / "out", "--part", text)
     assert code == 2
     assert message in " ".join(output.split())
     assert not (tmp_path / "out").exists()
