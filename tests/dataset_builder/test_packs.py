@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from click.testing import CliRunner
 
+import dataset_builder.audit.stage
 import dataset_builder.bursts
 from dataset_builder.build import build_dataset, redo_reports
 from dataset_builder.cli.main import main
@@ -49,9 +51,10 @@ def workshop(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_page():
-    """The page costs more than all else; what it reads is what `restore_bursts` and others read."""
+    """The page costs more than all else, and reads frames as others do."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("dataset_builder.finish._write_reports", lambda *_: [], raising=False)
+        patch.setattr(dataset_builder.audit.stage, "write_audit", lambda _root, **_choices: SimpleNamespace(remarks=()))
+        patch.setattr(dataset_builder.audit.stage, "restore_bursts", lambda _root, **_choices: [])
         yield
 
 
