@@ -18,7 +18,7 @@ noise_redraws = 1
 kind = "photographs"
 name = "photos"
 root = "photos"
-bursts_per_photograph = 2
+bursts_per_photograph = 1
 frame_height = 32
 frame_width = 32
 

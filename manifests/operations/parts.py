@@ -89,17 +89,17 @@ def merge_parts(parts: Sequence[Path], out: Path, *, finish: Finish) -> None:
     require_new_folder(out)
     first = descriptions[roots[0]]
     with write_new_folder(out) as folder:
-        for root in roots:
-            for files in _list_images(root):
-                copy_images(root, files, folder)
-            for name in list_files(root, IMAGE_FOLDER):
-                _copy_shard(root, f"{IMAGE_FOLDER}/{name}", folder)
         for kind in (FRAMES, BURSTS):
             merge_tables(roots, table_path(kind.name), kind, folder)
         failures = [read_table(root, table_path(FAILURES.name), FAILURES) for root in roots]
         write_table(folder, table_path(FAILURES.name), FAILURES, pa.concat_tables(failures))
         for path, owners in _list_owners(roots).items():
             merge_tables(owners, path, LABELS, folder, metadata=_share_facts(owners, path))
+        for root in roots:
+            for files in _list_images(root):
+                copy_images(root, files, folder)
+            for name in list_files(root, IMAGE_FOLDER):
+                _copy_shard(root, f"{IMAGE_FOLDER}/{name}", folder)
         copy_file(roots[0], _RECIPE, folder)
         known = {name: value for name, value in drop_seal(first).items() if name not in {PART, *_NOT_SHARED}}
         write_description(folder, known)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
+from dataset_builder.audit import stage
 from dataset_builder.build import add_labels, build_dataset, redo_reports
 from dataset_builder.cli.main import main
 from dataset_builder.errors import OutputError
@@ -22,6 +24,8 @@ from manifests.seal import seal_dataset
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from tests.workshop import Here, fingerprint, write_workshop
+
+WRITE_AUDIT, RESTORE_BURSTS = stage.write_audit, stage.restore_bursts
 
 
 def build(folder: Path, out: Path, part: str | None = None) -> Path:
@@ -42,6 +46,9 @@ def _small_pieces():
         patch.setattr(store, "ROWS_PER_GROUP", 20)
         patch.setattr(streams, "_FEWEST_ROWS", 5)
         patch.setattr(streams, "_ROWS_AT_ONCE", 5)
+        # The page costs more than all else; a slow test has it.
+        patch.setattr(stage, "write_audit", lambda _root, **_choices: SimpleNamespace(remarks=()))
+        patch.setattr(stage, "restore_bursts", lambda _root, **_choices: [])
         yield
 
 
@@ -67,9 +74,9 @@ def copies(halves, tmp_path):
 
 def test_the_whole_has_what_is_to_be_dealt_out(whole):
     bursts = read_dataset_table(whole, "bursts").to_pandas()
-    assert bursts["source"].value_counts().to_dict() == {"photos": 8, "phone": 1}
+    assert bursts["source"].value_counts().to_dict() == {"photos": 4, "phone": 1}
     failures = read_dataset_table(whole, "failures").to_pandas()
-    assert sorted(failures["source"]) == ["gone", "phone", "photos"]
+    assert sorted(failures["source"][failures["stage"] == "bursts"]) == ["gone", "phone", "photos"]
     assert bursts["scene_id"].nunique() == 5
 
 
@@ -78,13 +85,24 @@ def test_parts_merged_are_one_build(workshop, whole, halves, tmp_path, total):
     """Nine parts are more than there are scenes, so some are empty."""
     parts = halves if total == 2 else [build(workshop, tmp_path / f"{n}", f"{n}/{total}") for n in range(1, total + 1)]
     sizes = [len(read_dataset_table(part, "bursts")) for part in parts]
-    assert sum(sizes) == 9
+    assert sum(sizes) == 5
     assert (min(sizes) == 0) == (total == 9)
     assert [verify(part) for part in parts] == [[]] * total
     merge_parts(parts[::-1], tmp_path / "merged", finish=redo_reports)
     assert fingerprint(tmp_path / "merged") == fingerprint(whole)
     # What was merged goes on as the whole that it is.
     assert read_description(tmp_path / "merged").get(PART) is None
+
+
+@pytest.mark.slow
+def test_the_report_is_that_of_one_build(workshop, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "write_audit", WRITE_AUDIT)
+    monkeypatch.setattr(stage, "restore_bursts", RESTORE_BURSTS)
+    whole = build(workshop, tmp_path / "whole")
+    parts = [build(workshop, tmp_path / f"{number}", f"{number}/3") for number in (1, 2, 3)]
+    merge_parts(parts, tmp_path / "merged", finish=redo_reports)
+    assert fingerprint(tmp_path / "merged") == fingerprint(whole)
+    assert (whole / "audit/index.html").exists()
 
 
 def test_a_part_goes_on_where_it_was_left(workshop, copies):
@@ -98,7 +116,7 @@ def test_a_part_goes_on_where_it_was_left(workshop, copies):
 
 def test_parts_that_were_labelled_further_merge(copies, tmp_path):
     for part in copies:
-        add_labels(part, [parse_scenario(name="denoise/median", metrics=("psnr",))], workers=Here())
+        add_labels(part, [parse_scenario(name="denoise/hdrplus", metrics=("psnr",))], workers=Here())
         assert read_description(part)[PART]["total"] == 2
     merge_parts(copies, tmp_path / "merged", finish=redo_reports)
     assert verify(tmp_path / "merged") == []
@@ -174,14 +192,13 @@ def test_parts_that_are_missing_or_doubled(halves, tmp_path, chosen, message):
     assert (code, message in output, len(output.strip().splitlines())) == (1, True, 1)
 
 
-def test_a_burst_that_two_parts_have(workshop, halves, tmp_path):
-    """Two folders that both hold everything, one of which says that it is the other part."""
-    one = build(workshop, tmp_path / "one", "1/1")
-    other = Path(shutil.copytree(one, tmp_path / "other"))
-    change_facts(one, total=2)
-    change_facts(other, total=2, number=2)
-    with pytest.raises(MergeConflictError, match=r"burst_id=[\w-]+: is in .*one and in .*other"):
-        streams.merge_tables([one, other], "manifests/frames.parquet", store.TABLES["frames"], tmp_path / "out")
+def test_a_burst_that_two_parts_have(copies, tmp_path):
+    """A folder that says that it is the other part."""
+    other = Path(shutil.copytree(copies[0], tmp_path / "other"))
+    change_facts(other, number=2)
+    with pytest.raises(MergeConflictError, match=r"burst_id=[\w-]+: is in .*half-1 and in .*other"):
+        merge_parts([copies[0], other], tmp_path / "merged", finish=redo_reports)
+    assert not list(tmp_path.glob("*merged*"))
 
 
 def test_whole_data_sets_and_parts_do_not_mix(whole, halves, tmp_path):
