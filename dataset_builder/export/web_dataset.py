@@ -9,7 +9,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_files, read_sample_masks
+from dataset_builder.export.bursts import Sample, iterate_samples, name_plainly, read_sample_files, read_sample_masks
 from manifests.confined.writing import replace_file
 from manifests.operations.output import write_new_folder
 from manifests.problem import Progress
@@ -80,7 +80,7 @@ def _write_shards(root: Path, out: Path, shard_bytes: int, on_progress: Progress
 
 def _list_members(root: Path, sample: Sample, *, strip: bool) -> Iterator[Member]:
     name = sample.burst["burst_id"]
-    frames = [dict(frame) for frame in sample.frames]
+    frames = [name_plainly(frame) for frame in sample.frames]
     for number, (path, data) in enumerate(read_sample_files(root, sample, strip=strip)):
         kind = f"{number:02d}" if number < len(frames) else "truth"
         if number < len(frames):
@@ -88,5 +88,5 @@ def _list_members(root: Path, sample: Sample, *, strip: bool) -> Iterator[Member
         yield f"{name}.{kind}{PurePosixPath(path).suffix.lower()}", data
     for index, data in read_sample_masks(root, sample):
         yield f"{name}.{index:02d}_mask.png", data
-    facts = {"burst": sample.burst, "frames": frames, "labels": sample.labels, "split": sample.split}
+    facts = {"burst": name_plainly(sample.burst), "frames": frames, "labels": sample.labels, "split": sample.split}
     yield f"{name}.json", json.dumps(facts, sort_keys=True, allow_nan=False).encode()

@@ -12,7 +12,8 @@ import pyarrow as pa
 from manifests.confined.members import find_shard_digest, name_holder, name_plain
 from manifests.errors import ImageFileError
 
-_PATHS = ("path", "mask_path", "ground_truth_path", "ground_truth_mask_path")
+IMAGE_COLUMNS = ("path", "mask_path", "ground_truth_path", "ground_truth_mask_path")
+"""Columns of `frames` and `bursts` that name images."""
 
 
 class StoredFile(NamedTuple):
@@ -45,7 +46,7 @@ def list_image_files(bursts: pa.Table, frames: pa.Table) -> list[StoredFile]:
 
 def use_plain_paths(table: pa.Table) -> pa.Table:
     """Rows of `bursts` or `frames`, or of another table, as they are in a data set whose images are files of their own."""
-    for name in _PATHS:
+    for name in IMAGE_COLUMNS:
         if name in table.column_names:
             paths = [path and name_plain(path) for path in table.column(name).to_pylist()]
             place = table.schema.get_field_index(name)
