@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -153,7 +153,7 @@ def read_unchecked(root: Path, path: str, kind: TableSchema, *, columns: Sequenc
     return table
 
 
-def iterate_pieces(root: Path, path: str, kind: TableSchema, *, rows: int) -> Iterator[pa.Table]:
+def iterate_pieces(root: Path, path: str, kind: TableSchema, *, rows: int) -> Generator[pa.Table, None, None]:
     """A table in pieces of at most so many rows, whose values may be anything of their type; raises as `read_unchecked`."""
     with open_table(root, path) as file:
         check_format_version(_read_metadata(file).get(b"format_version"), root / path)

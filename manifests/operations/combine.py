@@ -74,8 +74,8 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = lea
     one, other = _read_contents(first), _read_contents(second)
     require_new_folder(out)
     bursts = _unite(one.bursts, other.bursts, BURSTS.sort_by, ("burst_key", "scene_id"), "burst")
-    both = (use_plain_paths(contents.frames) for contents in (one, other))
-    frames = _unite(*both, FRAMES.sort_by, ("sha256", "path"), "frame")
+    images = use_plain_paths(one.frames), use_plain_paths(other.frames)
+    frames = _unite(images[0], images[1], FRAMES.sort_by, ("sha256", "path"), "frame")
     paths = frames.column("path")
     if pc.count_distinct(paths).as_py() < len(paths):
         raise MergeConflictError(f"{first} and {second}: frames of different bursts have one path; rename a source")
