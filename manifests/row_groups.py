@@ -47,9 +47,9 @@ class RowGroupWriter:
         self, error: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
     ) -> None:
         is_wanted = len(self._waiting) or self._is_empty  # a table without rows has a row group without rows
-        if error is None and is_wanted:
-            self._write(self._waiting)
-        self._writer.close()
+        with self._writer:
+            if error is None and is_wanted:
+                self._write(self._waiting)
 
     def add(self, piece: pa.Table) -> None:
         """Take the next rows: the columns of the table in its order, sorted; a piece ends where a burst does."""
