@@ -14,7 +14,7 @@ from manifests.plain_text import show
 from manifests.schema import TableSchema
 from manifests.store import iterate_pieces, write_pieces
 
-_ROWS_AT_ONCE = 65_536
+_ROWS_AT_ONCE = 16_384
 """Of all tables together."""
 _FEWEST_ROWS = 64
 
