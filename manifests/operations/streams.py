@@ -16,7 +16,7 @@ from manifests.store import iterate_pieces, write_pieces
 
 _ROWS_AT_ONCE = 16_384
 """Of all tables together."""
-_FEWEST_ROWS = 64
+_FEWEST_ROWS = 512
 
 
 def merge_tables(
