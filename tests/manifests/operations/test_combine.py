@@ -116,6 +116,19 @@ def add_mask(root: Path) -> str:
     return path
 
 
+def test_masks_of_the_truth_come_along(tiny: Path, tmp_path: Path) -> None:
+    path = "frames/tiny/tiny-3/ground_truth_mask.png"
+    write_png(tiny, path, np.full((2 * 16, 2 * 16), 255, np.uint8))
+    values = {"ground_truth_mask_path": path, "ground_truth_mask_sha256": hash_plain(tiny / path)}
+    change(
+        tiny, "manifests/bursts.parquet", lambda rows: next(r for r in rows if r["burst_id"] == "tiny-3").update(values)
+    )
+    assert verify(tiny) == []
+    subset_dataset(tiny, tmp_path / "out", "burst_id == 'tiny-3'")
+    assert hash_plain(tmp_path / "out" / path) == hash_plain(tiny / path)
+    assert verify(tmp_path / "out") == []
+
+
 def test_masks_come_along(tiny: Path, tmp_path: Path) -> None:
     path = add_mask(tiny)
     assert verify(tiny) == []
