@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import tempfile
-import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dataset_builder.bursts import build_bursts, plan_source, require_source
 from dataset_builder.errors import RecipeError
-from dataset_builder.finish import finish_dataset, read_built_recipe
+from dataset_builder.finish import finish_dataset, keep_recipe, read_built_recipe, write_recipe
 from dataset_builder.ingest.kinds.catalogue import KINDS
 from dataset_builder.judgements.annotations import Annotations, compose
 from dataset_builder.labeling.annotations import annotate_sources, write_annotations
@@ -22,28 +18,32 @@ from dataset_builder.labeling.noise import measure_label_noise
 from dataset_builder.labeling.scenarios import ScenarioChoice, list_renamed, merge_choices, resolve_scenarios
 from dataset_builder.labeling.trials import require_sound
 from dataset_builder.labeling.units import read_bursts
-from dataset_builder.plans import find_makers, list_remade, plan_redraws, plan_sources, require_named, require_usable
-from dataset_builder.recipe import Recipe, Source, SplitChoice, parse_recipe, render_recipe
+from dataset_builder.plans import (
+    find_makers,
+    list_remade,
+    plan_redraws,
+    plan_sources,
+    require_named,
+    require_same_part,
+    require_usable,
+)
+from dataset_builder.recipe import Recipe, Source
+from dataset_builder.records.packing import Store
 from dataset_builder.settings.roots import NO_ROOTS
-from dataset_builder.work.altered import RECIPE, drop_altered_caches, take_stock
+from dataset_builder.work.altered import take_stock
+from dataset_builder.work.dealing import BuildPart
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
-from dataset_builder.work.unit import WORK_FOLDER
-from manifests.confined.reading import has_file, hash_file, list_folder, read_file
-from manifests.confined.writing import remove_file, remove_tree, write_file
-from manifests.description import DIGESTS, read_description, write_description
-from manifests.journal import note_digest
+from manifests.confined.writing import remove_file
+from manifests.description import read_description
 from manifests.queries import list_labelled, name_unlabelled
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_or_empty, table_path
 
 if TYPE_CHECKING:
-    from dataset_builder.audit.audit import Audit
+    pass
 
-_STEP_BY_STEP = (
-    "# Everything that the commands which made this data set were told; `buiqa build` makes it again from this.\n\n"
-)
 JUDGED_SCENARIOS = tuple(kind.judged_as for kind in KINDS if kind.judged_as)
 """Scenarios that come with a source and not from the recipe's list."""
 
@@ -55,6 +55,8 @@ def build_dataset(
     *,
     roots: Mapping[str, Path] = NO_ROOTS,
     strict: bool = False,
+    part: BuildPart | None = None,
+    store: Store | None = None,
     workers: Workers = ONE_WORKER,
     progress: Progress = no_progress,
     announce: Announce | None = None,
@@ -67,6 +69,8 @@ def build_dataset(
         root: folder of the data set; created if need be.
         roots: folders of the recipe's named roots; sources whose roots are not among them keep what they have.
         strict: whether every source must be there and hold what the recipe expects.
+        part: scenes to make, those of all sources being dealt out to several builds whose folders are merged at last; None for all.
+        store: whether images are to lie in a file each or in packs; None for as they do.
         workers: who does the work. The result does not depend on it.
         progress: how to show progress.
         announce: told what the labels will cost, before they are computed.
@@ -79,10 +83,14 @@ def build_dataset(
     base = recipe_path.resolve().parent
     require_usable(root)
     with lock_dataset(root):
+        require_same_part(root, part)
         require_named(root, recipe)
         altered = take_stock(root, list_remade(recipe))
         planned = plan_sources(recipe, base, root, workers, roots=roots, strict=strict)
-        bursts = build_bursts(root, planned.plans, workers=workers, progress=progress)
+        facts = None if part is None else planned.describe(part)
+        if part is not None:
+            planned = planned.deal(part)
+        bursts = build_bursts(root, planned.plans, store=store, workers=workers, progress=progress)
         judged = annotate_sources(root, planned.judged)
         labels = build_labels(root, scenarios, workers=workers, progress=progress, announce=announce)
         redraws, makers = recipe.noise_redraws, find_makers(planned.plans)
@@ -93,9 +101,9 @@ def build_dataset(
         bursts.remarks += altered
         record_failures(root, bursts, "source", [*planned.plans, *planned.failures])
         record_failures(root, labels, "scenario", [*JUDGED_SCENARIOS, *(scenario.name for scenario in scenarios)])
-        _write_recipe(root, recipe_path.read_bytes())
+        write_recipe(root, recipe_path.read_bytes())
         named = [scenario.target for scenario in scenarios]
-        labels.remarks += finish_dataset(root, recipe, [bursts, labels], named=named, workers=workers)
+        labels.remarks += finish_dataset(root, recipe, [bursts, labels], part=facts, named=named, workers=workers)
     return [bursts, labels]
 
 
@@ -140,7 +148,7 @@ def add_source(
         record_failures(root, bursts, "source", plans)
         if labels.counts:
             record_failures(root, labels, "scenario", JUDGED_SCENARIOS)
-        _keep_recipe(root, recipe)
+        keep_recipe(root, recipe)
         bursts.remarks += [*altered, *finish_dataset(root, recipe, [bursts, labels], workers=workers)]
     return [bursts, labels] if labels.counts else [bursts]
 
@@ -191,7 +199,7 @@ def add_labels(
         record_failures(root, labels, "scenario", [scenario.name for scenario in scenarios])
         named = [scenario.target for scenario in scenarios]
         recipe = recipe.model_copy(update={"scenarios": merged, "noise_redraws": redraws})
-        _keep_recipe(root, recipe)
+        keep_recipe(root, recipe)
         labels.remarks += [*altered, *list_renamed(choices), *remarks]
         labels.remarks += finish_dataset(root, recipe, [labels], named=named, workers=workers)
     return [labels]
@@ -223,7 +231,7 @@ def remove_labels(root: Path, names: Sequence[str]) -> list[StageReport]:
         record_failures(root, report, "scenario", names)
         kept = tuple(choice for choice in recipe.scenarios if choice.name not in names)
         recipe = recipe.model_copy(update={"scenarios": kept})
-        _keep_recipe(root, recipe)
+        keep_recipe(root, recipe)
         report.remarks += [*altered, *finish_dataset(root, recipe, [report])]
     return [report]
 
@@ -253,111 +261,3 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         record_failures(root, report, "scenario", [annotations.scenario])
         report.remarks += [*altered, *finish_dataset(root, read_built_recipe(root))]
     return [report]
-
-
-def redo_splits(root: Path, splits: SplitChoice) -> list[str]:
-    """Assign the splits of a data set anew.
-
-    Returns:
-        What the report lacks and why, one line each.
-
-    Raises:
-        ManifestError: if `root` is no data set, or the choice does not fit it.
-    """
-    read_description(root)
-    with lock_dataset(root):
-        altered = take_stock(root, [table_path("splits")])
-        recipe = read_built_recipe(root).model_copy(update={"splits": splits})
-        _keep_recipe(root, recipe)
-        return [*altered, *finish_dataset(root, recipe, keep_splits=False)]
-
-
-def redo_reports(root: Path) -> list[str]:
-    """Write description, card and audit of a data set anew, after its tables were put together in another way.
-
-    Returns:
-        What the report lacks and why, one line each.
-
-    Raises:
-        ManifestError: if `root` is no data set.
-    """
-    read_description(root)
-    with lock_dataset(root):
-        take_stock(root, [])
-        return finish_dataset(root, read_built_recipe(root), anew=True)
-
-
-def redo_audit(
-    root: Path,
-    *,
-    against: Path | None = None,
-    named: Collection[str] = (),
-    workers: Workers = ONE_WORKER,
-    out: Path | None = None,
-) -> tuple[Audit, list[str]]:
-    """Write the audit of a data set anew and change nothing else: what is wrong must still be wrong when it is looked at.
-
-    Args:
-        root: the data set.
-        against: another build to compare with.
-        named: scenarios that the user named; of the others, those run that are built in or installed.
-        workers: who reads and restores the bursts that are shown.
-        out: another folder for the report, made if need be; the data set then is only read, and no burst restored.
-
-    Returns:
-        The audit, and what the report lacks and why, one line each.
-
-    Raises:
-        ManifestError: if a folder is no data set, or its bursts or frames are missing or damaged.
-    """
-    from dataset_builder.audit.stage import restore_bursts, write_audit
-
-    description = read_description(root)
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        audit = write_audit(root, against=against, workers=workers, out=out)
-        _remove_work(out)
-        note = "of restored images the report has those that the data set's own report left; none are made for another folder"
-        return audit, [note, *audit.remarks]
-    with lock_dataset(root):
-        drop_altered_caches(root)
-        remarks = restore_bursts(root, named=named, workers=workers)
-        audit = write_audit(root, against=against, workers=workers)
-        if DIGESTS in description:
-            digests = {path: hash_file(root, path) for path in (f"audit/{name}" for name in list_folder(root, "audit"))}
-            write_description(root, {**description, DIGESTS: {**description[DIGESTS], **digests}})
-    return audit, [*remarks, *audit.remarks]
-
-
-def look_at_dataset(root: Path, *, against: Path | None = None, workers: Workers = ONE_WORKER) -> Audit:
-    """The audit of a data set that is only read; nothing of it is kept.
-
-    Raises:
-        ManifestError: as `redo_audit`.
-    """
-    from dataset_builder.audit.audit import audit_dataset
-
-    with tempfile.TemporaryDirectory() as folder:
-        return audit_dataset(root, against=against, workers=workers, out=Path(folder))
-
-
-def _remove_work(out: Path) -> None:
-    """Remove what workers left where their results waited."""
-    with contextlib.suppress(OSError):
-        remove_tree(out, f"{WORK_FOLDER}/pieces")
-        (out / WORK_FOLDER).rmdir()
-
-
-def _keep_recipe(root: Path, recipe: Recipe) -> None:
-    """Let `recipe.toml` say what a data set was made from, step by step; one that says so already stays, with its comments."""
-    try:
-        said = parse_recipe(tomllib.loads(read_file(root, RECIPE).decode()), RECIPE) if has_file(root, RECIPE) else None
-    except (ValueError, RecursionError):  # no TOML, no recipe, or of another version
-        said = None
-    if said != recipe:
-        _write_recipe(root, (_STEP_BY_STEP + render_recipe(recipe)).encode())
-
-
-def _write_recipe(root: Path, data: bytes) -> None:
-    note_digest(root, RECIPE, hashlib.sha256(data).hexdigest())
-    write_file(root, RECIPE, data)

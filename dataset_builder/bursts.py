@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,15 @@ from dataset_builder.ingest.source import CaptureSource
 from dataset_builder.ingest.unit import CaptureUnit
 from dataset_builder.randomness import derive_seed
 from dataset_builder.records.held import HeldBurst, iterate_held, list_truths, write_burst_tables
+from dataset_builder.records.packing import (
+    PackingQueue,
+    Store,
+    choose_packs,
+    number_unit,
+    pack_images,
+    remove_loose,
+)
+from dataset_builder.records.presence import exist
 from dataset_builder.records.rows import make_id
 from dataset_builder.settings.roots import NO_ROOTS, require_layout
 from dataset_builder.synthesis.builtin import find_preset
@@ -26,12 +34,14 @@ from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import Progress, StageReport
 from dataset_builder.work.staging import clear_stages, find_staged
-from dataset_builder.work.unit import Failure, read_part, remove_part
-from manifests.confined.reading import has_file, list_files, list_folder
-from manifests.confined.writing import move_folder, remove_tree
-from manifests.errors import UnsafePathError
+from dataset_builder.work.unit import WORK_FOLDER, Failure, read_part, remove_part
+from manifests.confined.members import find_member
+from manifests.confined.reading import has_file, list_folder
+from manifests.confined.writing import move_folder, remove_file, remove_tree, write_text
 from manifests.store import table_path
 
+_UNPACKED = f"{WORK_FOLDER}/unpacked"
+"""Is there while images that belong into packs may lie elsewhere, or packs hold more than they should."""
 BurstUnit = SynthesisUnit | CaptureUnit
 
 
@@ -113,19 +123,28 @@ def require_source(source: PhotographSource | SceneSource | CaptureSource, base:
         find_photographs(source, root)
 
 
-def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, progress: Progress) -> StageReport:
+def build_bursts(
+    root: Path, plans: Mapping[str, Plan], *, store: Store | None = None, workers: Workers, progress: Progress
+) -> StageReport:
     """Bring the bursts of some sources up to date; those of other sources stay as they are.
 
     Args:
         root: the data set.
         plans: plans of each source, by its name.
+        store: how images are to lie; None for as they do, which is in a file each where there are none.
         workers: who does the work.
         progress: how to show progress.
 
     Returns:
         Counts of bursts created, reused, rebuilt, removed and failed.
+
+    Raises:
+        OutputError: if images lie in packs and are to lie in files.
     """
     report, units, held = _compare(root, plans)
+    packs = choose_packs(root, store, are_packed=held.are_packed)
+    if packs and (held.are_loose or held.stale or held.renamed or units.keys() - held.kept):
+        write_text(root, _UNPACKED, "")
     if held.stale:
         # They leave the manifest before their files are overwritten.
         write_burst_tables(root, held.kept)
@@ -134,15 +153,30 @@ def build_bursts(root: Path, plans: Mapping[str, Plan], *, workers: Workers, pro
         report.counts["removed"] += 1
 
     waiting = [unit for burst_id, unit in units.items() if burst_id not in held.kept]
-    made = _make(waiting, root, report, held.stale, workers=workers, progress=progress)
+    made = _make(waiting, root, report, held.stale, packs=packs, workers=workers, progress=progress)
     renamed = {unit.burst_id: unit.origin for unit in held.renamed}
     if made or renamed or not has_file(root, table_path("bursts")):
         write_burst_tables(root, held.kept, sorted(made, key=lambda unit: unit.burst_id), renamed)
     for unit in waiting:
         remove_part(root, unit)
     clear_stages(root)
-    _remove_orphans(root, plans, held.kept | {unit.burst_id for unit in made})
+    if packs:
+        _finish_packs(root, plans, held.sources)
+    else:
+        _remove_orphans(root, plans, held.kept | {unit.burst_id for unit in made})
     return report
+
+
+def _finish_packs(root: Path, plans: Mapping[str, Plan], held: set[str]) -> None:
+    """Put what the tables name into packs, wherever it lies, and remove what else there is of some sources.
+
+    The tables name every image where it is before and after: a build that is killed in between goes on from here.
+    """
+    is_unpacked = has_file(root, _UNPACKED)
+    if is_unpacked:
+        pack_images(root)
+    remove_loose(root, {*plans, *held} if is_unpacked else plans)
+    remove_file(root, _UNPACKED)
 
 
 def preview_bursts(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, set[str]]:
@@ -165,11 +199,17 @@ class _Held:
         kept: those that stay.
         stale: the folders of the others.
         renamed: planned ones among `kept` that come from elsewhere than the manifest says.
+        sources: of all of them.
+        are_packed: whether any image lies in a pack.
+        are_loose: whether any is a file of its own.
     """
 
     kept: set[str] = field(default_factory=set)
     stale: dict[str, str] = field(default_factory=dict)
     renamed: list[BurstUnit] = field(default_factory=list)
+    sources: set[str] = field(default_factory=set)
+    are_packed: bool = False
+    are_loose: bool = False
 
 
 def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[str, BurstUnit], _Held]:
@@ -184,6 +224,10 @@ def _compare(root: Path, plans: Mapping[str, Plan]) -> tuple[StageReport, dict[s
     units = {unit.burst_id: unit for plan in plans.values() for unit in plan.units}
     held = _Held()
     for burst in iterate_held(root):
+        held.sources.add(burst.row["source"])
+        packed = [find_member(path) is not None for path in burst.files]
+        held.are_packed |= any(packed)
+        held.are_loose |= not all(packed)
         unit = units.get(burst.burst_id)
         if not _is_current(root, burst, unit, plans):
             held.stale[burst.burst_id] = burst.files[0].rpartition("/")[0] if burst.files else ""
@@ -202,7 +246,7 @@ def _is_current(root: Path, burst: HeldBurst, unit: BurstUnit | None, plans: Map
         return False
     if unit is None:
         return burst.row["source"] not in plans
-    return burst.row["burst_key"] == unit.key and _exist(root, burst.files)
+    return burst.row["burst_key"] == unit.key and exist(root, burst.files)
 
 
 def _make(
@@ -211,6 +255,7 @@ def _make(
     report: StageReport,
     stale: Iterable[str],
     *,
+    packs: bool,
     workers: Workers,
     progress: Progress,
 ) -> list[BurstUnit]:
@@ -222,15 +267,21 @@ def _make(
             report.counts["reused"] += 1
         else:
             missing.append(unit)
+    if packs:
+        missing.sort(key=number_unit)  # each shard is whole before the next begins
+    queue = PackingQueue(root, made, missing) if packs else None
     with progress("bursts", len(missing)) as advance:
         for unit, failure in workers.run(missing, root):
-            if failure is None and _settle(root, unit, report):
+            is_made = failure is None and _settle(root, unit, report)
+            if is_made:
                 made.append(unit)
                 report.counts["rebuilt" if unit.burst_id in known else "created"] += 1
             else:
                 lost = Failure("OutputError", "its files were removed while the build ran; run the same command again")
                 report.fail(failure or lost, source=unit.origin.source, burst_id=unit.burst_id)
                 _remove_folder(root, unit.folder)
+            if queue is not None:
+                queue.finish(unit, is_made=is_made)
             advance()
     return made
 
@@ -240,7 +291,7 @@ def _is_finished(root: Path, unit: BurstUnit) -> bool:
     part = read_part(root, unit)
     if part is None:
         return False
-    return find_staged(root, part.get("stage"), unit.folder) is not None or _exist(root, _list_files(part))
+    return find_staged(root, part.get("stage"), unit.folder) is not None or exist(root, _list_files(part))
 
 
 def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
@@ -254,24 +305,12 @@ def _settle(root: Path, unit: BurstUnit, report: StageReport) -> bool:
         # A burst of fewer frames would leave those of its longer self.
         _remove_folder(root, unit.folder)
         move_folder(root, staged, unit.folder)
-    return _exist(root, _list_files(part))
+    return exist(root, _list_files(part))
 
 
 def _list_files(part: Mapping[str, Any]) -> Sequence[str]:
     frames = [frame[name] for frame in part["frames"] for name in ("path", "mask_path") if frame[name]]
     return [*frames, *list_truths(part["burst"])]
-
-
-def _exist(root: Path, paths: Iterable[str]) -> bool:
-    """Whether all paths are files inside the data set. Folders are listed: asking for file after file takes seconds in a large one."""
-    names: dict[str, set[str]] = defaultdict(set)
-    for path in paths:
-        folder, _, name = path.rpartition("/")
-        names[folder].add(name)
-    try:
-        return all(wanted <= list_files(root, folder) for folder, wanted in names.items())
-    except UnsafePathError:
-        return False  # what a link leads to is not the data set's
 
 
 def _remove_orphans(root: Path, sources: Iterable[str], kept: Iterable[str]) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from dataset_builder.bursts import Plan, plan_source
 from dataset_builder.errors import (
@@ -24,12 +26,14 @@ from dataset_builder.settings.roots import NO_ROOTS, split_root
 from dataset_builder.synthesis.source import SynthesisSource
 from dataset_builder.synthesis.unit import SynthesisUnit
 from dataset_builder.work.altered import RECIPE
+from dataset_builder.work.dealing import BuildPart
 from dataset_builder.work.local import Workers
 from dataset_builder.work.report import StageReport
-from dataset_builder.work.unit import WORK_FOLDER, Failure
+from dataset_builder.work.unit import WORK_FOLDER, Failure, hash_facts
 from manifests.confined.reading import has_file, has_folder
 from manifests.description import DESCRIPTION
 from manifests.errors import SchemaError, UnsafePathError
+from manifests.operations.parts import read_part_facts
 from manifests.schema import BURSTS
 from manifests.store import labels_path, read_table, table_path
 
@@ -52,6 +56,29 @@ class Planned:
     def judged(self) -> list[tuple[CaptureSource, Path]]:
         """Sources whose frames people judged, surveyed, and the folder of each."""
         return [plan.judged for plan in self.plans.values() if plan.judged is not None]
+
+    def deal(self, part: BuildPart) -> Planned:
+        """What falls to one part of a build: whole scenes, with what went wrong before anything ran."""
+        plans = {
+            name: replace(
+                plan,
+                units=[unit for unit in plan.units if part.holds(unit.origin.scene_id)],
+                rejected=[rejected for rejected in plan.rejected if part.holds("/".join(rejected[:2]))],
+            )
+            for name, plan in self.plans.items()
+        }
+        failures = {name: failure for name, failure in self.failures.items() if part.holds(name)}
+        return replace(self, plans=plans, failures=failures)
+
+    def describe(self, part: BuildPart) -> dict[str, Any]:
+        """A part, and a SHA-256 of what all parts together are to make, by which they are known to belong together."""
+        digest = hashlib.sha256()
+        for name, plan in self.plans.items():
+            for unit in plan.units:
+                digest.update(f"{unit.burst_id} {unit.origin.scene_id} {unit.origin.sha256}\n".encode())
+            digest.update(hash_facts([name, [rejected[:2] for rejected in plan.rejected]]).encode())
+        digest.update(hash_facts(sorted(self.failures)).encode())
+        return {"number": part.number, "total": part.total, "plan_sha256": digest.hexdigest()}
 
     def report(self, bursts: StageReport) -> None:
         """Say in the report on the bursts what became of the other sources."""
@@ -218,14 +245,32 @@ def list_remade(recipe: Recipe) -> list[str]:
     return [RECIPE, *tables, *map(labels_path, names)]
 
 
-def require_buildable(root: Path, recipe: Recipe) -> None:
+def require_buildable(root: Path, recipe: Recipe, part: BuildPart | None = None) -> None:
     """Check that a build would not overwrite what it did not make.
 
     Raises:
         OutputError: if the folder holds something else, or bursts of sources that the recipe does not name.
     """
     require_usable(root)
+    require_same_part(root, part)
     require_named(root, recipe)
+
+
+def require_same_part(root: Path, part: BuildPart | None) -> None:
+    """A build of one part must not remove what another made, nor one of the whole go on as if there were no other parts.
+
+    Raises:
+        OutputError: if the folder holds another part, or is a whole data set and should be a part, or the reverse.
+    """
+    if not has_file(root, DESCRIPTION):
+        return
+    facts = read_part_facts(root)
+    held = None if facts is None else BuildPart(facts.number, facts.total)
+    if held != part:
+        there, asked = held or "a whole data set", part or "a whole data set"
+        raise OutputError(
+            f"root {root}: holds {there}, not {asked}; name another folder, or say --part as it was said first"
+        )
 
 
 def require_usable(root: Path) -> None:

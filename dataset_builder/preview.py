@@ -15,6 +15,7 @@ from dataset_builder.plans import list_remade, plan_sources
 from dataset_builder.recipe import Recipe
 from dataset_builder.settings.roots import NO_ROOTS
 from dataset_builder.work.altered import list_altered
+from dataset_builder.work.dealing import BuildPart
 from dataset_builder.work.local import ONE_WORKER, Workers
 from dataset_builder.work.report import StageReport
 from dataset_builder.work.unit import WORK_FOLDER
@@ -30,6 +31,7 @@ def preview_dataset(
     *,
     roots: Mapping[str, Path] = NO_ROOTS,
     strict: bool = False,
+    part: BuildPart | None = None,
     workers: Workers = ONE_WORKER,
 ) -> list[StageReport]:
     """What `build_dataset` would do; nothing below the data set is written.
@@ -42,6 +44,7 @@ def preview_dataset(
         root: folder of the data set; need not exist.
         roots: as in `build_dataset`.
         strict: as there.
+        part: as there.
         workers: who screens photographs that were not measured yet.
 
     Raises:
@@ -55,6 +58,8 @@ def preview_dataset(
                 write_new_file(Path(scratch), path, read_file(root, path))
         base = recipe_path.resolve().parent
         planned = plan_sources(recipe, base, Path(scratch), workers, roots=roots, strict=strict)
+    if part is not None:
+        planned = planned.deal(part)
     plans = planned.plans
     bursts, kept = preview_bursts(root, plans)
     planned.report(bursts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -56,6 +56,22 @@ def iterate_table(
             waiting = table
         if waiting is not None:
             yield waiting
+
+
+def iterate_slices(root: Path, path: str, kind: TableSchema, *, rows: int) -> Generator[pa.Table, None, None]:
+    """A table in pieces of at most so many rows, which may cut bursts and whose values may be anything of their type.
+
+    For who reads many tables side by side, of each as little as can be.
+
+    Raises:
+        ManifestError: as `read_unchecked`.
+    """
+    with open_table(root, path) as file:
+        require_form(file, root / path, kind)
+        for batch in file.iter_batches(rows, columns=kind.schema.names):
+            piece = pa.table(batch).select(kind.schema.names)
+            piece.validate(full=True)
+            yield piece.cast(kind.schema)
 
 
 class Cursor:

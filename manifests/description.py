@@ -22,6 +22,8 @@ DIGESTS = "manifests"
 """Under it stand the SHA-256 of all documents, by path."""
 UNFINISHED = "unfinished"
 """True from when a build begins to write what follows from the tables until it has sealed the data set; else there is no such key."""
+PART = "part"
+"""Under it one of several builds that are to be merged says which it is; a whole data set has no such key."""
 _CHECKSUM = "checksum"
 
 

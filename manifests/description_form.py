@@ -18,6 +18,11 @@ _NAMES = {
 FORM: Mapping[str, Any] = {
     "name": str,
     "form": str,
+    "part": dict,
+    "part.number": int,
+    "part.total": int,
+    "part.plan_sha256": str,
+    "part.code_sha256": str,
     "totals": dict,
     "totals.*": int,
     "software": dict,

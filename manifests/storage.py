@@ -31,7 +31,7 @@ from manifests.confined.writing import (
 )
 from manifests.description import DESCRIPTION, DIGESTS, PACKED_FORM, read_description
 from manifests.errors import ManifestError, MissingManifestError, SchemaError, StorageError
-from manifests.images.listing import StoredFile, list_image_files
+from manifests.images.listing import StoredFile, list_image_files, list_stored_files
 from manifests.problem import Progress
 from manifests.schema import BURSTS, FRAMES
 from manifests.store import read_table, table_path
@@ -276,7 +276,8 @@ def _list_documents(root: Path) -> list[StoredFile]:
 def _list_images(root: Path) -> list[StoredFile]:
     if read_description(root).get("form") == PACKED_FORM:
         return []
-    return list_image_files(*(read_table(root, table_path(kind.name), kind) for kind in (BURSTS, FRAMES)))
+    tables = (read_table(root, table_path(kind.name), kind) for kind in (BURSTS, FRAMES))
+    return list_stored_files(list_image_files(*tables))
 
 
 def _run_all(work: Callable[[StoredFile], None], files: list[StoredFile], on_progress: Progress | None) -> None:

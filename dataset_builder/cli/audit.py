@@ -50,8 +50,8 @@ def command(
     index.html is the report, findings.json what is wrong, statistics.parquet all the numbers.
     """
     from dataset_builder.audit.summary import describe_audit, print_audit
-    from dataset_builder.build import look_at_dataset, redo_audit
     from dataset_builder.cli.console import print_notes
+    from dataset_builder.redo import look_at_dataset, redo_audit
 
     if as_json and out is None:
         audit = look_at_dataset(dataset, against=against, workers=workers)

@@ -10,6 +10,8 @@ import click
 from dataset_builder.cli.options import out_option, read_roots, roots_option, work_options
 
 if TYPE_CHECKING:
+    from dataset_builder.records.packing import Store
+    from dataset_builder.work.dealing import BuildPart
     from dataset_builder.work.local import Workers
 
 
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME=SCENARIO",
     help="Scenario, such as burst:FILE, to take for one that stands for NAME in RECIPE; default: the environment's BUIQA_RESTORER_NAME.",
+)
+@click.option(
+    "--part",
+    metavar="K/N",
+    callback=lambda _ctx, _option, value: None if value is None else _read_part(value),
+    help="Make the scenes that fall to build K of N; `buiqa merge` joins the folders of all N.",
+)
+@click.option(
+    "--store",
+    type=click.Choice(["files", "packs"]),
+    help="Whether images lie in a file each, or many in a tar archive; default: as they do, which is in files in a new data set.",
 )
 @click.option(
     "--strict", is_flag=True, help="Refuse to build unless every source is there and holds what RECIPE expects of it."
@@ -43,6 +56,8 @@ def command(
     out: Path,
     roots: tuple[str, ...],
     restorers: tuple[str, ...],
+    part: BuildPart | None,
+    store: Store | None,
     strict: bool,
     dry_run: bool,
     noise_profiles: Path | None,
@@ -67,8 +82,10 @@ def command(
     content, notes = replace_restorers(content, chosen)
     print_notes(notes)
     if dry_run:
-        require_buildable(out, content)
-        print_counts(out, preview_dataset(recipe, content, out, roots=folders, strict=strict, workers=workers))
+        require_buildable(out, content, part)
+        print_counts(
+            out, preview_dataset(recipe, content, out, roots=folders, strict=strict, part=part, workers=workers)
+        )
         return
     reports = build_dataset(
         recipe,
@@ -76,8 +93,19 @@ def command(
         out,
         roots=folders,
         strict=strict,
+        part=part,
+        store=store,
         workers=workers,
         progress=show_progress,
         announce=announce,
     )
     ctx.exit(print_summary(out, reports))
+
+
+def _read_part(value: str) -> BuildPart:
+    from dataset_builder.work.dealing import BuildPart
+
+    try:
+        return BuildPart.parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

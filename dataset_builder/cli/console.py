@@ -26,7 +26,7 @@ from rich.text import Text
 from dataset_builder.audit.wording import to_markup
 from dataset_builder.cli.terminal import say
 from dataset_builder.work.report import Advance, StageReport
-from manifests.description import read_description
+from manifests.description import PART, read_description
 from manifests.plain_text import count, escape_controls
 from manifests.problem import Problem
 
@@ -117,19 +117,23 @@ def print_problems(problems: Sequence[Problem]) -> int:
 def print_summary(root: Path, reports: Sequence[StageReport]) -> int:
     """Print what was done and where it lies; return the exit status."""
     console = _make_console()
+    description = read_description(root)
     if not is_asked("quiet"):
         print_counts(root, reports)
-        console.print(f"holds {tell_totals(read_description(root).get('totals', {}))}")
+        console.print(f"holds {tell_totals(description.get('totals', {}))}")
     for report in reports:
         _print_failures(console, report)
     fruitless = [report for report in reports if _is_fruitless(report)]
     if fruitless:
         console.print("[red]no labels[/] nothing could be labelled; the notes say why")
+    part = description.get(PART)
     if is_asked("quiet"):
         _print_remarks(console, fruitless)
-    else:
+    elif part is None:
         console.print(f"card   {to_markup(str(root / 'DATASET.md'))}")
         console.print(f"report {to_markup(str(root / 'audit' / 'index.html'))}")
+    else:
+        console.print(f"part   {part['number']} of {part['total']}, to be joined by `buiqa merge`")
     return FAILED_STATUS if fruitless or any(report.failures for report in reports) else 0
 
 

@@ -46,9 +46,9 @@ def command(
     """
     from collections import Counter
 
-    from dataset_builder.build import redo_splits
     from dataset_builder.cli.console import print_notes
     from dataset_builder.recipe import parse_splits
+    from dataset_builder.redo import redo_splits
     from manifests.plain_text import count
     from manifests.schema import SPLIT_NAMES
     from manifests.store import read_dataset_table

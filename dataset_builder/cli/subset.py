@@ -29,8 +29,8 @@ from dataset_builder.cli.terminal import say
 @out_option
 def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) -> None:
     """Write a data set of the bursts of DIR that a query chooses, with their files, labels and splits."""
-    from dataset_builder.build import redo_reports
     from dataset_builder.cli.console import print_notes
+    from dataset_builder.redo import redo_reports
     from manifests.operations.combine import subset_dataset
     from manifests.plain_text import count
 

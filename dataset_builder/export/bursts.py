@@ -10,10 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.confined.members import name_plain
 from manifests.confined.reading import read_files
 from manifests.description import PACKED_FORM, read_description
 from manifests.errors import ImageFileError, SchemaError
-from manifests.images.listing import require_digest
+from manifests.images.listing import IMAGE_COLUMNS, require_digest
 from manifests.images.personal import strip_metadata
 from manifests.matching import LabelCursor, iterate_burst_tables, locate
 from manifests.schema import LABELS, SPLITS
@@ -85,7 +86,7 @@ def _iterate_split(root: Path, splits: Mapping[str, str], split: str) -> Iterato
 
 
 def read_sample_files(root: Path, sample: Sample, *, strip: bool) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of the frames, then of the ground truth where there is one, each as its table's SHA-256 says.
+    """Path and bytes of the frames, then of the ground truth where there is one, each as its table's SHA-256 says; paths as `name_plainly`.
 
     Args:
         root: the data set.
@@ -135,10 +136,15 @@ def read_truth_mask(root: Path, sample: Sample) -> bytes | None:
     return next(data for _, data in _read_checked(root, files))
 
 
+def name_plainly(row: Row) -> dict[str, Any]:
+    """A row with images named as in a data set without packs."""
+    return {name: name_plain(value) if value and name in IMAGE_COLUMNS else value for name, value in row.items()}
+
+
 def _read_checked(root: Path, files: Sequence[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
     for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
         require_digest(data, digest, root / path)
-        yield path, data
+        yield name_plain(path), data
 
 
 class _Groups:

@@ -90,7 +90,7 @@ def read_pictures(
     """
     found = [Picture(path, data) for path, data in read_sample_files(root, sample, strip=strip)]
     wanted = {
-        place: _plan(sample, place, picture.path, form=form, scratch=scratch)
+        place: _plan(sample, place, form=form, scratch=scratch)
         for place, picture in enumerate(found)
         if not _is_kept(root / picture.path, picture.data, form, colours=_has_colours(sample, place))
     }
@@ -102,7 +102,7 @@ def read_pictures(
         for (place, piece), outcome in zip(wanted.items(), outcomes, strict=True):
             if isinstance(outcome, Failure):
                 raise ImageFileError(f"{root / piece.path}: cannot be exported ({outcome.message})")
-            path = PurePosixPath(piece.path).with_suffix(_SUFFIXES[form])
+            path = PurePosixPath(found[place].path).with_suffix(_SUFFIXES[form])
             found[place] = Picture(str(path), read_file(scratch, f"{_FOLDER}/{piece.name}"))
     finally:
         remove_tree(scratch, WORK_FOLDER)
@@ -135,10 +135,10 @@ def _encode_array(pixels: NDArray[Any]) -> bytes:
     return stream.getvalue()
 
 
-def _plan(sample: Sample, place: int, path: str, *, form: Form, scratch: Path) -> PictureToConvert:
+def _plan(sample: Sample, place: int, *, form: Form, scratch: Path) -> PictureToConvert:
     truth = place == len(sample.frames)
     row = sample.burst if truth else sample.frames[place]
-    digest = row["ground_truth_sha256"] if truth else row["sha256"]
+    path, digest = (row["ground_truth_path"], row["ground_truth_sha256"]) if truth else (row["path"], row["sha256"])
     pixels = sample.burst["height"] * sample.burst["width"] * (sample.burst["scale"] ** 2 if truth else 1)
     folder = str((scratch / _FOLDER).absolute())
     return PictureToConvert(path, digest, _has_colours(sample, place), form, folder, f"{place:06d}", pixels)

@@ -12,6 +12,7 @@ from typing import TextIO
 import pyarrow as pa
 
 from dataset_builder.export.bursts import read_split_names
+from manifests.confined.members import name_plain
 from manifests.confined.writing import replace_file
 from manifests.matching import LabelCursor, iterate_burst_tables
 from manifests.operations.output import write_new_folder
@@ -71,7 +72,7 @@ def _iterate_lines(
         lists: dict[tuple[str, str], list[tuple[str, float, str]]] = {}
         for path, row in zip(paths, labels.to_pylist(), strict=True):
             if row["score"] is not None:
-                line = _name(path), row["score"], splits[row["burst_id"]]
+                line = _name(name_plain(path)), row["score"], splits[row["burst_id"]]
                 lists.setdefault((row["estimator"], row["metric"]), []).append(line)
         yield from sorted(lists.items())
     cursor.finish()

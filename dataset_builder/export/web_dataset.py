@@ -10,7 +10,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from dataset_builder.export.bursts import Sample, iterate_samples, read_sample_masks, read_truth_mask
+from dataset_builder.export.bursts import Sample, iterate_samples, name_plainly, read_sample_masks, read_truth_mask
 from dataset_builder.export.pictures import read_pictures
 from dataset_builder.work.local import ONE_WORKER, Workers
 from manifests.confined.writing import replace_file
@@ -95,7 +95,7 @@ def _write_shards(
 
 def _list_members(root: Path, sample: Sample, *, strip: bool, scratch: Path, workers: Workers) -> Iterator[Member]:
     name = sample.burst["burst_id"]
-    burst, frames = dict(sample.burst), [dict(frame) for frame in sample.frames]
+    burst, frames = name_plainly(sample.burst), [name_plainly(frame) for frame in sample.frames]
     members: list[str] = []
     pictures = read_pictures(root, sample, "array", strip=strip, scratch=scratch, workers=workers)
     for number, picture in enumerate(pictures):

@@ -15,6 +15,7 @@ from dataset_builder.records.rows import Origin
 from dataset_builder.work.unit import Unit, read_part
 from manifests.batches import iterate_or_empty, iterate_table, walk_together
 from manifests.confined.reading import has_file
+from manifests.images.listing import IMAGE_COLUMNS
 from manifests.matching import walk_bursts
 from manifests.schema import BURSTS, FRAMES, TableSchema
 from manifests.store import sort_rows, table_path
@@ -107,6 +108,31 @@ def write_burst_tables(
     _rewrite(root, FRAMES, kept, _tabulate(FRAMES, (part["frames"] for _, part in _read_parts(root, made))), {})
     bursts = ([{**part["burst"], **unit.origin.describe()}] for unit, part in _read_parts(root, made))
     _rewrite(root, BURSTS, kept, _tabulate(BURSTS, bursts), renamed or {})
+
+
+def write_moved(root: Path, moved: Mapping[str, str]) -> None:
+    """Let `bursts` and `frames` name images where they lie now.
+
+    Args:
+        root: the data set.
+        moved: new paths by the old ones, both of which are there until this is done.
+
+    Raises:
+        ManifestError: if a table cannot be read.
+    """
+    for kind in (FRAMES, BURSTS):
+        path = table_path(kind.name)
+        with open_writer(root, path, kind) as writer:
+            for table in iterate_or_empty(root, path, kind):
+                writer.write(_move(table, moved))
+
+
+def _move(table: pa.Table, moved: Mapping[str, str]) -> pa.Table:
+    for name in set(IMAGE_COLUMNS) & set(table.column_names):
+        paths = [moved.get(path, path) for path in table.column(name).to_pylist()]
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, table.schema.field(name), pa.array(paths, pa.string()))
+    return table
 
 
 def _rewrite(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,11 +21,13 @@ from typing import Any
 from dataset_builder.errors import ClusterError
 from dataset_builder.work.local import UnitType
 from dataset_builder.work.stopping import check_stop
-from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit, run_unit
+from dataset_builder.work.unit import DEFAULT_LIMITS, Failure, Limits, Unit, hash_facts, run_unit
 from restorers.errors import MissingExtraError
 
 _CONNECT_SECONDS = 10
 _ANSWER_SECONDS = 5
+_LONGEST_BATCH = 16
+_BATCHES_PER_CORE = 32
 _SLICE = 1.0
 """Seconds between looks at signals and for signs of life."""
 _WORKER_SECONDS = 30
@@ -35,8 +38,9 @@ _WORKER_SECONDS = 30
 class DaskWorkers:
     """A cluster by the address of its scheduler.
 
-    Units go out a few per core at a time and are forgotten as they finish, so the driver's memory does not grow with their number.
-    Results are written by the workers to the shared folder; a unit that runs twice writes the same bytes.
+    Units go out in batches, of more where there are more of them, a few batches per core at a time, and are forgotten as they finish: the
+    driver's memory does not grow with their number, and a scheduler that takes a millisecond for a task keeps up with many cores.
+    Results are written by the workers to the shared folder; a unit that runs twice, as one that is stolen may, writes the same bytes.
 
     Attributes:
         address: such as `tcp://host:8786`.
@@ -57,16 +61,15 @@ class DaskWorkers:
             ClusterError: if the cluster cannot be reached, has no workers, shows no life any more, or a worker has other code or does not
                 see `root`.
         """
-        pending = iter(units)
-        first = next(pending, None)
-        if first is None:
+        waiting = list(units)
+        if not waiting:
             return
         client = _connect(self.address)
         with _quiet():
             try:
                 folder = root.resolve()
                 cores = _check_workers(client, folder)
-                yield from _run_on(client, first, pending, folder, self, window=4 * cores)
+                yield from _run_on(client, _batch(waiting, cores), folder, self, window=4 * cores)
             finally:
                 client.close(timeout=_ANSWER_SECONDS)
 
@@ -90,48 +93,52 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+def _batch(units: Sequence[UnitType], cores: int) -> Iterator[tuple[UnitType, ...]]:
+    """Units that follow each other, so that what they share is at hand; each core gets many batches, lest it wait for others at last."""
+    length = max(1, min(_LONGEST_BATCH, len(units) // (_BATCHES_PER_CORE * cores)))
+    for start in range(0, len(units), length):
+        yield tuple(units[start : start + length])
+
+
 def _run_on(
-    client: Any, first: UnitType, pending: Iterator[UnitType], root: Path, workers: DaskWorkers, *, window: int
+    client: Any, batches: Iterator[tuple[UnitType, ...]], root: Path, workers: DaskWorkers, *, window: int
 ) -> Iterator[tuple[UnitType, Failure | None]]:
     import distributed
 
-    under_way: dict[Any, UnitType] = {}
+    under_way: dict[Any, tuple[UnitType, ...]] = {}
     suspects: list[UnitType] = []
     facts = (root, workers.limits.seconds, hash_sources())
 
-    def submit(unit: UnitType) -> None:
-        key = f"{unit.part}:{unit.key}"
-        under_way[client.submit(_run_bounded, unit, *facts, pure=False, key=key)] = unit
+    def submit(batch: tuple[UnitType, ...]) -> None:
+        key = f"{batch[0].part}:{hash_facts([unit.key for unit in batch])}"
+        under_way[client.submit(_run_batch, batch, *facts, pure=False, key=key)] = batch
 
-    submit(first)
-    for _, unit in zip(range(window - 1), pending, strict=False):
-        submit(unit)
+    for batch in itertools.islice(batches, window):
+        submit(batch)
     while under_way:
         for future in _wait_for_some(client, list(under_way), workers):
-            unit = under_way.pop(future)
+            batch = under_way.pop(future)
             error = future.exception()
             if isinstance(error, distributed.KilledWorker):
-                suspects.append(unit)
+                suspects += batch
             elif error is not None:
                 raise error
             else:
-                yield unit, future.result()
+                yield from zip(batch, future.result(), strict=True)
             future.release()
-            if (following := next(pending, None)) is not None:
+            if (following := next(batches, None)) is not None:
                 submit(following)
     # dask suspects all that a dead worker had before it; only who kills it alone is guilty.
     for unit in suspects:
-        submit(unit)
+        submit((unit,))
         (future,) = _wait_for_some(client, list(under_way), workers)
         under_way.clear()
         error = future.exception()
         if error is not None and not isinstance(error, distributed.KilledWorker):
             raise error
         reason = "its worker died, or took too much time or memory, each time it was tried"
-        yield (
-            unit,
-            future.result() if error is None else Failure("WorkerDiedError", reason, attempts=2 * _count_attempts()),
-        )
+        lost = Failure("WorkerDiedError", reason, attempts=2 * _count_attempts())
+        yield unit, lost if error is not None else future.result()[0]
         future.release()
 
 
@@ -184,13 +191,18 @@ def _look_for_life(client: Any) -> dict[str, float]:
     return {name: worker["last_seen"] for name, worker in facts["workers"].items()}
 
 
-def _run_bounded(unit: Unit, root: Path, seconds: float, sources: str) -> Failure | None:
+def _run_batch(units: Sequence[Unit], root: Path, seconds: float, sources: str) -> list[Failure | None]:
+    """Run units one after the other."""
     if hash_sources() != sources:
         raise ClusterError(
             f"address: worker on {socket.gethostname()} has other code of buiqa-toolkit than the driver, whatever its version says: "
             "install the same"
         )
     _bound_threads()
+    return [_run_bounded(unit, root, seconds) for unit in units]
+
+
+def _run_bounded(unit: Unit, root: Path, seconds: float) -> Failure | None:
     # The kernel kills the process when the time is over, whatever native code it is stuck in. That is the default of this signal.
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:

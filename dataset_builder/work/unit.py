@@ -148,6 +148,12 @@ def read_part(root: Path, unit: Unit) -> Any:
     return part["result"] if intact else None
 
 
+def write_part(root: Path, unit: Unit, result: Mapping[str, Any]) -> None:
+    """Store the result of a unit, in the place of another."""
+    part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
+    write_text(root, _part_path(unit), json.dumps(part, allow_nan=False))
+
+
 def remove_part(root: Path, unit: Unit) -> None:
     """Forget the stored result of a unit, once a manifest holds it."""
     remove_file(root, _part_path(unit))
@@ -166,9 +172,7 @@ def run_unit(unit: Unit, root: Path) -> Failure | None:
         OSError: if the disk is full or read-only, which no other unit would survive either.
     """
     try:
-        result = unit.run(root, _DESK)
-        part = {"key": unit.key, "result": result, "digest": hash_facts([unit.key, result])}
-        write_text(root, _part_path(unit), json.dumps(part, allow_nan=False))
+        write_part(root, unit, unit.run(root, _DESK))
     except BaseException as error:  # whatever third-party code raises costs this unit only
         if is_fatal(error):
             raise

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from manifests.confined.members import find_member, hold_bytes, name_holder, read_range
 from manifests.confined.plain import open_descriptor, open_stream
 from manifests.errors import FileTooLargeError, ImageFileError, UnsafePathError
 
@@ -30,7 +31,7 @@ _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 class FileOpener:
-    """Opens files below a folder; the folder of the last one stays open, for neighbours mostly follow each other.
+    """Opens files below a folder, those within shards too; the folder of the last one stays open, for neighbours mostly follow each other.
 
     Args:
         root: the folder that no path may leave.
@@ -45,9 +46,33 @@ class FileOpener:
         """Descriptor of a plain file to read; whoever calls closes it.
 
         Raises:
+            FileTooLargeError: if it is within a shard and has more than `MAX_BYTES`.
             UnsafePathError: if the path leaves the folder, goes through a link, or leads to something else than a plain file.
             OSError: if it cannot be opened.
         """
+        return self._open_plain(path) if find_member(path) is None else hold_bytes(self.read(path))
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a plain file.
+
+        Raises:
+            FileTooLargeError: if it has more than `MAX_BYTES`.
+            UnsafePathError: as `open`.
+            OSError: as `open`.
+        """
+        member = find_member(path)
+        descriptor = self._open_plain(name_holder(path))
+        try:
+            offset, size = (0, os.fstat(descriptor).st_size) if member is None else (member.offset, member.length)
+            if size > MAX_BYTES:
+                raise FileTooLargeError(
+                    f"{self._text}/{path}: {size:,} bytes is more than {MAX_BYTES:,}; restore it or build again"
+                )
+            return read_range(descriptor, offset, size)
+        finally:
+            os.close(descriptor)
+
+    def _open_plain(self, path: str) -> int:
         parent, _, name = path.rpartition("/")
         if parent != self._parent or not _is_name(name):
             split_path(self._root, path)
@@ -89,7 +114,7 @@ def read_file(root: Path, path: str) -> bytes:
         OSError: as `open_file`.
     """
     with closing(FileOpener(root)) as opener:
-        return _read_whole(opener.open(path), f"{root}/{path}")
+        return opener.read(path)
 
 
 def read_files(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
@@ -108,7 +133,7 @@ def read_files(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
     with closing(FileOpener(root)) as opener:
         for path in paths:
             try:
-                yield _read_whole(opener.open(path), f"{folder}/{path}")
+                yield opener.read(path)
             except OSError as error:
                 raise ImageFileError(
                     f"{folder}/{path}: cannot be read ({error.strerror}); restore it or build again"
@@ -171,6 +196,20 @@ def list_files(root: Path, path: str) -> set[str]:
     try:
         with os.scandir(folder) as entries:
             return {entry.name for entry in entries if entry.is_file(follow_symlinks=False)}
+    finally:
+        os.close(folder)
+
+
+def list_sizes(root: Path, path: str) -> dict[str, int]:
+    """Names and bytes of the plain files in a folder; none if there is no such folder. Raises as `has_folder`."""
+    try:
+        folder = enter_folder(root, path)
+    except _ABSENT:
+        return {}
+    try:
+        with os.scandir(folder) as entries:
+            plain = (entry for entry in entries if entry.is_file(follow_symlinks=False))
+            return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in plain}
     finally:
         os.close(folder)
 
@@ -259,16 +298,3 @@ def explain_link(error: OSError, path: str) -> Exception:
             f"{path}: is a link, or lies behind a link or file; a data set holds plain files in plain folders; replace it"
         )
     return error
-
-
-def _read_whole(descriptor: int, path: str) -> bytes:
-    try:
-        size = os.fstat(descriptor).st_size
-        if size > MAX_BYTES:
-            raise FileTooLargeError(f"{path}: {size:,} bytes is more than {MAX_BYTES:,}; restore it or build again")
-        data = os.read(descriptor, size)
-        while len(data) < size and (more := os.read(descriptor, size - len(data))):
-            data += more
-        return data
-    finally:
-        os.close(descriptor)

@@ -153,6 +153,15 @@ def move_folder(root: Path, path: str, target: str) -> None:
         UnsafePathError: as `replace_file`.
         OSError: as `replace_file`, and if there is no such folder, or something at the target.
     """
+    _move(root, path, target)
+
+
+def move_file(root: Path, path: str, target: str) -> None:
+    """Give a file another place below `root`; what had its name there is replaced. Raises as `replace_file`."""
+    _move(root, path, target)
+
+
+def _move(root: Path, path: str, target: str) -> None:
     (parent, name), (new_parent, new_name) = split_path(root, path), split_path(root, target)
     source = enter_folder(root, parent)
     try:

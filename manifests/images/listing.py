@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from manifests.confined.members import find_shard_digest, name_holder, name_plain
 from manifests.errors import ImageFileError
+
+IMAGE_COLUMNS = ("path", "mask_path", "ground_truth_path", "ground_truth_mask_path")
+"""Columns of `frames` and `bursts` that name images."""
 
 
 class StoredFile(NamedTuple):
@@ -37,6 +42,22 @@ def list_image_files(bursts: pa.Table, frames: pa.Table) -> list[StoredFile]:
         for path, sha256 in zip(paths.to_pylist(), digests.to_pylist(), strict=True)
         if path is not None
     )
+
+
+def use_plain_paths(table: pa.Table) -> pa.Table:
+    """Rows of `bursts` or `frames`, or of another table, as they are in a data set whose images are files of their own."""
+    for name in IMAGE_COLUMNS:
+        if name in table.column_names:
+            paths = [path and name_plain(path) for path in table.column(name).to_pylist()]
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), pa.array(paths, pa.string()))
+    return table
+
+
+def list_stored_files(files: Iterable[StoredFile]) -> list[StoredFile]:
+    """The files on disk that hold some images: themselves, or their shards, each once, sorted by path."""
+    holders = ((name_holder(file.path), file.sha256) for file in files)
+    return sorted({StoredFile(holder, find_shard_digest(holder) or sha256) for holder, sha256 in holders})
 
 
 def require_digest(data: bytes, sha256: str, path: Path) -> None:

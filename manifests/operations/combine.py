@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from manifests.confined.members import name_plain
 from manifests.confined.reading import has_file, hash_file, read_files
 from manifests.confined.writing import write_new_file
 from manifests.description import DESCRIPTION, PACKED_FORM, drop_seal, read_description, write_description
 from manifests.documents.card import write_card
 from manifests.documents.croissant import write_croissant
 from manifests.errors import MergeConflictError, SchemaError
-from manifests.images.listing import list_image_files, require_digest
+from manifests.images.listing import StoredFile, list_image_files, require_digest, use_plain_paths
 from manifests.listing import choose_rows
 from manifests.matching import read_burst_tables, read_label_file, read_splits
 from manifests.operations.output import require_new_folder, write_new_folder
@@ -52,11 +53,11 @@ class _Contents:
     footers: Mapping[str, Mapping[str, str]]
 
 
-def _leave_alone(root: Path) -> None:
+def leave_alone(root: Path) -> None:
     """As `Finish`."""
 
 
-def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _leave_alone) -> None:
+def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = leave_alone) -> None:
     """Write a data set that holds the bursts and labels of two.
 
     What both hold must be equal: a burst by its key and the digests of its frames, labels by their keys, the restorer of a scenario
@@ -76,7 +77,8 @@ def merge_datasets(first: Path, second: Path, out: Path, *, finish: Finish = _le
     one, other = _read_contents(first), _read_contents(second)
     require_new_folder(out)
     bursts = _unite(one.bursts, other.bursts, BURSTS.sort_by, ("burst_key", "scene_id"), "burst")
-    frames = _unite(one.frames, other.frames, FRAMES.sort_by, ("sha256", "path"), "frame")
+    images = use_plain_paths(one.frames), use_plain_paths(other.frames)
+    frames = _unite(images[0], images[1], FRAMES.sort_by, ("sha256", "path"), "frame")
     paths = frames.column("path")
     if pc.count_distinct(paths).as_py() < len(paths):
         raise MergeConflictError(f"{first} and {second}: frames of different bursts have one path; rename a source")
@@ -111,7 +113,7 @@ def subset_dataset(
     query: str,
     *,
     scenarios: Sequence[str] | None = None,
-    finish: Finish = _leave_alone,
+    finish: Finish = leave_alone,
 ) -> int:
     """Write a data set of the bursts that a query chooses.
 
@@ -177,11 +179,12 @@ def _read_contents(root: Path) -> _Contents:
         splits=read_splits(root, tables),
         failures=read_or_empty(root, table_path("failures"), FAILURES),
         labels={path: read_label_file(root, path, tables) for path in paths},
-        footers={path: _read_footer(root, path) for path in paths},
+        footers={path: read_facts(root, path) for path in paths},
     )
 
 
-def _read_footer(root: Path, path: str) -> dict[str, str]:
+def read_facts(root: Path, path: str) -> dict[str, str]:
+    """What the footer of a table says beside its form, to be written into another footer."""
     return {key: value for key, value in read_footer(root, path).items() if key not in {"format_version", "pandas"}}
 
 
@@ -191,7 +194,7 @@ def _write_contents(contents: _Contents, origins: Iterable[_Contents], finish: F
         for origin in origins:
             _copy_images(origin, replace(contents, root=folder))
         for kind in (FRAMES, SPLITS, FAILURES, BURSTS):
-            write_table(folder, table_path(kind.name), kind, getattr(contents, kind.name))
+            write_table(folder, table_path(kind.name), kind, use_plain_paths(getattr(contents, kind.name)))
         for path, table in contents.labels.items():
             write_table(folder, path, LABELS, table, metadata=contents.footers.get(path))
         description = {**contents.description, "totals": _count_rows(contents)}
@@ -214,10 +217,21 @@ def _copy_images(origin: _Contents, contents: _Contents) -> None:
     """Copy the files of the bursts that both have, checking each against its SHA-256; what is there already stays."""
     names = contents.bursts.column("burst_id").combine_chunks()
     files = list_image_files(_keep(origin.bursts, names), _keep(origin.frames, names))
-    files = [file for file in files if not has_file(contents.root, file.path)]
-    for (path, digest), data in zip(files, read_files(origin.root, [path for path, _ in files]), strict=True):
-        require_digest(data, digest, origin.root / path)
-        write_new_file(contents.root, path, data)
+    copy_images(
+        origin.root, [file for file in files if not has_file(contents.root, name_plain(file.path))], contents.root
+    )
+
+
+def copy_images(root: Path, files: Sequence[StoredFile], out: Path) -> None:
+    """Copy images to where they are as single files below another folder, which has none of them yet, each checked against its SHA-256.
+
+    Raises:
+        ImageFileError: if one is missing or not what its table names.
+        OSError: if one cannot be written.
+    """
+    for (path, digest), data in zip(files, read_files(root, [path for path, _ in files]), strict=True):
+        require_digest(data, digest, root / path)
+        write_new_file(out, name_plain(path), data)
 
 
 def _keep(table: pa.Table, burst_ids: pa.Array) -> pa.Table:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from manifests.confined.reading import FileOpener, walk_files
-from manifests.errors import ImageFileError, UnsafePathError
+from manifests.confined.members import find_shard_digest, name_holder
+from manifests.confined.reading import FileOpener, hash_file, list_files, walk_files
+from manifests.errors import FileTooLargeError, ImageFileError, UnsafePathError
 from manifests.images.headers import HEADER_BYTES, ImageHeader, parse_png_header, read_header
 from manifests.problem import Problem, Progress
 from manifests.seal import IMAGE_FOLDER
@@ -131,7 +132,7 @@ def check_images(
         on_progress: called as files are done.
 
     Yields:
-        Problems, then the files below `frames/` that no row names.
+        Problems, then shards whose bytes are not those of their names, then the files below `frames/` that no row names.
     """
     some = list(itertools.islice((path for path, _ in walk_files(root, IMAGE_FOLDER)), _LOOKED_AT))
     threads = _choose_threads(root, some) if hashes else 1
@@ -145,12 +146,24 @@ def check_images(
         # A pool of one thread would only add its hand-overs.
         for batch, problems in (pool.map if threads > 1 else map)(check, _cut_batches(images)):
             yield from problems
-            named.append(np.fromiter((hash(image.path) for image in batch), np.int64, len(batch)))
+            named.append(np.fromiter({hash(name_holder(image.path)) for image in batch}, np.int64))
             done += len(batch)
             if on_progress is not None:
                 on_progress(done, total)
-    for path in sorted(_find_unnamed(root, np.sort(np.concatenate([np.zeros(0, np.int64), *named])))):
+    known = np.unique(np.concatenate([np.zeros(0, np.int64), *named]))
+    unnamed = sorted(_find_unnamed(root, known))
+    if hashes:
+        yield from _check_shards(root, set(unnamed))
+    for path in unnamed:
         yield Problem(path, "", "no row names this file; delete it, or build the data set again")
+
+
+def _check_shards(root: Path, unnamed: Collection[str]) -> Iterator[Problem]:
+    for name in sorted(list_files(root, IMAGE_FOLDER)):
+        path = f"{IMAGE_FOLDER}/{name}"
+        digest = find_shard_digest(path)
+        if digest is not None and path not in unnamed and hash_file(root, path) != digest:
+            yield Problem(path, "", "SHA-256: differs from its name; restore the file, or delete it and build again")
 
 
 def _find_unnamed(root: Path, named: NDArray[np.int64]) -> Iterator[str]:
@@ -187,7 +200,7 @@ def _check_batch(root: Path, images: Sequence[ExpectedImage], *, hashes: bool) -
         for image in images:
             try:
                 descriptor = opener.open(image.path)
-            except UnsafePathError as error:
+            except (UnsafePathError, FileTooLargeError) as error:
                 problems.append(Problem(image.table, image.row, f"path {error}"))
                 continue
             except FileNotFoundError:

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from manifests.confined.reading import has_file, hash_file, walk_files
-from manifests.description import DIGESTS, UNFINISHED, has_sound_checksum, read_description
+from manifests.description import DIGESTS, PART, UNFINISHED, has_sound_checksum, read_description
 from manifests.errors import ManifestError
 from manifests.loading.pack_files import check_packs
 from manifests.problem import Problem, Progress
@@ -74,9 +74,10 @@ def verify(
         root, table_path(FRAMES.name), FRAMES, FRAMES.sort_by, check=frames.check, bursts=bursts
     )
     problems += wrong
+    absent = (RELIABILITY, SPLITS) if _is_part(root) else (RELIABILITY,)
     tables = {}
     for kind in (SPLITS, FAILURES, RELIABILITY):
-        if kind is RELIABILITY and not _may_have(root, table_path(kind.name)):
+        if kind in absent and not _may_have(root, table_path(kind.name)):
             continue
         rows, found = _load_rows(root, table_path(kind.name), kind)
         problems += found
@@ -110,6 +111,13 @@ def verify(
                 read=partial(read_here, root) if read is None else read,
             )
     return problems
+
+
+def _is_part(root: Path) -> bool:
+    try:
+        return PART in read_description(root)
+    except (ManifestError, OSError):
+        return False
 
 
 def _may_have(root: Path, path: str) -> bool:

@@ -12,12 +12,13 @@ import pytest
 
 import dataset_builder.audit.stage
 import dataset_builder.finish
-from dataset_builder.build import add_labels, add_source, build_dataset, redo_audit, redo_splits
+from dataset_builder.build import add_labels, add_source, build_dataset
 from dataset_builder.errors import AlteredError
 from dataset_builder.finish import read_built_recipe
 from dataset_builder.ingest.kinds.folders import FolderSource
 from dataset_builder.preview import preview_dataset
 from dataset_builder.recipe import parse_recipe, parse_scenario
+from dataset_builder.redo import redo_audit, redo_splits
 from dataset_builder.work.unit import run_unit
 from manifests.confined.plain import hash_plain
 from manifests.description import drop_seal, read_description

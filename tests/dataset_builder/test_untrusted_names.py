@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dataset_builder.audit.restorations import read_restorations
-from dataset_builder.build import add_labels, build_dataset, redo_audit
+from dataset_builder.build import add_labels, build_dataset
 from dataset_builder.cli.main import main
 from dataset_builder.recipe import parse_recipe, parse_scenario
+from dataset_builder.redo import redo_audit
 from manifests.description import read_description, write_description
 from manifests.schema import FORMAT_VERSION, LABELS, RELIABILITY
 from manifests.seal import seal_dataset

@@ -181,6 +181,46 @@ def test_workers_that_are_on_their_way_are_waited_for(tmp_path, monkeypatch):
         later.join()
 
 
+@dataclasses.dataclass(frozen=True)
+class Numbered:
+    """One of many small units; every seventh fails."""
+
+    number: int
+
+    @property
+    def key(self):
+        return str(self.number)
+
+    @property
+    def part(self):
+        return f"many/{self.number}"
+
+    def run(self, root, desk):
+        return {"digit": 7 // (self.number % 7)}
+
+
+def test_many_small_units_go_out_in_batches(tmp_path, monkeypatch):
+    """100 units for one core that is to get at least ten batches are batches of ten; each unit has its own outcome."""
+
+    def run_batch(units, root, seconds, sources):
+        with (root / "sizes").open("a") as log:
+            print(len(units), file=log)
+        return [cluster_module._run_bounded(unit, root, seconds) for unit in units]
+
+    monkeypatch.setattr(cluster_module, "_run_batch", run_batch)
+    monkeypatch.setattr(cluster_module, "_BATCHES_PER_CORE", 10)
+    # Signals come to the main thread only, where a worker of its own process would be.
+    monkeypatch.setattr(signal, "setitimer", lambda *_: None)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+    ) as started:
+        outcomes = list(cluster_module.DaskWorkers(started.scheduler_address).run(map(Numbered, range(100)), tmp_path))
+    assert (tmp_path / "sizes").read_text().split() == ["10"] * 10
+    assert sorted(unit.number for unit, _ in outcomes) == list(range(100))
+    failed = {unit.number: failure.error_type for unit, failure in outcomes if failure is not None}
+    assert failed == dict.fromkeys(range(0, 100, 7), "ZeroDivisionError")
+
+
 def test_clusters_that_cannot_be_used(folder):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
