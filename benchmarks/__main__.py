@@ -23,6 +23,7 @@ MODULES = (
     "benchmarks.restorers",
     "benchmarks.scale",
     "benchmarks.synthesis",
+    "benchmarks.transfer",
     "benchmarks.without_truth",
 )
 

@@ -2,7 +2,7 @@
 
 On the exact games of `tests/data/games.npz`, which restorers played for bursts of 11 frames. Errors are root mean squares over games,
 frames and repeats in units of the standard deviation of a burst's exact values; the order is Kendall's τ with theirs, on average. The
-estimators of shapiq run in an environment of their own (`shapiq_samplers.py`): PYTHON is its interpreter, of 3.12 or later.
+estimators of shapiq run in an environment of their own (`_shapiq_samplers.py`): PYTHON is its interpreter, of 3.12 or later.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _find(sampler: Sampler, game: ExactGame, budget: int, seed: int) -> Scores:
 
 def run_shapiq(python: str, repeats: int) -> dict[str, Finder]:
     """What the estimators of shapiq found for every game, budget and seed."""
-    program = Path(__file__).with_name("shapiq_samplers.py")
+    program = Path(__file__).with_name("_shapiq_samplers.py")
     command = [python, "-W", "ignore", str(program), str(GAMES), json.dumps(BUDGETS), str(repeats)]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return {each["name"]: partial(_look_up, each["games"]) for each in map(json.loads, lines)}

@@ -64,10 +64,13 @@ def judge(learnt: Examples, asked: Examples) -> NDArray[np.float64]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scenes", type=Path)
-    parser.add_argument("photographs", type=Path)
-    parser.add_argument("--cache", type=Path, required=True, help="folder for the inputs")
+    parser.add_argument("scenes", nargs="?", type=Path)
+    parser.add_argument("photographs", nargs="?", type=Path)
+    parser.add_argument("--cache", type=Path, help="folder for the inputs")
     options = parser.parse_args()
+    if options.photographs is None:
+        print("needs a build of recipes/benchmark.toml and one of recipes/photographs.toml; nothing measured")
+        return
     scenes, scene_presets = read_set(options.scenes, options.cache, drawn=True)
     photographs, presets = read_set(options.photographs, options.cache, drawn=False)
     if scenes.heads != photographs.heads or scenes.names != photographs.names:

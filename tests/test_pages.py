@@ -15,6 +15,7 @@ import click
 import numpy as np
 import pytest
 
+from assessors.recipe import TrainingRecipe
 from dataset_builder import add_labels, add_source, parse_recipe, parse_scenario, parse_source
 from dataset_builder.cli.main import main
 from dataset_builder.synthesis.builtin import PRESETS
@@ -37,6 +38,8 @@ def list_blocks(page: Path, language: str) -> list[str]:
 def find_command(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that the first words name, or the group where they name no more, and the words after them."""
     command: click.Command = main
+    while words and words[0] in {"-q", "-v", "--debug"}:
+        words = words[1:]
     while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z-]+", words[0]) and words[0][0] != "-":
         found = command.get_command(click.Context(command), words[0])
         assert found is not None, f"there is no command {words[0]}"
@@ -50,10 +53,14 @@ def check_line(line: str, folder: Path) -> None:
     while words and VARIABLE.fullmatch(words[0]):
         words = words[1:]
     match words:
+        case ["buiqa", "|", "source"]:
+            pass
         case ["buiqa", *arguments]:
             parse(arguments, folder)
         case ["make", target]:
             assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE)
+        case ["srun", "buiqa", *arguments]:
+            parse(arguments, folder)
         case ["python", "-m", module, *_]:
             assert find_spec(module) is not None
         case ["python", script, *_]:
@@ -61,7 +68,14 @@ def check_line(line: str, folder: Path) -> None:
         case ["pip", "install", *packages]:
             extras = re.findall(r"\[(.*)\]", " ".join(packages))
             assert all(extra in PROJECT["optional-dependencies"] for names in extras for extra in names.split(","))
-        case [] | ["dask", "scheduler" | "worker", *_] | ["python3", "-m", "venv", _] | [".", _]:
+        case (
+            []
+            | ["eval", _]
+            | ["sbatch" | "array=$(sbatch", *_]
+            | ["dask", "scheduler" | "worker", *_]
+            | ["python3", "-m", "venv", _]
+            | [".", _]
+        ):
             pass
         case _:
             pytest.fail(f"nobody checks this line: {line}")
@@ -69,7 +83,10 @@ def check_line(line: str, folder: Path) -> None:
 
 def parse(arguments: list[str], folder: Path) -> None:
     """Let click read the arguments of `buiqa`; files that they name are there, and empty."""
+    arguments = [re.sub(r"\$\w+", "1", word) for word in arguments]
     for word in arguments:
+        if re.fullmatch(r"[A-Z]+/", word):
+            (folder / word).mkdir(exist_ok=True)
         if re.fullmatch(r"[\w-]+\.\w+", word):
             (folder / word).touch()
     command, rest = find_command(arguments)
@@ -97,7 +114,11 @@ def test_commands_within_text_are_there_with_their_options(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_recipes_are_read(name: str) -> None:
     for block in list_blocks(PAGES[name], "toml"):
-        parse_recipe(tomllib.loads(block), name)
+        facts = tomllib.loads(block)
+        if "dataset" in facts:
+            TrainingRecipe.model_validate(facts)
+        else:
+            parse_recipe(facts, name)
 
 
 def test_the_checks_find_what_is_wrong(tmp_path: Path) -> None:

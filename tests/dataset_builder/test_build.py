@@ -342,7 +342,7 @@ def test_estimators_accumulate(copy):
     recipe = json.loads((copy / "dataset.json").read_text())["recipe"]
     assert [choice["name"] for choice in recipe["scenarios"]] == ["denoise/hdrplus", "denoise/nlm"]
     reports = add_labels(copy, [parse_scenario(name="denoise/hdrplus", estimators=["solo"])])
-    assert counts(reports)["labels"] == {"rebuilt": 6, "skipped": 1}
+    assert counts(reports)["labels"] == {"extended": 6, "skipped": 1}
     labels = read_labels(copy, ["denoise/hdrplus"]).to_pandas()
     assert set(labels.estimator) == {"leave_one_out", "add_one", "solo"}
     assert labels[labels.estimator == "solo"].score.notna().all()

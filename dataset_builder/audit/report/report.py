@@ -173,7 +173,7 @@ def _number(value: float, decimals: int = 2, *, signed: bool = False) -> str:
 def _breakable(name: str) -> Markup:
     """A scenario may wrap after its task; a long one loses its middle, which shows when it is pointed at."""
     short = shorten_middle(name, LONGEST_NAME)
-    parts = Markup("/<wbr>").join(short.split("/"))
+    parts = Markup("/<wbr>").join(escape_controls(short).split("/"))
     return parts if short == name else Markup('<span title="{}">{}</span>').format(escape_controls(name), parts)
 
 

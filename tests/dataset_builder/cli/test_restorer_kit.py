@@ -192,8 +192,10 @@ def test_restore_shows_result_reference_and_truth(data, tmp_path, scenario, scal
     assert "| reference alone | truth" in result.output
     assert (" dB" in result.output) == (scenario != "hdr/fusion")
     image = cv2.imread(str(tmp_path / "a.png"))
-    assert image.shape == (96, 3 * 96 + 16, 3)
-    restored, reference, truth = (image[:, start : start + 96].astype(float) for start in (0, 104, 208))
+    side, caption = 3 * 96, 28  # small pictures are enlarged
+    assert image.shape == (side + caption, 3 * side + 16, 3)
+    starts = (place * (side + 8) for place in range(3))
+    restored, reference, truth = (image[caption:, start : start + side].astype(float) for start in starts)
     assert np.abs(reference - truth).mean() > 2
     if scenario != "hdr/fusion":
         assert np.abs(restored - truth).mean() < np.abs(reference - truth).mean()

@@ -98,28 +98,31 @@ def tabulate(root, name, num_frames):
     return {key: group.sort_values("frame_index") for key, group in own.groupby(["estimator", "metric"])}
 
 
-def test_a_metric_that_needs_more_frames_costs_the_others_nothing(root):
+def test_a_metric_that_needs_more_aligned_frames_costs_the_others_nothing(root):
     report = label(root, "denoise/mean", ("leave_one_out", "add_one"), ("psnr", "mse_held_out"))
     assert report.counts["created"] == 2
     assert report.counts["failed"] == 0
-    found = tabulate(root, "denoise/mean", 3)
+    assert {metric for _, metric in tabulate(root, "denoise/mean", 3)} == {
+        "psnr"
+    }  # three frames are known to be too few
+    found = tabulate(root, "denoise/mean", 5)
     assert len(found) == 4
     reason = found["add_one", "mse_held_out"].reason.iloc[1].removeprefix("UnsupportedBurstError: ")
-    assert re.fullmatch(r"mse_held_out: [0-2] of 2 frames can be aligned to the reference, needed are 3", reason)
+    assert re.fullmatch(r"mse_held_out: [0-2] of 4 frames can be aligned to the reference, needed are 3", reason)
     for estimator in ("leave_one_out", "add_one"):
-        assert found[estimator, "psnr"].score.notna().tolist() == [False, True, True]
+        assert found[estimator, "psnr"].score.notna().tolist() == [False, True, True, True, True]
         assert found[estimator, "psnr"].reason.isna().all()
         missing = found[estimator, "mse_held_out"]
         assert missing.score.isna().all()
-        assert missing.num_evaluations.tolist() == [0, 0, 0]
-        assert missing.reason.fillna("").tolist() == ["", *[f"UnsupportedBurstError: {reason}"] * 2]
-    own = [row for row in report.failures if row["burst_id"] == find_burst(root, 3)]
+        assert missing.num_evaluations.tolist() == [0, 0, 0, 0, 0]
+        assert missing.reason.fillna("").tolist() == ["", *[f"UnsupportedBurstError: {reason}"] * 4]
+    own = [row for row in report.failures if row["burst_id"] == find_burst(root, 5)]
     assert [(row["estimator"], row["metric"], row["frame_index"]) for row in own] == [
         ("add_one", "mse_held_out", None),
         ("leave_one_out", "mse_held_out", None),
     ]
     assert {(row["error_type"], row["message"], row["source"]) for row in own} == {
-        ("UnsupportedBurstError", reason, "few")
+        ("UnsupportedBurstError", reason, "more")
     }
     # What is impossible is not tried again, and said again all the same.
     again = label(root, "denoise/mean", ("leave_one_out", "add_one"), ("psnr", "mse_held_out"))

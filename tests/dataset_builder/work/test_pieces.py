@@ -62,7 +62,7 @@ def test_whoever_only_reads_leaves_nothing_in_the_data_set(tmp_path: Path) -> No
     root.mkdir(mode=0o555)
     (tmp_path / "scratch").mkdir()
     pieces = [Number(1), Number(1)]
-    assert do_pieces(look, pieces, root, Here(), cost=1, scratch=tmp_path / "scratch") == [["dataset"]] * 2
+    assert do_pieces(look, pieces, root, Here(), cost=1, results=tmp_path / "scratch") == [["dataset"]] * 2
     assert do_pieces_aside(look, pieces, root, Here(), cost=1) == [["dataset"]] * 2
     assert [path for path in (tmp_path / "scratch").rglob("*") if path.is_file()] == []
 
