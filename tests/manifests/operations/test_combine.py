@@ -255,7 +255,7 @@ def test_every_difference_is_said(tiny_original: Path, tiny: Path) -> None:
     assert result.exit_code == 1
     for text in (
         "bursts changed: 2: tiny-0 (sha256, shot_noise)",
-        "1 of 9 changed, by 0.25 dB at the median",
+        "1 of 9 changed, by 0.250 dB at the median",
         "13 removed",
     ):
         assert text in result.output

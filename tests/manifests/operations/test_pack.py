@@ -170,5 +170,5 @@ def test_what_cannot_be_packed(tiny: Path, packed: Path, tmp_path: Path) -> None
 
 def test_the_command(tiny_original: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["pack", str(tiny_original), "--out", str(tmp_path / "pack")])
-    assert (result.exit_code, result.output) == (0, f"{tmp_path}/pack: 1 shards\n")
+    assert (result.exit_code, result.output) == (0, f"{tmp_path}/pack: 1 shard\n")
     assert CliRunner().invoke(main, ["verify", str(tmp_path / "pack")]).exit_code == 0
