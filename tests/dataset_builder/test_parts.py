@@ -16,7 +16,7 @@ from dataset_builder.errors import OutputError
 from dataset_builder.recipe import parse_scenario, read_recipe
 from dataset_builder.redo import redo_reports
 from dataset_builder.work.dealing import BuildPart
-from manifests import store
+from manifests import table_writer
 from manifests.description import PART, read_description
 from manifests.errors import ManifestError, MergeConflictError
 from manifests.operations import streams
@@ -44,7 +44,7 @@ def run(*arguments: object) -> tuple[int, str]:
 def _small_pieces():
     """Tables of a few rows have many row groups and are read in many pieces."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "ROWS_PER_GROUP", 20)
+        patch.setattr(table_writer, "ROWS_PER_GROUP", 20)
         patch.setattr(streams, "_FEWEST_ROWS", 5)
         patch.setattr(streams, "_ROWS_AT_ONCE", 5)
         # The page costs more than all else; a slow test has it.
