@@ -29,7 +29,7 @@ def predict(
     Args:
         assessors: who scores.
         provider: the bursts.
-        scenarios: for which; an assessor that was trained for some scores those of them that are among these.
+        scenarios: the scenarios meant; an assessor that was trained for some scores those of them that are among these.
         on_progress: called with the number of bursts done and of all.
 
     Returns:

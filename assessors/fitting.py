@@ -42,10 +42,10 @@ def fit_assessor(
     Args:
         recipe: what and how.
         base: folder that its paths are relative to.
-        cache: as for `InputProvider`.
-        checkpoint: as for `train_network`; further networks of an ensemble have others, by `name_checkpoint`.
+        cache: the same as for `InputProvider`.
+        checkpoint: the same as for `train_network`; further networks of an ensemble have others, by `name_checkpoint`.
         on_progress: called while bursts are measured, with the number done and of all.
-        watch: as for `train_network`.
+        watch: the same as for `train_network`.
 
     Raises:
         TrainingRecipeError: if both splits are one, or share scenes.

@@ -84,7 +84,7 @@ def check_predictions(table: pa.Table, targets: Targets, *, name: str, place: st
         targets: what they are to predict.
         name: how the entrant is called.
         place: where they come from, for errors.
-        signed: as `Entrant.signed`.
+        signed: what `Entrant.signed` will say.
 
     Raises:
         PredictionError: if a column is missing or of another kind, a score is missing or not finite, a frame has several or none, or there

@@ -45,7 +45,7 @@ class InputProvider:
     Args:
         root: the data set, a pack of it, or the address of one.
         split: `train`, `val` or `test`; None for every burst.
-        fold: as for `manifests.BurstQualityDataset`.
+        fold: the same as for `manifests.BurstQualityDataset`.
         cache: folder to keep inputs in; None for `inputs` in `manifests.storage.default_cache()`.
 
     Raises:

@@ -24,7 +24,7 @@ class TrainingRecipe(BaseModel):
         dataset: the data set or pack, relative to the recipe, or an address.
         name: how the model will call itself.
         kind: what it is; an ensemble is the mean of networks and of boosting.
-        scenarios: for which; None for all that have labels.
+        scenarios: the scenarios meant; None for all that have labels.
         estimators: by which estimators of each scenario, the first of them the one that scores are given by; None for the preferred one.
         metric: fidelity metric of the labels.
         train: split to learn from.

@@ -15,9 +15,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.stand_ins.published import write_published
 from manifests.store import list_label_files, read_dataset_table, read_labels
 from manifests.verification.verify import verify
-from tests.data.published import write_published
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "buiqa.toml"
 PUBLISHED = {

@@ -65,7 +65,7 @@ def build_dataset(
 
     Args:
         recipe_path: file that the recipe was read from; relative roots are relative to its folder.
-        recipe: as read.
+        recipe: the recipe as it was read.
         root: folder of the data set; created if need be.
         roots: folders of the recipe's named roots; sources whose roots are not among them keep what they have.
         strict: whether every source must be there and hold what the recipe expects.
@@ -170,7 +170,7 @@ def add_labels(
     Args:
         root: the data set.
         choices: the scenarios.
-        noise_redraws: as in a recipe; None for as many as the data set has.
+        noise_redraws: the number that a recipe states; None for as many as the data set has.
         base: folder that relative roots of the recipe are relative to; only redraws of the noise need the photographs there.
         roots: folders of its named roots, for the same.
         check: whether to try restorers of the user's own that the data set has no labels of, and to compute nothing if one is unsound.

@@ -102,7 +102,7 @@ def replace_restorers(recipe: Recipe, named: Mapping[str, str]) -> tuple[Recipe,
     """Put the restorers that a person named in the place of the scenarios that stand for them.
 
     Args:
-        recipe: as read.
+        recipe: the recipe as it was read.
         named: a scenario, such as `burst:FILE`, for names that the recipe has.
 
     Returns:
@@ -137,7 +137,7 @@ def plan_sources(
     """Plan all sources of a recipe; one that cannot be used costs itself.
 
     Args:
-        recipe: as read.
+        recipe: the recipe as it was read.
         base: folder that relative roots are relative to.
         dataset: the data set.
         workers: who decodes what is looked at to plan.
@@ -217,11 +217,11 @@ def plan_redraws(
 
     Args:
         root: the data set.
-        base: as for `plan_makers`.
+        base: the same as for `plan_makers`.
         recipe: that it was built from.
         asked: what the user asked for; None for what the recipe says.
-        workers: as for `plan_makers`.
-        roots: as for `plan_makers`.
+        workers: the same as for `plan_makers`.
+        roots: the same as for `plan_makers`.
 
     Raises:
         BuildError: if the user asked, and no burst can be rendered again.

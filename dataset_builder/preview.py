@@ -40,11 +40,11 @@ def preview_dataset(
 
     Args:
         recipe_path: file that the recipe was read from.
-        recipe: as read.
+        recipe: the recipe as it was read.
         root: folder of the data set; need not exist.
-        roots: as in `build_dataset`.
-        strict: as there.
-        part: as there.
+        roots: the same as in `build_dataset`.
+        strict: the same as there.
+        part: the same as there.
         workers: who screens photographs that were not measured yet.
 
     Raises:

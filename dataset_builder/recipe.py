@@ -49,7 +49,7 @@ class SplitChoice(Part):
         method: how scenes are chosen.
         folds: number of folds of cross-validation; 0 for none.
         source: the one that `leave_one_source_out` tests on.
-        lists: for `official`, names of scenes or bursts by split.
+        lists: the names, for `official`, of scenes or bursts by split.
     """
 
     train: float = Field(default=0.8, ge=0, le=1)

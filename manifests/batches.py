@@ -78,7 +78,7 @@ class Cursor:
     """A table read from its beginning on, as far as somebody asks for.
 
     Args:
-        pieces: as `iterate_table` gives them.
+        pieces: what `iterate_table` gives.
         kind: of table.
     """
 

@@ -48,7 +48,7 @@ def select_bursts(root: Path, query: str | None = None) -> pd.DataFrame:
 
     Args:
         root: the data set.
-        query: as `choose_rows` takes it; None for all.
+        query: a query that `choose_rows` takes; None for all.
 
     Raises:
         SelectionError: if the query cannot be read, or chooses nothing.

@@ -81,7 +81,7 @@ class SplitPlan:
         salt: another salt draws another, independent split.
         folds: number of folds of cross-validation, or 0; where the method is `stratified`, folds are balanced in the same way.
         source: what `leave_one_source_out` leaves out.
-        lists: for `official`, the names in each split: scene ids, burst ids, or origin paths with or without their suffix.
+        lists: the names, for `official`, in each split: scene ids, burst ids, or origin paths with or without their suffix.
     """
 
     method: SplitMethod = "hash"

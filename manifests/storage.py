@@ -143,7 +143,7 @@ class _Remote:
     """A folder on object storage.
 
     Attributes:
-        filesystem: as pyarrow opens it.
+        filesystem: the file system that pyarrow opens.
         base: path of the folder there.
         uri: its address, which may hold credentials.
     """

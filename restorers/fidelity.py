@@ -57,7 +57,7 @@ class MetricConvention:
     """What a fidelity number means; written beside every label. More is always better.
 
     Attributes:
-        name: as in the column `metric`.
+        name: the name in the column `metric`.
         kind: what is computed.
         space: where the images are compared.
         version: changes whenever equal input would give another number.

@@ -185,9 +185,9 @@ def create_known(scenario: str, *, named: Collection[str] = (), device: str = "c
     """Build the restorer of a scenario whose name was read from data: one that is built in or installed.
 
     Args:
-        scenario: as it stands in a data set; nothing that it names is imported or opened.
+        scenario: the name that stands in a data set; nothing that it names is imported or opened.
         named: what the user named himself, in the same command, and may therefore be anything.
-        device: as for `create`.
+        device: the same as for `create`.
 
     Raises:
         UntrustedScenarioError: if it is none of them.

@@ -28,7 +28,7 @@ class BoostedTrees:
 
     Attributes:
         header: what the model is.
-        forests: in the order of its heads.
+        forests: the forests in the order of its heads.
         means: what a frame is worth about which nothing is known, for each.
     """
 

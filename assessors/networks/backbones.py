@@ -108,7 +108,7 @@ def build_backbone(name: BackboneName, width: int) -> Backbone:
     """The backbone of a name.
 
     Args:
-        name: as in settings.
+        name: the name in the settings.
         width: of `lite`.
 
     Raises:

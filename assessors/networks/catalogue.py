@@ -78,7 +78,7 @@ class NetworkAssessor:
 
     Attributes:
         header: what the model is; its features are the facts that the network takes.
-        network: in evaluation.
+        network: a network in evaluation mode.
         settings: of the network.
     """
 

@@ -96,7 +96,7 @@ class SetAssessor:
 
     Attributes:
         header: what the model is.
-        network: in evaluation.
+        network: a network in evaluation mode.
     """
 
     header: ModelHeader

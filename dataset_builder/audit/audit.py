@@ -36,7 +36,7 @@ class Audit:
         tables: the manifests, frames with the columns of `audit.features`.
         matrix: scores of all label sets.
         statistics: what was computed.
-        rules: as the recipe changed them.
+        rules: the rules as the recipe changed them.
         findings: worst first.
         restorations: restorations of a sample of bursts; may be empty.
         changes: against another build; None without one.

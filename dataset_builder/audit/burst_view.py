@@ -30,7 +30,7 @@ class Factor:
     """One property of every frame of a burst.
 
     Attributes:
-        name: for people.
+        name: its name for people.
         unit: unit of the values; empty for ratios.
         values: one per frame; None where unknown.
         note: how far values may be off, where they are estimates; else empty.

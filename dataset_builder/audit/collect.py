@@ -97,9 +97,9 @@ def collect_statistics(
         root: the data set.
         tables: its manifests, the frames with the columns of `audit.features`.
         matrix: all its label sets.
-        curves: as `read_restorations`; may be empty.
-        gain: as `read_gains`; may be empty.
-        look_alikes: as `list_look_alikes`.
+        curves: what `read_restorations` gives; may be empty.
+        gain: what `read_gains` gives; may be empty.
+        look_alikes: what `list_look_alikes` gives.
 
     Raises:
         ManifestError: if a table is missing or damaged.

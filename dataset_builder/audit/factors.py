@@ -21,9 +21,9 @@ class FrameFactor:
 
     Attributes:
         column: column of `frames`, by which it may explain scores.
-        word: in sentences and tables.
+        word: its name in sentences and tables.
         axis: title of a chart's axis; empty if scores are not drawn against it.
-        label: in lists beside a frame; empty if it is not listed.
+        label: its name in lists beside a frame; empty if it is not listed.
         unit: unit of the listed values.
         explains: whether the audit asks how far it explains scores.
     """

@@ -45,7 +45,7 @@ def judge(
 
     Args:
         statistics: statistics of the data set.
-        rules: as `rules.override_rules` gives them.
+        rules: what `rules.override_rules` gives.
         num_units: units of work of the data set, done and failed.
         unreadable: bursts with a frame that cannot be read.
         doubtful: bursts with a ground truth that is not to be trusted.

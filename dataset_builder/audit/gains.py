@@ -54,7 +54,7 @@ def write_gains(root: Path, gains: pd.DataFrame) -> None:
 
     Args:
         root: the data set.
-        gains: as `selection.summarise_gains`.
+        gains: what `selection.summarise_gains` gives.
     """
     write_table(root, GAIN_TABLE, GAINS, pa.Table.from_pandas(gains, GAINS.schema, preserve_index=False))
 

@@ -23,7 +23,7 @@ def list_look_alikes(
         root: the data set.
         tables: its manifests.
         workers: who reads the pictures; the result does not depend on it.
-        results: as `do_pieces` takes it.
+        results: what `do_pieces` takes.
 
     Returns:
         burst_id, other_burst_id, split, other_split, distance, correlation; and what could not be compared and why, in a line if anything.

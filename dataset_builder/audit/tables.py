@@ -32,7 +32,7 @@ class Labels:
 
     Attributes:
         parts: each gives rows with the columns that statistics need; `score` NaN where null.
-        sets: as `find_label_sets`, of all parts.
+        sets: what `find_label_sets` gives of all parts.
     """
 
     parts: tuple[Callable[[], pd.DataFrame], ...]

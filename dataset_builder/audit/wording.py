@@ -31,7 +31,7 @@ def format_score(value: float | None, unit: str, *, signed: bool = False) -> str
     """A score, or a difference of scores, with the unit that people read and three significant digits or more; an en dash for none.
 
     Args:
-        value: in the stored unit.
+        value: the value in the stored unit.
         unit: the stored unit.
         signed: whether to show a plus.
     """

@@ -46,7 +46,7 @@ def write_page(
         results: by `assessors.evaluate`.
         split: whose bursts.
         columns: measures of the table, the rank correlation first, and their headings.
-        gains: as `summarise_gains` gives them; None if they were not measured.
+        gains: what `summarise_gains` gives; None if they were not measured.
         workers: who reads the pictures.
 
     Raises:

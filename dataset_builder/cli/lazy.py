@@ -15,7 +15,7 @@ class LazyGroup(click.Group):
     Args:
         lines: what each command does, by its name.
         load: makes the command of a name.
-        settings: as click's own group takes them.
+        settings: what click's own group takes.
     """
 
     def __init__(self, *, lines: Mapping[str, str], load: Callable[[str], click.Command], **settings: Any) -> None:

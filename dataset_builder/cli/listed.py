@@ -19,7 +19,7 @@ class ListedOption(click.Option):
 
     Args:
         names: looks them up, given nothing; it may import what takes a while.
-        settings: as click's own option takes them, `help` among them.
+        settings: what click's own option takes, `help` among them.
     """
 
     def __init__(self, *arguments: Any, names: Callable[[], Iterable[str]], **settings: Any) -> None:

@@ -57,7 +57,7 @@ class JpegScans:
         sampling: factors across and down by component.
         tables: by class and number of a Huffman table that is in force, the symbol whose code is all zeros.
         restart: units between restart markers; 0 for none.
-        scans: in order.
+        scans: the scans in their order.
     """
 
     markers: tuple[NDArray[np.int64], NDArray[np.uint8]]

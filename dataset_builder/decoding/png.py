@@ -35,7 +35,7 @@ def read_png(path: Path, data: bytes, *, look: bool, white_level: int | None = N
     Args:
         path: the file, for messages.
         data: its bytes.
-        look: as in `dataset_builder.decoding.images.read_image`.
+        look: the same as in `dataset_builder.decoding.images.read_image`.
         white_level: value that means white in one of 16 bits; None for the largest.
 
     Raises:

@@ -28,7 +28,7 @@ class PngChunks:
         width: columns.
         height: rows.
         depth: bits per sample.
-        colour_type: as in its header.
+        colour_type: the type that its header states.
         interlaced: whether its pixels come in passes.
         early: chunks before the pixels; of several of a kind, the first.
         exif: content of its eXIf chunk, wherever it lies; None if there is none.

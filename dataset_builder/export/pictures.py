@@ -57,7 +57,7 @@ class PictureToConvert:
         path: of its file in the data set.
         sha256: of that file.
         colours: whether it has three, and is no mosaic.
-        form: in which it is written.
+        form: the form in which it is written.
         folder: where.
         name: under which name there.
         cost: pixels.

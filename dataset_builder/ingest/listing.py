@@ -150,7 +150,7 @@ def choose_versions(names: Sequence[str], prefer: Preference | None) -> tuple[li
     """One file for each picture that a camera, or a program, stored in several forms under one name.
 
     Args:
-        names: in natural order.
+        names: file names in natural order.
         prefer: RAW, which None means as well, or what was developed of it.
 
     Returns:

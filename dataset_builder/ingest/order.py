@@ -29,7 +29,7 @@ class CaptureOrder:
 
     Attributes:
         order: indices of the frames as given, in order of capture.
-        seconds: in that order, seconds since the first; all None unless each is known below a second.
+        seconds: times in that order, seconds since the first; all None unless each is known below a second.
         remarks: what contradicts itself, and what was made of it.
     """
 
@@ -139,7 +139,7 @@ def _read_fractions(digits: Digits, whole: Sequence[float]) -> tuple[list[float]
     """Fractions of a second, and whether their scale is known; None where they do not tell frames apart, or not what they mean.
 
     Args:
-        digits: as written, in the order of names.
+        digits: the digits as written, in the order of names.
         whole: whole seconds of each.
     """
     alike = len(digits) > 1 and len({int(text) for text in digits if text}) == 1

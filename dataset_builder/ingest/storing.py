@@ -70,7 +70,7 @@ class StoredFrame:
         facts: facts of its capture.
         sensor: what its numbers mean.
         timestamp: seconds, as in `Frame`.
-        own_levels: as in `Frame`.
+        own_levels: the same as in `Frame`.
         copied: whether the file is that of the origin, byte for byte.
     """
 
@@ -154,9 +154,9 @@ def store_frame(
     RGB JPEG and upright RGB PNG are copied byte for byte; anything else becomes an upright PNG of the same bit depth.
 
     Args:
-        frame: as decoded.
+        frame: the frame as decoded.
         root: the data set.
-        folder: in it.
+        folder: the folder in it.
         index: index of the frame in its burst.
         origin_name: what the origin calls it.
         window: part to store; None for all of it.

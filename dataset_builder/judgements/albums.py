@@ -107,7 +107,7 @@ def read_sidecar_annotations(
 
     Args:
         root: the data set that the photographs were taken into.
-        people: for each person the folder that stands for the root of the source.
+        people: the folder, for each person, that stands for the root of the source.
         scenario: name of the scenario.
         mark: `stars`, from which unrated photographs have no score and rejected ones 0; `flags`, 1 picked, −1 rejected, 0 neither in bursts
             where the person flagged any; `labels`, by `values`.

@@ -35,7 +35,7 @@ class Annotations:
     """Scores of many bursts under one scenario, and how they came to be.
 
     Attributes:
-        scenario: as in the column `scenario`.
+        scenario: the name in the column `scenario`.
         estimator: how judgements became a score.
         metric: what was judged.
         unit: unit of score and standard error.

@@ -29,7 +29,7 @@ class Album:
     """The frames that a burst offers to be picked.
 
     Attributes:
-        path: as in `AnnotatedBurst`.
+        path: the same as in `AnnotatedBurst`.
         frames: names of all, each as in `AnnotatedBurst.names`.
     """
 

@@ -29,7 +29,7 @@ class Estimator:
     """A definition of worth.
 
     Attributes:
-        name: as in the column `estimator`, with its parameter if it has one: `marginal(4)`.
+        name: the name in the column `estimator`, with its parameter if it has one: `marginal(4)`.
         version: changes whenever equal fidelities would give other scores.
         formula: the score of frame i.
         family: what it asks of the game: values of subsets, of single frames, or of bursts with another reference.

@@ -61,7 +61,7 @@ class Timing:
 
     Attributes:
         prepare: before the first subset.
-        evaluate: for a subset of half of the frames.
+        evaluate: restores a subset of half of the frames.
         samples: values of all frames.
     """
 

@@ -31,7 +31,7 @@ class ScenarioPlan:
         seen: bool [B], bursts that the file names.
         extends: bool [B], bursts that have current labels, all of which stay.
         stale: whether it holds rows that are not current.
-        unscored: as `rows.list_unscored`, of the file as it is.
+        unscored: what `rows.list_unscored` gives, of the file as it is.
         reused: number of bursts with nothing missing.
         skipped: number of bursts to which no definition applies, by reason.
         left_out: number of bursts that have no labels by one metric, but by others; by metric and reason.

@@ -31,7 +31,7 @@ class ScenarioChoice(Part):
     """A scenario to label.
 
     Attributes:
-        name: as `buiqa scenarios` lists it, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
+        name: the name that `buiqa scenarios` lists, `module:attr`, or a model file such as `onnx:FILE?domain=srgb`.
         estimators: default: leave_one_out and add_one; solo for single-frame restorers.
         metrics: fidelity metrics; `default` stands for those that suit the burst (`suitability.choose_metrics`).
         insist: whether to label without truth where that is known to mislead.
@@ -132,8 +132,8 @@ class ResolvedScenario:
         info: facts of the restorer.
         linear: whether that is a `LinearMerge`.
         chosen: metrics that were asked for by name; None for all of the definitions.
-        insist: as in `ScenarioChoice`.
-        restorer: as in `ScenarioChoice`.
+        insist: the same as in `ScenarioChoice`.
+        restorer: the same as in `ScenarioChoice`.
     """
 
     name: str

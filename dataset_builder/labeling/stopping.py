@@ -39,7 +39,7 @@ class Standing:
         std_error: float64 [n], of the same unit.
         earlier: float64 [n], the scores as they stood with half of the sample; None at the first look.
         num_evaluations: fidelities that were computed.
-        resolution: as `find_resolution`.
+        resolution: what `find_resolution` takes or gives.
     """
 
     mean: NDArray[np.float64]

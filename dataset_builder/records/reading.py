@@ -62,7 +62,7 @@ def read_frames(
         root: the data set.
         workers: who reads them; the result does not depend on it.
         purpose: what they are not, if they cannot be read, such as "measured for the report".
-        results: as `do_pieces` takes it.
+        results: what `do_pieces` takes.
 
     Returns:
         A result for each burst, None where it failed; and why, in a line if any did.

@@ -19,7 +19,7 @@ class ReferenceReader:
     Args:
         root: the data set.
         workers: who reads; the result does not depend on it.
-        results: as `do_pieces` takes it.
+        results: what `do_pieces` takes.
 
     Attributes:
         remarks: what could not be read, and why, in a line if anything.

@@ -45,7 +45,7 @@ class SeenFrame:
         shape: rows and columns.
         bits: per sample.
         sensor: what its numbers mean.
-        sharpness: as `FrameView` has it.
+        sharpness: that of its `FrameView`.
         measures: against the reference, as `relate_views` gives them: `homography` where there is one, `displacement`, `exposure_ratio`
             and `occlusion`.
         thumbnail: uint8 [h, w, 3], sRGB, the longer side at most `THUMBNAIL_SIDE`.
@@ -68,7 +68,7 @@ class SeenBurst:
 
     Attributes:
         folder: where its files are.
-        frames: in order of capture.
+        frames: the frames in the order of capture.
         reference_index: the frame that stays whatever is chosen, on whose grid a burst is merged.
         grey: float32 [h, w], the reference in small, linear.
         remarks: what was left out or taken on trust.
@@ -121,7 +121,7 @@ def look_at_folder(
         scratch: where views wait; whoever calls removes it.
         workers: who decodes; what is found does not depend on it.
         reference: the frame by its place in the order of capture, or how it is chosen.
-        prefer: as `choose_versions` takes it.
+        prefer: what `choose_versions` takes.
 
     Raises:
         SourceError: if there is no folder, fewer than two files can be read, or they are no burst: of several sizes or kinds.

@@ -60,7 +60,7 @@ def measure_guides(
         judge: the burst that they are judged on: the same frames with other noise, or the same game.
         guides: beside the oracle (the best subset of its size, or of any size, of `choice`; where its subsets can be enumerated), random
             frames and the reference alone.
-        rng: for random subsets where they cannot be enumerated.
+        rng: draws random subsets where they cannot be enumerated.
         policies: of `policies.CURVE`.
         random_subsets: how many of a size stand for choosing at random where not all can be had.
 

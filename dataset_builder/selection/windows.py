@@ -105,7 +105,7 @@ def cut_windows(burst: SeenBurst, scratch: Path, workers: Workers) -> Iterator[B
     """The burst within each window, one at a time, as restorers take it.
 
     Args:
-        burst: as `look_at_folder` saw it.
+        burst: what `look_at_folder` saw.
         scratch: where windows wait; whoever calls removes it.
         workers: who decodes.
 

@@ -136,7 +136,7 @@ def sample_mosaics(
         sites: sites of each frame, [n, 4, 2, 3] from `locate_sites`.
         shape: rows and columns of a frame, even.
         cfa: colour filter array.
-        offset: as `make_field`.
+        offset: what `make_field` takes or gives.
 
     Returns:
         float64 [frames, H, W], sums over the poses.

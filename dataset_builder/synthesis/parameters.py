@@ -99,7 +99,7 @@ class BurstParameters:
         depth: depth of the scene, in a focus series.
         focus_series: px; blur radius of the farthest point when the nearest is in focus.
         moving_object: what moves through the scene, if anything.
-        frames: in capture order.
+        frames: the frames in capture order.
     """
 
     height: int

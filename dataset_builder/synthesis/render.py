@@ -55,7 +55,7 @@ def render_burst(
 
     Args:
         photograph: uint16 codes [H', W', 3] of linear sRGB, the whole photograph; or a scene in its place.
-        parameters: as sampled for a photograph of this size, or for this scene.
+        parameters: what was drawn for a photograph of this size, or for this scene.
         seed: hex; the noise of each frame is drawn from it and the frame's index.
     """
     if isinstance(photograph, LayeredScene):

@@ -99,7 +99,7 @@ class BurstWithTruth:
     """A rendered burst.
 
     Attributes:
-        burst: as a data set would give it to restorers.
+        burst: the burst as a data set would give it to restorers.
         truth: float32 [H·scale, W·scale, 3]; linear light of the sharp reference, 1 its white.
         scale: truth pixels per frame pixel.
         preset: name of its preset.

@@ -113,7 +113,7 @@ def find_near_pairs(
     Args:
         hashes: N hashes; None is near nothing.
         groups: N names; pairs within a group do not count.
-        max_distance: in bits.
+        max_distance: the largest distance, in bits.
     """
     codes, names, known = _encode(hashes, groups)
     pairs = find_close(codes, names, max_distance)

@@ -137,7 +137,7 @@ class BurstStream(IterableDataset[BurstBatch]):
     number of workers.
 
     Args:
-        dataset: as given to the sampler.
+        dataset: the data set that the sampler was given.
         sampler: which bursts, in which order; `set_epoch` on it applies to the stream too.
         collate: makes a batch of items.
     """

@@ -63,7 +63,7 @@ class LabelSets:
         sets: scenario and estimator of each, those of one scenario in a row.
         metric: of all.
         score: column that becomes the value.
-        assumed: as of `LabelMatrix`.
+        assumed: those of `LabelMatrix`.
     """
 
     sets: tuple[tuple[str, str], ...]
@@ -86,10 +86,10 @@ def load_label_matrix(
     Args:
         root: the data set.
         index: its bursts and frames.
-        scenarios: as for `choose_label_sets`, and so are the others.
-        estimator: as there.
-        metric: as there.
-        score: as there.
+        scenarios: the same as for `choose_label_sets`, and so are the others.
+        estimator: the same as there.
+        metric: the same as there.
+        score: the same as there.
 
     Raises:
         SelectionError: as there.

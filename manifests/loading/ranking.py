@@ -56,8 +56,8 @@ class DrawPairs:
 
     Attributes:
         count: pairs for each scenario.
-        min_gap: as for `list_pairs`.
-        min_probability: as for `list_pairs`, by the item's `score_errors`: leaves out pairs whose order is noise.
+        min_gap: the same as for `list_pairs`.
+        min_probability: the same as for `list_pairs`, by the item's `score_errors`: leaves out pairs whose order is noise.
         higher_is_better: False for ranks.
     """
 

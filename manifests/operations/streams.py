@@ -33,7 +33,7 @@ def merge_tables(
         path: of the table in each.
         kind: what it looks like; sorted by burst first.
         out: data set to write it to.
-        metadata: for the footer.
+        metadata: key-value pairs of the footer.
 
     Raises:
         MergeConflictError: if two have a burst in common.

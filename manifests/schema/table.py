@@ -61,7 +61,7 @@ class TableSchema:
 
     Attributes:
         name: name of the table.
-        columns: in their order on disk.
+        columns: the columns in their order on disk.
         sort_by: columns that its rows are sorted by.
         unique: whether these also identify a row.
         rules: what holds between columns.

@@ -142,7 +142,7 @@ class PairwiseMerge:
         Args:
             spectra: to be added to.
             index: of the frame.
-            shares: as `empty_shares`; of this frame, they become the mean of 1 − A in each tile, and are left alone if it adds nothing.
+            shares: those of `empty_shares`; of this frame, they become the mean of 1 − A in each tile; left alone if it adds nothing.
         """
         reference_index = self.burst.reference_index
         if index == reference_index or not self.alignment.aligned[index]:

@@ -64,7 +64,7 @@ class PreparedBurst:
     """What `fuse` merges.
 
     Attributes:
-        burst: as it came.
+        burst: the burst as it came.
         encoded: what the network made of each frame, on its device.
         places: of the frames that could be aligned, by frame index, among those that were encoded.
         level: what the values were divided by.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.data.scenes import make_scene, move
+from benchmarks.stand_ins.scenes import make_scene, move
 
 
 def write_kpn(root, *, bursts=2, frames=3, height=24, width=32):

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 
-from tests.data.scenes import average, encode_planes, make_scene, move, pack_rggb
+from benchmarks.stand_ins.scenes import average, encode_planes, make_scene, move, pack_rggb
 
 META = {"rgb_gain": 1.25, "red_gain": 2.0, "blue_gain": 1.6, "shot_noise": 1e-3, "read_noise": 1e-5, "gamma": True}
 CAM2RGB = np.array([[1.5, -0.4, -0.1], [-0.2, 1.4, -0.2], [0.0, -0.5, 1.5]], np.float32)

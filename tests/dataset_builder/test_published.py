@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 
 from benchmarks.published import shrink_recipe
+from benchmarks.stand_ins.published import FRAMES, TRIAGE_DECIDED, TRIAGE_UNDECIDED, write_published
 from dataset_builder.build import build_dataset
 from dataset_builder.plans import plan_sources
 from dataset_builder.recipe import read_recipe
 from dataset_builder.work.local import ONE_WORKER
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
-from tests.data.published import FRAMES, TRIAGE_DECIDED, TRIAGE_UNDECIDED, write_published
 from tests.dataset_builder.test_altered import Here
 from tests.photographs import write_photographs
 from tests.places import ROOT

@@ -27,7 +27,7 @@ def draw_interval(value: float, low: float, high: float, *, label: str) -> Marku
     """A value and its interval on an axis from −1 to 1, with a line at 0.
 
     Args:
-        value: in [−1, 1]; nothing is drawn where it is not finite.
+        value: a number in [−1, 1]; nothing is drawn where it is not finite.
         low: lower end of the interval; may be NaN.
         high: upper end of the interval; may be NaN.
         label: what it says, for screen readers.

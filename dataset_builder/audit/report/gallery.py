@@ -97,7 +97,7 @@ def build_gallery(root: Path, audit: Audit, *, workers: Workers = ONE_WORKER, re
         root: the data set.
         audit: what was found in it.
         workers: who reads the pictures; the result does not depend on it.
-        results: as `do_pieces` takes it.
+        results: what `do_pieces` takes.
     """
     tables, statistics = audit.tables, audit.statistics
     sample = choose_bursts(tables.bursts, limit=SAMPLE_SIZE)

@@ -24,7 +24,7 @@ def correlate_scenarios(matrix: ScoreMatrix, intervals: SceneIntervals) -> pd.Da
 
     Args:
         matrix: one label set per scenario.
-        intervals: for the intervals.
+        intervals: what gives the intervals.
 
     Returns:
         One row per unordered pair: `scenario`, `other_scenario`, `spearman` (NaN without a burst), `low`, `high` (95 % interval over

@@ -126,7 +126,7 @@ def choose_label_sets(sets: pd.DataFrame) -> pd.DataFrame:
     other metrics; of equals the first by name.
 
     Args:
-        sets: as `Labels.sets`.
+        sets: the rows of `Labels.sets`.
 
     Returns:
         Columns scenario, estimator, metric, unit; sorted by scenario.

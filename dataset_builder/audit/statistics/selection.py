@@ -59,7 +59,7 @@ def summarise_curves(restored: pd.DataFrame, presets: pd.Series[Any]) -> pd.Data
     """Mean fidelity of chosen frames over that of all frames, over the bursts that were restored for the audit.
 
     Args:
-        restored: as `audit.restorations.read_restorations`.
+        restored: what `audit.restorations.read_restorations` gives.
         presets: preset of each burst: presets differ in what selecting is worth.
 
     Returns:
@@ -83,8 +83,8 @@ def bound_selection(gains: pd.DataFrame, curves: pd.DataFrame) -> pd.DataFrame:
     """What a perfect selector that keeps as many frames as it likes gains over all frames, by scenario and preset.
 
     Args:
-        gains: as `buiqa gain` found them; may be empty.
-        curves: as `summarise_curves`, which stand for scenarios that have no gains; judged on the noise that was chosen on, they are
+        gains: what `buiqa gain` found; may be empty.
+        curves: rows of `summarise_curves`, for scenarios that have no gains; judged on the noise that was chosen on, they are
             what no selector can exceed.
 
     Returns:

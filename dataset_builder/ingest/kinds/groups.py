@@ -50,7 +50,7 @@ def group_by_stem(folder: Path, names: Sequence[str], seconds: float) -> Groupin
 
     Args:
         folder: folder of the files.
-        names: in natural order.
+        names: file names in natural order.
         seconds: of pause that begin a new burst where names alone do not tell.
     """
     read = {name: read_name(_drop_suffix(name)) for name in names}
@@ -116,8 +116,8 @@ def group_by_pattern(names: Sequence[str], pattern: str) -> Grouping:
     """Files whose names match a regular expression, by its group `burst`, in natural order of its group `frame` if it has one.
 
     Args:
-        names: in natural order; those that do not match belong to no burst.
-        pattern: in the syntax of RE2, all groups named, one of them `burst`; is searched for anywhere in the name.
+        names: file names in natural order; those that do not match belong to no burst.
+        pattern: an expression in the syntax of RE2, all groups named, one of them `burst`; is searched for anywhere in the name.
 
     Raises:
         RecipeError: if it is no such expression or lacks the group.

@@ -48,7 +48,7 @@ class HdrPlusFrames(ReaderDefaults):
         folder: folder of its payload.
         names: names of the frames' files.
         results: folder of the merged image; None if the set has none for it.
-        reference_index: as the results say, else None.
+        reference_index: the index that the results state, else None.
     """
 
     folder: Path

@@ -50,7 +50,7 @@ class Series:
     """One series of a list.
 
     Attributes:
-        number: as in the list.
+        number: the number in the list.
         split: split of the list.
         photos: int64 [T], numbers of its photos, rising.
         judgements: judgements of its pairs, frames counted in `photos`.

@@ -14,9 +14,9 @@ from assessors import InputProvider, evaluate, load_targets, predict
 from assessors.fitting import fit_assessor
 from assessors.predictions import check_predictions
 from assessors.recipe import TrainingRecipe
+from benchmarks.stand_ins.photo_triage import write_photo_triage
 from dataset_builder.build import add_source
 from dataset_builder.recipe import parse_source
-from tests.data.photo_triage import write_photo_triage
 from tests.photographs import make_photograph
 
 pytestmark = pytest.mark.slow  # a data set is made

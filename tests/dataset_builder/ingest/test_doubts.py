@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.stand_ins.scenes import make_scene
 from dataset_builder.build import add_source
 from dataset_builder.decoding.exif import CaptureFacts
 from dataset_builder.decoding.frame import Frame, SensorFacts
@@ -15,7 +16,6 @@ from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
 from restorers import Domain
 from tests.data.kpn import write_kpn
-from tests.data.scenes import make_scene
 
 SCENE = make_scene(96, 128, seed=3)
 

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, UnidentifiedImageError
 
+from benchmarks.stand_ins.dng import write_dng
 from dataset_builder.build import add_source
 from dataset_builder.bursts import plan_source
 from dataset_builder.cli.main import main
@@ -29,7 +30,6 @@ from dataset_builder.work.local import ONE_WORKER
 from dataset_builder.work.unit import Desk, Failure
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
-from tests.data.dng import write_dng
 from tests.dataset_builder.decoding.test_images import save
 from tests.photographs import make_photograph
 

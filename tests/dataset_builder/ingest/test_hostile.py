@@ -12,6 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from benchmarks.stand_ins.burstsr import write_crop
+from benchmarks.stand_ins.dng import write_dng
+from benchmarks.stand_ins.exifread_pickles import Ratio2, Ratio3, Tag, dump
+from benchmarks.stand_ins.spaq import write_spaq
 from dataset_builder.build import add_source
 from dataset_builder.decoding.unpickle import read_pickle
 from dataset_builder.errors import HostileFileError, SourceError, UnreadableImageError
@@ -21,11 +25,7 @@ from dataset_builder.ingest.kinds.spaq import read_scores
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
-from tests.data.burstsr import write_crop
-from tests.data.dng import write_dng
-from tests.data.exifread_pickles import Ratio2, Ratio3, Tag, dump
 from tests.data.kpn import write_kpn
-from tests.data.spaq import write_spaq
 from tests.dataset_builder.decoding.test_images import save
 from tests.photographs import make_photograph
 

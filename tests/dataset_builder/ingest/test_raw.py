@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.stand_ins.dng import NEUTRAL, XYZ_TO_CAMERA, write_dng
 from dataset_builder.build import add_source
 from dataset_builder.camera.color import SRGB_TO_XYZ
 from dataset_builder.decoding.raw import read_raw
@@ -14,7 +15,6 @@ from dataset_builder.viewing.contact_sheet import draw_contact_sheet
 from manifests.images.pixels import apply_orientation
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
-from tests.data.dng import NEUTRAL, XYZ_TO_CAMERA, write_dng
 from tests.places import SHARED_DATA
 
 needs_bracket = pytest.mark.skipif(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from benchmarks.stand_ins.dng import to_rationals, write_dng
 from dataset_builder.build import add_source
 from dataset_builder.decoding.frame import LensShading
 from dataset_builder.decoding.levels import Levels
@@ -16,7 +17,6 @@ from dataset_builder.ingest.leveling import cut_shading
 from dataset_builder.recipe import parse_source
 from manifests.images.pixels import apply_orientation, read_pixels
 from manifests.store import read_dataset_table
-from tests.data.dng import to_rationals, write_dng
 from tests.places import SHARED_DATA
 
 HEIGHT, WIDTH = 48, 64

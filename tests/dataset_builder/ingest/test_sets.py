@@ -7,6 +7,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from benchmarks.stand_ins.burstsr import CANON_TO_SAMSUNG, COLOR_MATRIX, write_burstsr, write_crop
+from benchmarks.stand_ins.hdrplus import RGB2RGB, SHADING, write_hdrplus
+from benchmarks.stand_ins.scenes import encode_planes, make_scene, mosaic_rggb
+from benchmarks.stand_ins.spaq import write_spaq
 from dataset_builder.build import add_source
 from dataset_builder.bursts import plan_source
 from dataset_builder.cli.ingest import command as ingest
@@ -18,11 +22,7 @@ from dataset_builder.work.unit import Limits
 from manifests.images.pixels import read_pixels, write_png
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
-from tests.data.burstsr import CANON_TO_SAMSUNG, COLOR_MATRIX, write_burstsr, write_crop
-from tests.data.hdrplus import RGB2RGB, SHADING, write_hdrplus
 from tests.data.kpn import write_kpn
-from tests.data.scenes import encode_planes, make_scene, mosaic_rggb
-from tests.data.spaq import write_spaq
 from tests.data.synthetic_burst import CAM2RGB, META, write_synthetic_burst
 from tests.photographs import make_photograph
 

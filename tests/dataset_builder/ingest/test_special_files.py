@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.stand_ins.burstsr import write_burstsr
+from benchmarks.stand_ins.hdrplus import write_hdrplus
+from benchmarks.stand_ins.photo_triage import write_photo_triage
+from benchmarks.stand_ins.spaq import write_spaq
 from dataset_builder.build import add_source
 from dataset_builder.recipe import parse_source
 from manifests.images.pixels import write_png
 from manifests.store import read_dataset_table
 from manifests.verification.verify import verify
-from tests.data.burstsr import write_burstsr
-from tests.data.hdrplus import write_hdrplus
 from tests.data.kpn import write_kpn
-from tests.data.photo_triage import write_photo_triage
-from tests.data.spaq import write_spaq
 from tests.data.synthetic_burst import write_synthetic_burst
 from tests.dataset_builder.decoding.test_images import save
 from tests.photographs import make_photograph

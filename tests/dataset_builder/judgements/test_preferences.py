@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from benchmarks.stand_ins.photo_triage import write_photo_triage
 from dataset_builder.build import add_source
 from dataset_builder.cli.main import main
 from dataset_builder.errors import SourceError
@@ -19,7 +20,6 @@ from dataset_builder.judgements.preferences import Judgements, PreferenceError, 
 from dataset_builder.recipe import parse_source
 from manifests.store import read_dataset_table, read_labels
 from manifests.verification.verify import verify
-from tests.data.photo_triage import write_photo_triage
 from tests.places import SHARED_DATA
 
 LISTS = SHARED_DATA / "labels_photo_triage"

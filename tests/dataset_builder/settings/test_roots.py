@@ -7,6 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.stand_ins.burstsr import write_crop
+from benchmarks.stand_ins.hdrplus import write_hdrplus
+from benchmarks.stand_ins.photo_triage import write_photo_triage
+from benchmarks.stand_ins.spaq import write_spaq
 from dataset_builder.build import build_dataset
 from dataset_builder.cli.main import main
 from dataset_builder.errors import MissingSourceError, RecipeError, UnsetRootError
@@ -14,10 +18,6 @@ from dataset_builder.plans import list_root_names, plan_sources, replace_restore
 from dataset_builder.recipe import parse_recipe, parse_source, read_recipe
 from dataset_builder.settings.roots import find_root, read_named, require_layout, split_root
 from manifests.store import read_dataset_table
-from tests.data.burstsr import write_crop
-from tests.data.hdrplus import write_hdrplus
-from tests.data.photo_triage import write_photo_triage
-from tests.data.spaq import write_spaq
 from tests.dataset_builder.test_altered import Here
 from tests.places import ROOT
 

@@ -3,8 +3,8 @@
 import numpy as np
 import tifffile
 
-from tests.data.dng import write_dng
-from tests.data.scenes import make_scene, mosaic_rggb, move
+from benchmarks.stand_ins.dng import write_dng
+from benchmarks.stand_ins.scenes import make_scene, mosaic_rggb, move
 
 RGB2RGB = np.array([[1.6, -0.5, -0.1], [-0.2, 1.5, -0.3], [0.0, -0.6, 1.6]])
 SHADING = np.linspace(1, 2.5, 3 * 4 * 4).reshape(3, 4, 4).astype(np.float32)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from PIL import Image
 
-from tests.photographs import make_photograph
+from benchmarks.stand_ins.photographs import make_photograph
 
 
 def write_photo_triage(root, *, train=((1, 3), (2, 2), (4, 4)), val=((15, 3),), seed=0, undecided=None):

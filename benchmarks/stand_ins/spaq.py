@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tests.data.scenes import make_scene
+from benchmarks.stand_ins.scenes import make_scene
 
 
 def write_spaq(root, *, groups=(3, 1, 2), height=120, width=160):

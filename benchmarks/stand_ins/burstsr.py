@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tests.data.exifread_pickles import Ratio2, Ratio3, Tag, dump
-from tests.data.scenes import average, encode_planes, make_scene, move, pack_rggb
+from benchmarks.stand_ins.exifread_pickles import Ratio2, Ratio3, Tag, dump
+from benchmarks.stand_ins.scenes import average, encode_planes, make_scene, move, pack_rggb
 
 CANON_TO_SAMSUNG = np.array([[0.9, 0.1, 0.0], [0.05, 0.8, 0.05], [0.0, 0.15, 0.7]])
 SAMSUNG_BLACK, CANON_BLACK = (60, 62, 62, 61), (512, 512, 512, 512)

@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from tests.data.burstsr import write_crop
-from tests.data.hdrplus import write_hdrplus_burst
-from tests.data.photo_triage import write_photo_triage
-from tests.data.spaq import write_spaq
-from tests.photographs import make_photograph
+from benchmarks.stand_ins.burstsr import write_crop
+from benchmarks.stand_ins.hdrplus import write_hdrplus_burst
+from benchmarks.stand_ins.photo_triage import write_photo_triage
+from benchmarks.stand_ins.photographs import make_photograph
+from benchmarks.stand_ins.spaq import write_spaq
 
 CROPS, SEQUENCES, FRAMES = 882, 20, 14
 PHOTOGRAPHS = 1204

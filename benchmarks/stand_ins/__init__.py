@@ -1,0 +1,1 @@
+"""Stand-ins for public data sets, in their layouts, with tiny pictures: for tests and for `benchmarks.published`."""
