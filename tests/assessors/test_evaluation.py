@@ -237,3 +237,12 @@ def test_what_cannot_be_evaluated_is_said_in_a_line(tiny_original: Path, tmp_pat
         done = run("evaluate", tiny_original, "--split", "all", "--estimator", "leave_one_out", *options)
         assert done.exit_code == status
         assert message in done.output
+
+
+def test_intervals_stay_where_numbers_can_be(targets: Targets) -> None:
+    scores = np.random.default_rng(0).normal(size=(1, len(targets.index.paths)))
+    results = [one for one in evaluate(targets, [Entrant("noise", scores, signed=True)]) if one.low is not None]
+    assert results
+    for one in results:
+        assert -1 <= one.low <= one.value <= one.high <= 1
+        assert one.low >= 0 or one.measure in {"spearman", "kendall"}
