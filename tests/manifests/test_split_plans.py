@@ -254,7 +254,7 @@ def split(root: Path, *options: str) -> str:
 def test_the_command(built: Path, tmp_path: Path) -> None:
     assert "fold 1:" in split(built, "--stratified", "--folds", "2", "--test", "0.5")
     assert "note: splits: 4 scenes make train 3, test 1" in split(built)
-    assert split(built, "--leave-out", "phone").startswith("train: 4 bursts, val: 0 bursts, test: 1 bursts")
+    assert split(built, "--leave-out", "phone").startswith("train: 4 bursts, val: 0 bursts, test: 1 burst\n")
     (tmp_path / "train.txt").write_text("# official\nscene-a\nscene-b\n\n")
     (tmp_path / "test.txt").write_text("tiny-3\nphone-scene\n")
     split(built, "--list", f"train={tmp_path}/train.txt", "--list", f"test={tmp_path}/test.txt")

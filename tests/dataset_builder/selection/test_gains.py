@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dataset_builder.audit.gains import read_gains, write_gains
+from dataset_builder.audit.wording import format_score
 from dataset_builder.bursts import Plan, build_bursts
 from dataset_builder.cli.main import main
 from dataset_builder.labeling.game import FidelityGame
@@ -111,7 +112,7 @@ def test_the_command_writes_a_sound_table_that_the_report_shows(tmp_path):
     shown = invoke("gain", root)
     (line,) = [line for line in shown.splitlines() if "leave_one_out" in line]
     assert line.split()[:3] == ["denoise/mean", "handheld", "leave_one_out"]
-    assert line.count("dB") == 4
+    assert line.count("dB") == 8  # gains and their intervals
     assert "no oracle for" not in shown
     assert verify(root) == []
     rows = json.loads(invoke("gain", root, "--json", "--bursts", 3))
@@ -122,7 +123,7 @@ def test_the_command_writes_a_sound_table_that_the_report_shows(tmp_path):
     assert gain["add_one", "best_quarter"] > gain["random", "best_quarter"]
     page = " ".join((root / "audit/index.html").read_text().split())
     assert "Chosen on one noise, judged on another" in page
-    assert f"<b>{rows[0]['gain']:+.2f} dB</b>".replace("-", "−") in page
+    assert f"<b>{format_score(rows[0]['gain'], 'dB', signed=True)}</b>" in page
     assert "Noise of the labels" in page
     # Gains of labels that are no more are forgotten.
     invoke("label", root, "--scenario", "denoise/hdrplus")
