@@ -98,6 +98,7 @@ def shift_scores(path):
     edit(path, "score", lambda score: None if score is None else score + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "column", "change"),
     [
@@ -154,6 +155,7 @@ def test_a_planted_label_file_is_not_taken_in(folder, root):
     assert verify(root) == []
 
 
+@pytest.mark.slow
 def test_commands_that_do_not_make_a_table_refuse_it(root):
     shift_scores(root / MEAN)
     before = fingerprint(root)
@@ -197,6 +199,7 @@ def interrupt(monkeypatch, step, action):
             action()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["plan_splits", "seal_dataset"])
 def test_what_an_interrupted_build_wrote_is_its_own(folder, tmp_path, monkeypatch, step):
     root, edited = tmp_path / "data", tmp_path / "edited"

@@ -111,6 +111,7 @@ def plant_extremes(kind: TableSchema, rows: list[dict[str, Any]], turn: int, kee
     return [*rows[:-1], row]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of means and correlations of what is constant
 @pytest.mark.parametrize("turn", range(3))
 def test_whatever_the_rules_allow_is_read(tiny: Path, tmp_path: Path, turn: int) -> None:

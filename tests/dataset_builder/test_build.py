@@ -338,6 +338,7 @@ def test_loader_reads_a_build(built):
             assert item["scores"].isnan().all()
 
 
+@pytest.mark.slow
 def test_estimators_accumulate(copy):
     add_labels(copy, [parse_scenario(name="denoise/hdrplus", estimators=["add_one"])])
     recipe = json.loads((copy / "dataset.json").read_text())["recipe"]

@@ -155,6 +155,7 @@ def test_the_loader_is_not_hung(tiny: Path, name: str, plant: Callable[[Path], N
 HOSTILE_NAMES = ["../../../outside/secret", "/etc/passwd", "..", ".", "", "a/b", "a\0b", "a\\b", "A B", "é", "x" * 33]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "column"),
     [

@@ -96,6 +96,7 @@ def test_the_command(folder):
     assert "is not empty and holds no data set" in result.output
 
 
+@pytest.mark.slow
 def test_linked_frames_are_rendered_again(folder, tmp_path):
     root = folder / "linked"
     recipe = write_recipe(folder, settings="frame_width = 32")

@@ -577,6 +577,7 @@ class TestReport:
             write_audit(tmp_path)
         assert not (tmp_path / "audit").exists()
 
+    @pytest.mark.slow
     def test_a_hundred_long_bursts_stay_small(self, fresh):
         """Long bursts and many of them: what is shown is bounded, so the file is."""
         rows = [make_burst_row(f"long-{index:03d}", num_frames=60, reference_index=31) for index in range(100)]

@@ -146,6 +146,7 @@ def test_a_photograph_under_two_scenes(root):
     assert list_severe(root) == {"shared_origin"}
 
 
+@pytest.mark.slow
 def test_a_scenario_with_constant_scores(root):
     change_labels(root, SCENARIO, lambda rows, _: [row.update(score=0.25) for row in by_frame(rows)])
     found = find(root, "constant_scores")
@@ -183,6 +184,7 @@ def test_a_restorer_that_always_prefers_frame_1(root):
     assert "Frame 1 is the best of 100" in found[0].evidence
 
 
+@pytest.mark.slow
 def test_a_source_with_doubled_noise(tmp_path):
     root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0}, stated_noise_of={"beta": 2.0})
     found = find(root, "noise_of_source")
@@ -191,12 +193,14 @@ def test_a_source_with_doubled_noise(tmp_path):
     assert not find(root, "noise_not_as_stated")
 
 
+@pytest.mark.slow
 def test_a_source_with_doubled_noise_that_the_manifest_hides(tmp_path):
     root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0})
     assert "severe" in {finding.severity for finding in find(root, "noise_not_as_stated")}
     assert not find(root, "noise_of_source")
 
 
+@pytest.mark.slow
 def test_noise_that_was_estimated_is_no_evidence_against_the_pixels(tmp_path):
     """What the toolkit measured in the pixels of a frame is what it would measure there again, or a fault of its own."""
     root = write_audit_dataset(tmp_path / "noisy", noise_of={"beta": 2.0})
@@ -279,6 +283,7 @@ def test_columns_that_were_edited_by_hand_are_named(root, column, change):
     )
 
 
+@pytest.mark.slow
 def test_findings_of_one_rule_stand_together(root):
     for scenario in ("denoise/mean", "sr/other@x2"):
         alter_labels(root, scenario, change_norm)
@@ -293,6 +298,7 @@ def list_files(root):
     return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_only_read(root, tmp_path):
     """With --out the report lies elsewhere, and says what it would say in the data set; with --json nothing is written."""
     before = list_files(root)
@@ -309,6 +315,7 @@ def test_a_data_set_that_is_only_read(root, tmp_path):
         assert (tmp_path / "elsewhere" / name).read_bytes() == (root / "audit" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_five_per_cent_without_a_score(root):
     def spoil(rows, random):
         scored = by_frame(rows)

@@ -98,6 +98,7 @@ def test_what_is_still_true_is_not_restored_again(built, tmp_path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_bursts_of_equal_content_have_their_rows_each(built, tmp_path):
     root = shutil.copytree(built, tmp_path / "copy")
     ((name, rows),) = read_bursts(root).items()

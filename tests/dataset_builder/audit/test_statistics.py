@@ -415,6 +415,7 @@ class TestFeatures:
         assert drawn == draw_bursts(bursts.sample(frac=1, random_state=1), max_pixels=1000)
         assert len(draw_bursts(bursts, max_pixels=1)) == 1
 
+    @pytest.mark.slow
     def test_frames_are_measured_once(self, tmp_path):
         root = write_audit_dataset(tmp_path / "data")
         tables = read_tables(root)

@@ -181,6 +181,7 @@ def test_unknown_presets_name_the_allowed_ones(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_scenarios_lists_facts():
     facts = json.loads(buiqa("scenarios", "--json", "--no-cost").output)
     assert facts["denoise/hdrplus"]["protocol"] == "LinearMerge"

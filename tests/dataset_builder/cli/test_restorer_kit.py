@@ -182,6 +182,7 @@ def test_the_check_says_so_by_its_exit_status():
     assert "1 must be white" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "scale"), [("sr/handheld@x2", 2), ("denoise/hdrplus", 1), ("denoise/nlm", 1), ("hdr/fusion", 1)]
 )
@@ -203,6 +204,7 @@ def test_restore_shows_result_reference_and_truth(data, tmp_path, scenario, scal
         assert scale == 1
 
 
+@pytest.mark.slow
 def test_restore_answers_wrong_names(data, tmp_path):
     burst_id = read_dataset_table(data, "bursts").column("burst_id")[0].as_py()
     result = invoke("restore", data, f"{burst_id[:-1]}x", "--scenario", "denoise/mean", "--out", tmp_path / "a.png")

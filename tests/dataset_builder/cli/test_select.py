@@ -91,6 +91,7 @@ def test_what_harms_is_left_out(folder: Path, model: Path, tmp_path: Path) -> No
         assert frame["kept"] == (frame["score"] is None or frame["score"] >= 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

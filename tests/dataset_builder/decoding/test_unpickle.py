@@ -368,6 +368,7 @@ OPERATIONS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(operations=st.lists(OPERATIONS, max_size=30))
 @example(operations=[POINTERS])

@@ -98,6 +98,7 @@ def test_a_flat_folder_holds_many_bursts(tmp_path):
     assert [row["error_type"] for row in reports[0].failures] == ["TooFewFramesError"]
 
 
+@pytest.mark.slow
 def test_the_command_groups(tmp_path):
     write_frames(tmp_path / "in", ["x_1.png", "x_2.png", "junk.png"])
     command = ["ingest", "folder", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
@@ -336,6 +337,7 @@ def test_crops_of_a_real_phone_burst_get_labels_without_truth(tmp_path):
     assert verify(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 @needs("series_focus_pcb")
 @needs("series_hdr_merianos")
 def test_real_series(tmp_path):

@@ -218,6 +218,7 @@ def test_large_groups_of_look_alikes_are_one_scene_in_several_bursts(tmp_path):
     assert splits.groupby("scene_id").split.nunique().max() == 1
 
 
+@pytest.mark.slow
 def test_zurich_keeps_train_and_test(tmp_path):
     for index, name in enumerate(("train/canon/0.png", "train/canon/1.png", "test/canon/0.png")):
         write_png(tmp_path / "in", name, make_photograph(200, 220, seed=index))

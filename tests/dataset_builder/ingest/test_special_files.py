@@ -65,6 +65,7 @@ CASES: list[tuple[str, Write, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plant", [os.mkfifo, lambda place: place.symlink_to("/dev/zero")], ids=["pipe", "device"])
 @pytest.mark.parametrize(("kind", "write", "pattern"), CASES, ids=[f"{kind}-{pattern}" for kind, _, pattern in CASES])
 def test_it_costs_its_own_burst(

@@ -150,6 +150,7 @@ def build(tmp_path, **values):
     return scores, source, add_source(tmp_path / "out", source)
 
 
+@pytest.mark.slow
 def test_series_become_bursts_with_labels(tmp_path):
     scores, source, reports = build(tmp_path)
     assert {report.stage: report.counts["created"] for report in reports} == {"bursts": 4, "labels": 4}
@@ -180,6 +181,7 @@ def test_series_become_bursts_with_labels(tmp_path):
     assert {report.stage: report.counts["reused"] for report in again} == {"bursts": 4, "labels": 4}
 
 
+@pytest.mark.slow
 def test_labels_of_changed_lists_are_rebuilt_and_those_of_lost_series_go(tmp_path):
     _, source, _ = build(tmp_path)
     path = tmp_path / "in/train_pairlist.txt"

@@ -87,6 +87,7 @@ def test_any_text_is_a_table_or_an_error(tmp_path_factory, text):
     assert found == 3 or str(path) in found
 
 
+@pytest.mark.slow
 def test_names_are_found_in_whatever_form_of_unicode(tmp_path):
     """A Mac's disk writes an umlaut as two signs, a table as one."""
     burst, frame = (unicodedata.normalize("NFD", name) for name in ("Grün", "Bär"))

@@ -136,6 +136,7 @@ def preview(recipe, out, *options, **variables):
     return CliRunner().invoke(main, ["build", str(recipe), "--out", str(out), "--dry-run", *options], env=variables)
 
 
+@pytest.mark.slow
 def test_a_recipe_takes_the_noise_of_a_camera(tmp_path, profiles):
     write_photographs(tmp_path / "photos", 1, height=240, width=260)
     recipe, other = tmp_path / "mine.toml", tmp_path / "other.json"

@@ -64,6 +64,7 @@ def tree(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_good_ones_become_bursts_and_the_others_are_left_out_or_failures(tree, tmp_path):
     counts, errors, failures = synthesize(tree, tmp_path / "out")
     assert errors == {
@@ -89,12 +90,14 @@ def test_good_ones_become_bursts_and_the_others_are_left_out_or_failures(tree, t
     assert verify(tmp_path / "out") == []
 
 
+@pytest.mark.slow
 def test_what_is_left_out_can_be_asked_for(tree, tmp_path):
     counts, errors, _ = synthesize(tree, tmp_path / "out", near_duplicates="keep", max_blur=1.0, max_clipped=1.0)
     assert set(errors) == {"small", "dot", "moving", "broken"}
     assert counts["created"] == 20
 
 
+@pytest.mark.slow
 def test_photographs_are_measured_once(tree, tmp_path):
     out = tmp_path / "out"
     synthesize(tree, out)
@@ -149,6 +152,7 @@ def test_deep_photographs_keep_their_precision(tree):
     assert np.abs(encode_srgb(linear / UINT16_MAX)[bright] * 65535 - deep[bright]).max() < 2
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="shared/data is absent")
 def test_a_real_raw_file_looks_as_libraw_develops_it():
     rawpy = pytest.importorskip("rawpy")

@@ -84,6 +84,7 @@ def test_units_on_one_subject_go_to_one_worker(tmp_path):
     assert 10 <= opened <= 15
 
 
+@pytest.mark.slow
 def test_broken_units_cost_themselves_only(tmp_path):
     behaviours = {2: "raise", 5: "die", 6: "nan", 9: "die"}
     units = [Square(number, behaviours.get(number, "work")) for number in range(12)]

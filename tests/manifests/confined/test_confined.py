@@ -284,6 +284,7 @@ def test_links_are_listed_and_not_entered(root: Path) -> None:
                 ask(root, path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [40, 3000])
 def test_folders_of_any_depth_end(tmp_path: Path, depth: int) -> None:
     place = os.open(tmp_path, os.O_DIRECTORY)

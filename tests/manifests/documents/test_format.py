@@ -33,6 +33,7 @@ def test_the_page_names_every_column() -> None:
         assert all(f"`{field.name}`" in section and field.metadata[b"doc"] for field in kind.schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_pandas_polars_and_duckdb_read_every_table(tiny_original: Path, name: str) -> None:
     duckdb, polars = pytest.importorskip("duckdb"), pytest.importorskip("polars")

@@ -71,6 +71,7 @@ transforms = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(transforms, st.integers(0, 2**32))
 def test_motion_stays_true(transform, seed: int) -> None:
     item = make_item()

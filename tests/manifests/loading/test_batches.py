@@ -175,6 +175,7 @@ def run_epochs(root: Path, kind: str, workers: int, *, persistent: bool = False)
     return epochs
 
 
+@pytest.mark.slow
 def test_map_style_and_stream_agree_for_any_number_of_workers(tiny_original: Path, packed: Path) -> None:
     expected = run_epochs(tiny_original, "map", 0)
     assert len({str(epoch) for epoch in expected}) == 3  # the augmentation, if not the order, changes
@@ -304,6 +305,7 @@ def _count_rows(dataset: BurstQualityDataset) -> None:
     assert len(dataset.burst_ids) == len(dataset) == 5
 
 
+@pytest.mark.slow
 def test_no_temporary_file_is_left_behind(tiny_original: Path, tmp_path: Path) -> None:
     code = (
         "import os, sys; from manifests import BurstQualityDataset; from torch.utils.data import DataLoader\n"

@@ -127,6 +127,7 @@ def add_truth_mask(root: Path) -> str:
     return path
 
 
+@pytest.mark.slow
 def test_masks_come_along(tiny: Path, tmp_path: Path) -> None:
     path = add_mask(tiny)
     truth_mask = add_truth_mask(tiny)
@@ -170,6 +171,7 @@ def test_parts_merge_to_the_whole(tiny_original: Path, tmp_path: Path, halves: t
         assert set(read_description(out)["scenarios"]) == {"denoise/mean", "denoise/nlm"}
 
 
+@pytest.mark.slow
 def test_a_data_set_merges_with_itself_and_with_labels_of_its_own(tiny: Path, tmp_path: Path) -> None:
     subset_dataset(tiny, tmp_path / "a", "num_frames > 0", scenarios=["denoise/nlm"])
     subset_dataset(tiny, tmp_path / "b", "num_frames > 0", scenarios=["denoise/mean"])

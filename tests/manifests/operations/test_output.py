@@ -110,6 +110,7 @@ def test_an_error_leaves_nothing(tmp_path: Path) -> None:
     assert list_tree(tmp_path) == ["deep"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mask", "file_mode", "folder_mode"), [(0o027, 0o640, 0o750), (0o002, 0o664, 0o775)])
 def test_files_have_the_mode_that_the_user_wants(
     root: Path, tmp_path: Path, mask: int, file_mode: int, folder_mode: int

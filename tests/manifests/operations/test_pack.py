@@ -110,6 +110,7 @@ def test_it_travels_to_workers(packed: Path) -> None:
         assert torch.equal(mine["frames"], loaded["frames"])
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_any_file_is_found(packed: Path) -> None:
     source = random.Random(1)
     for path in sorted(path for path in packed.rglob("*") if path.is_file()):

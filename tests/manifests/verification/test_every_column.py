@@ -127,6 +127,7 @@ def test_verify_names_table_and_column_of_whatever_is_wrong(tiny: Path, table: s
     assert found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_reading_refuses_each_of_them_alone(tiny: Path, table: str) -> None:
     kind, rows = TABLES[table], read_rows(tiny, table)

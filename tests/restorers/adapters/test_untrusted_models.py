@@ -96,6 +96,7 @@ def export(module: nn.Module, path: Path, *, plain: bool = False) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # PyTorch's own
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("module", [Mixed, Pairs, Double])
