@@ -14,6 +14,7 @@ import numpy as np
 from restorers.base import BatchRestorer, LinearMerge, Restorer, SubsetRestorer, check_image
 from restorers.burst import Burst, Domain, FloatImage
 from restorers.errors import RestorerError
+from restorers.imaging.color import decode_srgb
 from restorers.registry import create, fingerprint_scenario
 from restorers.trial import make_sample_burst
 
@@ -121,14 +122,18 @@ def _check_values(_scenario: str, restorer: Restorer, burst: Burst, image: Float
         yield Finding("dtype", "pass", "float32")
     if np.shares_memory(image, burst.frames):
         yield Finding("range", "note", "the output shares memory with the burst: return a copy if it is changed later")
-    level, expected = float(np.mean(image)), float(burst.reference.mean() / burst.exposure_ratio[burst.reference_index])
+    to_display = restorer.info.output_for(burst.domain) is Domain.SRGB
+    seen_light = decode_srgb(burst.reference) if burst.domain is Domain.SRGB and not to_display else burst.reference
+    level, expected = float(np.mean(image)), float(seen_light.mean() / burst.exposure_ratio[burst.reference_index])
     low, high = (float(np.quantile(image, q)) for q in (0.005, 0.995))
-    if restorer.info.output_for(burst.domain) is Domain.SRGB:
-        fits = 0 <= low <= high <= 1
-    else:
-        fits = -0.5 <= low <= high <= 4 and 0.5 * expected <= level <= 2 * expected
+    least, most = (0.0, 1.0) if to_display else (-0.5, 4.0)
+    fits = least <= low <= high <= most and (to_display or 0.05 * expected <= level <= 2 * expected)
+    dark = not to_display and level < 0.5 * expected
     seen = f"99 % of values in [{low:.3g}, {high:.3g}], mean {level:.3g}; that of the reference is {expected:.3g}"
-    yield Finding("range", "pass" if fits else "fail", seen if fits else f"{seen}: {_advise_range(level, expected)}")
+    if fits and not dark:
+        yield Finding("range", "pass", seen)
+    else:
+        yield Finding("range", "note" if fits else "fail", f"{seen}: {_advise_range(level, expected)}")
 
 
 def _advise_range(level: float, expected: float) -> str:
