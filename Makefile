@@ -19,11 +19,11 @@ LOCKED = $(BIN)/pip install --quiet --require-hashes --no-deps --no-build-isolat
 	$(BIN)/pip check
 	touch $@
 
-# The packages and hashes of `requirements/` anew, after a change of pyproject.toml or constraints.txt.
-lock:
+# The packages and hashes of `requirements/` anew, after a change of pyproject.toml or constraints.txt. basicsr is built for it, by .venv.
+lock: .venv/installed
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/pip install --quiet uv
-	PATH=$(CURDIR)/.venv/lock/bin:$$PATH $(PYTHON) requirements/lock.py
+	VIRTUAL_ENV=$(CURDIR)/.venv PATH=$(CURDIR)/.venv/lock/bin:$$PATH $(PYTHON) requirements/lock.py
 
 # Known vulnerabilities of the locked packages, where PyPI's advisories can be reached.
 advisories:

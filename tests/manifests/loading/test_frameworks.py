@@ -1,4 +1,4 @@
-"""The recipes of docs/training.md for Lightning and accelerate, run by those packages where they are installed."""
+"""The recipes of docs/training.md for Lightning and accelerate, run by those packages."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from restorers.adapters.basicsr_compat import import_torchvision
 from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
-needs_lightning = pytest.mark.skipif(not find_spec("lightning"), reason="needs lightning")
-needs_accelerate = pytest.mark.skipif(not find_spec("accelerate"), reason="needs accelerate")
 
 
 def open_dataset(root: Path) -> BurstQualityDataset:
@@ -48,7 +46,6 @@ def read_recipe(word: str, **replacements: str) -> str:
     return code
 
 
-@needs_lightning
 @pytest.mark.filterwarnings("ignore")  # of the framework, about hardware and loggers
 def test_lightning(tiny_original: Path, tmp_path: Path) -> None:
     if find_spec("torchvision"):
@@ -87,7 +84,6 @@ def test_lightning(tiny_original: Path, tmp_path: Path) -> None:
     assert seen == run_told(tiny_original, 3)
 
 
-@needs_accelerate
 @pytest.mark.filterwarnings("ignore")
 def test_accelerate(tiny_original: Path) -> None:
     from accelerate import Accelerator
