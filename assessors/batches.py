@@ -131,8 +131,12 @@ def draw_kept(generator: np.random.Generator, bursts: int, numbers: int, dropout
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureLessons:
-    """Examples as lessons: `features` [B, T, F], and `keep` [B, 1, F] in a step."""
+class ExampleLessons:
+    """What lessons take over from examples.
+
+    Attributes:
+        examples: the bursts with their labels.
+    """
 
     examples: Examples
 
@@ -145,6 +149,11 @@ class FeatureLessons:
     def worth(self) -> tuple[NDArray[np.float64], ...]:
         """As that of the examples."""
         return self.examples.worth
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureLessons(ExampleLessons):
+    """Examples as lessons: `features` [B, T, F], and `keep` [B, 1, F] in a step."""
 
     def draw(
         self, chosen: NDArray[np.int64], heads: NDArray[np.int64], drawing: Drawing, generator: np.random.Generator

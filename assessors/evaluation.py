@@ -117,8 +117,7 @@ def _judge(targets: Targets, place: int, bursts: NDArray[np.int64], scores: NDAr
         if known.any():
             own = scenes[bursts[known]]
             least = -1.0 if name in {"spearman", "kendall"} else 0.0
-            low, high = SceneIntervals(own).bound_mean(per_burst[known])
-            bounds = (max(low, least), min(high, 1.0))  # NaN stays
+            bounds = SceneIntervals(own).bound_mean(per_burst[known], least=least, most=1.0)
             yield (name, float(per_burst[known].mean()), *_or_none(bounds), int(known.sum()), len(np.unique(own)))
     if is_marginal(targets.labels.estimators[place]):
         yield from _find_harmful(values, errors, scores, frames, scenes[bursts])

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from assessors.batches import (
     Batch,
     Drawing,
-    Heads,
+    ExampleLessons,
     choose_frames,
     collate_labels,
     draw_kept,
     hash_arrays,
     pad_frames,
 )
-from assessors.examples import Examples, Progress, collect_examples
+from assessors.examples import Progress, collect_examples
 from assessors.factors import FACTORS, load_factors
 from assessors.inputs import BurstInputs
 from assessors.provider import InputProvider
@@ -65,7 +65,7 @@ class _Look:
 
 
 @dataclass(frozen=True, eq=False)
-class PixelLessons:
+class PixelLessons(ExampleLessons):
     """Bursts of pixels with labels.
 
     Their batches hold `pixels`, `valid` and `noise` as in `View`, `reference` [B, T], `facts` [B, T, F] and `keep` [B, 1, F]; where wanted
@@ -81,22 +81,11 @@ class PixelLessons:
         factors: float32 [T, 7] of each burst.
     """
 
-    examples: Examples
     provider: InputProvider
     places: tuple[int, ...]
     wants: Wants
     taught: tuple[tuple[NDArray[np.float32] | None, ...], ...] = ()
     factors: tuple[NDArray[np.float32], ...] = ()
-
-    @property
-    def heads(self) -> Heads:
-        """As those of the examples."""
-        return self.examples.heads
-
-    @property
-    def worth(self) -> tuple[NDArray[np.float64], ...]:
-        """As that of the examples."""
-        return self.examples.worth
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,9 +14,7 @@ from manifests.errors import SelectionError
 from manifests.loading.index import BurstIndex, load_burst_index
 from manifests.loading.labels import EstimatorChoice, LabelMatrix, load_label_matrix
 from manifests.loading.members import select_bursts
-from manifests.schema import LABELS
 from manifests.storage import locate_dataset
-from manifests.store import list_label_files, read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +70,3 @@ def load_targets(
             f"{folder}: no burst of split {split!r} has labels by {metric}; make them with `buiqa label`"
         )
     return targets
-
-
-def list_scenarios(root: str | os.PathLike[str]) -> list[str]:
-    """Scenarios that have labels in a data set, by name.
-
-    Raises:
-        ManifestError: if `root` is no data set, or a label file is damaged.
-    """
-    folder = locate_dataset(root)
-    tables = [read_table(folder, path, LABELS, columns=["scenario"]) for path in list_label_files(folder)]
-    return sorted({table.column("scenario")[0].as_py() for table in tables if table.num_rows})

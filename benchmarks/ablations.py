@@ -34,6 +34,7 @@ from assessors.pixel_lessons import collect_lessons
 from assessors.training import TrainingSettings, train_network, train_on_pixels
 from dataset_builder.build import build_dataset
 from dataset_builder.recipe import read_recipe
+from dataset_builder.repetition.choice import spread_evenly
 from dataset_builder.work.local import LocalWorkers
 from manifests.intervals import SceneIntervals
 
@@ -104,8 +105,7 @@ def thin_out(targets: Targets, presets: Sequence[str], count: int) -> Targets:
         if any(there[burst].startswith(preset) for preset in presets)
         and np.isfinite(targets.labels.values[:, targets.rows(int(burst))]).any(1).all()
     ]
-    places = np.unique(np.linspace(0, len(fit) - 1, min(count, len(fit))).round().astype(int))
-    return replace(targets, bursts=np.array(fit)[places])
+    return replace(targets, bursts=np.array(spread_evenly(fit, count)))
 
 
 def fit(

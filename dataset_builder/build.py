@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from dataset_builder.bursts import build_bursts, plan_source, require_source
 from dataset_builder.errors import RecipeError
@@ -40,9 +39,6 @@ from manifests.description import read_description
 from manifests.queries import list_labelled, name_unlabelled
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_or_empty, table_path
-
-if TYPE_CHECKING:
-    pass
 
 JUDGED_SCENARIOS = tuple(kind.judged_as for kind in KINDS if kind.judged_as)
 """Scenarios that come with a source and not from the recipe's list."""

@@ -27,11 +27,15 @@ class SceneIntervals:
 
     scenes: NDArray[np.int64]
 
-    def bound_mean(self, per_burst: NDArray[np.float64]) -> tuple[float, float]:
+    def bound_mean(
+        self, per_burst: NDArray[np.float64], *, least: float = -np.inf, most: float = np.inf
+    ) -> tuple[float, float]:
         """95 % interval of the mean over bursts.
 
         Args:
             per_burst: float64 [B]; bursts that are NaN do not enter.
+            least: what such a number cannot fall below.
+            most: what it cannot exceed.
 
         Returns:
             Lower and upper bound; NaN where fewer than two scenes enter.
@@ -44,12 +48,13 @@ class SceneIntervals:
             return np.nan, np.nan
         sums = np.bincount(self.scenes[known], per_burst[known])[entered]
         counts = counts[entered]
-        return _reach(sums.sum() / counts.sum(), (sums.sum() - sums) / (counts.sum() - counts))
+        bounds = _reach(sums.sum() / counts.sum(), (sums.sum() - sums) / (counts.sum() - counts))
+        low, high = np.clip(bounds, least, most).tolist()
+        return low, high
 
     def bound_correlation(self, per_burst: NDArray[np.float64]) -> tuple[float, float]:
         """As `bound_mean`, for numbers in −1..1."""
-        low, high = self.bound_mean(per_burst)
-        return max(low, -1.0) if low == low else low, min(high, 1.0) if high == high else high  # noqa: PLR0124  # NaN
+        return self.bound_mean(per_burst, least=-1.0, most=1.0)
 
 
 def bound_share(

@@ -154,8 +154,7 @@ class BuiqaNetwork(ScoringNetwork):
     """
 
     def __init__(self, facts: int, tasks: int, settings: BuiqaSettings) -> None:
-        super().__init__()
-        self._begin_facts(facts)
+        super().__init__(facts)
         self._weight = settings.distillation
         self.prompts = PromptNetwork(settings.prompt_width, tasks) if settings.prompt else None
         self.backbone = build_backbone(settings.backbone, settings.width)

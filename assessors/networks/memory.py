@@ -112,8 +112,7 @@ class MemoryNetwork(ScoringNetwork):
     """
 
     def __init__(self, facts: int, tasks: int, settings: MemorySettings) -> None:
-        super().__init__()
-        self._begin_facts(facts)
+        super().__init__(facts)
         self._settings = settings
         self.encoder = Lite(settings.width)
         channels = self.encoder.channels[-1]

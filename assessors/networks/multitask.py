@@ -123,8 +123,7 @@ class MultitaskNetwork(ScoringNetwork):
     """
 
     def __init__(self, facts: int, tasks: int, settings: MultitaskSettings) -> None:
-        super().__init__()
-        self._begin_facts(facts)
+        super().__init__(facts)
         self._settings = settings
         inputs, width, token = 8 if settings.difference else 4, settings.width, settings.token
         low = width // 4

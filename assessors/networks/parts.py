@@ -16,7 +16,18 @@ _GROUPS = 4
 
 
 class ScoringNetwork(nn.Module):
-    """A network that scores the frames of bursts for tasks."""
+    """A network that scores the frames of bursts for tasks.
+
+    Args:
+        facts: numbers about each frame that it takes.
+    """
+
+    def __init__(self, facts: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(facts))
+        self.register_buffer("deviation", torch.ones(facts))
+        self.mean: Tensor
+        self.deviation: Tensor
 
     @abstractmethod
     def judge(self, inputs: Mapping[str, Tensor], mask: Tensor, heads: Tensor) -> Tensor:
@@ -30,12 +41,6 @@ class ScoringNetwork(nn.Module):
         """Learn mean and deviation of the numbers about frames, float32 [N, F]."""
         self.mean.copy_(facts.mean(0))
         self.deviation.copy_(facts.std(0, correction=0).clamp(min=1e-3))
-
-    def _begin_facts(self, count: int) -> None:
-        self.register_buffer("mean", torch.zeros(count))
-        self.register_buffer("deviation", torch.ones(count))
-        self.mean: Tensor
-        self.deviation: Tensor
 
     def _norm_facts(self, facts: Tensor, keep: Tensor | None) -> Tensor:
         normed = ((facts - self.mean) / self.deviation).clamp(-6, 6)

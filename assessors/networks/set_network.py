@@ -59,9 +59,8 @@ class SetNetwork(ScoringNetwork):
     """
 
     def __init__(self, features: int, heads: int, settings: SetNetworkSettings) -> None:
-        super().__init__()
+        super().__init__(features)
         width = settings.width
-        self._begin_facts(features)
         self.embed = nn.Sequential(nn.Linear(features, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
         self.blocks = nn.ModuleList([SetBlock(width, settings.attention_heads) for _ in range(settings.blocks)])
         self.tasks = nn.Parameter(torch.randn(heads, width) * 0.5)

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dataset_builder.cli.listed import ListedOption, complete, list_labelled, list_metrics
-from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option, work_options
+from dataset_builder.cli.options import (
+    dataset_argument,
+    fold_option,
+    inputs_option,
+    labelled_option,
+    metric_option,
+    work_options,
+)
 from dataset_builder.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -43,23 +49,9 @@ _COLUMNS = {"spearman": "spearman", "pairwise": "pairwise", "top-1": "top-1", "p
 )
 @click.option("--split", default="test", show_default=True, metavar="NAME|all", help="Bursts that are judged.")
 @fold_option
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete(list_labelled),
-    help="Whose labels.  [default: all]",
-)
+@labelled_option("Whose labels.  [default: all]")
 @click.option("--estimator", "estimators", multiple=True, metavar="NAME", help="By which estimator.")
-@click.option(
-    "--metric",
-    cls=ListedOption,
-    names=list_metrics,
-    default="psnr",
-    show_default=True,
-    help="By which fidelity metric.",
-)
+@metric_option("By which fidelity metric.")
 @inputs_option
 @click.option("--gain", is_flag=True, help="Restore from the frames that each model chooses, and say what that gains.")
 @click.option("--json", "as_json", is_flag=True, help="Print every number as JSON: by preset, with intervals.")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dataset_builder.cli.listed import ListedOption, list_metrics
 from dataset_builder.cli.options import (
     base_option,
     dataset_argument,
+    metric_option,
     read_roots,
     roots_option,
     trusted_option,
@@ -29,14 +29,7 @@ if TYPE_CHECKING:
 @base_option
 @roots_option
 @click.option("--bursts", default=200, show_default=True, type=click.IntRange(min=1), help="How many to restore.")
-@click.option(
-    "--metric",
-    cls=ListedOption,
-    names=list_metrics,
-    default="psnr",
-    show_default=True,
-    help="Fidelity metric, one that needs a truth.",
-)
+@metric_option("Fidelity metric, one that needs a truth.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON, for machines.")
 @trusted_option
 @work_options

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dataset_builder.cli.listed import ListedOption, complete, list_bursts, list_labelled, list_presets
+from dataset_builder.cli.listed import ListedOption, complete, list_bursts, list_labelled, list_metrics, list_presets
 
 if TYPE_CHECKING:
     from dataset_builder.recipe import Recipe
@@ -66,14 +66,29 @@ roots_option = click.option(
     metavar="NAME=DIR",
     help="Folder of a root that the recipe names ($NAME); default: that of the environment's BUIQA_ROOT_NAME. Sources without are skipped.",
 )
-trusted_option = click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete(list_labelled),
-    help="Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
-    "built in or installed run.",
+
+
+def labelled_option(help_: str, *, required: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--scenario`, which may be given several times, of those that have labels in the data set."""
+    return click.option(
+        "--scenario",
+        "scenarios",
+        multiple=True,
+        required=required,
+        metavar="NAME",
+        shell_complete=complete(list_labelled),
+        help=help_,
+    )
+
+
+def metric_option(help_: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--metric`, one of those that there are."""
+    return click.option("--metric", cls=ListedOption, names=list_metrics, default="psnr", show_default=True, help=help_)
+
+
+trusted_option = labelled_option(
+    "Code or a model file by which DIR was labelled and that you trust: module:attr, onnx:FILE. Without it, only scenarios that are "
+    "built in or installed run."
 )
 _LIMIT_OPTIONS = (
     click.option(

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.listed import complete, list_labelled
-from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option
+from dataset_builder.cli.options import dataset_argument, fold_option, inputs_option, labelled_option
 from dataset_builder.cli.terminal import say
 
 
@@ -28,14 +27,7 @@ from dataset_builder.cli.terminal import say
 )
 @click.option("--split", default="all", show_default=True, metavar="NAME|all", help="Bursts that are scored.")
 @fold_option
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete(list_labelled),
-    help="For what.  [default: every one that has labels]",
-)
+@labelled_option("For what.  [default: every one that has labels]")
 @inputs_option
 def command(
     dataset: Path,
@@ -51,13 +43,14 @@ def command(
     from assessors.predictions import write_predictions
     from assessors.provider import InputProvider
     from assessors.registry import create_assessor
-    from assessors.targets import list_scenarios
     from dataset_builder.cli.console import show_count
+    from manifests import queries
     from manifests.plain_text import count
+    from manifests.storage import locate_dataset
 
     assessor = create_assessor(model)
     provider = InputProvider(dataset, split, fold=fold, cache=cache)
-    wanted = list(scenarios) or list_scenarios(dataset)
+    wanted = list(scenarios) or queries.list_labelled(locate_dataset(dataset))
     with show_count("predict") as progress:
         (table,) = predict([assessor], provider, wanted, on_progress=progress)
     if not table.num_rows:

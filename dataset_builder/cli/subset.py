@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.listed import complete, list_labelled
-from dataset_builder.cli.options import dataset_argument, out_option
+from dataset_builder.cli.options import dataset_argument, labelled_option, out_option
 from dataset_builder.cli.terminal import say
 
 
@@ -19,13 +18,7 @@ from dataset_builder.cli.terminal import say
     metavar="QUERY",
     help="Condition on the columns of bursts, and split and fold, as pandas reads it: \"source == 'phone' and num_frames >= 8\".",
 )
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    shell_complete=complete(list_labelled),
-    help="Labels to keep; default: all.",
-)
+@labelled_option("Labels to keep; default: all.")
 @out_option
 def command(dataset: Path, where: str, scenarios: tuple[str, ...], out: Path) -> None:
     """Write a data set of the bursts of DIR that a query chooses, with their files, labels and splits."""

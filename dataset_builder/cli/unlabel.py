@@ -6,21 +6,12 @@ from pathlib import Path
 
 import click
 
-from dataset_builder.cli.listed import complete, list_labelled
-from dataset_builder.cli.options import dataset_argument
+from dataset_builder.cli.options import dataset_argument, labelled_option
 
 
 @click.command()
 @dataset_argument
-@click.option(
-    "--scenario",
-    "scenarios",
-    multiple=True,
-    required=True,
-    metavar="NAME",
-    shell_complete=complete(list_labelled),
-    help="Whose labels to remove; may be given several times.",
-)
+@labelled_option("Whose labels to remove; may be given several times.", required=True)
 @click.pass_context
 def command(ctx: click.Context, dataset: Path, scenarios: tuple[str, ...]) -> None:
     """Remove the labels of scenarios from DIR, and the scenarios from its recipe; bursts stay as they are."""

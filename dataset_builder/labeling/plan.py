@@ -154,12 +154,12 @@ def _plan_scenario(root: Path, scenario: ResolvedScenario, catalogue: BurstCatal
     seen, current = (np.zeros(number, bool) for _ in range(2))
     unscored: list[dict[str, Any]] = []
     stale = False
+    # By what it means, for an estimator may have had another name.
+    asked = [hash_definition(scenario.fingerprint, each) for each in definitions]
     for runs in look_through(root, labels_path(scenario.name), catalogue, scenario.fingerprint):
         stale = stale or not runs.current.all()
         seen[runs.bursts[runs.bursts >= 0]] = True
         current[runs.bursts[runs.current]] = True
-        # By what it means, for an estimator may have had another name.
-        asked = [hash_definition(scenario.fingerprint, each) for each in definitions]
         for kind, definition in enumerate(runs.definitions):
             own = runs.current & (runs.codes == kind)
             if own.any():

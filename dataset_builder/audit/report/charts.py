@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from manifests.plain_text import escape_controls
+
 
 def draw_stack(parts: Sequence[tuple[str, float, str]], *, label: str) -> Markup:
     """One horizontal bar cut into parts.
@@ -16,11 +18,11 @@ def draw_stack(parts: Sequence[tuple[str, float, str]], *, label: str) -> Markup
         label: what the bar says, for screen readers.
     """
     spans = Markup("").join(
-        Markup('<span class="{}" style="width:{}%" title="{}"></span>').format(name, round(100 * share, 2), text)
+        Markup('<span class="{}" style="width:{}%" title="{}"></span>').format(name, round(100 * share, 2), _show(text))
         for name, share, text in parts
         if share > 0
     )
-    return Markup('<span class="stack" role="img" aria-label="{}">{}</span>').format(label, spans)
+    return Markup('<span class="stack" role="img" aria-label="{}">{}</span>').format(_show(label), spans)
 
 
 def draw_interval(value: float, low: float, high: float, *, label: str) -> Markup:
@@ -42,7 +44,7 @@ def draw_interval(value: float, low: float, high: float, *, label: str) -> Marku
     if math.isfinite(low) and math.isfinite(high):
         span = Markup('<i style="left:{}%;width:{}%"></i>').format(place(low), round(place(high) - place(low), 1))
     return Markup('<span class="interval" role="img" aria-label="{}"><u></u>{}<b style="left:{}%"></b></span>').format(
-        label, span, place(value)
+        _show(label), span, place(value)
     )
 
 
@@ -52,3 +54,8 @@ def tint(value: float | None) -> Markup:
         return Markup("")
     strength = round(100 * min(1.0, abs(value)))
     return Markup(' style="--tint:var(--{});--strength:{}%"').format("gain" if value >= 0 else "loss", strength)
+
+
+def _show(text: str) -> str:
+    """What the templates make of a text, which leave markup as it is."""
+    return escape_controls(text, keep="\u00a0")

@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from dataset_builder.audit.report import charts
 from dataset_builder.audit.report.report import open_templates
-from manifests.plain_text import escape_controls
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def render_evaluation(
 
 def _mark(number: Measured, label: str) -> Markup:
     low, high = (math.nan if bound is None else bound for bound in (number.low, number.high))
-    return charts.draw_interval(number.value, low, high, label=escape_controls(label))
+    return charts.draw_interval(number.value, low, high, label=label)
 
 
 def _tint(values: Sequence[float | None], place: int, *, signed: bool) -> Markup:
