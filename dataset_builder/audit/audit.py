@@ -91,7 +91,7 @@ def audit_dataset(
         doubtful=_list_doubtful(tables.bursts),
         changes=changes,
         broken=tables.problems,
-        altered=check_label_columns(root, tables.bursts),
+        altered=check_label_columns(root, tables.bursts, drawn=len(tables.bursts) < tables.total),
     )
     remarks = (*_tell_drawn(tables), *measured.remarks, *unseen)
     return Audit(description, tables, matrix, statistics, rules, findings, restorations, changes, remarks)

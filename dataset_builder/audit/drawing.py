@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataset_builder.randomness import derive_seed
+from manifests.batches import iterate_table
 from manifests.matching import BurstTables, iterate_burst_tables
-from manifests.schema import BURSTS, FRAMES
+from manifests.schema import BURSTS, FRAMES, TableSchema
 from manifests.store import read_table, table_path
 
 MOST_BURSTS = 50_000
@@ -40,6 +42,20 @@ def draw_bursts(root: Path, most: int) -> BurstTables:
         frames.append(tables.frames.take(pa.array(np.flatnonzero(np.repeat(chosen, own)))))
         lengths.append(own[chosen])
     return BurstTables(pa.concat_tables(bursts), pa.concat_tables(frames), np.cumsum(np.concatenate(lengths)))
+
+
+def read_rows_of(
+    root: Path, path: str, kind: TableSchema, chosen: pa.ChunkedArray, *, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """Of a table, read in pieces, the rows of some bursts.
+
+    Raises:
+        ManifestError: if the table cannot be read.
+    """
+    names = kind.schema.names if columns is None else columns
+    empty = pa.schema([kind.schema.field(name) for name in names]).empty_table()
+    pieces = iterate_table(root, path, kind, columns=list(names))
+    return pa.concat_tables([empty, *(keep_bursts(table, chosen) for table in pieces)])
 
 
 def keep_bursts(table: pa.Table, chosen: pa.ChunkedArray) -> pa.Table:

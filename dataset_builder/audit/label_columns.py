@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 
+from dataset_builder.audit.drawing import read_rows_of
 from dataset_builder.labeling.scenarios import Definition, read_scenario_facts
 from dataset_builder.labeling.units import BurstRows, make_label_key, read_bursts
 from manifests.errors import ManifestError
@@ -25,21 +27,24 @@ _EVALUATIONS: Mapping[str, int] = {
 """Fidelities that a score of these estimators is computed from; without truth, as many for each part that is compared."""
 
 
-def check_label_columns(root: Path, bursts: pd.DataFrame) -> list[str]:
+def check_label_columns(root: Path, bursts: pd.DataFrame, *, drawn: bool = False) -> list[str]:
     """What is wrong with the label files that can be read: a line for each file and column, which names the first row.
 
     Args:
         root: the data set.
         bursts: the table `bursts`.
+        drawn: whether these are some that were drawn from it; then nothing is said of labels of others.
     """
+    chosen = pa.chunked_array([pa.array(bursts["burst_id"], pa.string())])
     known = Rows("manifests/bursts.parquet", ("burst_id",), bursts)
     contents: dict[str, BurstRows] = {}
     lines: list[str] = []
     for path in list_label_files(root):
         try:
-            rows = Rows(path, LABEL_KEYS, read_table(root, path, LABELS).to_pandas())
+            table = read_rows_of(root, path, LABELS, chosen) if drawn else read_table(root, path, LABELS)
+            rows = Rows(path, LABEL_KEYS, table.to_pandas())
             facts = read_scenario_facts(root, path)
-            contents = contents or read_bursts(root)
+            contents = contents or read_bursts(root, set(bursts["burst_id"]) if drawn else None)
         except ManifestError:
             continue  # the audit names tables that cannot be read
         problems = [

@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from dataset_builder.audit.drawing import MOST_BURSTS, draw_bursts, keep_bursts
-from manifests.batches import count_rows, iterate_table
+from dataset_builder.audit.drawing import MOST_BURSTS, draw_bursts, keep_bursts, read_rows_of
+from manifests.batches import count_rows
 from manifests.errors import ManifestError
 from manifests.matching import BurstTables, read_burst_tables, read_label_file, require_bursts
 from manifests.schema import BURSTS, FAILURES, LABEL_SET, LABELS, RELIABILITY, SPLITS, TableSchema
@@ -241,10 +241,8 @@ def _read_labels(root: Path, path: str, known: BurstTables) -> pd.DataFrame:
 
 def _read_some_labels(root: Path, path: str, known: BurstTables) -> pd.DataFrame:
     """Those of bursts that were drawn, and nothing is said of others."""
-    chosen = known.bursts.column("burst_id")
-    pieces = iterate_table(root, path, LABELS, columns=_LABEL_COLUMNS)
-    tables = [keep_bursts(table, chosen) for table in pieces]
-    labels: pd.DataFrame = _encode_text(pa.concat_tables([_EMPTY_LABELS, *tables])).to_pandas()
+    rows = read_rows_of(root, path, LABELS, known.bursts.column("burst_id"), columns=_LABEL_COLUMNS)
+    labels: pd.DataFrame = _encode_text(rows).to_pandas()
     return labels
 
 
