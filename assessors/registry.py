@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from assessors.base import Assessor, AssessorInfo
 from assessors.errors import AssessorError, InvalidAssessorError, UnknownAssessorError
+from manifests.plain_text import suggest
 from restorers.containment import describe_error, import_from
 from restorers.plugins import find_entry_points
 
@@ -69,8 +69,7 @@ def create_assessor(name: str) -> Assessor:
     there = list_assessors()
     target = there.get(name, name)
     if ":" not in target:
-        close = get_close_matches(name, there, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(sorted(there))}."
+        hint = suggest(name, there, cutoff=0.5) or f"there are {', '.join(sorted(there))}."
         raise UnknownAssessorError(
             f"assessor {name!r} is unknown: {hint} A trained model is named by its file *{MODEL_SUFFIX}, your own as module:attr."
         )

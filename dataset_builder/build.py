@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from dataset_builder.bursts import build_bursts, plan_source, require_source
@@ -36,6 +35,7 @@ from dataset_builder.work.lock import lock_dataset
 from dataset_builder.work.report import Announce, Progress, StageReport, no_progress, record_failures
 from manifests.confined.writing import remove_file
 from manifests.description import read_description
+from manifests.plain_text import suggest
 from manifests.queries import list_labelled, name_unlabelled
 from manifests.schema import LABELS
 from manifests.store import labels_path, read_or_empty, table_path
@@ -248,10 +248,9 @@ def add_annotations(root: Path, annotations: Annotations) -> list[StageReport]:
         by_name = {compose(name): rows for name, rows in by_name.items()} | by_name
         unknown = [one.path for one in annotations.bursts if one.path not in by_name]
         if unknown:
-            close = get_close_matches(str(unknown[0]), by_name, n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
+            hint = suggest(str(unknown[0]), by_name)
             raise RecipeError(
-                f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}{hint}"
+                f"{annotations.scenario}: burst {unknown[0]!r}: no burst_id or origin_path of {root}{hint and f'; {hint}'}"
             )
         write_annotations(root, annotations, by_name, report, source="")
         record_failures(root, report, "scenario", [annotations.scenario])

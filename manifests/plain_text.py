@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 LONGEST_VALUE = 80
@@ -38,3 +40,19 @@ def show(value: Any, *, quoted: bool = False) -> str:
 def count(number: float, noun: str, plural: str = "") -> str:
     """1 burst, 2 bursts, 7,346 bursts."""
     return f"{number:,.0f} {noun if number == 1 else plural or noun + 's'}"
+
+
+def suggest(name: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
+    """Question that offers the three names that come closest, as a message ends with it; empty where none does.
+
+    Args:
+        name: what was asked for.
+        known: names that there are.
+        cutoff: how alike they must be, 0 to 1, by `difflib`.
+
+    Examples:
+        >>> suggest("sharpnes", ["index", "sharpness"])
+        'did you mean sharpness?'
+    """
+    close = get_close_matches(name, list(known), n=3, cutoff=cutoff)
+    return f"did you mean {' or '.join(close)}?" if close else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from difflib import get_close_matches
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.compute as pc
 
 from manifests.confined.reading import has_file
 from manifests.errors import SelectionError
+from manifests.plain_text import suggest
 from manifests.schema import LABELS, SPLITS
 from manifests.store import labels_path, list_label_files, read_table, table_path
 
@@ -40,8 +40,7 @@ def list_labelled(root: Path) -> list[str]:
 
 def name_unlabelled(root: Path, scenario: str, known: Collection[str]) -> SelectionError:
     """The error of who asks for a scenario that has no labels; it offers what comes close, else all that have."""
-    close = get_close_matches(scenario, known, n=3, cutoff=0.5)
-    offer = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(known) or 'none'};"
+    offer = suggest(scenario, known, cutoff=0.5) or f"there are {', '.join(known) or 'none'};"
     return SelectionError(
         f"{root}: no labels of scenario {scenario!r}: {offer} `buiqa label {root} --scenario {scenario}` would make them"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +49,7 @@ def command(
     from dataset_builder.cli.console import print_rows
     from manifests.errors import SelectionError
     from manifests.listing import choose_rows, select_bursts, tell_best_frames
-    from manifests.plain_text import count
+    from manifests.plain_text import count, suggest
 
     rows = select_bursts(dataset)
     told: list[str] = []
@@ -63,8 +62,7 @@ def command(
     if sort is not None:
         column = sort.removeprefix("-")
         if column not in rows.columns:
-            close = get_close_matches(column, rows.columns)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"expected one of {', '.join(rows.columns)}"
+            hint = suggest(column, rows.columns) or f"expected one of {', '.join(rows.columns)}"
             more = "" if scenario else "; --scenario adds best, worst, highest, lowest and spread"
             raise SelectionError(f"sort {column!r}: no such column: {hint}{more}")
         rows = rows.sort_values(column, ascending=not sort.startswith("-"), kind="stable")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from dataset_builder.errors import RecipeError
+from manifests.plain_text import suggest
 
 RECIPES = Path(__file__).resolve().parents[2] / "recipes"
 """They lie beside the packages, in a checkout and where the toolkit is installed."""
@@ -38,6 +38,7 @@ def find_recipe(given: Path) -> Path:
     names = list_recipes()
     if str(given) in names:
         return RECIPES / f"{given}.toml"
-    close = get_close_matches(str(given), names)
-    hint = f"did you mean {' or '.join(close)}? " if close else ""
-    raise RecipeError(f"{given}: no such file, and no recipe of the toolkit; {hint}they are {', '.join(names)}")
+    hint = suggest(str(given), names)
+    raise RecipeError(
+        f"{given}: no such file, and no recipe of the toolkit; {hint and f'{hint} '}they are {', '.join(names)}"
+    )

@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from manifests.loading.labels import EstimatorChoice, LabelSets, ScoreColumn, ch
 from manifests.loading.members import select_bursts
 from manifests.loading.reader import BelowBlack, BurstReader, FileReader, PackReader, read_truth
 from manifests.loading.shared_arrays import ArrayFile, SharedArrays
+from manifests.plain_text import suggest
 from manifests.schema import CFA_PATTERNS, DOMAINS
 from manifests.storage import locate_dataset
 
@@ -200,9 +200,8 @@ class BurstQualityDataset(Dataset[BurstItem]):
         burst = pc.index(self._index.burst_ids, burst_id).as_py()
         found = np.flatnonzero(self._positions == burst)
         if burst < 0 or not len(found):
-            close = get_close_matches(burst_id, self.burst_ids, n=3)
-            hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            where = "it is in another split" if burst >= 0 else f"it is in no split{hint}"
+            hint = suggest(burst_id, self.burst_ids)
+            where = "it is in another split" if burst >= 0 else f"it is in no split{hint and f'; {hint}'}"
             raise SelectionError(f"{self.root}: burst {burst_id!r} is not among these {len(self)} bursts, {where}")
         return int(found[0])
 
