@@ -17,7 +17,8 @@ from dataset_builder.cli.main import main
 from manifests.store import read_dataset_table
 from restorers import Domain, RestorerInfo
 from restorers.classical.mean import MeanMerge
-from restorers.conformance import check_restorer
+from restorers.conformance import check_restorer, try_restorer
+from restorers.imaging.color import decode_srgb
 from restorers.learned import realesrgan
 from restorers.registry import BUILT_IN
 from tests.photographs import write_photographs
@@ -174,6 +175,33 @@ def test_every_fault_is_found(name, check, advice):
     findings = [each for each in check_restorer(f"{__name__}:{name}", side=48) if each.check == check]
     assert any(advice in each.detail for each in findings), findings
     assert any(each.outcome == ("note" if name == "Ordered" else "fail") for each in findings)
+
+
+class Developed:
+    """Display frames to linear light, as bright as they are times a gain."""
+
+    info = RestorerInfo("denoise", "1", frozenset({Domain.SRGB}), Domain.LINEAR_RGB)
+
+    def __init__(self, gain=1.0):
+        self.gain = gain
+
+    def restore(self, burst):
+        return (self.gain * decode_srgb(burst.reference)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("gain", "outcome", "advice"),
+    [
+        (1.0, "pass", "mean"),
+        (0.25, "note", "brightness"),
+        (0.01, "fail", "brightness"),
+        (255.0, "fail", "divide the result by 255"),
+    ],
+)
+def test_light_is_compared_with_light(gain, outcome, advice):
+    findings = {each.check: each for each in try_restorer(Developed(gain), Domain.SRGB, num_frames=3, side=32)}
+    assert findings["range"].outcome == outcome
+    assert advice in findings["range"].detail
 
 
 def test_the_check_says_so_by_its_exit_status():
